@@ -1,0 +1,1 @@
+"""The job: command line, configuration, plan, pipeline, launch, run record and report."""

@@ -1,0 +1,256 @@
+"""The job file: a schema with units and defaults, validated whole before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from transforms.elements import Level, RequestError
+
+_MAX_BYTES = 1 << 20
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Area(_Section):
+    """The area of interest: exactly one of file, wkt, bbox."""
+
+    file: Path | None = Field(None, description="GeoJSON, GeoPackage or WKT file of polygons")
+    wkt: str | None = Field(None, description="polygons as WKT, longitude latitude in degrees")
+    bbox: tuple[float, float, float, float] | None = Field(
+        None, description="west, south, east, north in degrees; west > east crosses 180 degrees"
+    )
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Area:
+        if sum(value is not None for value in (self.file, self.wkt, self.bbox)) != 1:
+            raise ValueError("exactly one of file, wkt, bbox is needed")
+        return self
+
+
+class Period(_Section):
+    """Days of acquisition, both included."""
+
+    start: date = Field(description="first day, YYYY-MM-DD")
+    end: date = Field(description="last day, YYYY-MM-DD")
+
+    @model_validator(mode="after")
+    def _forward(self) -> Period:
+        if self.end < self.start:
+            raise ValueError(f"end {self.end} is before start {self.start}: swap them")
+        return self
+
+
+class Input(_Section):
+    """Where scenes come from and which are taken."""
+
+    archive: Path = Field(description="folder of SAFE products: /eodata tree or flat, zip or not")
+    level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
+    max_cloud_cover: float = Field(90, ge=0, le=100, description="percent of the product")
+
+
+class Composite(_Section):
+    """How observations become one composite."""
+
+    percentile: float = Field(30, ge=0, le=100, description="percentile of the observations")
+
+
+class Models(_Section):
+    """The GHS-S2Net models, one a grid zone."""
+
+    folder: Path = Field(Path("cnn_models"), description="folder of MODEL_CNN_<zone>.h5")
+    prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_-]*$",
+        description="prefix of the file names; DEMONSTRATION_ asks for the demonstration's model",
+    )
+    fallback: str = Field(
+        "error",
+        pattern=r"^(error|nearest|\d{1,2}[C-HJ-NP-X])$",
+        description="for a zone without a model: error, nearest, or a zone such as 33U",
+    )
+
+
+class Cleaning(_Section):
+    """Steps of the cleaning; null switches a step off."""
+
+    minimum: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        0.1, description="built-up fraction below becomes 0"
+    )
+    ndvi_above: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+        0.3, description="NDVI above: not built"
+    )
+    ndwi_above: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+        0.0, description="NDWI above: water, not built"
+    )
+    roads: Path | None = Field(None, description="vector file of road lines")
+    road_width_field: str = Field("width", description="field with the road's width in metres")
+    minimum_area_m2: Annotated[int, Field(ge=0, le=10_000_000)] | None = Field(
+        400, description="components of built-up under this size, m2, become 0"
+    )
+
+
+class Residential(_Section):
+    """The residential classifier."""
+
+    model: Path = Field(description="classifier file (skops)")
+
+
+class Greenness(_Section):
+    """NDVI inside the closed built-up domain."""
+
+    radius_m: float = Field(300, ge=10, le=2000, description="radius of the closing disk, metres")
+
+
+class Grid(_Section):
+    """An output grid."""
+
+    crs: str = Field("ESRI:54009", description="CRS of the grid")
+    resolutions: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (10, 100, 1000), min_length=1, description="metres, or arc seconds for EPSG:4326; nested"
+    )
+
+
+class Job(_Section):
+    """A job file."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,40}$", description="short name")
+    epoch: int = Field(ge=2015, le=2100, description="the year the layers stand for")
+    area: Area
+    period: Period
+    input: Input
+    composite: Composite = Composite()
+    models: Models = Models()
+    cleaning: Cleaning = Cleaning()
+    residential: Residential
+    greenness: Greenness = Greenness()
+    grids: tuple[Grid, ...] = (Grid(),)
+    output: Path = Field(description="folder of the products")
+    block_size: int = Field(1024, ge=64, le=4096, description="pixels of 10 m; no effect on results")
+    strict: bool = Field(False, description="stop at the first loss")
+
+    @field_validator("grids")
+    @classmethod
+    def _distinct(cls, grids: tuple[Grid, ...]) -> tuple[Grid, ...]:
+        crs = [grid.crs for grid in grids]
+        if len(set(crs)) != len(crs):
+            raise ValueError(f"the same CRS twice: {crs}")
+        return grids
+
+    def resolved(self, folder: Path) -> Job:
+        """The job with paths made absolute; relative ones count from the job file's folder."""
+
+        def absolute(value: Any) -> Any:
+            if isinstance(value, Path):
+                return (folder / value.expanduser()).resolve()
+            if isinstance(value, BaseModel):
+                changed = {name: absolute(getattr(value, name)) for name in type(value).model_fields}
+                return value.model_copy(update=changed)
+            return value
+
+        return absolute(self)  # type: ignore[no-any-return]
+
+
+def load_job(file: Path, settings: tuple[str, ...] = (), output: Path | None = None) -> Job:
+    """Read and validate a job file.
+
+    Args:
+        file: YAML.
+        settings: `key.path=value` each, over what the file says; the value is YAML.
+        output: over the file's `output`; counts from the current folder.
+
+    Raises:
+        RequestError: one line that names the key, what was given, and what is allowed.
+    """
+    try:
+        if file.stat().st_size > _MAX_BYTES:
+            raise RequestError(f"{file}: larger than {_MAX_BYTES} bytes, not a job file")
+        content = _parse_yaml(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RequestError(f"{file}: cannot read the job file: {reason}") from error
+    if not isinstance(content, dict):
+        raise RequestError(f"{file}: a mapping of keys is expected")
+    for setting in settings:
+        _apply(content, setting)
+    if output is not None:
+        content["output"] = str(output.resolve())
+    try:
+        return Job.model_validate(content).resolved(file.resolve().parent)
+    except ValidationError as error:
+        raise RequestError(f"{file}: {_one_line(error, content)}") from error
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Safe YAML without aliases, which a job file has no use for and a YAML bomb is made of."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not allowed")
+        return super().compose_node(parent, index)
+
+
+def _parse_yaml(text: str, name: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = re.sub(r"\s+", " ", str(error))
+        raise RequestError(f"{name}: not valid YAML: {reason}") from error
+
+
+def _apply(content: dict[str, Any], setting: str) -> None:
+    path, equals, value = setting.partition("=")
+    keys = path.split(".")
+    if not equals or not all(keys):
+        raise RequestError(f"--set {setting}: key.path=value is expected")
+    for key in keys[:-1]:
+        inner = content.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise RequestError(f"--set {setting}: {key} is not a section")
+        content = inner
+    content[keys[-1]] = _parse_yaml(value, f"--set {path}")
+
+
+def _one_line(error: ValidationError, content: Any) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "job"
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(first["loc"][:-1])
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
+        hint = f"; did you mean {close[0]}?" if close else f"; allowed: {', '.join(known)}"
+        return f"{key}: unknown key{hint}"
+    if first["type"] == "missing":
+        return f"{key}: is missing"
+    given = repr(first["input"])
+    given = given if len(given) <= 80 else given[:77] + "..."
+    message = first["msg"].removeprefix("Value error, ")
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{key}: {message}, given {given}{more}"
+
+
+def _keys_at(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = Job
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            inner = [annotation, *getattr(annotation, "__args__", ())]
+            model = next(
+                (t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)), model
+            )
+    return list(model.model_fields)
+
+
+SchemaFormat = Literal["yaml", "json"]
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of the job file, with descriptions, units, defaults and bounds."""
+    return Job.model_json_schema()

@@ -1,0 +1,261 @@
+"""The plan: tiles, scenes, models and what each result depends on. It reads, and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import shapely
+from pyproj.exceptions import CRSError
+
+from ghsl_beam.area import Area, area_in_tile, read_area
+from ghsl_beam.configuration import Job
+from ghsl_beam.grid_plan import GridPlan, plan_grid
+from ghsl_beam.mgrs_tiles import MgrsTile, needed_tiles, tiles_of
+from ghsl_beam.products import utm_path
+from transforms import assembly, classification, cleaning, greenness, inference
+from transforms.classification.classifier import ResidentialClassifier
+from transforms.cleaning.parameters import CleaningParameters
+from transforms.elements import (
+    Layer,
+    Level,
+    Loss,
+    RequestError,
+    Scene,
+    TilePlan,
+    Window,
+    fingerprint,
+)
+from transforms.greenness.greenness import GreennessParameters
+from transforms.inference.models import resolve
+from transforms.inference.predict import HALO
+from transforms.inference.weights import load_weights, sha256_of
+from transforms.raster.area_mask import pixel_bounds
+from transforms.raster.files import stored_fingerprint
+
+LINES: tuple[tuple[Layer, ...], ...] = (
+    (Layer.S2, Layer.S2_COUNT),
+    (Layer.BUFRAC_RAW,),
+    (Layer.BUFRAC, Layer.RES_NRES, Layer.GREENNESS),
+)
+"""The layers that are made together, line by line of the design's way of the data."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model of a grid zone; `substitute` where it is another zone's or a demonstration."""
+
+    zone: str
+    path: str
+    sha256: str
+    fallback: bool
+    demonstration: bool
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """Everything a launch needs."""
+
+    job: Job
+    tiles: tuple[TilePlan, ...]
+    grids: tuple[GridPlan, ...]
+    models: tuple[Model, ...]
+    classifier_sha256: str
+    losses: tuple[Loss, ...]
+    warnings: tuple[str, ...]
+
+    def path_of(self, layer: Layer, tile: str) -> Path:
+        """The product of a layer of a tile."""
+        return self.job.output / utm_path(tile, layer, self.job.epoch, self.job.name)
+
+    def exists(self, plan: TilePlan, layer: Layer) -> bool:
+        """Whether the product is there, made from what this plan says."""
+        path = self.path_of(layer, plan.tile)
+        return stored_fingerprint(path) == plan.fingerprints[layer]
+
+    def missing(self, line: int) -> tuple[TilePlan, ...]:
+        """Tiles for which a line has something to do."""
+        return tuple(
+            plan
+            for plan in self.tiles
+            if not all(self.exists(plan, layer) for layer in LINES[line])
+        )
+
+
+def cleaning_parameters(job: Job) -> CleaningParameters:
+    """The cleaning's parameters in its own units."""
+    settings = job.cleaning
+    pixels = settings.minimum_area_m2 // 100 if settings.minimum_area_m2 else None
+    return CleaningParameters(
+        minimum=settings.minimum,
+        ndvi_above=settings.ndvi_above,
+        ndwi_above=settings.ndwi_above,
+        streets=settings.roads is not None,
+        minimum_pixels=pixels,
+    )
+
+
+def greenness_parameters(job: Job) -> GreennessParameters:
+    """The greenness's parameters."""
+    return GreennessParameters(radius=job.greenness.radius_m)
+
+
+def make_plan(job: Job) -> JobPlan:
+    """Plan a job.
+
+    Raises:
+        RequestError: one line that names what is wrong and the remedy.
+    """
+    area = _area(job)
+    tiles = needed_tiles(tiles_of(area), area)
+    if not tiles:
+        raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
+    scenes, losses = _scenes(job, tiles)
+    models = _models(job, sorted({tile.zone for tile in tiles if scenes.get(tile.id)}))
+    classifier_sha = _classifier(job)
+    roads_sha = _roads(job)
+    plans = []
+    for tile in tiles:
+        mine = scenes.get(tile.id, ())
+        if not mine:
+            reason = f"no {job.input.level} scene from {job.period.start} to {job.period.end}"
+            losses.append(Loss("plan", tile.id, reason))
+            continue
+        plan = _tile_plan(tile, mine, area)
+        if plan is not None:
+            marks = _fingerprints(job, plan, models, classifier_sha, roads_sha)
+            plans.append(replace(plan, fingerprints=marks))
+    if not plans:
+        raise RequestError(
+            "area: it holds no pixel centre of the scenes found; it is outside their data, "
+            "or smaller than 10 m"
+        )
+    try:
+        grids = tuple(plan_grid(grid, job, plans) for grid in job.grids)
+    except (CRSError, ValueError) as error:
+        raise RequestError(f"grids: {error}") from error
+    warnings = []
+    if job.input.level is Level.L2A:
+        warnings.append("L2A input: the networks were trained on top-of-atmosphere (L1C) values")
+    warnings += [f"zone {m.zone}: model {Path(m.path).name} is another zone's" for m in models if m.fallback]
+    warnings += [f"model {Path(m.path).name} is a demonstration" for m in models if m.demonstration]
+    return JobPlan(
+        job, tuple(plans), grids, models, classifier_sha, tuple(losses), tuple(warnings)
+    )
+
+
+def _area(job: Job) -> Area:
+    settings = job.area
+    return read_area(settings.file or settings.wkt or settings.bbox)
+
+
+def _scenes(
+    job: Job, tiles: Iterable[MgrsTile]
+) -> tuple[Mapping[str, tuple[Scene, ...]], list[Loss]]:
+    settings, period = job.input, job.period
+    if not settings.archive.is_dir():
+        raise RequestError(f"input.archive: no such folder: {settings.archive}")
+    wanted = [tile.id for tile in tiles]
+    found, errors = assembly.find_scenes(
+        str(settings.archive),
+        wanted,
+        period.start,
+        period.end,
+        settings.level,
+        settings.max_cloud_cover,
+    )
+    if not found and not errors:
+        raise RequestError(
+            f"input: no {settings.level} scene of {', '.join(wanted[:5])}"
+            f"{' and more' if len(wanted) > 5 else ''} from {period.start} to {period.end} with at "
+            f"most {settings.max_cloud_cover:g} % cloud in {settings.archive}: "
+            "check archive, period, level and area"
+        )
+    losses = [Loss("catalogue", "", error.reason, file=error.file) for error in errors]
+    if not found:
+        raise RequestError(f"input: no scene can be read; the first: {errors[0]}")
+    return {
+        tile: tuple(scene for scene in found if scene.tile == tile) for tile in wanted
+    }, losses
+
+
+def _models(job: Job, zones: list[str]) -> tuple[Model, ...]:
+    settings = job.models
+    files = resolve(zones, str(settings.folder), settings.fallback, prefix=settings.prefix)
+    models = []
+    for zone in zones:
+        path = str(files[zone])
+        load_weights(path)
+        own = Path(path).name == f"{settings.prefix}MODEL_CNN_{zone}.h5"
+        demonstration = "DEMONSTRATION" in Path(path).name
+        models.append(Model(zone, path, sha256_of(path), not own, demonstration))
+    return tuple(models)
+
+
+def _classifier(job: Job) -> str:
+    ResidentialClassifier.load(str(job.residential.model))
+    return sha256_of(str(job.residential.model))
+
+
+def _roads(job: Job) -> str:
+    if job.cleaning.roads is None:
+        return ""
+    if not job.cleaning.roads.is_file():
+        raise RequestError(f"cleaning.roads: no such file: {job.cleaning.roads}")
+    return sha256_of(str(job.cleaning.roads))
+
+
+def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:
+    """The tile's grid is what its scenes cover together; None where the area misses it."""
+    scenes = tuple(scene for scene in scenes if scene.epsg == tile.epsg)
+    if not scenes:
+        return None
+    ulx, uly = min(s.ulx for s in scenes), max(s.uly for s in scenes)
+    right = max(s.ulx + 10 * s.cols for s in scenes)
+    bottom = min(s.uly - 10 * s.rows for s in scenes)
+    rows, cols = round((uly - bottom) / 10), round((right - ulx) / 10)
+    geometry = area_in_tile(area, tile)
+    bounds = pixel_bounds(geometry, ulx, uly, (rows, cols))
+    extent = Window(0, 0, rows, cols)
+    window = bounds.expand(HALO).intersect(extent) if bounds else None
+    if window is None:
+        return None
+    return TilePlan(
+        tile.id,
+        tile.zone,
+        tile.epsg,
+        ulx,
+        uly,
+        rows,
+        cols,
+        tile.center_lon,
+        tile.center_lat,
+        window,
+        shapely.to_wkb(geometry, hex=True),
+        scenes,
+    )
+
+
+def _fingerprints(
+    job: Job, plan: TilePlan, models: tuple[Model, ...], classifier: str, roads: str
+) -> dict[Layer, str]:
+    grid = [plan.tile, plan.epsg, plan.ulx, plan.uly, plan.rows, plan.cols, plan.area_wkb]
+    scenes = [[s.id, s.baseline, s.size, s.quantification, s.offsets] for s in plan.scenes]
+    s2 = fingerprint("S2", assembly.METHOD_VERSION, grid, scenes, job.composite.percentile)
+    model = next(m for m in models if m.zone == plan.zone)
+    raw = fingerprint("BUFRAC_RAW", inference.METHOD_VERSION, s2, model.sha256)
+    settings = job.cleaning.model_dump(mode="json", exclude={"roads"})
+    bufrac = fingerprint("BUFRAC", cleaning.METHOD_VERSION, raw, settings, roads)
+    classes = fingerprint("RES_NRES", classification.METHOD_VERSION, bufrac, classifier)
+    green = fingerprint(
+        "GREENNESS", greenness.METHOD_VERSION, bufrac, job.greenness.model_dump(mode="json")
+    )
+    return {
+        Layer.S2: s2,
+        Layer.S2_COUNT: fingerprint("S2_COUNT", s2),
+        Layer.BUFRAC_RAW: raw,
+        Layer.BUFRAC: bufrac,
+        Layer.RES_NRES: classes,
+        Layer.GREENNESS: green,
+    }

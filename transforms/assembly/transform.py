@@ -1,0 +1,57 @@
+"""AssembleScenes: blocks to the S2 composite and its count of observations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection, TaggedOutput
+
+from transforms.elements import NODATA, BlockTask, Layer, Loss, Pixels
+from transforms.raster.area_mask import area_mask, grown, masked
+from transforms.raster.blocks import LOSSES
+from transforms.raster.metrics import count, measured
+from transforms.raster.store import WorkArea
+
+from .assemble import assemble_block
+
+STAGE = "assembly"
+
+
+@dataclass(frozen=True)
+class AssembleScenes(beam.PTransform):
+    """Composite of a block's scenes within the area of interest and `margin` pixels around it.
+
+    The margin is the reach of the network, so that a prediction at the area's edge sees real
+    neighbours. Outputs: main, pixels of S2 and S2_COUNT; `losses`, scenes that were set aside.
+    """
+
+    work: WorkArea
+    percentile: float
+    margin: int
+
+    def expand(self, tasks: PCollection[BlockTask]) -> Any:
+        """Main output pixels, and losses."""
+        return tasks | beam.FlatMap(self.assemble).with_outputs(LOSSES, main="pixels")
+
+    def assemble(self, task: BlockTask) -> Iterator[Pixels | TaggedOutput]:
+        """Pixels of one block."""
+        plan, window = self.work.plan(task.block.tile), task.block.window
+        with measured(STAGE, window.height * window.width):
+            made = assemble_block(
+                plan.scenes, window, plan.epsg, plan.ulx, plan.uly, self.percentile
+            )
+            inside = area_mask(plan.area, plan.ulx, plan.uly, window.expand(self.margin))
+            inside = grown(inside, self.margin)
+            layers = {
+                Layer.S2: masked(made.composite, inside, NODATA[Layer.S2]),
+                Layer.S2_COUNT: masked(made.count, inside, NODATA[Layer.S2_COUNT]),
+            }
+        count(STAGE, "scenes", len(plan.scenes) - len(made.failures))
+        yield Pixels(task.block, window, layers, whole=not made.failures)
+        for scene, error in made.failures:
+            count(STAGE, "losses")
+            loss = Loss(STAGE, plan.tile, error.reason, scene.id, error.file, window)
+            yield TaggedOutput(LOSSES, loss)

@@ -1,0 +1,34 @@
+"""The frozen values that travel between the stages."""
+
+from .errors import GhslBeamError, ModelError, RasterError, RequestError, SceneError
+from .fingerprint import fingerprint
+from .pixels import Pixels
+from .references import DTYPE, NODATA, Block, BlockTask, Layer, Loss, RasterRef, StoredTile
+from .scene import BANDS, Level, MaskKind, Scene
+from .tile import Product, TilePlan
+from .window import Window
+
+__all__ = [
+    "BANDS",
+    "DTYPE",
+    "NODATA",
+    "Block",
+    "BlockTask",
+    "GhslBeamError",
+    "Layer",
+    "Level",
+    "Loss",
+    "MaskKind",
+    "ModelError",
+    "Pixels",
+    "Product",
+    "RasterError",
+    "RasterRef",
+    "RequestError",
+    "Scene",
+    "SceneError",
+    "StoredTile",
+    "TilePlan",
+    "Window",
+    "fingerprint",
+]

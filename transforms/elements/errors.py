@@ -1,0 +1,37 @@
+"""What can go wrong, by kind; each error names the thing at fault in one line."""
+
+
+class GhslBeamError(Exception):
+    """Base of every error the job raises on purpose; its text is one line for the user."""
+
+
+class RequestError(GhslBeamError):
+    """The request is wrong (configuration, area, period, missing model): exit code 2."""
+
+
+class SceneError(GhslBeamError):
+    """A Sentinel-2 product, or a file of it, cannot be used."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.file = file
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["SceneError"], tuple[str, str]]:
+        return type(self), (self.file, self.reason)
+
+
+class ModelError(GhslBeamError):
+    """A model file cannot be used."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.file = file
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["ModelError"], tuple[str, str]]:
+        return type(self), (self.file, self.reason)
+
+
+class RasterError(GhslBeamError):
+    """A raster of the work area or of the output cannot be read or written."""

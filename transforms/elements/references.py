@@ -1,0 +1,83 @@
+"""What travels between stages: references, never pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .window import Window
+
+
+class Layer(StrEnum):
+    """The layers of a tile, in the order they are made."""
+
+    S2 = "S2"
+    S2_COUNT = "S2_COUNT"
+    BUFRAC_RAW = "BUFRAC_RAW"
+    BUFRAC = "BUFRAC"
+    RES_NRES = "RES_NRES"
+    GREENNESS = "GREENNESS"
+
+
+NODATA: dict[Layer, int] = {
+    Layer.S2: 0,
+    Layer.S2_COUNT: 65535,
+    Layer.BUFRAC_RAW: 65535,
+    Layer.BUFRAC: 255,
+    Layer.RES_NRES: 255,
+    Layer.GREENNESS: -32768,
+}
+DTYPE: dict[Layer, str] = {
+    Layer.S2: "uint16",
+    Layer.S2_COUNT: "uint16",
+    Layer.BUFRAC_RAW: "uint16",
+    Layer.BUFRAC: "uint8",
+    Layer.RES_NRES: "uint8",
+    Layer.GREENNESS: "int16",
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Block:
+    """A window of a tile: the unit of work."""
+
+    tile: str
+    window: Window
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RasterRef:
+    """A stored raster that holds one layer over a window of a tile."""
+
+    tile: str
+    layer: Layer
+    window: Window
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTile:
+    """A tile and the rasters that hold what was made of it so far."""
+
+    tile: str
+    references: tuple[RasterRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTask:
+    """A block to be made, and the stored rasters within its reach."""
+
+    block: Block
+    references: tuple[RasterRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Something that could not be made, and why; it ends in the run record."""
+
+    stage: str
+    tile: str
+    reason: str
+    scene: str = ""
+    file: str = ""
+    window: Window | None = None

@@ -1,0 +1,55 @@
+"""One Sentinel-2 product as the job uses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+BANDS = ("B04", "B03", "B02", "B08")
+"""Red, green, blue, near infrared: the order of the S2 layer and of the network's input."""
+
+
+class Level(StrEnum):
+    """Processing level."""
+
+    L1C = "L1C"
+    L2A = "L2A"
+
+
+class MaskKind(StrEnum):
+    """Where a scene's cloud mask comes from."""
+
+    CLASSIFICATION = "MSK_CLASSI"  # JP2, baseline 04.00 and later
+    CLOUDS_GML = "MSK_CLOUDS"  # polygons, earlier baselines
+    SCL = "SCL"  # scene classification of L2A
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A product and what its metadata says; nothing here needs the XML again.
+
+    `bands` and `offsets` follow `BANDS`; paths are what GDAL opens (`/vsizip/...` in archives).
+    The grid is the tile's 10 m grid as MTD_TL.xml gives it.
+    """
+
+    id: str
+    path: str
+    tile: str
+    level: Level
+    baseline: str
+    sensing: datetime
+    cloud_cover: float
+    """Percent of the product, as its metadata states."""
+    quantification: float
+    offsets: tuple[float, float, float, float]
+    bands: tuple[str, str, str, str]
+    mask: str | None
+    mask_kind: MaskKind | None
+    epsg: int
+    ulx: float
+    uly: float
+    rows: int
+    cols: int
+    size: int
+    """Bytes of the band files (of the archive for a zip)."""

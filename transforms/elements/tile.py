@@ -1,0 +1,57 @@
+"""What the plan fixes for one MGRS tile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import shapely
+
+from .references import Layer
+from .scene import Scene
+from .window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class TilePlan:
+    """One tile of a job: its grid, its part of the area, its scenes and what its layers depend on.
+
+    The grid is the 10 m UTM grid of the tile's data: `ulx`, `uly` in metres, `rows` x `cols`
+    pixels. `window` is the part the products cover. `area_wkb` is the area of interest in the
+    tile's CRS (hexadecimal WKB).
+    """
+
+    tile: str
+    zone: str
+    epsg: int
+    ulx: float
+    uly: float
+    rows: int
+    cols: int
+    center_lon: float
+    center_lat: float
+    window: Window
+    area_wkb: str
+    scenes: tuple[Scene, ...] = ()
+    fingerprints: dict[Layer, str] = field(default_factory=dict)
+
+    @property
+    def extent(self) -> Window:
+        """The whole grid of the tile's data."""
+        return Window(0, 0, self.rows, self.cols)
+
+    @property
+    def area(self) -> shapely.Geometry:
+        """The area of interest in the tile's CRS."""
+        return shapely.from_wkb(bytes.fromhex(self.area_wkb))
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A published raster: `key` is an MGRS tile on `utm`, a cell or R/C tile on an output grid."""
+
+    layer: str
+    key: str
+    grid: str
+    path: str
+    fingerprint: str
+    whole: bool = True

@@ -1,0 +1,62 @@
+"""A window of a tile's pixel grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """Rows and columns of a pixel grid, counted from its upper left corner, in pixels."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+    @property
+    def bottom(self) -> int:
+        """First row below the window."""
+        return self.row + self.height
+
+    @property
+    def right(self) -> int:
+        """First column right of the window."""
+        return self.col + self.width
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.height, self.width
+
+    def expand(self, pixels: int) -> Window:
+        """The window with a halo of so many pixels on each side."""
+        return Window(
+            self.row - pixels,
+            self.col - pixels,
+            self.height + 2 * pixels,
+            self.width + 2 * pixels,
+        )
+
+    def intersect(self, other: Window) -> Window | None:
+        """What both windows cover, None where they share no pixel."""
+        row, col = max(self.row, other.row), max(self.col, other.col)
+        height = min(self.bottom, other.bottom) - row
+        width = min(self.right, other.right) - col
+        return Window(row, col, height, width) if height > 0 and width > 0 else None
+
+    def slices_in(self, other: Window) -> tuple[slice, slice]:
+        """Index of this window in an array that covers `other` (which must contain it)."""
+        row, col = self.row - other.row, self.col - other.col
+        if row < 0 or col < 0 or self.bottom > other.bottom or self.right > other.right:
+            raise ValueError(f"{self} is not inside {other}")
+        return slice(row, row + self.height), slice(col, col + self.width)
+
+    def split(self, size: int) -> Iterator[Window]:
+        """Parts along the grid's multiples of `size`, row by row; they tile the window."""
+        for row in range(self.row // size * size, self.bottom, size):
+            for col in range(self.col // size * size, self.right, size):
+                part = Window(row, col, size, size).intersect(self)
+                if part is not None:
+                    yield part

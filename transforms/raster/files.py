@@ -1,0 +1,190 @@
+"""Rasters on storage: written whole or not at all, read by window."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import rasterio.shutil
+import rasterio.windows
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.transform import from_origin
+
+from transforms.elements import RasterError, RasterRef, Window
+
+FINGERPRINT_TAG = "GHSL_FINGERPRINT"
+_BLOCK_PROFILE = {
+    "driver": "GTiff",
+    "tiled": True,
+    "blockxsize": 256,
+    "blockysize": 256,
+    "compress": "ZSTD",
+    "zstd_level": 1,
+    "predictor": 2,
+    "sparse_ok": True,
+}
+
+
+@contextmanager
+def published(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; moved to `path` when the body ends well, else removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def raster_profile(
+    crs: str, ulx: float, uly: float, resolution: float, shape: tuple[int, int]
+) -> dict[str, Any]:
+    """Georeferencing of a north-up raster as rasterio takes it; shape is (rows, columns)."""
+    return {
+        "crs": crs,
+        "transform": from_origin(ulx, uly, resolution, resolution),
+        "height": shape[0],
+        "width": shape[1],
+    }
+
+
+def write_block(
+    path: Path,
+    array: NDArray[Any],
+    georeference: Mapping[str, Any],
+    nodata: float,
+    tags: Mapping[str, str],
+) -> None:
+    """Write a block file of the work area, axes (bands, rows, columns) or (rows, columns).
+
+    Raises:
+        RasterError: the file cannot be written.
+    """
+    bands = array if array.ndim == 3 else array[np.newaxis]
+    try:
+        with published(path) as partial:
+            with rasterio.open(
+                partial,
+                "w",
+                **_BLOCK_PROFILE,
+                **georeference,
+                count=bands.shape[0],
+                dtype=bands.dtype.name,
+                nodata=nodata,
+            ) as target:
+                target.write(bands)
+                target.update_tags(**tags)
+    except (OSError, RasterioError) as error:
+        raise RasterError(f"{path}: cannot write the block: {error}") from error
+
+
+def stored_fingerprint(path: Path) -> str | None:
+    """The fingerprint a raster carries, None where there is no such raster or no fingerprint."""
+    if not path.is_file():
+        return None
+    try:
+        with rasterio.open(path) as source:
+            return source.tags().get(FINGERPRINT_TAG)
+    except RasterioError:
+        return None  # not a raster: as good as absent, it will be written anew
+
+
+def read_window(
+    references: Iterable[RasterRef],
+    window: Window,
+    bands: int,
+    dtype: str,
+    nodata: int,
+) -> NDArray[Any]:
+    """A window of a layer, gathered from the rasters that hold parts of it.
+
+    Returns:
+        Axes (bands, rows, columns), or (rows, columns) for one band; nodata where no raster
+        reaches.
+
+    Raises:
+        RasterError: a raster cannot be read.
+    """
+    result = np.full((bands, *window.shape), nodata, dtype)
+    for reference in references:
+        part = reference.window.intersect(window)
+        if part is None:
+            continue
+        inside = rasterio.windows.Window(
+            part.col - reference.window.col,
+            part.row - reference.window.row,
+            part.width,
+            part.height,
+        )
+        try:
+            with rasterio.open(reference.path) as source:
+                result[(slice(None), *part.slices_in(window))] = source.read(window=inside)
+        except (OSError, RasterioError) as error:
+            raise RasterError(f"{reference.path}: cannot read the block: {error}") from error
+    return result if bands > 1 else result[0]
+
+
+def publish_cog(
+    path: Path,
+    parts: Iterable[tuple[Window, NDArray[Any]]],
+    georeference: Mapping[str, Any],
+    *,
+    bands: int,
+    dtype: str,
+    nodata: int,
+    tags: Mapping[str, str],
+    resampling: str = "nearest",
+) -> None:
+    """Write a cloud-optimised GeoTIFF from its parts, whole or not at all.
+
+    Windows of the parts count from the raster's own corner. What no part covers is nodata.
+    `resampling` makes the overviews.
+
+    Raises:
+        RasterError: the file cannot be written, or what was written does not read back.
+    """
+    try:
+        with published(path) as partial:
+            plain = partial.with_name(f"{partial.stem}.plain.tif")
+            try:
+                with rasterio.open(
+                    plain,
+                    "w",
+                    **{**_BLOCK_PROFILE, "blockxsize": 512, "blockysize": 512},
+                    **georeference,
+                    count=bands,
+                    dtype=dtype,
+                    nodata=nodata,
+                    bigtiff="IF_SAFER",
+                ) as target:
+                    for window, array in parts:
+                        place = rasterio.windows.Window(
+                            window.col, window.row, window.width, window.height
+                        )
+                        target.write(array if array.ndim == 3 else array[np.newaxis], window=place)
+                    target.update_tags(**tags)
+                with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
+                    rasterio.shutil.copy(
+                        plain,
+                        partial,
+                        driver="COG",
+                        compress="DEFLATE",
+                        predictor="YES",
+                        overview_resampling=resampling,
+                        sparse_ok="TRUE",
+                        bigtiff="IF_SAFER",
+                    )
+                if stored_fingerprint(partial) != tags.get(FINGERPRINT_TAG):
+                    raise RasterError(f"{path}: written, but it does not read back")
+            finally:
+                plain.unlink(missing_ok=True)
+    except (OSError, RasterioError) as error:
+        raise RasterError(f"{path}: cannot publish: {error}") from error

@@ -1,0 +1,110 @@
+"""The job's work area: plans of tiles and block files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from typing import Any
+
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from transforms.elements import (
+    DTYPE,
+    NODATA,
+    Block,
+    BlockTask,
+    Layer,
+    Pixels,
+    RasterError,
+    RasterRef,
+    TilePlan,
+    Window,
+)
+
+from .files import (
+    FINGERPRINT_TAG,
+    published,
+    raster_profile,
+    read_window,
+    stored_fingerprint,
+    write_block,
+)
+
+_PLANS = TypeAdapter(TilePlan)
+BANDS_OF = {Layer.S2: 4}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkArea:
+    """Where plans and block files of a job lie; a path, so it travels."""
+
+    folder: str
+
+    def write_plan(self, plan: TilePlan) -> None:
+        """Store a tile's plan for the workers."""
+        path = self._plan_path(plan.tile)
+        with published(path) as partial:
+            partial.write_bytes(_PLANS.dump_json(plan))
+
+    def plan(self, tile: str) -> TilePlan:
+        """The plan of a tile, read once a worker."""
+        path = self._plan_path(tile)
+        try:
+            return _read_plan(path, path.stat().st_mtime_ns)
+        except OSError as error:
+            raise RasterError(f"{path}: the tile's plan is gone: {error}") from error
+
+    def _plan_path(self, tile: str) -> Path:
+        return Path(self.folder, "plan", f"{tile}.json")
+
+    def block_path(self, layer: Layer, block: Block) -> Path:
+        """Where a block file lies; its name tells window and tile."""
+        window = block.window
+        name = f"r{window.row}_c{window.col}_{window.height}x{window.width}.tif"
+        return Path(self.folder, "blocks", layer, block.tile, name)
+
+    def find(self, layer: Layer, block: Block) -> RasterRef | None:
+        """The stored block, if it was made from what the plan says."""
+        path = self.block_path(layer, block)
+        if stored_fingerprint(path) != self.plan(block.tile).fingerprints[layer]:
+            return None
+        return RasterRef(block.tile, layer, block.window, str(path))
+
+    def write(self, layer: Layer, block: Block, array: NDArray[Any], *, whole: bool) -> RasterRef:
+        """Store a block; one that lost a scene is not marked as made from what the plan says."""
+        plan = self.plan(block.tile)
+        window = block.window
+        path = self.block_path(layer, block)
+        georeference = raster_profile(
+            f"EPSG:{plan.epsg}",
+            plan.ulx + 10 * window.col,
+            plan.uly - 10 * window.row,
+            10,
+            window.shape,
+        )
+        tags = {FINGERPRINT_TAG: plan.fingerprints[layer] if whole else "incomplete"}
+        write_block(path, array, georeference, NODATA[layer], tags)
+        return RasterRef(block.tile, layer, window, str(path))
+
+
+@lru_cache(maxsize=64)
+def _read_plan(path: Path, modified: int) -> TilePlan:
+    return _PLANS.validate_json(path.read_bytes())
+
+
+def read_pixels(task: BlockTask, window: Window, layers: tuple[Layer, ...]) -> Pixels:
+    """The stored layers of a block, over a window that may reach past it."""
+    arrays = {
+        layer: read_window(
+            (reference for reference in task.references if reference.layer == layer),
+            window,
+            BANDS_OF.get(layer, 1),
+            DTYPE[layer],
+            NODATA[layer],
+        )
+        for layer in layers
+    }
+    return Pixels(task.block, window, arrays)
