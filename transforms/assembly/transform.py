@@ -10,8 +10,9 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import NODATA, BlockTask, Layer, Loss, Pixels
-from transforms.raster.area_mask import area_mask, grown, masked
+from transforms.raster.area_mask import area_mask
 from transforms.raster.blocks import LOSSES
+from transforms.raster.masking import grown, masked
 from transforms.raster.metrics import count, measured
 from transforms.raster.store import WorkArea
 

@@ -11,8 +11,9 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import NODATA, BlockTask, GhslBeamError, Layer, Pixels
-from transforms.raster.area_mask import area_mask, masked
+from transforms.raster.area_mask import area_mask
 from transforms.raster.blocks import LOSSES, loss_of
+from transforms.raster.masking import masked
 from transforms.raster.metrics import count
 from transforms.raster.store import WorkArea, read_pixels
 

@@ -27,7 +27,7 @@ from transforms.elements import (
     Window,
 )
 
-from .files import FINGERPRINT_TAG, publish_cog, raster_profile, read_window
+from .files import FINGERPRINT_TAG, cog_writer, raster_profile, read_window
 from .metrics import count, measured
 from .store import BANDS_OF, WorkArea, read_pixels
 
@@ -189,9 +189,8 @@ class PublishTiles(beam.PTransform):
                     self.work.find(layer, Block(plan.tile, r.window)) for r in references
                 )
                 tag = plan.fingerprints[layer] if whole else "incomplete"
-                publish_cog(
+                with cog_writer(
                     Path(self.output, relative),
-                    self.parts(plan, layer, references),
                     raster_profile(
                         f"EPSG:{plan.epsg}",
                         plan.ulx + 10 * plan.window.col,
@@ -204,7 +203,9 @@ class PublishTiles(beam.PTransform):
                     nodata=NODATA[layer],
                     tags={FINGERPRINT_TAG: tag, "LAYER": layer, "CREDITS": self.credits},
                     resampling=_OVERVIEWS.get(layer, "nearest"),
-                )
+                ) as write:
+                    for window, array in self.parts(plan, layer, references):
+                        write(window, array)
         except GhslBeamError as error:
             yield loss_of("publish", Block(stored.tile, plan.window), error)
         else:

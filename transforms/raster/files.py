@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -132,9 +132,9 @@ def read_window(
     return result if bands > 1 else result[0]
 
 
-def publish_cog(
+@contextmanager
+def cog_writer(
     path: Path,
-    parts: Iterable[tuple[Window, NDArray[Any]]],
     georeference: Mapping[str, Any],
     *,
     bands: int,
@@ -142,11 +142,11 @@ def publish_cog(
     nodata: int,
     tags: Mapping[str, str],
     resampling: str = "nearest",
-) -> None:
-    """Write a cloud-optimised GeoTIFF from its parts, whole or not at all.
+) -> Iterator[Callable[[Window, NDArray[Any]], None]]:
+    """Write a cloud-optimised GeoTIFF part by part; published when the body ends well.
 
-    Windows of the parts count from the raster's own corner. What no part covers is nodata.
-    `resampling` makes the overviews.
+    Yields a function that takes a window, counted from the raster's own corner, and its pixels.
+    What no part covers is nodata. `resampling` makes the overviews.
 
     Raises:
         RasterError: the file cannot be written, or what was written does not read back.
@@ -165,11 +165,14 @@ def publish_cog(
                     nodata=nodata,
                     bigtiff="IF_SAFER",
                 ) as target:
-                    for window, array in parts:
+
+                    def write(window: Window, array: NDArray[Any]) -> None:
                         place = rasterio.windows.Window(
                             window.col, window.row, window.width, window.height
                         )
                         target.write(array if array.ndim == 3 else array[np.newaxis], window=place)
+
+                    yield write
                     target.update_tags(**tags)
                 with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
                     rasterio.shutil.copy(

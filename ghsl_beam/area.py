@@ -1,0 +1,392 @@
+"""The area of interest: read from what a person gives, normalised to lon/lat."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyogrio
+import pyproj
+import shapely
+from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError
+from shapely.errors import GEOSException, ShapelyError
+
+from transforms.elements import RequestError
+
+MAX_BYTES = 256 * 2**20
+MAX_VERTICES = 5_000_000
+EDGE_DEGREES = 0.01
+"""Edges are straight in lon/lat; before a projection they are cut to pieces of this length."""
+_WKT = re.compile(
+    r"\s*(SRID=\d+;)?\s*(MULTI)?(POLYGON|POINT|LINESTRING|GEOMETRYCOLLECTION)\b", re.I
+)
+_KINDS = "GeoJSON, GeoPackage, WKT or a bounding box [west, south, east, north]"
+_POLYGONS = (3, 6)
+_GEOD = pyproj.Geod(ellps="WGS84")
+
+
+class TileGrid(Protocol):
+    """The grid of an MGRS tile, as far as the area is concerned with it."""
+
+    @property
+    def epsg(self) -> int:
+        """EPSG code of the tile's UTM zone."""
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north of the tile's data in metres."""
+
+
+@dataclass(frozen=True, eq=False)
+class Area:
+    """An area of interest: polygons in lon/lat (WGS 84), within [-180, 180], valid, not empty."""
+
+    geometry: shapely.MultiPolygon
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north in degrees; an area across the antimeridian spans all."""
+        west, south, east, north = self.geometry.bounds
+        return west, south, east, north
+
+    @property
+    def area_km2(self) -> float:
+        """Area on the ellipsoid in km²; edges are straight in lon/lat, as in GeoJSON."""
+        dense = shapely.orient_polygons(shapely.segmentize(self.geometry, 0.1))
+        return abs(float(_GEOD.geometry_area_perimeter(dense)[0])) / 1e6
+
+
+def read_area(source: str | Mapping[str, Any] | Sequence[float], base_dir: str | Path) -> Area:
+    """The area a person gave.
+
+    Args:
+        source: a file (GeoJSON, GeoPackage or another vector file in any CRS, WKT; a layer of a
+            GeoPackage as `file.gpkg|layer`), relative to `base_dir`; or WKT; or a GeoJSON object;
+            or a bounding box west, south, east, north, where west > east crosses the
+            antimeridian.
+        base_dir: the folder that relative file names count from.
+
+    Raises:
+        RequestError: there is no such file, it cannot be read, or it holds no valid polygons.
+    """
+    if isinstance(source, Mapping):
+        if "type" not in source and "bbox" in source:
+            return _box_area(source["bbox"])
+        return _area("the area", _from_geojson("the area", source))
+    if not isinstance(source, str):
+        return _box_area(source)
+    if _WKT.match(source):
+        return _area("the area", [_from_wkt("the area", source)])
+    numbers = source.replace(",", " ").split()
+    if len(numbers) == 4 and all(_is_number(number) for number in numbers):
+        return _box_area([float(number) for number in numbers])
+    return _read_file(source, Path(base_dir))
+
+
+def _read_file(source: str, base_dir: Path) -> Area:
+    name, _, layer = source.partition("|")
+    path = base_dir / Path(name).expanduser()
+    label = str(path)
+    try:
+        size = path.stat().st_size
+        if not path.is_file():
+            raise RequestError(f"{label}: is not a file; give {_KINDS}")
+        if size > MAX_BYTES:
+            raise RequestError(
+                f"{label}: {size / 2**20:.0f} MiB is more than {MAX_BYTES >> 20} MiB; "
+                "simplify the polygons"
+            )
+        suffix = path.suffix.lower()
+        if suffix == ".wkt":
+            return _area(label, [_from_wkt(label, path.read_text("utf-8"))])
+        if suffix in {".geojson", ".json"}:
+            try:
+                document = json.loads(path.read_text("utf-8-sig"))
+            except (ValueError, RecursionError) as error:
+                raise RequestError(
+                    f"{label}: is not valid JSON ({error}); export the area as GeoJSON again"
+                ) from error
+            return _area(label, _from_geojson(label, document))
+        return _area(label, _from_vector(path, layer.removeprefix("layername=")))
+    except FileNotFoundError as error:
+        raise RequestError(f"{label}: no such file; give {_KINDS}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{label}: cannot be read ({_line(error)}); give {_KINDS}") from error
+
+
+def _from_geojson(label: str, document: Any) -> list[shapely.Geometry]:
+    found: list[Any] = []
+    stack = [document]
+    while stack:
+        item = stack.pop()
+        if not isinstance(item, Mapping):
+            raise RequestError(f"{label}: is not GeoJSON; give an object with a type")
+        kind = item.get("type")
+        members = {"FeatureCollection": "features", "GeometryCollection": "geometries"}.get(
+            str(kind)
+        )
+        if members is not None:
+            inner = item.get(members)
+            if not isinstance(inner, list):
+                raise RequestError(f"{label}: {kind} has no list of {members}; export it again")
+            stack.extend(reversed(inner))
+        elif kind == "Feature":
+            if item.get("geometry") is not None:
+                stack.append(item["geometry"])
+        elif kind in {"Polygon", "MultiPolygon"}:
+            found.append(item)
+        else:
+            raise RequestError(f"{label}: {kind!r} is not a polygon; give polygons alone")
+    try:
+        geometries = [_finite_shape(item) for item in found]
+    except (ShapelyError, GEOSException, ValueError, TypeError, KeyError, IndexError) as error:
+        raise RequestError(
+            f"{label}: a polygon cannot be read ({_line(error)}); each ring needs at least "
+            "four positions, the last like the first"
+        ) from error
+    named = document.get("crs")
+    if isinstance(named, Mapping):  # GeoJSON of 2008, as QGIS still writes it
+        crs = _crs(label, str(named.get("properties", {}).get("name", "")))
+        geometries = [_to_lonlat(label, geometry, crs) for geometry in geometries]
+    return geometries
+
+
+def _finite_shape(item: Mapping[str, Any]) -> shapely.Geometry:
+    polygons = item["coordinates"] if item["type"] == "MultiPolygon" else [item["coordinates"]]
+    return shapely.MultiPolygon(
+        [
+            shapely.Polygon(
+                np.array([point[:2] for point in rings[0]], float),
+                [np.array([point[:2] for point in ring], float) for ring in rings[1:]],
+            )
+            for rings in polygons
+            if rings
+        ]
+    )
+
+
+def _from_wkt(label: str, text: str) -> shapely.Geometry:
+    try:
+        return shapely.from_wkt(re.sub(r"^\s*SRID=4326;", "", text.strip(), flags=re.I))
+    except (ShapelyError, GEOSException) as error:
+        raise RequestError(
+            f"{label}: is not valid WKT ({_line(error)}); give POLYGON or MULTIPOLYGON in lon/lat"
+        ) from error
+
+
+def _from_vector(path: Path, layer: str) -> list[shapely.Geometry]:
+    try:
+        layers = [str(row[0]) for row in pyogrio.list_layers(path) if row[1] is not None]
+        if layer and layer not in layers:
+            raise RequestError(f"{path}: has no layer {layer!r}; it has {', '.join(layers)}")
+        if not layer and len(layers) != 1:
+            raise RequestError(
+                f"{path}: has {len(layers)} layers of geometry ({', '.join(layers)}); "
+                f"name one as {path.name}|layer"
+            )
+        meta, _, geometry, _ = pyogrio.raw.read(path, layer=layer or layers[0], columns=[])
+        shapes = [shapely.force_2d(shapely.from_wkb(wkb)) for wkb in geometry if wkb is not None]
+    except (DataSourceError, DataLayerError, ShapelyError, GEOSException) as error:
+        raise RequestError(f"{path}: cannot be read ({_line(error)}); give {_KINDS}") from error
+    if not meta.get("crs"):
+        raise RequestError(f"{path}: states no CRS; assign one and save it again")
+    crs = _crs(str(path), str(meta["crs"]))
+    return [_to_lonlat(str(path), shape, crs) for shape in shapes]
+
+
+def _crs(label: str, text: str) -> pyproj.CRS:
+    try:
+        return pyproj.CRS.from_user_input(text)
+    except pyproj.exceptions.CRSError as error:
+        raise RequestError(f"{label}: unknown CRS {text[:80]!r}; save it in EPSG:4326") from error
+
+
+def _to_lonlat(label: str, geometry: shapely.Geometry, crs: pyproj.CRS) -> shapely.Geometry:
+    if crs.to_epsg() == 4326 or crs.to_authority() == ("OGC", "CRS84"):
+        return geometry
+    if crs.is_projected and not geometry.is_empty:
+        metres = crs.axis_info[0].unit_conversion_factor or 1.0
+        length = max(1000 / metres, geometry.length / 1e6)
+        geometry = shapely.segmentize(geometry, length)
+    return _project(label, geometry, _transformer(crs.to_wkt(), "EPSG:4326"))
+
+
+def _project(
+    label: str, geometry: shapely.Geometry, transformer: pyproj.Transformer
+) -> shapely.Geometry:
+    def apply(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        x, y = transformer.transform(points[:, 0], points[:, 1])
+        return np.column_stack([x, y])
+
+    projected = shapely.transform(geometry, apply)
+    if not np.isfinite(shapely.get_coordinates(projected)).all():
+        raise RequestError(f"{label}: lies outside its CRS; check it, or save it in EPSG:4326")
+    return projected
+
+
+@lru_cache(maxsize=256)
+def _transformer(source: str, target: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)
+
+
+def _box_area(numbers: Any) -> Area:
+    label = f"bounding box {numbers}"
+    try:
+        west, south, east, north = (float(number) for number in numbers)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"{label}: give four numbers west, south, east, north") from error
+    if not all(math.isfinite(number) for number in (west, south, east, north)) or south >= north:
+        raise RequestError(f"{label}: south must be less than north, in degrees")
+    if west == east or abs(west) > 360 or abs(east) > 360:
+        raise RequestError(f"{label}: west and east must differ and lie within -360..360")
+    if west > east:
+        east += 360
+    return _area(label, [shapely.box(west, south, min(east, west + 360), north)], unwrap=False)
+
+
+def _area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True) -> Area:
+    """Polygons checked, unwrapped, cut at the antimeridian and made valid."""
+    polygons: list[shapely.Polygon] = []
+    for shape in shapes:
+        if shapely.get_type_id(shape) not in _POLYGONS:
+            raise RequestError(f"{label}: {shape.geom_type} is not a polygon; give polygons alone")
+        polygons.extend(part for part in shapely.get_parts(shape) if not part.is_empty)
+    if not polygons:
+        raise RequestError(f"{label}: holds no polygon; draw at least one")
+    points = shapely.get_coordinates(polygons)
+    if len(points) > MAX_VERTICES:
+        raise RequestError(
+            f"{label}: {len(points)} vertices are more than {MAX_VERTICES}; simplify the polygons"
+        )
+    if not np.isfinite(points).all():
+        raise RequestError(f"{label}: has coordinates that are not numbers; draw it again")
+    if np.abs(points[:, 1]).max() > 90 or np.abs(points[:, 0]).max() > 540:
+        raise RequestError(
+            f"{label}: coordinates are not lon/lat in degrees "
+            f"({points[:, 0].min():g}..{points[:, 0].max():g}, "
+            f"{points[:, 1].min():g}..{points[:, 1].max():g}); save it in EPSG:4326"
+        )
+    whole = [_unwrapped(label, polygon) if unwrap else polygon for polygon in polygons]
+    merged = _within_180(shapely.union_all([_polygonal(shapely.make_valid(p)) for p in whole]))
+    if merged.is_empty:
+        raise RequestError(f"{label}: its polygons have no area; draw it again")
+    shapely.prepare(merged)
+    return Area(merged)
+
+
+def _unwrapped(label: str, polygon: shapely.Polygon) -> shapely.Polygon:
+    """Rings that jump more than half way round are taken to cross the antimeridian."""
+    shell = _unwrap_ring(label, polygon.exterior)
+    middle = (shell[:, 0].min() + shell[:, 0].max()) / 2
+    holes = []
+    for interior in polygon.interiors:
+        hole = _unwrap_ring(label, interior)
+        center = (hole[:, 0].min() + hole[:, 0].max()) / 2
+        hole[:, 0] += 360 * round((middle - center) / 360)
+        holes.append(hole)
+    return shapely.Polygon(shell, holes)
+
+
+def _unwrap_ring(label: str, ring: shapely.LinearRing) -> NDArray[np.float64]:
+    points: NDArray[np.float64] = shapely.get_coordinates(ring)
+    step = np.diff(points[:, 0])
+    jump = (np.abs(step) > 180) & (np.abs(step) < 360)
+    turns = np.where(jump, -np.sign(step) * 360, 0.0)
+    points[1:, 0] += np.cumsum(turns)
+    if points[0, 0] != points[-1, 0]:
+        raise RequestError(f"{label}: a ring goes round a pole; cut it along the antimeridian")
+    return points
+
+
+def _within_180(geometry: shapely.Geometry) -> shapely.MultiPolygon:
+    west, _, east, _ = geometry.bounds if not geometry.is_empty else (0.0, 0.0, 0.0, 0.0)
+    if west >= -180 and east <= 180:
+        return _polygonal(geometry)
+    parts = []
+    for turn in range(math.floor((west + 180) / 360), math.floor((east + 180) / 360) + 1):
+        strip = shapely.box(-180 + 360 * turn, -90, 180 + 360 * turn, 90)
+        parts.append(shift(geometry.intersection(strip), -360.0 * turn))
+    return _polygonal(shapely.union_all([_polygonal(part) for part in parts]))
+
+
+def shift(geometry: shapely.Geometry, degrees: float) -> shapely.Geometry:
+    """The geometry moved in longitude."""
+    return shapely.transform(geometry, lambda points: points + [degrees, 0.0])
+
+
+def _polygonal(geometry: shapely.Geometry) -> shapely.MultiPolygon:
+    """The polygons of a geometry: lines and points that a cut leaves have no area."""
+    parts = shapely.get_parts(shapely.get_parts(geometry))
+    kept = [part for part in parts if shapely.get_type_id(part) == 3 and part.area > 0]
+    return shapely.MultiPolygon(kept)
+
+
+def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:
+    """The area within lon/lat bounds, which may reach past ±180; edges are densified."""
+    west, south, east, north = bounds
+    parts = []
+    for turn in (-1, 0, 1):
+        box = shapely.box(west - 360 * turn, south, east - 360 * turn, north)
+        if shapely.contains_properly(area.geometry, box):
+            parts.append(shift(box, 360.0 * turn))
+        elif shapely.intersects(area.geometry, box):
+            parts.append(shift(area.geometry.intersection(box), 360.0 * turn))
+    if not parts:
+        return shapely.MultiPolygon()
+    found = parts[0] if len(parts) == 1 else shapely.union_all(parts)
+    return shapely.segmentize(_polygonal(found), EDGE_DEGREES)
+
+
+def to_utm(geometry: shapely.Geometry, epsg: int) -> shapely.Geometry:
+    """A lon/lat geometry near a UTM zone in that zone's metres."""
+    return _project("the area", geometry, _transformer("EPSG:4326", f"EPSG:{epsg}"))
+
+
+def lonlat_bounds(
+    box: shapely.Polygon, epsg: int, transform: Callable[..., Any] | None = None
+) -> tuple[float, float, float, float]:
+    """Lon/lat bounds of a box in UTM, about the zone's central meridian (may pass ±180)."""
+    edge = shapely.get_coordinates(shapely.segmentize(box, 5000))
+    transform = transform or _transformer(f"EPSG:{epsg}", "EPSG:4326").transform
+    lon, lat = transform(edge[:, 0], edge[:, 1])
+    middle = 6 * (epsg % 100) - 183
+    lon = middle + (np.asarray(lon) - middle + 180) % 360 - 180
+    return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+
+
+def area_in_tile(area: Area, tile: TileGrid, margin: float = 1000.0) -> shapely.Geometry:
+    """The area of interest in the tile's UTM zone, cut to the tile's box and a margin in metres.
+
+    Straight lon/lat edges stay true to a few centimetres: they are cut into short pieces before
+    they are projected. Empty where the area does not reach the tile.
+    """
+    west, south, east, north = tile.bounds
+    box = shapely.box(west - margin, south - margin, east + margin, north + margin)
+    lon0, lat0, lon1, lat1 = lonlat_bounds(box, tile.epsg)
+    near = around(area, (lon0 - 0.02, lat0 - 0.02, lon1 + 0.02, lat1 + 0.02))
+    if near.is_empty:
+        return near
+    projected = to_utm(near, tile.epsg)
+    if not projected.is_valid:
+        projected = shapely.make_valid(projected)
+    return _polygonal(projected.intersection(box))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,190 @@
+"""ghsl-beam: what a person types."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from transforms.elements import GhslBeamError, RequestError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Built-up fraction and settlement layers from Sentinel-2.",
+)
+models_app = typer.Typer(no_args_is_help=True, help="The GHS-S2Net models, one a grid zone.")
+train_app = typer.Typer(no_args_is_help=True, help="Train a model of one's own.")
+app.add_typer(models_app, name="models")
+app.add_typer(train_app, name="train")
+
+_BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
+JobFile = Annotated[Path, typer.Argument(help="job file, YAML")]
+Output = Annotated[Path | None, typer.Option(help="folder of the products, over the job file's")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="key.path=value, over the job file's")
+]
+
+
+@app.command("run", context_settings=_BEAM)
+def run_command(
+    context: typer.Context, job_file: JobFile, output: Output = None, setting: Settings = None
+) -> None:
+    """Run a job; what exists already is not computed again. Takes any Beam option."""
+    from ghsl_beam.configuration import load_job
+    from ghsl_beam.launch import run
+
+    job = load_job(job_file, tuple(setting or ()), output)
+    record = run(job, context.args)
+    _print_outcome(record, job.output)
+    raise typer.Exit(record["exit_code"])
+
+
+def _print_outcome(record: dict[str, Any], output: Path) -> None:
+    for warning in record["warnings"]:
+        print(f"warning: {warning}")
+    for loss in record["losses"]:
+        what = " ".join(str(loss[key]) for key in ("tile", "scene", "file") if loss[key])
+        print(f"lost in {loss['stage']}: {what}: {loss['reason']}")
+    if record["computed"]:
+        print(f"{record['computed']} products made, {record['reused']} found as they were,", end=" ")
+        print(f"in {record['seconds']:.0f} s")
+    else:
+        print(f"nothing to do: all {record['reused']} products are there, made from the same things")
+    print(f"layers: {output}")
+    print(f"report: {output / 'report' / 'index.html'}")
+    if record["losses"]:
+        print("run the same command again to make only what is missing")
+
+
+@app.command("plan")
+def plan_command(
+    job_file: JobFile,
+    output: Output = None,
+    setting: Settings = None,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Say what a run would do; writes nothing."""
+    from ghsl_beam.configuration import load_job
+    from ghsl_beam.plan import make_plan
+    from ghsl_beam.plan_summary import summary
+
+    content = summary(make_plan(load_job(job_file, tuple(setting or ()), output)))
+    if as_json:
+        print(json.dumps(content, indent=2))
+        return
+    table = Table("tile", "zone", "model", "scenes", "blocks", "layers that exist")
+    for tile in content["tiles"]:
+        table.add_row(
+            tile["tile"],
+            tile["zone"],
+            tile["model"],
+            str(len(tile["scenes"])),
+            str(tile["blocks"]),
+            ", ".join(tile["exists"]) or "none",
+        )
+    console = Console()
+    console.print(table)
+    for grid in content["grids"]:
+        console.print(f"grid {grid['grid']}: {grid['cells']} cells, {grid['missing']} to do")
+    for warning in content["warnings"]:
+        console.print(f"warning: {warning}")
+    for loss in content["losses"]:
+        console.print(f"lost: {loss['tile']} {loss['file']} {loss['reason']}")
+
+
+@app.command("schema")
+def schema_command() -> None:
+    """Print the job file's schema, with units, defaults and bounds (JSON schema)."""
+    from ghsl_beam.configuration import schema
+
+    print(json.dumps(schema(), indent=2))
+
+
+@app.command("report")
+def report_command(output: Annotated[Path, typer.Argument(help="folder of a run")]) -> None:
+    """Write the report of a run anew."""
+    from ghsl_beam.report import write_report
+
+    if not (output / "run.json").is_file():
+        raise RequestError(f"{output}: no run.json there; is it the output of a run?")
+    print(write_report(output))
+
+
+@app.command("validate")
+def validate_command(
+    output: Annotated[Path, typer.Argument(help="folder of a run")],
+    reference: Annotated[Path, typer.Option(help="raster or polygons of built-up")],
+) -> None:
+    """Compare a run's built-up with a reference."""
+    from ghsl_beam.validate import validate
+
+    print(json.dumps(validate(output, reference), indent=2))
+
+
+@models_app.command("list")
+def models_list(
+    folder: Annotated[Path, typer.Option(help="folder of the models")] = Path("cnn_models"),
+    prefix: Annotated[str, typer.Option(help="prefix of the file names")] = "",
+) -> None:
+    """List the models that are here."""
+    from transforms.inference.models import available
+
+    found = available(str(folder), prefix=prefix)
+    for zone, path in sorted(found.items()):
+        print(f"{zone}\t{path}")
+    print(f"{len(found)} models in {folder}")
+
+
+@models_app.command("verify")
+def models_verify(
+    folder: Annotated[Path, typer.Option(help="folder of the models")] = Path("cnn_models"),
+    prefix: Annotated[str, typer.Option(help="prefix of the file names")] = "",
+) -> None:
+    """Check each model's structure, shapes and numbers; print its SHA-256."""
+    from transforms.elements import ModelError
+    from transforms.inference.models import available
+    from transforms.inference.weights import load_weights, sha256_of
+
+    broken = 0
+    for zone, path in sorted(available(str(folder), prefix=prefix).items()):
+        try:
+            load_weights(path)
+        except ModelError as error:
+            broken += 1
+            print(f"{zone}\tbroken\t{error}")
+        else:
+            print(f"{zone}\tgood\t{sha256_of(path)}\t{path}")
+    raise typer.Exit(1 if broken else 0)
+
+
+def main() -> None:
+    """The console script: errors are one line on stderr, exit codes those of the design."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
+    except RequestError as error:
+        _die(error, 2)
+    except GhslBeamError as error:
+        _die(error, 1)
+    except typer.Abort:
+        sys.exit(1)
+    except Exception as error:
+        usage = getattr(error, "format_message", None)
+        if usage is None:
+            raise
+        _die(usage(), 2)
+
+
+def _die(error: object, code: int) -> None:
+    print(f"ghsl-beam: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,167 @@
+"""A launch: plan, run what is missing, publish the record, the catalogue and the report."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_runner
+
+from ghsl_beam.configuration import Job
+from ghsl_beam.pipeline import build, work_area
+from ghsl_beam.plan import LINES, JobPlan, make_plan
+from ghsl_beam.products import utm_path
+from ghsl_beam.report import write_report
+from ghsl_beam.run_record import (
+    losses_as_json,
+    new_record,
+    now,
+    products_as_json,
+    write_record,
+)
+from ghsl_beam.stac import write_catalog
+from transforms.elements import Loss, Product, RequestError
+from transforms.raster.files import stored_fingerprint
+
+WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
+_LOG = logging.getLogger(__name__)
+
+
+def run(job: Job, beam_options: Sequence[str] = ()) -> dict[str, Any]:
+    """Run a job and return its record, which is also written as run.json.
+
+    Raises:
+        RequestError: the request is wrong; nothing was written.
+    """
+    start = time.monotonic()
+    runner, options = _runner(beam_options)
+    plan = make_plan(job)
+    _check_writable(job.output)
+    todo = sum(len(plan.missing(line)) for line in range(len(LINES)))
+    todo += sum(len(grid.missing_cells(job.output)) for grid in plan.grids)
+    before = _existing(plan)
+    record = new_record(plan)
+    if todo:
+        write_record(job.output, record)
+        counters = _compute(plan, runner, options)
+        record["stages"], record["counts"] = _stages(counters)
+    products = _existing(plan)
+    losses = [*plan.losses, *_recorded_losses(job.output)]
+    known = {(product.path, product.fingerprint) for product in before}
+    record["products"] = products_as_json(products)
+    record["reused"] = sum((p.path, p.fingerprint) in known for p in products)
+    record["computed"] = len(products) - record["reused"]
+    record["losses"] = losses_as_json(losses)
+    record["ended"] = now()
+    record["seconds"] = round(time.monotonic() - start, 1)
+    whole = not losses and all(product.whole for product in products)
+    record["exit_code"] = WHOLE if whole else WITH_LOSSES
+    if todo or not (job.output / "run.json").is_file():
+        _finish(plan, record, products)
+    if whole:
+        shutil.rmtree(job.output / "work", ignore_errors=True)
+    return record
+
+
+def _finish(plan: JobPlan, record: dict[str, Any], products: list[Product]) -> None:
+    """Line 5: everything about the products, the record last."""
+    output = plan.job.output
+    for grid in plan.grids:
+        grid.write_mosaics(output)
+    write_catalog(output, products, record)
+    write_record(output, record)
+    write_report(output)
+
+
+def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
+    """Beam's runner and options.
+
+    DirectRunner is the in-process portable runner: the choice that Beam's own alias would make
+    after trying to fetch another engine from the network.
+    """
+    options = PipelineOptions(list(arguments))
+    name = options.view_as(StandardOptions).runner or "DirectRunner"
+    unknown = [key for key in arguments if key.startswith("--") and not _known(key, options)]
+    if unknown:
+        raise RequestError(f"{unknown[0]}: neither an option of ghsl-beam nor one of Beam")
+    try:
+        return (FnApiRunner() if name == "DirectRunner" else create_runner(name)), options
+    except (ValueError, ImportError) as error:
+        raise RequestError(f"--runner {name}: {error}") from error
+
+
+def _known(argument: str, options: PipelineOptions) -> bool:
+    return argument[2:].partition("=")[0].replace("-", "_") in options.get_all_options()
+
+
+def _check_writable(output: Path) -> None:
+    """The output, or the nearest folder above it that exists, must be a writable folder."""
+    existing = output
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise RequestError(f"output: {existing} is not a folder")
+    if not os.access(existing, os.W_OK):
+        raise RequestError(f"output: {existing} is not writable")
+
+
+def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) -> Any:
+    work = work_area(plan)
+    shutil.rmtree(plan.job.output / "work" / "losses", ignore_errors=True)
+    for tile in plan.tiles:
+        work.write_plan(tile)
+    pipeline = beam.Pipeline(runner=runner, options=options)
+    build(pipeline, plan)
+    result: PipelineResult = pipeline.run()
+    result.wait_until_finish()
+    return result.metrics().query()["counters"]
+
+
+def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
+    """Counters by stage, and their sums over stages where a sum means something."""
+    stages: dict[str, dict[str, float]] = {}
+    for counter in counters:
+        key = counter.key.metric
+        if key.namespace.startswith("apache_beam") or "." in key.namespace:
+            continue
+        stage = stages.setdefault(key.namespace, {})
+        stage[key.name] = stage.get(key.name, 0) + counter.result
+    for stage in stages.values():
+        if "milliseconds" in stage:
+            stage["seconds"] = round(stage.pop("milliseconds") / 1000, 3)
+    counts = {
+        "scenes": int(stages.get("assembly", {}).get("scenes", 0)),
+        "blocks": int(stages.get("inference", {}).get("blocks", 0)),
+        "pixels": int(stages.get("inference", {}).get("pixels", 0)),
+    }
+    return stages, counts
+
+
+def _existing(plan: JobPlan) -> list[Product]:
+    """Products on storage; whole where they carry the fingerprint that the plan gives."""
+    job, products = plan.job, []
+    for tile in plan.tiles:
+        for layer, mark in tile.fingerprints.items():
+            path = utm_path(tile.tile, layer, job.epoch, job.name)
+            found = stored_fingerprint(job.output / path)
+            if found:
+                products.append(Product(layer, tile.tile, "utm", path, found, found == mark))
+    for grid in plan.grids:
+        products += grid.existing(job.output)
+    return products
+
+
+def _recorded_losses(output: Path) -> list[Loss]:
+    return [
+        Loss(**json.loads(path.read_text()))
+        for path in sorted((output / "work" / "losses").glob("*.json"))
+    ]

@@ -1,0 +1,279 @@
+"""The Sentinel-2 tiles: MGRS squares of 100 km on a grid of 109.8 km footprints.
+
+A square belongs to a grid zone by the latitude of its centre, and exists where it touches that
+zone (Norway's and Svalbard's exceptions included). ESA's tiles lie on multiples of 60 m: west
+edge of the square rounded down, north edge rounded up, counted from the equator.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import mgrs
+import numpy as np
+import shapely
+from pyproj import Transformer
+
+from transforms.elements import RequestError
+
+from .area import Area, area_in_tile, around, lonlat_bounds, to_utm
+
+SIZE = 10980
+"""Pixels of 10 m on a side."""
+FOOTPRINT = 109_800.0
+_SQUARE = 100_000
+_BANDS = "CDEFGHJKLMNPQRSTUVWX"
+_COLUMNS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
+_ROWS = "ABCDEFGHJKLMNPQRSTUV"
+_ID = re.compile(r"(0[1-9]|[1-5]\d|60)([C-HJ-NP-X])([A-HJ-NP-Z])([A-HJ-NP-V])")
+_EXCEPTIONS: dict[str, tuple[float, float] | None] = {
+    "31V": (0, 3),
+    "32V": (3, 12),
+    "31X": (0, 9),
+    "32X": None,
+    "33X": (9, 21),
+    "34X": None,
+    "35X": (21, 33),
+    "36X": None,
+    "37X": (33, 42),
+}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MgrsTile:
+    """One tile: `zone` is the grid zone (`33U`), `ulx` and `uly` metres of the tile's corner."""
+
+    id: str
+    zone: str
+    epsg: int
+    ulx: float
+    uly: float
+    center_lon: float
+    center_lat: float
+    size: int = SIZE
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north in metres."""
+        return self.ulx, self.uly - FOOTPRINT, self.ulx + FOOTPRINT, self.uly
+
+    @property
+    def footprint(self) -> shapely.Polygon:
+        """The nominal footprint in the tile's CRS."""
+        return shapely.box(*self.bounds)
+
+
+def zone_of(tile_id: str) -> str:
+    """The grid zone of a tile, `33U` of `33UUU`: the key of its model.
+
+    Raises:
+        RequestError: it is not the name of a tile.
+    """
+    return _parse(tile_id).group(1) + _parse(tile_id).group(2)
+
+
+@lru_cache(maxsize=8192)
+def tile(tile_id: str) -> MgrsTile:
+    """The tile of a name such as `33UUU` (`T33UUU` and `5MKV` are understood too).
+
+    Raises:
+        RequestError: there is no such square.
+    """
+    match = _parse(tile_id)
+    name, zone, band = match.group(0), int(match.group(1)), match.group(2)
+    try:
+        _, hemisphere, easting, northing = mgrs.MGRS().MGRSToUTM(name + "0000000000")
+    except mgrs.core.MGRSError as error:
+        raise RequestError(f"{tile_id}: there is no such MGRS square") from error
+    col, row = int(easting // _SQUARE), int(northing // _SQUARE)
+    north = hemisphere == "N"
+    polygon = _zone_polygon(zone, band)
+    letters = _COLUMNS[zone % 3][col - 1] + _ROWS[(row + (5 if zone % 2 == 0 else 0)) % 20]
+    square = shapely.box(*_square(col, row))
+    if letters != match.group(3) + match.group(4) or polygon is None:
+        raise RequestError(f"{tile_id}: there is no such MGRS square")
+    if north != (band >= "N") or not shapely.intersects(polygon, square):
+        raise RequestError(f"{tile_id}: the square does not reach its grid zone {zone:02d}{band}")
+    return _make(name, zone, band, col, row)
+
+
+def tiles_of(area: Area) -> list[MgrsTile]:
+    """The tiles whose footprint shares ground with the area, by name.
+
+    Raises:
+        RequestError: the area lies wholly beyond the tiles (84° N, 80° S).
+    """
+    found: list[MgrsTile] = []
+    _, south, _, north = area.geometry.bounds
+    south, north = max(south, -81.5), min(north, 85.5)
+    if south < north:
+        pad = min(1.3 / math.cos(math.radians(min(max(abs(south), abs(north)), 84))), 13)
+        for zone in range(1, 61):
+            west, east = _zone_span(zone)
+            for northern in (True, False):
+                low, high = (max(south, -1.3), north) if northern else (south, min(north, 1.3))
+                if low < high:
+                    near = around(area, (west - pad, low, east + pad, high))
+                    found.extend(_zone_tiles(near, zone, northern=northern))
+    if not found:
+        raise RequestError(
+            "the area holds no Sentinel-2 tile: tiles reach from 80° south to 84° north"
+        )
+    return sorted(found)
+
+
+def needed_tiles(tiles: Iterable[MgrsTile], area: Area) -> list[MgrsTile]:
+    """The tiles that own ground of the area.
+
+    Within a UTM zone a point belongs to the tile whose centre is nearest; the lines between are
+    straight. A tile is left out where each part of the area in it belongs to other tiles given.
+    """
+    given = sorted(tiles)
+    index = {(item.epsg, *_index(item)): item for item in given}
+    return [item for item in given if _owns(item, index, area)]
+
+
+def _owns(item: MgrsTile, index: dict[tuple[int, int, int], MgrsTile], area: Area) -> bool:
+    col, row = _index(item)
+    others = [
+        index[item.epsg, col + right, row + up]
+        for right in (-1, 0, 1)
+        for up in (-1, 0, 1)
+        if (right or up) and (item.epsg, col + right, row + up) in index
+    ]
+    if not others:
+        return True
+    if area.geometry.contains(shapely.box(*lonlat_bounds(item.footprint, item.epsg))):
+        return True
+    owned = item.footprint
+    for other in others:
+        owned = owned.intersection(_nearer(item, other))
+    return bool(area_in_tile(area, item).intersection(owned).area > 0)
+
+
+def _nearer(item: MgrsTile, other: MgrsTile) -> shapely.Polygon:
+    """The half-plane (as far as it matters) nearer to one tile's centre than to the other's."""
+    dx, dy = item.ulx - other.ulx, item.uly - other.uly
+    length = math.hypot(dx, dy)
+    dx, dy, far = dx / length, dy / length, 4 * FOOTPRINT
+    x = (item.ulx + other.ulx + FOOTPRINT) / 2
+    y = (item.uly + other.uly - FOOTPRINT) / 2
+    return shapely.Polygon(
+        [
+            (x - dy * far, y + dx * far),
+            (x + dy * far, y - dx * far),
+            (x + (dx + dy) * far, y + (dy - dx) * far),
+            (x + (dx - dy) * far, y + (dy + dx) * far),
+        ]
+    )
+
+
+def _parse(tile_id: str) -> re.Match[str]:
+    text = tile_id.strip().upper()
+    text = text[1:] if text.startswith("T") else text
+    match = _ID.fullmatch(text.zfill(5))
+    if match is None:
+        raise RequestError(f"{tile_id!r} is not an MGRS tile; give one such as 33UUU")
+    return match
+
+
+def _index(item: MgrsTile) -> tuple[int, int]:
+    """Column and row of the tile's square in its zone, counted in 100 km."""
+    return math.ceil(item.ulx / _SQUARE), math.floor(item.uly / _SQUARE) - 1
+
+
+def _square(col: int, row: int) -> tuple[float, float, float, float]:
+    return (
+        float(col * _SQUARE),
+        float(row * _SQUARE),
+        float((col + 1) * _SQUARE),
+        float((row + 1) * _SQUARE),
+    )
+
+
+def _make(name: str, zone: int, band: str, col: int, row: int) -> MgrsTile:
+    epsg = (32600 if band >= "N" else 32700) + zone
+    equator = 0 if band >= "N" else 10_000_000
+    ulx = col * _SQUARE // 60 * 60
+    uly = -((equator - (row + 1) * _SQUARE) // 60 * 60) + equator
+    lon, lat = _to_lonlat(epsg).transform(ulx + FOOTPRINT / 2, uly - FOOTPRINT / 2)
+    return MgrsTile(
+        name, f"{zone:02d}{band}", epsg, float(ulx), float(uly), round(lon, 9), round(lat, 9)
+    )
+
+
+def _zone_tiles(near: shapely.Geometry, zone: int, *, northern: bool) -> list[MgrsTile]:
+    """Tiles of one UTM zone and hemisphere that share ground with a lon/lat geometry near it."""
+    if near.is_empty:
+        return []
+    epsg = (32600 if northern else 32700) + zone
+    geometry = to_utm(near, epsg)
+    if not geometry.is_valid:
+        geometry = shapely.make_valid(geometry)
+    shapely.prepare(geometry)
+    west, south, east, north = geometry.bounds
+    lowest, highest = (0, 93) if northern else (11, 99)
+    cols = np.arange(max(int(west // _SQUARE) - 1, 1), min(int(east // _SQUARE) + 1, 8) + 1)
+    rows = np.arange(
+        max(int(south // _SQUARE) - 1, lowest), min(int(north // _SQUARE) + 1, highest) + 1
+    )
+    found = []
+    for col, row in zip(*(grid.ravel().tolist() for grid in np.meshgrid(cols, rows)), strict=True):
+        name = _name(zone, northern, col, row)
+        if name is None:
+            continue
+        item = _make(name, zone, name[2], col, row)
+        if shapely.intersects(geometry, item.footprint) and not shapely.touches(
+            geometry, item.footprint
+        ):
+            found.append(item)
+    return found
+
+
+@lru_cache(maxsize=131072)
+def _name(zone: int, northern: bool, col: int, row: int) -> str | None:
+    """Name of a square, None where it does not reach the zone of its centre's latitude.
+
+    The letters are counted here: the mgrs package moves a square whose centre lies outside its
+    zone into the next one.
+    """
+    epsg = (32600 if northern else 32700) + zone
+    west, south, east, north = _square(col, row)
+    _, lat = _to_lonlat(epsg).transform((west + east) / 2, (south + north) / 2)
+    band = _BANDS[min(max(int((lat + 80) // 8), 0), 19)]
+    polygon = _zone_polygon(zone, band)
+    square = shapely.box(west, south, east, north)
+    if polygon is None or (band >= "N") != northern or not shapely.intersects(polygon, square):
+        return None
+    letter = _ROWS[(row + (5 if zone % 2 == 0 else 0)) % 20]
+    return f"{zone:02d}{band}{_COLUMNS[zone % 3][col - 1]}{letter}"
+
+
+def _zone_span(zone: int) -> tuple[float, float]:
+    """West and east of all grid zones of a UTM zone."""
+    spans = [(6.0 * zone - 186, 6.0 * zone - 180)]
+    spans += [span for band in "VX" if (span := _EXCEPTIONS.get(f"{zone:02d}{band}"))]
+    return min(span[0] for span in spans), max(span[1] for span in spans)
+
+
+@lru_cache(maxsize=1200)
+def _zone_polygon(zone: int, band: str) -> shapely.Polygon | None:
+    """A grid zone in its UTM zone's metres, None where there is no such zone."""
+    span = _EXCEPTIONS.get(f"{zone:02d}{band}", (6 * zone - 186, 6 * zone - 180))
+    if span is None:
+        return None
+    south = -80 + 8 * _BANDS.index(band)
+    north = 84 if band == "X" else south + 8
+    box = shapely.segmentize(shapely.box(span[0], south, span[1], north), 0.1)
+    polygon = to_utm(box, (32600 if band >= "N" else 32700) + zone)
+    shapely.prepare(polygon)
+    return polygon
+
+
+@lru_cache(maxsize=128)
+def _to_lonlat(epsg: int) -> Transformer:
+    return Transformer.from_crs(f"EPSG:{epsg}", "EPSG:4326", always_xy=True)

@@ -1,0 +1,133 @@
+"""run.json: what a run was asked, what it used, what it made and what it lost."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ghsl_beam.credits import CREDITS
+from ghsl_beam.plan import JobPlan, Model
+from transforms.elements import Loss, Product, TilePlan
+from transforms.raster.files import published
+
+_PACKAGES = (
+    "ghsl-beam",
+    "apache-beam",
+    "tensorflow",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "rasterio",
+    "pyproj",
+    "shapely",
+    "odc-geo",
+)
+
+
+def now() -> str:
+    """The time as the record states it, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def new_record(plan: JobPlan) -> dict[str, Any]:
+    """The record at the start of a run."""
+    job = plan.job
+    return {
+        "job": job.name,
+        "name": job.name,
+        "epoch": job.epoch,
+        "started": now(),
+        "ended": None,
+        "seconds": None,
+        "exit_code": None,
+        "configuration": job.model_dump(mode="json"),
+        "versions": versions(),
+        "machine": {
+            "system": platform.system(),
+            "architecture": platform.machine(),
+            "cores": os.cpu_count(),
+        },
+        "tiles": [_tile(tile, plan.models) for tile in plan.tiles],
+        "classifier": {
+            "file": job.residential.model.name,
+            "sha256": plan.classifier_sha256,
+            "demonstration": "DEMONSTRATION" in job.residential.model.name,
+        },
+        "warnings": list(plan.warnings),
+        "stages": {},
+        "counts": {},
+        "losses": [],
+        "products": [],
+        "computed": 0,
+        "reused": 0,
+        "credits": [CREDITS],
+    }
+
+
+def _tile(tile: TilePlan, models: Iterable[Model]) -> dict[str, Any]:
+    model = next(m for m in models if m.zone == tile.zone)
+    return {
+        "tile": tile.tile,
+        "zone": tile.zone,
+        "model": {
+            "file": Path(model.path).name,
+            "sha256": model.sha256,
+            "demonstration": model.demonstration,
+            "fallback": model.fallback,
+        },
+        "scenes": [
+            {
+                "id": scene.id,
+                "sensing": scene.sensing.isoformat(),
+                "cloud_cover": scene.cloud_cover,
+                "baseline": scene.baseline,
+                "level": scene.level,
+            }
+            for scene in tile.scenes
+        ],
+    }
+
+
+def losses_as_json(losses: Iterable[Loss]) -> list[dict[str, Any]]:
+    """Losses, each once, in a fixed order."""
+    unique = {json.dumps(asdict(loss), sort_keys=True) for loss in losses}
+    return [json.loads(text) for text in sorted(unique)]
+
+
+def products_as_json(products: Iterable[Product]) -> list[dict[str, Any]]:
+    """Products as the record lists them."""
+    return [
+        {
+            "layer": product.layer,
+            "tile": product.key,
+            "grid": product.grid,
+            "path": product.path,
+            "fingerprint": product.fingerprint,
+            "whole": product.whole,
+        }
+        for product in products
+    ]
+
+
+def write_record(output: Path, record: dict[str, Any]) -> None:
+    """Write run.json whole."""
+    with published(output / "run.json") as partial:
+        partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")

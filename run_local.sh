@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# The job on this machine: `./run_local.sh` runs the demonstration, `./run_local.sh test` the tests,
+# `./run_local.sh install` makes the environment alone. Anything else goes to ghsl-beam.
+set -euo pipefail
+cd "$(dirname "$0")"
+venv=${GHSL_BEAM_VENV:-.venv}
+
+install() {
+  if [ ! -x "$venv/bin/python" ]; then
+    local python=python3
+    command -v python3.11 >/dev/null && python=python3.11
+    "$python" -m venv "$venv"
+  fi
+  # Installed again only when what it is made of has changed.
+  local mark="$venv/.installed" wanted
+  wanted=$(cat setup.py pyproject.toml constraints.txt | sha256sum)
+  if [ ! -f "$mark" ] || [ "$(cat "$mark")" != "$wanted" ]; then
+    echo "installing into $venv (some minutes the first time)"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+    echo "$wanted" >"$mark"
+  fi
+}
+
+case "${1:-}" in
+  "")
+    install
+    "$venv/bin/python" examples/arrange_sample.py --into data/sample
+    "$venv/bin/ghsl-beam" run examples/havelland.yaml
+    ;;
+  install) install ;;
+  test)
+    shift
+    install
+    TF_CPP_MIN_LOG_LEVEL=3 "$venv/bin/python" -m pytest "$@"
+    ;;
+  *)
+    install
+    "$venv/bin/ghsl-beam" "$@"
+    ;;
+esac

@@ -1,0 +1,269 @@
+"""Output grids: nested levels, cells (units of work) and R/C tiles, all counted from one origin."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyproj
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from transforms.elements import RequestError, Window
+
+LATTICE = 50
+"""Fine pixels between two nodes at which coordinates are computed exactly."""
+CHUNK = 1000
+"""Fine pixels along a side of a chunk, about."""
+MAX_FACTOR = 2000
+"""Largest coarsest level, in fine pixels."""
+_TILE_KEY = re.compile(r"R(\d+)_C(\d+)")
+_CELL_KEY = re.compile(r"R(\d+)_C(\d+)_r(\d+)_c(\d+)")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """An output cell, counted from the grid's origin (0, 0) down and to the right."""
+
+    row: int
+    col: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GridTile:
+    """An R/C tile of the output grid, counted from 1, 1 at the upper left."""
+
+    row: int
+    col: int
+
+    @property
+    def key(self) -> str:
+        """GHSL's name of it, `R3_C19`."""
+        return f"R{self.row}_C{self.col}"
+
+
+@dataclass(frozen=True, slots=True)
+class GridLevel:
+    """One resolution of an output grid.
+
+    `factor` fine pixels make a pixel's side; `capacity` is the most m² a pixel can hold; areas
+    are stored as `dtype` with `nodata`.
+    """
+
+    resolution: float
+    factor: int
+    name: str
+    capacity: int
+    dtype: str
+    nodata: int
+
+
+@dataclass(frozen=True)
+class OutputGrid:
+    """A grid of nested resolutions; everything is computed at `fine` and summed from there.
+
+    `resolutions` and `fine` are in metres, or in seconds of arc for a geographic CRS; `origin`
+    is the upper left corner in units of the CRS. `cell_pixels` fine pixels make a cell's side,
+    `tile_cells` cells an R/C tile's. `fine_capacity` is the most m² a fine pixel can hold.
+    """
+
+    crs: str
+    label: str
+    origin: tuple[float, float]
+    resolutions: tuple[float, ...]
+    fine: float
+    cell_pixels: int
+    tile_cells: int
+    fine_capacity: int
+    geographic: bool = False
+
+    @cached_property
+    def pixel(self) -> float:
+        """Side of a fine pixel in units of the CRS."""
+        return self.fine / 3600 if self.geographic else self.fine
+
+    @cached_property
+    def levels(self) -> tuple[GridLevel, ...]:
+        """The published levels, finest first."""
+        return tuple(self._level(resolution) for resolution in self.resolutions)
+
+    @cached_property
+    def step(self) -> int:
+        """Fine pixels of which every chunk's edge is a multiple."""
+        return math.lcm(LATTICE, round(self.resolutions[-1] / self.fine))
+
+    @cached_property
+    def chunk(self) -> int:
+        """Usual side of a chunk in fine pixels."""
+        return self.step * max(1, round(CHUNK / self.step))
+
+    def _level(self, resolution: float) -> GridLevel:
+        factor = round(resolution / self.fine)
+        unit = "ss" if self.geographic else ""
+        capacity = self.fine_capacity * factor**2
+        dtype = next(d for d in ("uint8", "uint16", "uint32") if capacity < np.iinfo(d).max)
+        name = f"{self.label}_{resolution:g}{unit}"
+        return GridLevel(resolution, factor, name, capacity, dtype, int(np.iinfo(dtype).max))
+
+    # ---- names ----
+
+    def tile_of(self, cell: Cell) -> GridTile:
+        """The R/C tile that holds a cell."""
+        return GridTile(cell.row // self.tile_cells + 1, cell.col // self.tile_cells + 1)
+
+    def cell_key(self, cell: Cell) -> str:
+        """Name of a cell: its R/C tile, then row and column within it, counted from 1."""
+        row, col = cell.row % self.tile_cells + 1, cell.col % self.tile_cells + 1
+        return f"{self.tile_of(cell).key}_r{row:02d}_c{col:02d}"
+
+    def parse_cell(self, key: str) -> Cell:
+        """The cell of a name; `RequestError` where it is none."""
+        found = _CELL_KEY.fullmatch(key)
+        if not found:
+            raise RequestError(f"{key}: not the name of an output cell")
+        tile_row, tile_col, row, col = (int(part) - 1 for part in found.groups())
+        cell = Cell(tile_row * self.tile_cells + row, tile_col * self.tile_cells + col)
+        if self.cell_key(cell) != key:
+            raise RequestError(f"{key}: not the name of an output cell")
+        return cell
+
+    def parse_tile(self, key: str) -> GridTile:
+        """The R/C tile of a name; `RequestError` where it is none."""
+        found = _TILE_KEY.fullmatch(key)
+        if not found or "0" in found.groups():
+            raise RequestError(f"{key}: not the name of a grid tile")
+        return GridTile(int(found[1]), int(found[2]))
+
+    def cells_of(self, tile: GridTile) -> tuple[Cell, ...]:
+        """All cells of an R/C tile, row by row."""
+        row, col = (tile.row - 1) * self.tile_cells, (tile.col - 1) * self.tile_cells
+        side = range(self.tile_cells)
+        return tuple(Cell(row + i, col + j) for i in side for j in side)
+
+    def window_in_tile(self, cell: Cell, level: GridLevel) -> Window:
+        """Where a cell lies in its R/C tile, in pixels of a level."""
+        size = self.cell_pixels // level.factor
+        row, col = cell.row % self.tile_cells, cell.col % self.tile_cells
+        return Window(row * size, col * size, size, size)
+
+    # ---- places ----
+
+    def fine_window(self, cell: Cell) -> Window:
+        """A cell in fine pixels of the whole grid."""
+        size = self.cell_pixels
+        return Window(cell.row * size, cell.col * size, size, size)
+
+    def cell_geobox(self, cell: Cell, level: GridLevel) -> GeoBox:
+        """The pixels of a cell at a level."""
+        return self._geobox(cell.row, cell.col, 1, level)
+
+    def tile_geobox(self, tile: GridTile, level: GridLevel) -> GeoBox:
+        """The pixels of an R/C tile at a level."""
+        row, col = (tile.row - 1) * self.tile_cells, (tile.col - 1) * self.tile_cells
+        return self._geobox(row, col, self.tile_cells, level)
+
+    def _geobox(self, row: int, col: int, cells: int, level: GridLevel) -> GeoBox:
+        size = self.pixel * level.factor
+        x = self.origin[0] + col * self.cell_pixels * self.pixel
+        y = self.origin[1] - row * self.cell_pixels * self.pixel
+        side = cells * self.cell_pixels // level.factor
+        return GeoBox((side, side), Affine(size, 0.0, x, 0.0, -size, y), self.crs)
+
+
+def ghsl_mollweide(resolutions: Sequence[float] = (10, 100, 1000)) -> OutputGrid:
+    """GHSL's grid: ESRI:54009 from (-18 041 000, 9 000 000), R/C tiles of 1000 km.
+
+    A 10 m cell holds 0..100 m², as GHS-BUILT-S does.
+    """
+    return from_config("ESRI:54009", resolutions, (-18_041_000.0, 9_000_000.0))
+
+
+def geographic(resolutions_arcsec: Sequence[float] = (3, 30)) -> OutputGrid:
+    """EPSG:4326 from (-180, 90); cells of 1 degree, R/C tiles of 10 degrees."""
+    return from_config("EPSG:4326", resolutions_arcsec, (-180.0, 90.0))
+
+
+def from_config(
+    crs: str, resolutions: Sequence[float], origin: tuple[float, float] | None = None
+) -> OutputGrid:
+    """A grid of any projected CRS in metres (resolutions in m), or EPSG:4326 (seconds of arc).
+
+    Without an origin, it is the upper left corner of the CRS's area of use, moved out to a
+    multiple of the R/C tile (1000 km). The fine level is the whole fraction of the smallest
+    resolution nearest to 10 m (0.3 seconds of arc).
+
+    Raises:
+        RequestError: the CRS is unknown or not in metres, or the resolutions are not nested.
+    """
+    try:
+        system = pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError as error:
+        raise RequestError(f"{crs}: not a coordinate reference system") from error
+    sizes = _nested(resolutions)
+    if system.is_geographic:
+        if system.to_authority() != ("EPSG", "4326"):
+            raise RequestError(f"{crs}: of geographic grids only EPSG:4326 is supported")
+        fine, pixels = _geographic_fine(sizes)
+        # At the equator a square of 0.3" is 85.5 m²; a tenth more for the scale of UTM.
+        capacity = math.ceil((fine / 3600 * 111_320) ** 2 * 1.1)
+        return OutputGrid(
+            "EPSG:4326", "4326", origin or (-180.0, 90.0), sizes, fine, pixels, 10, capacity, True
+        )
+    if not system.is_projected or {axis.unit_name for axis in system.axis_info} != {"metre"}:
+        raise RequestError(f"{crs}: neither a projected system in metres nor EPSG:4326")
+    fine = sizes[0] / max(1, round(sizes[0] / 10))
+    step = math.lcm(LATTICE, _factor(sizes, fine))
+    pixels = step * max(1, round(100_000 / fine / step))
+    authority = system.to_authority()
+    label = authority[1] if authority else re.sub(r"\W+", "-", system.name).strip("-")
+    name = ":".join(authority) if authority else system.to_wkt()
+    mollweide = name == "ESRI:54009"
+    capacity = math.floor(fine**2) if mollweide else math.ceil(fine**2 * 1.1)
+    if origin is None:
+        origin = (-18_041_000.0, 9_000_000.0) if mollweide else _corner(system, fine * pixels * 10)
+    return OutputGrid(name, label, origin, sizes, fine, pixels, 10, capacity)
+
+
+def _nested(resolutions: Sequence[float]) -> tuple[float, ...]:
+    sizes = tuple(sorted(float(size) for size in resolutions))
+    if not sizes or sizes[0] <= 0 or len(set(sizes)) != len(sizes):
+        raise RequestError(f"resolutions: {list(resolutions)} are not distinct sizes above 0")
+    for finer, coarser in zip(sizes, sizes[1:], strict=False):
+        if abs(coarser / finer - round(coarser / finer)) > 1e-9:
+            raise RequestError(f"resolutions: {coarser:g} is not a multiple of {finer:g}")
+    return sizes
+
+
+def _factor(sizes: tuple[float, ...], fine: float) -> int:
+    factor = round(sizes[-1] / fine)
+    if factor > MAX_FACTOR:
+        raise RequestError(f"resolutions: {sizes[-1]:g} is above {MAX_FACTOR} x {fine:g}")
+    return factor
+
+
+def _geographic_fine(sizes: tuple[float, ...]) -> tuple[float, int]:
+    """Fine resolution (seconds) near 0.3 for which a degree is whole steps, and its pixels."""
+    wanted = sizes[0] / 0.3
+    for parts in sorted(range(1, math.ceil(2 * wanted) + 2), key=lambda n: abs(n - wanted)):
+        fine = sizes[0] / parts
+        pixels = 3600 / fine
+        step = math.lcm(LATTICE, round(sizes[-1] / fine))
+        if abs(pixels - round(pixels)) < 1e-6 and round(pixels) % step == 0:
+            _factor(sizes, fine)
+            return fine, round(pixels)
+    raise RequestError(f"resolutions: {list(sizes)} seconds do not divide a degree")
+
+
+def _corner(system: pyproj.CRS, tile: float) -> tuple[float, float]:
+    area = system.area_of_use
+    if area is None:
+        raise RequestError(f"{system.name}: has no area of use; an origin must be given")
+    to_grid = pyproj.Transformer.from_crs("EPSG:4326", system, always_xy=True)
+    left, _, _, top = to_grid.transform_bounds(*area.bounds, densify_pts=101)
+    if not (math.isfinite(left) and math.isfinite(top)):
+        raise RequestError(f"{system.name}: its area of use has no bounds; give an origin")
+    return math.floor(left / tile) * tile, math.ceil(top / tile) * tile
