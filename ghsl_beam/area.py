@@ -214,7 +214,7 @@ def _to_lonlat(label: str, geometry: shapely.Geometry, crs: pyproj.CRS) -> shape
         return geometry
     if crs.is_projected and not geometry.is_empty:
         metres = crs.axis_info[0].unit_conversion_factor or 1.0
-        length = max(1000 / metres, geometry.length / 1e6)
+        length = max(250 / metres, geometry.length / 1e6)
         geometry = shapely.segmentize(geometry, length)
     return _project(label, geometry, _transformer(crs.to_wkt(), "EPSG:4326"))
 
@@ -319,7 +319,7 @@ def _within_180(geometry: shapely.Geometry) -> shapely.MultiPolygon:
 
 def shift(geometry: shapely.Geometry, degrees: float) -> shapely.Geometry:
     """The geometry moved in longitude."""
-    return shapely.transform(geometry, lambda points: points + [degrees, 0.0])
+    return shapely.transform(geometry, lambda points: points + np.array([degrees, 0.0]))
 
 
 def _polygonal(geometry: shapely.Geometry) -> shapely.MultiPolygon:

@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
-import mgrs
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pyproj import Transformer
 
 from transforms.elements import RequestError
@@ -85,19 +86,14 @@ def tile(tile_id: str) -> MgrsTile:
     """
     match = _parse(tile_id)
     name, zone, band = match.group(0), int(match.group(1)), match.group(2)
-    try:
-        _, hemisphere, easting, northing = mgrs.MGRS().MGRSToUTM(name + "0000000000")
-    except mgrs.core.MGRSError as error:
-        raise RequestError(f"{tile_id}: there is no such MGRS square") from error
-    col, row = int(easting // _SQUARE), int(northing // _SQUARE)
-    north = hemisphere == "N"
     polygon = _zone_polygon(zone, band)
-    letters = _COLUMNS[zone % 3][col - 1] + _ROWS[(row + (5 if zone % 2 == 0 else 0)) % 20]
-    square = shapely.box(*_square(col, row))
-    if letters != match.group(3) + match.group(4) or polygon is None:
-        raise RequestError(f"{tile_id}: there is no such MGRS square")
-    if north != (band >= "N") or not shapely.intersects(polygon, square):
-        raise RequestError(f"{tile_id}: the square does not reach its grid zone {zone:02d}{band}")
+    col = _COLUMNS[zone % 3].find(match.group(3)) + 1
+    first = (_ROWS.index(match.group(4)) - _row_offset(zone)) % 20
+    rows = [] if polygon is None or col == 0 else range(first, 100, 20)  # letters repeat
+    shared = {row: shapely.box(*_square(col, row)).intersection(polygon).area for row in rows}
+    row = max(shared, key=shared.__getitem__, default=None)
+    if row is None or shared[row] == 0:
+        raise RequestError(f"{tile_id}: there is no such MGRS square in zone {zone:02d}{band}")
     return _make(name, zone, band, col, row)
 
 
@@ -105,11 +101,11 @@ def tiles_of(area: Area) -> list[MgrsTile]:
     """The tiles whose footprint shares ground with the area, by name.
 
     Raises:
-        RequestError: the area lies wholly beyond the tiles (84° N, 80° S).
+        RequestError: the area lies wholly beyond the tiles (84° N, 83° S).
     """
     found: list[MgrsTile] = []
     _, south, _, north = area.geometry.bounds
-    south, north = max(south, -81.5), min(north, 85.5)
+    south, north = max(south, -84.5), min(north, 85.5)
     if south < north:
         pad = min(1.3 / math.cos(math.radians(min(max(abs(south), abs(north)), 84))), 13)
         for zone in range(1, 61):
@@ -121,38 +117,75 @@ def tiles_of(area: Area) -> list[MgrsTile]:
                     found.extend(_zone_tiles(near, zone, northern=northern))
     if not found:
         raise RequestError(
-            "the area holds no Sentinel-2 tile: tiles reach from 80° south to 84° north"
+            "the area holds no Sentinel-2 tile: tiles reach from 83° south to 84° north"
         )
     return sorted(found)
 
 
 def needed_tiles(tiles: Iterable[MgrsTile], area: Area) -> list[MgrsTile]:
-    """The tiles that own ground of the area.
+    """The tiles that own ground of the area; a point belongs to the tile whose centre is nearest.
 
-    Within a UTM zone a point belongs to the tile whose centre is nearest; the lines between are
-    straight. A tile is left out where each part of the area in it belongs to other tiles given.
+    Within a UTM zone the lines between tiles are straight. A tile of another zone takes a tile's
+    part of the area if it covers the part and is nearer to all of it, by a clear margin.
+    Every point of the area that the tiles cover stays covered.
     """
     given = sorted(tiles)
     index = {(item.epsg, *_index(item)): item for item in given}
-    return [item for item in given if _owns(item, index, area)]
+    centers = np.array([_ecef(item.center_lon, item.center_lat) for item in given])
+    kept = []
+    for item, center in zip(given, centers, strict=True):
+        close = np.flatnonzero(np.linalg.norm(centers - center, axis=1) < 1.5 * FOOTPRINT)
+        abroad = [(given[i], centers[i]) for i in close if given[i].epsg != item.epsg]
+        if area.geometry.contains(shapely.box(*lonlat_bounds(item.footprint, item.epsg))):
+            kept.append(item)
+            continue
+        part = _own_part(item, index, area)
+        if part.area > 0 and not any(
+            _takes(other, theirs - center, (theirs + center) / 2, part, item.epsg)
+            for other, theirs in abroad
+        ):
+            kept.append(item)
+    return kept
 
 
-def _owns(item: MgrsTile, index: dict[tuple[int, int, int], MgrsTile], area: Area) -> bool:
+def _own_part(
+    item: MgrsTile, index: dict[tuple[int, int, int], MgrsTile], area: Area
+) -> shapely.Geometry:
+    """What of the area is nearer to the tile than to others of its UTM zone, in UTM metres."""
     col, row = _index(item)
-    others = [
-        index[item.epsg, col + right, row + up]
-        for right in (-1, 0, 1)
-        for up in (-1, 0, 1)
-        if (right or up) and (item.epsg, col + right, row + up) in index
-    ]
-    if not others:
-        return True
-    if area.geometry.contains(shapely.box(*lonlat_bounds(item.footprint, item.epsg))):
-        return True
     owned = item.footprint
-    for other in others:
-        owned = owned.intersection(_nearer(item, other))
-    return bool(area_in_tile(area, item).intersection(owned).area > 0)
+    for right in (-1, 0, 1):
+        for up in (-1, 0, 1):
+            other = index.get((item.epsg, col + right, row + up))
+            if other is not None and other != item:
+                owned = owned.intersection(_nearer(item, other))
+    return area_in_tile(area, item).intersection(owned)
+
+
+def _takes(
+    other: MgrsTile,
+    towards: NDArray[np.float64],
+    middle: NDArray[np.float64],
+    part: shapely.Geometry,
+    epsg: int,
+) -> bool:
+    """Whether a tile of another zone covers the part and is nearer to all of it by > 200 m."""
+    edge = shapely.get_coordinates(shapely.segmentize(part, 1000))
+    lon, lat = _to_lonlat(epsg).transform(edge[:, 0], edge[:, 1])
+    lead = (_ecef(lon, lat) - middle) @ (towards / np.linalg.norm(towards))
+    if lead.min() < 200:
+        return False
+    x, y = _to_lonlat(other.epsg).transform(lon, lat, direction="INVERSE")
+    west, south, east, north = other.bounds
+    inside = (x > west + 50) & (x < east - 50) & (y > south + 50) & (y < north - 50)
+    return bool(inside.all())
+
+
+def _ecef(lon: Any, lat: Any) -> NDArray[np.float64]:
+    """Place on a sphere of the earth's mean radius, metres, axes (..., xyz)."""
+    lon, lat = np.radians(lon), np.radians(lat)
+    flat = np.cos(lat)
+    return 6_371_000.0 * np.stack([flat * np.cos(lon), flat * np.sin(lon), np.sin(lat)], axis=-1)
 
 
 def _nearer(item: MgrsTile, other: MgrsTile) -> shapely.Polygon:
@@ -186,6 +219,11 @@ def _index(item: MgrsTile) -> tuple[int, int]:
     return math.ceil(item.ulx / _SQUARE), math.floor(item.uly / _SQUARE) - 1
 
 
+def _row_offset(zone: int) -> int:
+    """Row letters start at F in even zones."""
+    return 5 if zone % 2 == 0 else 0
+
+
 def _square(col: int, row: int) -> tuple[float, float, float, float]:
     return (
         float(col * _SQUARE),
@@ -216,7 +254,7 @@ def _zone_tiles(near: shapely.Geometry, zone: int, *, northern: bool) -> list[Mg
         geometry = shapely.make_valid(geometry)
     shapely.prepare(geometry)
     west, south, east, north = geometry.bounds
-    lowest, highest = (0, 93) if northern else (11, 99)
+    lowest, highest = (0, 93) if northern else (7, 99)
     cols = np.arange(max(int(west // _SQUARE) - 1, 1), min(int(east // _SQUARE) + 1, 8) + 1)
     rows = np.arange(
         max(int(south // _SQUARE) - 1, lowest), min(int(north // _SQUARE) + 1, highest) + 1
@@ -238,8 +276,8 @@ def _zone_tiles(near: shapely.Geometry, zone: int, *, northern: bool) -> list[Mg
 def _name(zone: int, northern: bool, col: int, row: int) -> str | None:
     """Name of a square, None where it does not reach the zone of its centre's latitude.
 
-    The letters are counted here: the mgrs package moves a square whose centre lies outside its
-    zone into the next one.
+    The letters are counted here, not by the mgrs package: it moves a square whose centre lies
+    outside its zone into the next one, and knows none south of 80° south, where ESA has some.
     """
     epsg = (32600 if northern else 32700) + zone
     west, south, east, north = _square(col, row)
@@ -249,7 +287,7 @@ def _name(zone: int, northern: bool, col: int, row: int) -> str | None:
     square = shapely.box(west, south, east, north)
     if polygon is None or (band >= "N") != northern or not shapely.intersects(polygon, square):
         return None
-    letter = _ROWS[(row + (5 if zone % 2 == 0 else 0)) % 20]
+    letter = _ROWS[(row + _row_offset(zone)) % 20]
     return f"{zone:02d}{band}{_COLUMNS[zone % 3][col - 1]}{letter}"
 
 
@@ -266,8 +304,8 @@ def _zone_polygon(zone: int, band: str) -> shapely.Polygon | None:
     span = _EXCEPTIONS.get(f"{zone:02d}{band}", (6 * zone - 186, 6 * zone - 180))
     if span is None:
         return None
-    south = -80 + 8 * _BANDS.index(band)
-    north = 84 if band == "X" else south + 8
+    south = -80 + 8 * _BANDS.index(band) if band > "C" else -83
+    north = 84 if band == "X" else -72 + 8 * _BANDS.index(band)
     box = shapely.segmentize(shapely.box(span[0], south, span[1], north), 0.1)
     polygon = to_utm(box, (32600 if band >= "N" else 32700) + zone)
     shapely.prepare(polygon)

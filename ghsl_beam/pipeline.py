@@ -223,7 +223,7 @@ def _grids(
         label = grid_plan.name
         todo = frozenset(grid_plan.missing_cells(job.output))
         of_tile = {
-            tile.tile: tuple(c.cell for c in grid_plan.cells if c.cell in todo and tile.tile in c.tiles)
+            tile.tile: tuple(c.key for c in grid_plan.cells if c.key in todo and tile.tile in c.tiles)
             for tile in plan.tiles
         }
         cells = (
@@ -237,12 +237,7 @@ def _grids(
         made = cells | f"{label}: ReprojectAndAggregate" >> AggregateCells(
             work, str(job.output), paths, grid_plan.spec, CREDITS
         )
-        kept = pipeline | f"{label}: cells that exist" >> beam.Create(
-            grid_plan.stored_blocks(job.output, todo)
-        )
-        products = (
-            (made["blocks"], kept)
-            | f"{label}: all cells" >> beam.Flatten()
-            | f"{label}: publish" >> PublishGridTiles(str(job.output), grid_plan.spec, CREDITS)
+        products = made["blocks"] | f"{label}: publish" >> PublishGridTiles(
+            str(job.output), grid_plan.spec, CREDITS
         )
         losses += [made[LOSSES], products[LOSSES]]

@@ -1,1 +1,48 @@
-"""The aggregation stage."""
+"""The aggregation stage: tile layers onto the output grid, and from its fine level to coarser ones.
+
+Built-up is conserved: m² on the grid are m² in UTM. Where tiles overlap, a pixel belongs to the
+tile whose centre is nearest. No file is opened here; see `aggregate_cell`.
+"""
+
+from .aggregate import GridLayer, aggregate, layer_dtype, published_layers
+from .cell import INPUTS, ChunkResult, LevelArrays, Read, aggregate_cell
+from .footprint import cells_of_footprint, cells_of_source
+from .grid import Cell, GridLevel, GridTile, OutputGrid, from_config, geographic, ghsl_mollweide
+from .lattice import Mapping, map_window
+from .ownership import Owned, distance2, merge, sphere
+from .resample import Fine, resample
+from .source import TileSource
+
+METHOD_VERSION = "1"
+"""Changes when the same inputs would give other pixels; part of the products' fingerprint."""
+
+__all__ = [
+    "INPUTS",
+    "METHOD_VERSION",
+    "Cell",
+    "ChunkResult",
+    "Fine",
+    "GridLayer",
+    "GridLevel",
+    "GridTile",
+    "LevelArrays",
+    "Mapping",
+    "OutputGrid",
+    "Owned",
+    "Read",
+    "TileSource",
+    "aggregate",
+    "aggregate_cell",
+    "cells_of_footprint",
+    "cells_of_source",
+    "distance2",
+    "from_config",
+    "geographic",
+    "ghsl_mollweide",
+    "layer_dtype",
+    "map_window",
+    "merge",
+    "published_layers",
+    "resample",
+    "sphere",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -232,7 +233,7 @@ def _nested(resolutions: Sequence[float]) -> tuple[float, ...]:
     sizes = tuple(sorted(float(size) for size in resolutions))
     if not sizes or sizes[0] <= 0 or len(set(sizes)) != len(sizes):
         raise RequestError(f"resolutions: {list(resolutions)} are not distinct sizes above 0")
-    for finer, coarser in zip(sizes, sizes[1:], strict=False):
+    for finer, coarser in itertools.pairwise(sizes):
         if abs(coarser / finer - round(coarser / finer)) > 1e-9:
             raise RequestError(f"resolutions: {coarser:g} is not a multiple of {finer:g}")
     return sizes

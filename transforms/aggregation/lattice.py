@@ -97,7 +97,8 @@ def nodes(window: Window) -> tuple[Floats, Floats]:
         raise ValueError(f"{window} is not on the lattice of {LATTICE} pixels")
     rows = np.arange(window.row, window.bottom + 1, LATTICE, dtype=np.float64)
     cols = np.arange(window.col, window.right + 1, LATTICE, dtype=np.float64)
-    return tuple(np.meshgrid(rows, cols, indexing="ij"))
+    fine_rows, fine_cols = np.meshgrid(rows, cols, indexing="ij")
+    return fine_rows, fine_cols
 
 
 def sub_positions(window: Window, row: int, col: int, samples: int) -> tuple[Floats, Floats]:
@@ -105,7 +106,8 @@ def sub_positions(window: Window, row: int, col: int, samples: int) -> tuple[Flo
     offsets = (np.arange(LATTICE * samples) + 0.5) / samples
     rows = window.row + row * LATTICE + offsets
     cols = window.col + col * LATTICE + offsets
-    return tuple(np.meshgrid(rows, cols, indexing="ij"))
+    fine_rows, fine_cols = np.meshgrid(rows, cols, indexing="ij")
+    return fine_rows, fine_cols
 
 
 def irregular_squares(values: Floats) -> list[tuple[int, int]]:

@@ -232,7 +232,10 @@ def _exact_areas(square: Square) -> Floats:
         down = (v[:, last, :, _CENTRE] - v[:, 0, :, _CENTRE]) * scale
         return down, (v[:, _CENTRE, :, last] - v[:, _CENTRE, :, 0]) * scale
 
-    (row_down, row_across), (col_down, col_across) = differences(square.rows), differences(square.cols)
+    (row_down, row_across), (col_down, col_across) = (
+        differences(square.rows),
+        differences(square.cols),
+    )
     return np.abs(row_down * col_across - row_across * col_down) * 100.0
 
 

@@ -1,1 +1,37 @@
-"""The classification stage."""
+"""The classification stage: built-up into residential and non-residential."""
+
+from .classifier import ESTIMATORS, ResidentialClassifier
+from .classify import classify, predict_classes
+from .features import FEATURE_SETS, feature_halo, feature_table, valid_pixels
+from .majority import (
+    MAJORITY_HALO,
+    NON_RESIDENTIAL,
+    NOT_BUILT,
+    RESIDENTIAL,
+    majority,
+)
+from .training import Scores, default_estimator, held_out_scores, train
+
+METHOD_VERSION = "1"
+"""Part of the fingerprint of RES_NRES: raised when the same inputs give other pixels."""
+
+__all__ = [
+    "ESTIMATORS",
+    "FEATURE_SETS",
+    "MAJORITY_HALO",
+    "METHOD_VERSION",
+    "NON_RESIDENTIAL",
+    "NOT_BUILT",
+    "RESIDENTIAL",
+    "ResidentialClassifier",
+    "Scores",
+    "classify",
+    "default_estimator",
+    "feature_halo",
+    "feature_table",
+    "held_out_scores",
+    "majority",
+    "predict_classes",
+    "train",
+    "valid_pixels",
+]

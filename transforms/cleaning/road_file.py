@@ -52,7 +52,9 @@ class RoadSource:
         try:
             widths = [float(width) for width in fields[0]]
         except (TypeError, ValueError) as error:
-            raise RasterError(f"{self.path}: {self.width_field} is not a number: {error}") from error
+            raise RasterError(
+                f"{self.path}: {self.width_field} is not a number: {error}"
+            ) from error
         return tuple(
             Road(line, width) for line, width in zip(lines, widths, strict=True) if width > 0
         )

@@ -1,0 +1,112 @@
+"""The output grids of a job: cells, what they depend on, and which exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ghsl_beam.configuration import Grid, Job
+from ghsl_beam.mosaic import write_vrt
+from ghsl_beam.products import grid_path
+from transforms import aggregation
+from transforms.aggregation.aggregate import GridLayer, published_layers
+from transforms.aggregation.footprint import cells_of_source
+from transforms.aggregation.grid import GridLevel, OutputGrid, from_config
+from transforms.aggregation.source import TileSource
+from transforms.aggregation.transform import CellPlan, GridSpec
+from transforms.elements import Product, TilePlan, fingerprint
+from transforms.raster.files import stored_fingerprint
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """One output grid of a job."""
+
+    spec: GridSpec
+
+    @property
+    def name(self) -> str:
+        """The grid's label, `54009`."""
+        return self.spec.grid.label
+
+    @property
+    def cells(self) -> tuple[CellPlan, ...]:
+        """The cells, in order."""
+        return self.spec.cells
+
+    def products(self) -> Iterator[tuple[GridLevel, GridLayer, str, str, tuple[str, ...]]]:
+        """Each product to be: level, layer, key, fingerprint, and the cells it is made of."""
+        grid = self.spec.grid
+        for level in grid.levels:
+            for layer in published_layers(level):
+                if self.spec.by_cell(level):
+                    for cell in self.cells:
+                        yield level, layer, cell.key, cell.fingerprint, (cell.key,)
+                else:
+                    for tile, mark in self.spec.tiles:
+                        inside = tuple(cell.key for cell in self.spec.cells_in(tile))
+                        yield level, layer, tile, mark, inside
+
+    def missing_cells(self, output: Path) -> set[str]:
+        """Cells that a product which is not there, or is of other things, is made of."""
+        missing: set[str] = set()
+        for level, layer, key, mark, cells in self.products():
+            if stored_fingerprint(output / self.spec.path(level, layer, key)) != mark:
+                missing.update(cells)
+        return missing
+
+    def existing(self, output: Path) -> list[Product]:
+        """Products on storage."""
+        found = []
+        for level, layer, key, mark, _ in self.products():
+            path = self.spec.path(level, layer, key)
+            stored = stored_fingerprint(output / path)
+            if stored:
+                found.append(Product(layer, key, level.name, path, stored, stored == mark))
+        return found
+
+    def write_mosaics(self, output: Path) -> None:
+        """A VRT over the files of a level that is published cell by cell."""
+        for level in self.spec.grid.levels:
+            if self.spec.by_cell(level):
+                for layer in published_layers(level):
+                    names = [self.spec.path(level, layer, cell.key) for cell in self.cells]
+                    files = [output / name for name in names if (output / name).is_file()]
+                    target = output / self.spec.path(level, layer, "all")
+                    write_vrt(target.with_suffix(".vrt"), files)
+
+
+def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
+    """Cells and fingerprints of one grid for the tiles of a job."""
+    grid = from_config(settings.crs, settings.resolutions)
+    of_cell: dict[str, list[TilePlan]] = {}
+    for tile in tiles:
+        for cell in cells_of_source(grid, _source(tile)):
+            of_cell.setdefault(grid.cell_key(cell), []).append(tile)
+    cells = tuple(
+        CellPlan(key, tuple(sorted(tile.tile for tile in mine)), _mark(grid, key, mine))
+        for key, mine in sorted(of_cell.items())
+    )
+    by_tile: dict[str, list[str]] = {}
+    for cell in cells:
+        key = grid.tile_of(grid.parse_cell(cell.key)).key
+        by_tile.setdefault(key, []).append(cell.fingerprint)
+    marks = tuple((key, fingerprint("R/C tile", prints)) for key, prints in sorted(by_tile.items()))
+    pattern = grid_path("{grid}", "{layer}", job.epoch, job.name, "{key}")
+    return GridPlan(GridSpec(grid, pattern, cells, marks))
+
+
+def _source(tile: TilePlan) -> TileSource:
+    window = tile.window
+    left, top = tile.ulx + 10 * window.col, tile.uly - 10 * window.row
+    center = tile.center_lon, tile.center_lat
+    return TileSource(tile.tile, tile.epsg, left, top, window.height, window.width, *center)
+
+
+def _mark(grid: OutputGrid, key: str, tiles: list[TilePlan]) -> str:
+    inputs = sorted(
+        [tile.tile, *(tile.fingerprints[layer] for layer in aggregation.INPUTS)] for tile in tiles
+    )
+    return fingerprint("cell", aggregation.METHOD_VERSION, asdict(grid), key, inputs)
+

@@ -1,0 +1,47 @@
+"""A VRT over the files of one layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import rasterio
+
+from transforms.raster.files import published
+
+_TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32"}
+
+
+def write_vrt(path: Path, files: Sequence[Path]) -> None:
+    """Write a GDAL virtual raster over single-band files of one grid, with relative paths.
+
+    Nothing is written where there are no files.
+    """
+    if not files:
+        return
+    parts = []
+    for file in files:
+        with rasterio.open(file) as source:
+            parts.append((file, source.bounds, source.shape))
+            crs, pixel = source.crs, source.transform.a
+            dtype, nodata = source.dtypes[0], source.nodata
+    left, top = min(b.left for _, b, _ in parts), max(b.top for _, b, _ in parts)
+    width = round((max(b.right for _, b, _ in parts) - left) / pixel)
+    height = round((top - min(b.bottom for _, b, _ in parts)) / pixel)
+    root = ET.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
+    ET.SubElement(root, "SRS").text = crs.to_wkt()
+    ET.SubElement(root, "GeoTransform").text = f"{left!r}, {pixel!r}, 0, {top!r}, 0, {-pixel!r}"
+    band = ET.SubElement(root, "VRTRasterBand", dataType=_TYPES[dtype], band="1")
+    ET.SubElement(band, "NoDataValue").text = f"{nodata:g}"
+    for file, bounds, (rows, cols) in parts:
+        simple = ET.SubElement(band, "SimpleSource")
+        name = ET.SubElement(simple, "SourceFilename", relativeToVRT="1")
+        name.text = str(file.relative_to(path.parent))
+        ET.SubElement(simple, "SourceBand").text = "1"
+        size = {"xSize": str(cols), "ySize": str(rows)}
+        ET.SubElement(simple, "SrcRect", xOff="0", yOff="0", **size)
+        x, y = round((bounds.left - left) / pixel), round((top - bounds.top) / pixel)
+        ET.SubElement(simple, "DstRect", xOff=str(x), yOff=str(y), **size)
+    with published(path) as partial:
+        ET.ElementTree(root).write(partial, encoding="utf-8")

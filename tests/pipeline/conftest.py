@@ -1,0 +1,39 @@
+"""Archives and runs that several tests look at."""
+
+import pytest
+
+from tests.support.archive import Product, write_product
+from tests.support.jobs import lonlat_box, make, write_job
+from tests.support.scenes import town
+
+ROWS, COLS = 720, 910
+ULX, ULY = 330000, 5820000
+
+
+@pytest.fixture(scope="session")
+def scene():
+    return town(ROWS, COLS)
+
+
+@pytest.fixture(scope="session")
+def archive(scene, tmp_path_factory):
+    """One product of tile 33UUU: a crop of its grid."""
+    folder = tmp_path_factory.mktemp("archive")
+    write_product(folder, Product("33UUU", 32633, ULX, ULY, scene))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole_area():
+    return lonlat_box(32633, ULX - 500, ULY - 10 * ROWS - 500, ULX + 10 * COLS + 500, ULY + 500)
+
+
+@pytest.fixture(scope="session")
+def job_file(archive, whole_area, tmp_path_factory):
+    return write_job(tmp_path_factory.mktemp("job"), whole_area, archive, block_size=512)
+
+
+@pytest.fixture(scope="session")
+def made(job_file):
+    """The job, run once: output folder and record."""
+    return make(job_file)

@@ -1,0 +1,73 @@
+"""A wrong request ends at once: exit code 2, one line, nothing written."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+
+def launch(file, *options):
+    command = [sys.executable, "-m", "ghsl_beam", "run", str(file), *options]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+@pytest.fixture
+def job(job_file, tmp_path):
+    """The good job with an output of its own, as a dictionary to spoil, and a way to launch it."""
+    content = yaml.safe_load(job_file.read_text())
+    content["output"] = str(tmp_path / "output")
+    return content
+
+
+def spoiled(content, path, value):
+    *sections, key = path.split(".")
+    for section in sections:
+        content = content.setdefault(section, {})
+    content[key] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("period", {"start": "2021-01-01", "end": "2021-02-01"}, "no L1C scene of 33UUU"),
+        ("period.end", "2020-01-01", "period: end 2020-01-01 is before start"),
+        ("input.archive", "/nowhere", "input.archive: no such folder"),
+        ("input.level", "L2A", "no L2A scene"),
+        ("area", {"bbox": [-30.0, 40.0, -29.9, 40.1]}, "no L1C scene"),
+        ("area", {"bbox": [10.0, 88.0, 11.0, 89.0]}, "no MGRS tile"),
+        ("area", {"wkt": "POINT (12 52)"}, "area"),
+        ("area", {"wkt": "POLYGON ((12 52, 12"}, "area"),
+        ("models.prefix", "", "33U"),
+        ("models.folder", "/nowhere", "nowhere"),
+        ("residential.model", "/nowhere.skops", "nowhere"),
+        ("cleaning.roads", "/nowhere.gpkg", "cleaning.roads: no such file"),
+        ("greenness.radius", 300, "did you mean radius_m?"),
+        ("greenness.radius_m", "300 m", "greenness.radius_m"),
+        ("grids", [{"crs": "EPSG:999999"}], "EPSG:999999"),
+        ("grids", [{"resolutions": [100, 250]}], "not a multiple"),
+        ("output", "/proc/output", "output"),
+    ],
+)
+def test_one_line_that_names_the_thing(job, tmp_path, path, value, named):
+    spoiled(job, path, value)
+    file = tmp_path / "job.yaml"
+    file.write_text(yaml.safe_dump(job))
+    ended = launch(file)
+    assert ended.returncode == 2, ended.stderr
+    lines = [line for line in ended.stderr.splitlines() if line.startswith("ghsl-beam: ")]
+    assert len(lines) == 1
+    assert named in lines[0]
+    assert "Traceback" not in ended.stderr
+    assert not (tmp_path / "output").exists()
+
+
+def test_an_option_that_nobody_knows(job, tmp_path):
+    file = tmp_path / "job.yaml"
+    file.write_text(yaml.safe_dump(job))
+    ended = launch(file, "--no_such_option=1")
+    assert ended.returncode == 2
+    assert "--no_such_option" in ended.stderr
+    assert not (tmp_path / "output").exists()

@@ -1,0 +1,133 @@
+"""The job from an archive to every layer, on the DirectRunner."""
+
+import json
+
+import numpy as np
+import rasterio
+from rasterio.transform import from_origin
+
+from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
+from tests.support.jobs import differing, layers, make
+
+TYPES = {
+    "S2": ("uint16", 0),
+    "S2_COUNT": ("uint16", 65535),
+    "BUFRAC_RAW": ("uint16", 65535),
+    "BUFRAC": ("uint8", 255),
+    "RES_NRES": ("uint8", 255),
+    "GREENNESS": ("int16", -32768),
+}
+
+
+def utm(output, layer):
+    return rasterio.open(output / f"utm/33UUU/{layer}_E2020_town_33UUU.tif")
+
+
+def test_every_layer_is_there_in_its_encoding(made):
+    output, record = made
+    assert record["exit_code"] == 0
+    assert record["losses"] == []
+    for layer, (dtype, nodata) in TYPES.items():
+        with utm(output, layer) as source:
+            assert (source.dtypes[0], source.nodata) == (dtype, nodata), layer
+            assert source.shape == (ROWS, COLS)
+            assert source.crs.to_epsg() == 32633
+            assert source.transform.almost_equals(from_origin(ULX, ULY, 10, 10))
+            assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+
+
+def test_the_composite_of_one_clear_scene_is_the_scene(made, scene):
+    output, _ = made
+    with utm(output, "S2") as source:
+        np.testing.assert_array_equal(source.read(), scene)
+    with utm(output, "S2_COUNT") as source:
+        np.testing.assert_array_equal(source.read(1), (scene > 0).all(axis=0))
+
+
+def test_values_are_in_range_and_consistent(made, scene):
+    output, _ = made
+    values = {layer: utm(output, layer).read(1) for layer in TYPES}
+    valid = (scene > 0).all(axis=0)
+    raw, bufrac = values["BUFRAC_RAW"], values["BUFRAC"]
+    np.testing.assert_array_equal(raw != 65535, valid)
+    assert raw[valid].max() <= 10000
+    np.testing.assert_array_equal(bufrac != 255, valid)
+    assert set(np.unique(bufrac[valid])) <= {0, *range(10, 101)}
+    assert (bufrac[valid] > 0).mean() > 0.005, "the scene has no built-up: the test shows nothing"
+    built = (bufrac > 0) & valid
+    np.testing.assert_array_equal(np.isin(values["RES_NRES"], (1, 2)), built)
+    green = values["GREENNESS"]
+    assert (green[built] != -32768).all()
+    assert green.max() <= 10000
+
+
+def test_nothing_is_left_behind(made):
+    output, _ = made
+    assert not (output / "work").exists()
+    assert not [path for path in output.rglob("*") if "partial" in path.name]
+
+
+def test_the_record_tells_scenes_models_and_products(made):
+    output, record = made
+    written = json.loads((output / "run.json").read_text())
+    assert written == json.loads(json.dumps(record))
+    (tile,) = written["tiles"]
+    assert (tile["tile"], tile["zone"]) == ("33UUU", "33U")
+    assert tile["model"]["demonstration"] is True
+    assert len(tile["model"]["sha256"]) == 64
+    assert [scene["baseline"] for scene in tile["scenes"]] == ["02.09"]
+    assert written["stages"]["inference"]["pixels"] == ROWS * COLS
+    paths = {product["path"] for product in written["products"]}
+    assert paths == set(layers(output))
+    assert (output / "catalog.json").is_file()
+    assert (output / "report" / "index.html").is_file()
+
+
+def test_square_metres_on_the_grid_are_those_in_utm(made):
+    output, _ = made
+    bufrac = utm(output, "BUFRAC").read(1)
+    in_utm = bufrac[bufrac != 255].astype("int64").sum()
+    sums = {}
+    for layer in ("BUILT_S", "BUILT_S_NRES"):
+        for size in ("100", "1000"):
+            (path,) = output.glob(f"grid/54009_{size}/{layer}_E2020_town_54009_{size}_R*.tif")
+            with rasterio.open(path) as source:
+                values = source.read(1)
+                sums[layer, size] = values[values != source.nodata].astype("int64").sum()
+    assert abs(sums["BUILT_S", "100"] / in_utm - 1) < 1e-3
+    assert sums["BUILT_S", "100"] == sums["BUILT_S", "1000"]
+    assert sums["BUILT_S_NRES", "100"] == sums["BUILT_S_NRES", "1000"]
+
+
+def test_a_second_run_computes_nothing(made, job_file):
+    output, first = made
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*.tif")}
+    _, record = make(job_file)
+    assert (record["computed"], record["exit_code"]) == (0, 0)
+    assert record["reused"] == first["computed"]
+    assert {path: path.stat().st_mtime_ns for path in output.rglob("*.tif")} == before
+
+
+def test_a_changed_parameter_makes_only_what_depends_on_it(made, job_file, tmp_path):
+    output, _ = made
+    other = tmp_path / "copy"
+    import shutil
+
+    shutil.copytree(output, other)
+    settings = (f"output={other}", "cleaning.ndvi_above=0.1")
+    _, record = make(job_file, settings=settings)
+    assert "assembly" not in record["stages"]
+    assert "inference" not in record["stages"]
+    assert record["stages"]["cleaning"]["blocks"] > 0
+    changed = {name for name, count in differing(layers(output), layers(other)).items() if count}
+    assert not [name for name in changed if "/S2" in name or "BUFRAC_RAW" in name]
+    assert [name for name in changed if "/BUFRAC_E" in name]
+
+
+def test_two_processes_give_the_same_bytes(made, job_file, tmp_path):
+    output, _ = made
+    options = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    settings = (f"output={tmp_path / 'two'}", "block_size=256")
+    two, record = make(job_file, *options, settings=settings)
+    assert record["exit_code"] == 0
+    assert not any(differing(layers(output), layers(two)).values())

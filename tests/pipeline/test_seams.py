@@ -1,0 +1,73 @@
+"""No seams: the products do not depend on the block size, nor on where a tile ends."""
+
+import numpy as np
+import pytest
+import rasterio
+
+from tests.pipeline.conftest import COLS, ROWS, ULY
+from tests.support.archive import Product, write_product
+from tests.support.jobs import differing, layers, lonlat_box, make, write_job
+
+
+@pytest.mark.parametrize("size", [128, 200])
+def test_block_size_does_not_count(made, job_file, tmp_path, size):
+    output, _ = made
+    settings = (f"output={tmp_path / 'other'}", f"block_size={size}")
+    other, record = make(job_file, settings=settings)
+    assert record["exit_code"] == 0
+    differences = differing(layers(output), layers(other))
+    assert len(differences) == 12
+    assert set(differences.values()) == {0}
+
+
+# Tiles 33UUU and 33UVU share x from 399960 to 409800; their centres are equally far at 404880.
+LEFT = 404880 - 10 * COLS // 2 // 10 * 10
+SHARED = 600
+
+
+@pytest.fixture(scope="module")
+def one_and_two(scene, tmp_path_factory):
+    """The same pixels as one tile and as two that overlap; their outputs."""
+    scene = scene.copy()
+    scene[:, :, 11:14] = scene[:, :, 14:17]
+    area = lonlat_box(32633, LEFT - 300, ULY - 10 * ROWS - 300, LEFT + 10 * COLS + 300, ULY + 300)
+    outputs = []
+    split = COLS - SHARED
+    products = {
+        "one": [Product("33UUU", 32633, LEFT, ULY, scene)],
+        "two": [
+            Product("33UUU", 32633, LEFT, ULY, scene[:, :, :SHARED]),
+            Product("33UVU", 32633, LEFT + 10 * split, ULY, scene[:, :, split:]),
+        ],
+    }
+    for name, mine in products.items():
+        folder = tmp_path_factory.mktemp(name)
+        for product in mine:
+            write_product(folder / "archive", product)
+        outputs.append(make(write_job(folder, area, folder / "archive")))
+    return outputs
+
+
+def test_two_tiles_give_the_grid_that_one_gives(one_and_two):
+    (one, _), (two, _) = one_and_two
+    grid_one, grid_two = (
+        {name: values for name, values in layers(output).items() if name.startswith("grid")}
+        for output in (one, two)
+    )
+    assert len(grid_one) == 6
+    assert any((values > 0).any() for values in grid_one.values())
+    assert set(differing(grid_one, grid_two).values()) == {0}
+
+
+def test_two_tiles_agree_where_they_overlap(one_and_two):
+    _, (two, _) = one_and_two
+    reach = 10 + 10 + 4 + 2 + 2  # closing there and back, sieve, network, classifier
+    split = COLS - SHARED
+    for layer in ("S2", "BUFRAC_RAW", "BUFRAC", "RES_NRES", "GREENNESS"):
+        left, right = (
+            rasterio.open(two / f"utm/{tile}/{layer}_E2020_town_{tile}.tif").read()
+            for tile in ("33UUU", "33UVU")
+        )
+        assert left.shape[2] == right.shape[2] == SHARED
+        shared = np.s_[..., split + reach : SHARED - reach]
+        np.testing.assert_array_equal(left[shared], right[..., reach : SHARED - split - reach])

@@ -1,0 +1,164 @@
+"""Small archives of synthetic Sentinel-2 L1C products, in the real layout and formats."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.transform import from_origin
+
+BAND_IDS = {"B02": 1, "B03": 2, "B04": 3, "B08": 7}
+ORDER = ("B04", "B03", "B02", "B08")
+
+
+@dataclass
+class Product:
+    """One product: `dn` is (4, rows, columns) in the order R G B NIR, on the tile's 10 m grid."""
+
+    tile: str
+    epsg: int
+    ulx: float
+    uly: float
+    dn: np.ndarray
+    day: date = date(2020, 6, 15)
+    baseline: str = "02.09"
+    offset: int | None = None
+    cloud_cover: float = 0.0
+    cloud_polygons: list[str] = field(default_factory=list)
+    """GML posLists (x y x y ...) of clouds in the tile's CRS."""
+    generation: str = "T120000"
+
+    @property
+    def name(self) -> str:
+        stamp = f"{self.day:%Y%m%d}T102101"
+        baseline = self.baseline.replace(".", "")
+        return (
+            f"S2A_MSIL1C_{stamp}_N{baseline}_R065_T{self.tile}_{self.day:%Y%m%d}{self.generation}"
+        )
+
+
+def write_product(folder: Path, product: Product) -> Path:
+    """Write a product as an unpacked SAFE; returns its folder."""
+    safe = folder / f"{product.name}.SAFE"
+    stamp = f"{product.day:%Y%m%d}T102101"
+    granule = safe / "GRANULE" / f"L1C_T{product.tile}_A008640_{stamp}"
+    images = granule / "IMG_DATA"
+    images.mkdir(parents=True)
+    (granule / "QI_DATA").mkdir()
+    rows, cols = product.dn.shape[1:]
+    for band, values in zip(ORDER, product.dn, strict=True):
+        path = images / f"T{product.tile}_{stamp}_{band}.jp2"
+        profile = {
+            "driver": "JP2OpenJPEG",
+            "height": rows,
+            "width": cols,
+            "count": 1,
+            "dtype": "uint16",
+            "crs": f"EPSG:{product.epsg}",
+            "transform": from_origin(product.ulx, product.uly, 10, 10),
+            "quality": 100,
+            "reversible": "YES",
+            "blockxsize": 256,
+            "blockysize": 256,
+        }
+        with rasterio.open(path, "w", **profile) as target:
+            target.write(values.astype("uint16"), 1)
+    (safe / "MTD_MSIL1C.xml").write_text(_product_xml(product, granule.name, stamp))
+    (granule / "MTD_TL.xml").write_text(_tile_xml(product, rows, cols))
+    (granule / "QI_DATA" / "MSK_CLOUDS_B00.gml").write_text(_clouds(product))
+    return safe
+
+
+def _product_xml(product: Product, granule: str, stamp: str) -> str:
+    offsets = ""
+    if product.offset is not None:
+        lines = "".join(
+            f'<RADIO_ADD_OFFSET band_id="{i}">{product.offset}</RADIO_ADD_OFFSET>' for i in range(13)
+        )
+        offsets = f"<Radiometric_Offset_List>{lines}</Radiometric_Offset_List>"
+    images = "".join(
+        f"<IMAGE_FILE>GRANULE/{granule}/IMG_DATA/T{product.tile}_{stamp}_{band}</IMAGE_FILE>"
+        for band in ORDER
+    )
+    names = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
+    bands = "".join(
+        f'<Spectral_Information bandId="{i}" physicalBand="{name}"/>'
+        for i, name in enumerate(names)
+    )
+    moment = f"{product.day:%Y-%m-%d}T10:21:01.026Z"
+    return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
+<n1:Level-1C_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-1C.xsd">
+<n1:General_Info><Product_Info>
+<PRODUCT_START_TIME>{moment}</PRODUCT_START_TIME><PRODUCT_STOP_TIME>{moment}</PRODUCT_STOP_TIME>
+<PRODUCT_URI>{product.name}.SAFE</PRODUCT_URI>
+<PROCESSING_LEVEL>Level-1C</PROCESSING_LEVEL><PRODUCT_TYPE>S2MSI1C</PRODUCT_TYPE>
+<PROCESSING_BASELINE>{product.baseline}</PROCESSING_BASELINE>
+<GENERATION_TIME>{product.day:%Y-%m-%d}T12:00:00.000000Z</GENERATION_TIME>
+<Datatake datatakeIdentifier="GS2A_{stamp}_008640_N{product.baseline}">
+<SPACECRAFT_NAME>Sentinel-2A</SPACECRAFT_NAME><DATATAKE_TYPE>INS-NOBS</DATATAKE_TYPE>
+<DATATAKE_SENSING_START>{moment}</DATATAKE_SENSING_START>
+<SENSING_ORBIT_NUMBER>65</SENSING_ORBIT_NUMBER>
+<SENSING_ORBIT_DIRECTION>DESCENDING</SENSING_ORBIT_DIRECTION></Datatake>
+<Product_Organisation><Granule_List><Granule imageFormat="JPEG2000"
+ granuleIdentifier="S2A_OPER_MSI_L1C_TL_SGS__{stamp}_A008640_T{product.tile}_N{product.baseline}">
+{images}</Granule></Granule_List></Product_Organisation></Product_Info>
+<Product_Image_Characteristics>
+<QUANTIFICATION_VALUE unit="none">10000</QUANTIFICATION_VALUE>{offsets}
+<Spectral_Information_List>{bands}</Spectral_Information_List>
+</Product_Image_Characteristics></n1:General_Info>
+<n1:Quality_Indicators_Info>
+<Cloud_Coverage_Assessment>{product.cloud_cover}</Cloud_Coverage_Assessment>
+</n1:Quality_Indicators_Info></n1:Level-1C_User_Product>
+"""
+
+
+def _tile_xml(product: Product, rows: int, cols: int) -> str:
+    sizes = "".join(
+        f'<Size resolution="{r}"><NROWS>{rows * 10 // r}</NROWS><NCOLS>{cols * 10 // r}</NCOLS></Size>'
+        for r in (10, 20, 60)
+    )
+    places = "".join(
+        f'<Geoposition resolution="{r}"><ULX>{product.ulx:.0f}</ULX><ULY>{product.uly:.0f}</ULY>'
+        f"<XDIM>{r}</XDIM><YDIM>-{r}</YDIM></Geoposition>"
+        for r in (10, 20, 60)
+    )
+    return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
+<n1:Level-1C_Tile_ID xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/S2_PDI_Level-1C_Tile_Metadata.xsd">
+<n1:General_Info>
+<TILE_ID metadataLevel="Brief">S2A_OPER_MSI_L1C_TL_SGS__20200615T102101_A008640_T{product.tile}_N{product.baseline}</TILE_ID>
+<SENSING_TIME metadataLevel="Standard">{product.day:%Y-%m-%d}T10:21:01.026Z</SENSING_TIME>
+</n1:General_Info>
+<n1:Geometric_Info><Tile_Geocoding metadataLevel="Brief">
+<HORIZONTAL_CS_NAME>WGS84 / UTM</HORIZONTAL_CS_NAME>
+<HORIZONTAL_CS_CODE>EPSG:{product.epsg}</HORIZONTAL_CS_CODE>{sizes}{places}
+</Tile_Geocoding></n1:Geometric_Info>
+<n1:Quality_Indicators_Info><Image_Content_QI>
+<CLOUDY_PIXEL_PERCENTAGE>{product.cloud_cover}</CLOUDY_PIXEL_PERCENTAGE>
+</Image_Content_QI></n1:Quality_Indicators_Info></n1:Level-1C_Tile_ID>
+"""
+
+
+def _clouds(product: Product) -> str:
+    members = "".join(
+        f"""<eop:MaskFeature gml:id="OPAQUE.{number}">
+<eop:maskType codeSpace="urn:gs2:S2PDGS:maskType">OPAQUE</eop:maskType>
+<eop:extentOf><gml:Polygon gml:id="OPAQUE.{number}_Polygon"><gml:exterior><gml:LinearRing>
+<gml:posList srsDimension="2">{positions}</gml:posList>
+</gml:LinearRing></gml:exterior></gml:Polygon></eop:extentOf>
+</eop:MaskFeature>"""
+        for number, positions in enumerate(product.cloud_polygons)
+    )
+    envelope = ""
+    if members:
+        members = f"<eop:maskMembers>{members}</eop:maskMembers>"
+        envelope = (
+            f'<gml:boundedBy><gml:Envelope srsName="urn:ogc:def:crs:EPSG:8.7.1:{product.epsg}">'
+            "<gml:lowerCorner>0 0</gml:lowerCorner><gml:upperCorner>1 1</gml:upperCorner>"
+            "</gml:Envelope></gml:boundedBy>"
+        )
+    return f"""<?xml version="1.0" encoding="UTF-8"?>
+<eop:Mask xmlns:eop="http://www.opengis.net/eop/2.0" xmlns:gml="http://www.opengis.net/gml/3.2"
+ xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" gml:id="mask">
+<gml:name>MSK_CLOUDS_pixels_TECQUA_B00</gml:name>{envelope}{members}</eop:Mask>
+"""

@@ -1,0 +1,65 @@
+"""Job files for tests, and what they made."""
+
+from pathlib import Path
+
+import numpy as np
+import pyproj
+import rasterio
+import yaml
+
+from ghsl_beam.configuration import load_job
+from ghsl_beam.launch import run
+
+MODELS = Path(__file__).resolve().parents[2] / "examples" / "models"
+
+
+def lonlat_box(epsg, left, bottom, right, top):
+    """Polygon of a UTM rectangle in longitude and latitude, as WKT."""
+    to_lonlat = pyproj.Transformer.from_crs(epsg, 4326, always_xy=True)
+    xs = [left, right, right, left, left]
+    ys = [top, top, bottom, bottom, top]
+    points = zip(*to_lonlat.transform(xs, ys), strict=True)
+    return f"POLYGON (({', '.join(f'{x!r} {y!r}' for x, y in points)}))"
+
+
+def write_job(folder: Path, wkt: str, archive: Path, **over) -> Path:
+    """A job file with the demonstration's models."""
+    content = {
+        "name": "town",
+        "epoch": 2020,
+        "area": {"wkt": wkt},
+        "period": {"start": "2020-06-01", "end": "2020-06-30"},
+        "input": {"archive": str(archive)},
+        "models": {"folder": str(MODELS), "prefix": "DEMONSTRATION_"},
+        "residential": {"model": str(MODELS / "DEMONSTRATION_residential.skops")},
+        "greenness": {"radius_m": 100},
+        "grids": [{"crs": "ESRI:54009", "resolutions": [100, 1000]}],
+        "output": str(folder / "output"),
+        **over,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "job.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+def make(file: Path, *options: str, settings: tuple[str, ...] = ()):
+    """Run a job; returns its output folder and its record."""
+    job = load_job(file, settings)
+    return job.output, run(job, options)
+
+
+def layers(output: Path) -> dict[str, np.ndarray]:
+    """Every raster of an output by its path, with its georeference checked to be there."""
+    found = {}
+    for path in sorted(output.glob("utm/**/*.tif")) + sorted(output.glob("grid/**/*.tif")):
+        with rasterio.open(path) as source:
+            assert source.crs is not None
+            found[str(path.relative_to(output))] = source.read()
+    return found
+
+
+def differing(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, int]:
+    """Number of differing pixels by layer."""
+    assert one.keys() == other.keys()
+    return {name: int((one[name] != other[name]).sum()) for name in one}

@@ -1,0 +1,121 @@
+"""From the fine level to the published ones: exact sums of m², means of greenness."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.elements import NODATA, Layer
+
+from .grid import GridLevel
+from .resample import Fine
+
+CLASS_NODATA = NODATA[Layer.RES_NRES]
+GREENNESS_NODATA = NODATA[Layer.GREENNESS]
+NON_RESIDENTIAL = 2
+
+Ints = NDArray[np.int64]
+
+
+class GridLayer(StrEnum):
+    """The layers of an output grid."""
+
+    BUILT_S = "BUILT_S"
+    BUILT_S_NRES = "BUILT_S_NRES"
+    BUILT_C_FUN = "BUILT_C_FUN"
+    GREENNESS = "GREENNESS"
+
+
+def published_layers(level: GridLevel) -> tuple[GridLayer, ...]:
+    """What a level holds; the class of a pixel exists at the fine level alone."""
+    return tuple(
+        layer for layer in GridLayer if layer != GridLayer.BUILT_C_FUN or level.factor == 1
+    )
+
+
+def layer_dtype(layer: GridLayer, level: GridLevel) -> tuple[str, int]:
+    """(dtype, nodata) of a layer at a level."""
+    if layer == GridLayer.BUILT_C_FUN:
+        return "uint8", CLASS_NODATA
+    if layer == GridLayer.GREENNESS:
+        return "int16", GREENNESS_NODATA
+    return level.dtype, level.nodata
+
+
+def sum_blocks(values: NDArray[Any], factor: int) -> Ints:
+    """Sums over blocks of factor x factor, int64; the shape must be a multiple of the factor."""
+    if factor == 1:
+        return values.astype(np.int64)
+    rows, cols = values.shape
+    if rows % factor or cols % factor:
+        raise ValueError(f"{values.shape} is no multiple of {factor}")
+    across = values.reshape(rows, cols // factor, factor).sum(axis=2, dtype=np.int64)
+    down: Ints = across.reshape(rows // factor, factor, cols // factor).sum(axis=1)
+    return down
+
+
+class Pyramid:
+    """Sums and counts of one layer, carried from level to level as whole numbers.
+
+    `values` are those of the fine level, `valid` tells which of them are.
+    """
+
+    def __init__(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+        self.factor = 1
+        self._sums: NDArray[Any] = np.where(valid, values, 0)
+        self._counts: NDArray[Any] = valid
+
+    def coarsen(self, factor: int) -> None:
+        """Go on to a level of so many fine pixels a side, a multiple of the present one."""
+        if factor % self.factor:
+            raise ValueError(f"{factor} is no multiple of {self.factor}")
+        self._sums = sum_blocks(self._sums, factor // self.factor)
+        self._counts = sum_blocks(self._counts, factor // self.factor)
+        self.factor = factor
+
+    def area(self, dtype: str, nodata: int) -> NDArray[Any]:
+        """Sums, nodata where no child is valid."""
+        return np.where(self._counts > 0, self._sums, nodata).astype(dtype)
+
+    def mean(self, dtype: str, nodata: int) -> NDArray[Any]:
+        """Rounded mean of the valid fine values, nodata where there is none."""
+        mean = np.rint(self._sums / np.maximum(self._counts, 1))
+        return np.where(self._counts > 0, mean, nodata).astype(dtype)
+
+
+def aggregate(
+    fine: Fine, levels: tuple[GridLevel, ...]
+) -> tuple[dict[GridLayer, NDArray[Any]], ...]:
+    """All published layers of all levels, finest first.
+
+    Args:
+        fine: a window whose edges are multiples of the coarsest level.
+        levels: ascending by factor, each a multiple of the one before.
+
+    Returns:
+        Per level, its arrays, axes (rows, columns). BUILT_S and BUILT_S_NRES in m², sums of the
+        fine values, nodata only where every child is; GREENNESS the mean of all valid fine
+        values; BUILT_C_FUN at factor 1. Layers that were not given are left out.
+    """
+    pyramids = {GridLayer.BUILT_S: Pyramid(fine.built, fine.valid)}
+    if fine.classes is not None:
+        known = fine.valid & (fine.classes != CLASS_NODATA)
+        other = np.where(fine.classes == NON_RESIDENTIAL, fine.built, 0)
+        pyramids[GridLayer.BUILT_S_NRES] = Pyramid(other, known)
+    if fine.greenness is not None:
+        inside = fine.greenness != GREENNESS_NODATA
+        pyramids[GridLayer.GREENNESS] = Pyramid(fine.greenness, inside)
+    results = []
+    for level in levels:
+        arrays: dict[GridLayer, NDArray[Any]] = {}
+        for layer, pyramid in pyramids.items():
+            pyramid.coarsen(level.factor)
+            take = pyramid.mean if layer == GridLayer.GREENNESS else pyramid.area
+            arrays[layer] = take(*layer_dtype(layer, level))
+        if level.factor == 1 and fine.classes is not None:
+            arrays[GridLayer.BUILT_C_FUN] = fine.classes
+        results.append(arrays)
+    return tuple(results)

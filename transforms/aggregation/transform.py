@@ -1,0 +1,293 @@
+"""ReprojectAndAggregate: tile products to the products of an output grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.pvalue import PCollection, TaggedOutput
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from transforms.elements import (
+    DTYPE,
+    NODATA,
+    GhslBeamError,
+    Layer,
+    Loss,
+    Product,
+    RasterRef,
+    Window,
+)
+from transforms.raster.blocks import LOSSES
+from transforms.raster.files import (
+    FINGERPRINT_TAG,
+    cog_writer,
+    read_window,
+    stored_fingerprint,
+    write_block,
+)
+from transforms.raster.metrics import count, measured
+from transforms.raster.store import WorkArea
+
+from .aggregate import GridLayer, layer_dtype, published_layers
+from .cell import LevelArrays, aggregate_cell
+from .grid import GridLevel, GridTile, OutputGrid
+from .source import TileSource
+
+STAGE = "aggregation"
+_LARGEST_FILE = 20_000
+"""Pixels along a side above which an R/C tile is published cell by cell."""
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """An output cell, the MGRS tiles it is made of, and what it depends on."""
+
+    key: str
+    tiles: tuple[str, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class GridSpec:
+    """An output grid of a job. `pattern` is a path with `{grid}`, `{layer}` and `{key}`."""
+
+    grid: OutputGrid
+    pattern: str
+    cells: tuple[CellPlan, ...]
+    tiles: tuple[tuple[str, str], ...]
+    """R/C tiles and their fingerprints."""
+
+    @cached_property
+    def cell_plans(self) -> dict[str, CellPlan]:
+        """Cells by key."""
+        return {cell.key: cell for cell in self.cells}
+
+    def by_cell(self, level: GridLevel) -> bool:
+        """Whether a level is published cell by cell rather than by R/C tile."""
+        side = self.grid.cell_pixels * self.grid.tile_cells // level.factor
+        return side > _LARGEST_FILE
+
+    def path(self, level: GridLevel, layer: GridLayer, key: str) -> str:
+        """A product's path below the output."""
+        return self.pattern.format(grid=level.name, layer=layer, key=key)
+
+    def cells_in(self, tile: str) -> tuple[CellPlan, ...]:
+        """The planned cells of an R/C tile."""
+        grid = self.grid
+        return tuple(
+            cell for cell in self.cells if grid.tile_of(grid.parse_cell(cell.key)).key == tile
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CellTask:
+    """A cell to make from tiles whose layers are published."""
+
+    key: str
+    tiles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CellRef:
+    """A stored part of an R/C tile: one layer of one level over one cell."""
+
+    level: str
+    layer: GridLayer
+    tile: str
+    cell: str
+    path: str
+
+
+def _profile(box: GeoBox) -> dict[str, Any]:
+    height, width = box.shape
+    return {"crs": str(box.crs), "transform": box.affine, "height": height, "width": width}
+
+
+def _loss(key: str, error: GhslBeamError) -> TaggedOutput:
+    count(STAGE, "losses")
+    return TaggedOutput(LOSSES, Loss(STAGE, key, str(error)))
+
+
+@dataclass(frozen=True)
+class AggregateCells(beam.PTransform):
+    """Cell tasks to cell products and to stored parts of R/C tiles.
+
+    `paths` gives for a layer the pattern of its tile products below `output`, with `{tile}`.
+    """
+
+    work: WorkArea
+    output: str
+    paths: tuple[tuple[Layer, str], ...]
+    spec: GridSpec
+    credits: str = ""
+
+    def expand(self, tasks: PCollection[CellTask]) -> Any:
+        """Main output `blocks`, the stored parts of R/C tiles, and losses."""
+        return tasks | beam.FlatMap(self.make).with_outputs(LOSSES, main="blocks")
+
+    def make(self, task: CellTask) -> Iterator[CellRef | TaggedOutput]:
+        """The stored parts of one cell; its own products are published on the way."""
+        plan = self.spec.cell_plans[task.key]
+        references = self._references(task.key)
+        outputs = [Path(r.path) for r in references] + [
+            Path(self.output, self.spec.path(level, layer, task.key))
+            for level in self.spec.grid.levels
+            if self.spec.by_cell(level)
+            for layer in published_layers(level)
+        ]
+        if all(stored_fingerprint(path) == plan.fingerprint for path in outputs):
+            yield from references
+            return
+        try:
+            with measured(STAGE, self.spec.grid.cell_pixels**2):
+                self._compute(task, plan)
+        except GhslBeamError as error:
+            yield _loss(task.key, error)
+        else:
+            yield from references
+
+    def _references(self, key: str) -> list[CellRef]:
+        grid = self.spec.grid
+        tile = grid.tile_of(grid.parse_cell(key)).key
+        return [
+            CellRef(level.name, layer, tile, key, str(self._block(level, layer, key)))
+            for level in grid.levels
+            if not self.spec.by_cell(level)
+            for layer in published_layers(level)
+        ]
+
+    def _block(self, level: GridLevel, layer: GridLayer, key: str) -> Path:
+        return Path(self.work.folder, "grid", level.name, layer, f"{key}.tif")
+
+    def _read(self, source: TileSource, layer: Layer, window: Window) -> NDArray[Any]:
+        path = Path(self.output, dict(self.paths)[layer].format(tile=source.tile))
+        reference = RasterRef(source.tile, layer, source.extent, str(path))
+        return read_window([reference], window, 1, DTYPE[layer], NODATA[layer])
+
+    def _sources(self, tiles: tuple[str, ...]) -> list[TileSource]:
+        sources = []
+        for tile in tiles:
+            plan, window = self.work.plan(tile), self.work.plan(tile).window
+            left, top = plan.ulx + 10 * window.col, plan.uly - 10 * window.row
+            center = plan.center_lon, plan.center_lat
+            sources.append(
+                TileSource(tile, plan.epsg, left, top, window.height, window.width, *center)
+            )
+        return sources
+
+    def _is_whole(self, task: CellTask, plan: CellPlan) -> bool:
+        """Whether every tile of the cell is there, made from what its plan says."""
+        return task.tiles == plan.tiles and all(
+            stored_fingerprint(Path(self.output, pattern.format(tile=tile)))
+            == self.work.plan(tile).fingerprints[layer]
+            for tile in task.tiles
+            for layer, pattern in self.paths
+        )
+
+    def _compute(self, task: CellTask, plan: CellPlan) -> None:
+        grid, spec = self.spec.grid, self.spec
+        cell = grid.parse_cell(task.key)
+        mark = plan.fingerprint if self._is_whole(task, plan) else "incomplete"
+        tags = {FINGERPRINT_TAG: mark, "CREDITS": self.credits}
+        parts: dict[tuple[str, GridLayer], NDArray[Any]] = {}
+        with ExitStack() as stack:
+            writers = {}
+            for level in grid.levels:
+                box = grid.cell_geobox(cell, level)
+                for layer in published_layers(level):
+                    dtype, nodata = layer_dtype(layer, level)
+                    if spec.by_cell(level):
+                        writers[level.name, layer] = stack.enter_context(
+                            cog_writer(
+                                Path(self.output, spec.path(level, layer, task.key)),
+                                _profile(box),
+                                bands=1,
+                                dtype=dtype,
+                                nodata=nodata,
+                                tags={**tags, "LAYER": layer},
+                            )
+                        )
+                    else:
+                        parts[level.name, layer] = np.full(box.shape, nodata, dtype)
+            for chunk in aggregate_cell(grid, cell, self._sources(task.tiles), self._read):
+                for arrays in chunk.levels:
+                    _put(arrays, writers, parts)
+        for level in grid.levels:
+            if not spec.by_cell(level):
+                box = grid.cell_geobox(cell, level)
+                for layer in published_layers(level):
+                    path = self._block(level, layer, task.key)
+                    nodata = layer_dtype(layer, level)[1]
+                    write_block(path, parts[level.name, layer], _profile(box), nodata, tags)
+
+
+def _put(arrays: LevelArrays, writers: dict[Any, Any], parts: dict[Any, NDArray[Any]]) -> None:
+    name, window = arrays.level.name, arrays.window
+    for layer, values in arrays.layers.items():
+        if (name, layer) in writers:
+            writers[name, layer](window, values)
+        elif (name, layer) in parts:
+            rows = slice(window.row, window.bottom)
+            parts[name, layer][rows, window.col : window.right] = values
+
+
+@dataclass(frozen=True)
+class PublishGridTiles(beam.PTransform):
+    """Stored parts of R/C tiles to one cloud-optimised GeoTIFF a tile, layer and level."""
+
+    output: str
+    spec: GridSpec
+    credits: str = ""
+
+    def expand(self, parts: PCollection[CellRef]) -> Any:
+        """Main output products, and losses."""
+        return (
+            parts
+            | "Key" >> beam.Map(lambda part: ((part.level, part.layer, part.tile), part))
+            | "Group by tile" >> beam.GroupByKey()
+            | "Publish" >> beam.FlatMap(self.publish).with_outputs(LOSSES, main="products")
+        )
+
+    def publish(self, item: tuple[tuple[str, GridLayer, str], Any]) -> Iterator[Any]:
+        """The product of one layer of one R/C tile at one level."""
+        (name, layer, key), parts = item
+        grid = self.spec.grid
+        level = next(level for level in grid.levels if level.name == name)
+        tile: GridTile = grid.parse_tile(key)
+        dtype, nodata = layer_dtype(layer, level)
+        path = self.spec.path(level, layer, key)
+        parts = sorted(set(parts))
+        fingerprints = {cell.key: cell.fingerprint for cell in self.spec.cells_in(key)}
+        try:
+            with measured("publish"):
+                whole = {part.cell for part in parts} == set(fingerprints) and all(
+                    stored_fingerprint(Path(p.path)) == fingerprints[p.cell] for p in parts
+                )
+                mark = dict(self.spec.tiles)[key] if whole else "incomplete"
+                tags = {FINGERPRINT_TAG: mark, "LAYER": layer, "CREDITS": self.credits}
+                box = grid.tile_geobox(tile, level)
+                with cog_writer(
+                    Path(self.output, path),
+                    _profile(box),
+                    bands=1,
+                    dtype=dtype,
+                    nodata=nodata,
+                    tags=tags,
+                ) as write:
+                    for part in parts:
+                        window = grid.window_in_tile(grid.parse_cell(part.cell), level)
+                        whole_part = Window(0, 0, window.height, window.width)
+                        reference = RasterRef(key, Layer.BUFRAC, whole_part, part.path)
+                        write(window, read_window([reference], whole_part, 1, dtype, nodata))
+        except GhslBeamError as error:
+            yield _loss(key, error)
+        else:
+            yield Product(layer, key, name, path, mark, whole)

@@ -1,0 +1,228 @@
+"""The residential classifier and its file."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import joblib
+import numpy as np
+import skops.io
+from numpy.typing import NDArray
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.validation import check_is_fitted
+
+from transforms.elements import ModelError
+from transforms.raster.files import published
+
+from .features import FEATURE_SETS, feature_halo
+from .majority import MAJORITY_HALO, NON_RESIDENTIAL, RESIDENTIAL
+
+ESTIMATORS = (
+    DecisionTreeClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+"""What may decide: trees, which take each pixel by itself.
+
+Models that multiply matrices are left out: there the last bit of a pixel's score can depend on
+how many pixels are predicted with it, and so on the block size.
+"""
+
+TRUSTED = (
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+)
+"""Types a file may hold besides those skops itself trusts (estimators and arrays)."""
+
+_FORMAT = "ghsl-beam residential classifier 1"
+_BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    json.JSONDecodeError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a damaged or foreign file can raise."""
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("scikit-learn", "numpy", "skops")}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResidentialClassifier:
+    """A fitted scikit-learn classifier and what it needs to be fed.
+
+    Classes are 1 (residential) and 2 (non-residential).
+    """
+
+    estimator: Any
+    feature_set: str
+    """A name of `FEATURE_SETS`."""
+    description: str
+    """What it was trained on, for the reader of a catalogue."""
+    demonstration: bool = False
+    """True where it shows the way only and its maps mean nothing."""
+    versions: Mapping[str, str] = field(default_factory=_versions)
+    """Packages it was trained with."""
+
+    def __post_init__(self) -> None:
+        """Check that the estimator fits the features and the classes.
+
+        Raises:
+            ValueError: it does not; the text says how.
+        """
+        if self.feature_set not in FEATURE_SETS:
+            raise ValueError(f"feature set {self.feature_set!r} is none of {list(FEATURE_SETS)}")
+        if type(self.estimator) not in ESTIMATORS:
+            allowed = ", ".join(kind.__name__ for kind in ESTIMATORS)
+            raise ValueError(f"{type(self.estimator).__name__} is none of {allowed}")
+        check_is_fitted(self.estimator)
+        if self.estimator.n_features_in_ != len(self.features):
+            raise ValueError(
+                f"{self.estimator.n_features_in_} features, but the set "
+                f"{self.feature_set!r} has {len(self.features)}"
+            )
+        if list(self.estimator.classes_) != [RESIDENTIAL, NON_RESIDENTIAL]:
+            raise ValueError(f"classes are {list(self.estimator.classes_)}, not 1 and 2")
+        if getattr(self.estimator, "n_jobs", 1) != 1:
+            # Threads would add up the trees' votes in an order that changes from run to run.
+            self.estimator.set_params(n_jobs=1)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Features in the order of the columns."""
+        return FEATURE_SETS[self.feature_set]
+
+    @property
+    def halo(self) -> int:
+        """Pixels around a window that its classes depend on: the majority's and the features'."""
+        return MAJORITY_HALO + feature_halo(self.feature_set)
+
+    def predict(self, table: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Classes of pixels.
+
+        Args:
+            table: (pixels, features), float32, as `feature_table` gives it.
+
+        Returns:
+            (pixels), uint8, 1 residential, 2 non-residential.
+
+        Raises:
+            ValueError: the number of columns is another.
+        """
+        if table.ndim != 2 or table.shape[1] != len(self.features):
+            raise ValueError(f"a table of {table.shape} has not {len(self.features)} columns")
+        if not len(table):
+            return np.empty(0, np.uint8)
+        return np.asarray(self.estimator.predict(table)).astype(np.uint8)
+
+    def save(self, path: Path | str) -> None:
+        """Write a skops file, whole or not at all."""
+        content = {
+            "format": _FORMAT,
+            "estimator": self.estimator,
+            "feature_set": self.feature_set,
+            "features": list(self.features),
+            "description": self.description,
+            "demonstration": self.demonstration,
+            "versions": dict(self.versions),
+        }
+        with published(Path(path)) as partial:
+            skops.io.dump(content, partial, compression=zipfile.ZIP_DEFLATED)
+
+    @classmethod
+    def load(cls, path: Path | str, *, allow_pickle: bool = False) -> ResidentialClassifier:
+        """Read a file that `save` wrote; nothing in it is executed.
+
+        Args:
+            path: a local path or an fsspec URL.
+            allow_pickle: whether a file that is not skops is read by joblib (the same content,
+                dumped). A pickle runs whatever its author put into it: only for files of known
+                origin.
+
+        Raises:
+            ModelError: the file cannot be read, is damaged, holds something else or a type that
+                is not allowed, or its features are not those this version computes.
+        """
+        name = str(path)
+        try:
+            with fsspec.open(name, "rb") as file:
+                data: bytes = file.read()
+        except (OSError, ImportError, ValueError) as error:
+            raise ModelError(name, f"cannot be read: {_line(error)}") from error
+        return cls._of(name, _content(name, data, allow_pickle))
+
+    @classmethod
+    def _of(cls, name: str, content: Any) -> ResidentialClassifier:
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise ModelError(name, "is not a residential classifier of this program")
+        try:
+            classifier = cls(
+                estimator=content["estimator"],
+                feature_set=content["feature_set"],
+                description=str(content["description"]),
+                demonstration=bool(content["demonstration"]),
+                versions=dict(content["versions"]),
+            )
+            classifier.predict(np.zeros((1, len(classifier.features)), np.float32))
+        except _BROKEN as error:
+            raise ModelError(name, f"is not usable: {_line(error)}") from error
+        if list(classifier.features) != content.get("features"):
+            raise ModelError(
+                name,
+                f"was trained on {content.get('features')}, while the set "
+                f"{classifier.feature_set!r} is {list(classifier.features)}",
+            )
+        return classifier
+
+
+def _content(name: str, data: bytes, allow_pickle: bool) -> Any:
+    try:
+        if zipfile.is_zipfile(io.BytesIO(data)):
+            foreign = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED))
+            if foreign:
+                raise ModelError(name, f"holds types that are not allowed: {', '.join(foreign)}")
+            return skops.io.loads(data, trusted=list(TRUSTED))
+        if allow_pickle:
+            return joblib.load(io.BytesIO(data))
+    except _BROKEN as error:
+        raise ModelError(name, f"is damaged or no classifier: {_line(error)}") from error
+    except Exception as error:
+        # A pickle may raise anything, even of its own making.
+        if allow_pickle and not isinstance(error, ModelError):
+            raise ModelError(name, f"is damaged or no classifier: {_line(error)}") from error
+        raise
+    raise ModelError(name, "is not a skops file, or cut short; pickles are read on request only")
+
+
+def _line(error: Exception) -> str:
+    """An error's text on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

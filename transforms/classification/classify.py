@@ -1,0 +1,67 @@
+"""Built-up into residential and non-residential."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.elements import NODATA, Layer
+
+from .classifier import ResidentialClassifier
+from .features import feature_halo, feature_table, valid_pixels
+from .majority import majority
+
+CHUNK_PIXELS = 1 << 18
+"""About as many pixels have their features in memory at once."""
+
+
+def classify(
+    bufrac: NDArray[np.uint8], s2: NDArray[np.uint16], classifier: ResidentialClassifier
+) -> NDArray[np.uint8]:
+    """Class of every pixel, after the majority filter.
+
+    Right but for `classifier.halo` pixels at the array's rim.
+
+    Args:
+        bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
+        s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
+            nodata 0; a pixel counts where all four bands are above 0.
+        classifier: which set of features, and what decides on them.
+
+    Returns:
+        (rows, columns), uint8, RES_NRES, 0 not built, 1 residential, 2 non-residential,
+        nodata 255 where bufrac or s2 is nodata.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit.
+    """
+    return majority(predict_classes(bufrac, s2, classifier), bufrac)
+
+
+def predict_classes(
+    bufrac: NDArray[np.uint8],
+    s2: NDArray[np.uint16],
+    classifier: ResidentialClassifier,
+    chunk_pixels: int = CHUNK_PIXELS,
+) -> NDArray[np.uint8]:
+    """Class of every pixel by itself; arguments, result and errors as of `classify`.
+
+    Only built pixels are asked of the classifier, a strip of rows at a time.
+    """
+    valid = valid_pixels(bufrac, s2)
+    built = valid & (bufrac > 0)
+    classes = np.where(valid, 0, NODATA[Layer.RES_NRES]).astype(np.uint8)
+    halo = feature_halo(classifier.feature_set)
+    rows, cols = bufrac.shape
+    strip = max(1, chunk_pixels // max(1, cols))
+    for top in range(0, rows, strip):
+        bottom = min(top + strip, rows)
+        if not built[top:bottom].any():
+            continue
+        first, last = max(0, top - halo), min(rows, bottom + halo)
+        where = built[first:last].copy()
+        where[: top - first] = False
+        where[bottom - first :] = False
+        table = feature_table(bufrac[first:last], s2[:, first:last], where, classifier.feature_set)
+        classes[first:last][where] = classifier.predict(table)
+    return classes

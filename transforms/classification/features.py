@@ -1,0 +1,143 @@
+"""What the classifier knows of a pixel: named sets of features, each in a fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.elements import NODATA, Layer
+
+_SPECTRAL = ("bufrac", "red", "green", "blue", "nir")
+_INDICES = ("ndvi", "ndwi", "brightness")
+_TEXTURE = ("bufrac_mean_5x5", "bufrac_std_5x5", "nir_mean_5x5", "nir_std_5x5")
+
+FEATURE_SETS: dict[str, tuple[str, ...]] = {
+    "spectral": _SPECTRAL,
+    "spectral_indices": _SPECTRAL + _INDICES,
+    "spectral_texture": _SPECTRAL + _INDICES + _TEXTURE,
+}
+"""The features of each set, in the order of the table's columns."""
+
+_RADIUS = 2
+_ONE = 10_000  # digital number of a reflectance of 1
+
+Plane = NDArray[np.float64]
+
+
+def feature_halo(feature_set: str) -> int:
+    """Pixels around a pixel that its features depend on.
+
+    Raises:
+        ValueError: there is no such set.
+    """
+    return _RADIUS if set(_names(feature_set)) & set(_TEXTURE) else 0
+
+
+def valid_pixels(bufrac: NDArray[np.uint8], s2: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Where both inputs are data: (rows, columns), bool.
+
+    Args:
+        bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
+        s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
+            nodata 0; a pixel counts where all four bands are above 0.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit.
+    """
+    if bufrac.ndim != 2 or s2.shape != (4, *bufrac.shape):
+        raise ValueError(f"bufrac {bufrac.shape} and s2 {s2.shape} are not (h, w) and (4, h, w)")
+    if bufrac.dtype != np.uint8 or s2.dtype != np.uint16:
+        raise ValueError(f"bufrac is {bufrac.dtype} and s2 {s2.dtype}, not uint8 and uint16")
+    valid: NDArray[np.bool_] = (bufrac != NODATA[Layer.BUFRAC]) & (s2 > 0).all(axis=0)
+    return valid
+
+
+def feature_table(
+    bufrac: NDArray[np.uint8],
+    s2: NDArray[np.uint16],
+    where: NDArray[np.bool_],
+    feature_set: str,
+) -> NDArray[np.float32]:
+    """Features of chosen pixels, one row a pixel in the array's own order.
+
+    Built-up fraction 0..1; bands and `brightness` (mean of red, green, blue) as reflectance;
+    NDVI = (NIR - red) / (NIR + red) and NDWI = (green - NIR) / (green + NIR), -1..1; mean and
+    standard deviation (of the population) over the valid pixels of 5 x 5, in the unit of their
+    layer. Sums are whole numbers and each feature is rounded once, to float32, so that no
+    feature depends on the window it is computed in.
+
+    Args:
+        bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
+        s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
+            nodata 0.
+        where: (rows, columns), bool; the pixels asked for, all of them valid.
+        feature_set: a name of `FEATURE_SETS`.
+
+    Returns:
+        (pixels, features), float32, finite, columns in the order of `FEATURE_SETS`.
+
+    Raises:
+        ValueError: no such set, shapes or dtypes do not fit, or a pixel asked for is nodata.
+    """
+    names = _names(feature_set)
+    valid = valid_pixels(bufrac, s2)
+    if where.shape != valid.shape or (where & ~valid).any():
+        raise ValueError("features are asked for of pixels without data")
+    red, green, blue, nir = (band[where].astype(np.float64) for band in s2)
+    simple: dict[str, Callable[[], Plane]] = {
+        "bufrac": lambda: bufrac[where] / np.float64(100),
+        "red": lambda: red / _ONE,
+        "green": lambda: green / _ONE,
+        "blue": lambda: blue / _ONE,
+        "nir": lambda: nir / _ONE,
+        "ndvi": lambda: (nir - red) / (nir + red),
+        "ndwi": lambda: (green - nir) / (green + nir),
+        "brightness": lambda: (red + green + blue) / (3 * _ONE),
+    }
+    columns = {name: simple[name]() for name in names if name in simple}
+    if "bufrac_mean_5x5" in names:
+        mean, deviation = _local_moments(bufrac, valid, where)
+        columns |= {"bufrac_mean_5x5": mean / 100, "bufrac_std_5x5": deviation / 100}
+    if "nir_mean_5x5" in names:
+        mean, deviation = _local_moments(s2[3], valid, where)
+        columns |= {"nir_mean_5x5": mean / _ONE, "nir_std_5x5": deviation / _ONE}
+    table = np.empty((red.size, len(names)), np.float32)
+    for column, name in enumerate(names):
+        table[:, column] = columns[name]
+    return table
+
+
+def _names(feature_set: str) -> tuple[str, ...]:
+    if feature_set not in FEATURE_SETS:
+        raise ValueError(f"feature set {feature_set!r} is none of {', '.join(FEATURE_SETS)}")
+    return FEATURE_SETS[feature_set]
+
+
+def _local_moments(
+    layer: NDArray[np.uint8] | NDArray[np.uint16],
+    valid: NDArray[np.bool_],
+    where: NDArray[np.bool_],
+) -> tuple[Plane, Plane]:
+    """Mean and standard deviation over the valid pixels of 5 x 5, at the chosen pixels."""
+    values = np.where(valid, layer, 0).astype(np.int64)
+    number = _box_sum(valid.astype(np.int64))[where]
+    total = _box_sum(values)[where]
+    squares = _box_sum(values * values)[where]
+    # n * sum of squares - square of sum is whole and below 2**53: nothing cancels.
+    deviation = np.sqrt((number * squares - total * total).astype(np.float64)) / number
+    return total / number, deviation
+
+
+def _box_sum(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum over 5 x 5, with nothing outside the array."""
+    for axis in (0, 1):
+        padding = [(_RADIUS, _RADIUS) if axis == a else (0, 0) for a in (0, 1)]
+        padded = np.pad(values, padding)
+        length = values.shape[axis]
+        values = sum(
+            (padded.take(range(s, s + length), axis) for s in range(2 * _RADIUS + 1)),
+            start=np.zeros_like(values),
+        )
+    return values

@@ -1,0 +1,98 @@
+"""From the network's built-up fraction to the cleaned one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.elements import NODATA, Layer, Window
+
+from .parameters import MILLIONTHS, CleaningParameters, millionths
+from .sieve import small_components
+from .streets import Road, street_masks
+
+RAW_ONE = 10_000
+"""BUFRAC_RAW of a pixel that is built up in full."""
+_HALVES_PER_PERCENT = 2 * RAW_ONE // 100
+
+
+def clean(
+    raw: NDArray[np.uint16],
+    s2: NDArray[np.uint16],
+    parameters: CleaningParameters,
+    *,
+    roads: Sequence[Road] = (),
+    window: Window | None = None,
+    ulx: float = 0.0,
+    uly: float = 0.0,
+) -> NDArray[np.uint8]:
+    """The cleaned built-up fraction; right but for `parameters.halo` pixels at the array's rim.
+
+    Nodata is masked first. Then, each step on what the one before left, and each only where its
+    parameter asks for it: below `minimum` becomes 0; NDVI above `ndvi_above` becomes 0; NDWI
+    above `ndwi_above` becomes 0; street pixels become 0, or half where a street only touches
+    them; the rest is rounded to percent, half up; components of what is then above 0 that have
+    under `minimum_pixels` pixels become 0. Thresholds and rounding are exact: all is reckoned in
+    whole numbers. With a `minimum` of 0.01 or more, rounding makes nothing 0.
+
+    Args:
+        raw: (rows, columns), uint16, BUFRAC_RAW, 0..10 000 of full cover, nodata 65535.
+        s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
+            nodata 0; a pixel counts where all four bands are above 0.
+        parameters: the steps.
+        roads: road lines in the CRS of the grid; all that lie within half their width of the
+            window.
+        window: what the arrays cover of the tile's 10 m grid; needed for roads alone.
+        ulx: easting of the grid's upper left corner, metres; needed for roads alone.
+        uly: northing of the same.
+
+    Returns:
+        (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255 where raw or s2 is nodata.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit, raw is out of range, or roads lack a window.
+
+    Source:
+        The post-processing of GHS-BUILT-S2 (Corbane et al., 2021, Neural Computing and
+        Applications 33); NDWI = (green - NIR) / (green + NIR), McFeeters (1996).
+    """
+    _check(raw, s2)
+    valid = (raw != NODATA[Layer.BUFRAC_RAW]) & (s2 > 0).all(axis=0)
+    if (raw[valid] > RAW_ONE).any():
+        raise ValueError(f"BUFRAC_RAW has {raw[valid].max()}, above {RAW_ONE}")
+    halves = np.where(valid, raw, 0).astype(np.int64) * 2
+    red, green, _, nir = s2.astype(np.int64)
+    if parameters.minimum is not None:
+        halves[halves * MILLIONTHS < millionths(parameters.minimum) * 2 * RAW_ONE] = 0
+    if parameters.ndvi_above is not None:
+        halves[_index_above(nir, red, parameters.ndvi_above)] = 0
+    if parameters.ndwi_above is not None:
+        halves[_index_above(green, nir, parameters.ndwi_above)] = 0
+    if parameters.streets and roads:
+        if window is None or window.shape != raw.shape:
+            raise ValueError(f"roads on an array of {raw.shape} need its window, not {window}")
+        covered, touched = street_masks(roads, window, ulx, uly)
+        halves[covered] = 0
+        halves[touched] //= 2
+    percent = ((halves + _HALVES_PER_PERCENT // 2) // _HALVES_PER_PERCENT).astype(np.uint8)
+    if parameters.minimum_pixels is not None:
+        percent[small_components(percent > 0, parameters.minimum_pixels)] = 0
+    percent[~valid] = NODATA[Layer.BUFRAC]
+    return percent
+
+
+def _index_above(
+    plus: NDArray[np.int64], minus: NDArray[np.int64], threshold: float
+) -> NDArray[np.bool_]:
+    """Whether (plus - minus) / (plus + minus) is above a threshold, exactly; false for 0 / 0."""
+    above: NDArray[np.bool_] = (plus - minus) * MILLIONTHS > (plus + minus) * millionths(threshold)
+    return above
+
+
+def _check(raw: NDArray[np.uint16], s2: NDArray[np.uint16]) -> None:
+    if raw.ndim != 2 or s2.shape != (4, *raw.shape):
+        raise ValueError(f"raw {raw.shape} and s2 {s2.shape} are not (h, w) and (4, h, w)")
+    if raw.dtype != np.uint16 or s2.dtype != np.uint16:
+        raise ValueError(f"raw is {raw.dtype} and s2 {s2.dtype}, not uint16")

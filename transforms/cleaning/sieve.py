@@ -1,0 +1,37 @@
+"""Components under a size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+_EIGHT = np.ones((3, 3), dtype=bool)
+
+
+def small_components(support: NDArray[np.bool_], minimum_pixels: int) -> NDArray[np.bool_]:
+    """Pixels of 8-connected components that have fewer than `minimum_pixels` pixels.
+
+    Right for every pixel at least `minimum_pixels - 1` pixels away from an edge of the array
+    behind which the support goes on.
+
+    Args:
+        support: (rows, columns), bool; true where a pixel belongs to a component.
+        minimum_pixels: pixels, 1 or more; components of this size stay.
+
+    Returns:
+        (rows, columns), bool.
+
+    Raises:
+        ValueError: the support is not two-dimensional.
+
+    Source:
+        The sieve filter of GDAL (`gdal_sieve -8`), with a component's neighbours being zero.
+    """
+    if support.ndim != 2:
+        raise ValueError(f"the support has {support.ndim} axes, not (rows, columns)")
+    labels, _ = ndimage.label(support, structure=_EIGHT)
+    small = np.bincount(labels.ravel(), minlength=1) < minimum_pixels
+    small[0] = False
+    result: NDArray[np.bool_] = small[labels]
+    return result

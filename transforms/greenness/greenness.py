@@ -1,0 +1,85 @@
+"""NDVI inside the closed built-up domain."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.elements import NODATA, Layer
+
+from .closing import close_support, disk_reach
+
+SCALE = 10_000
+"""Stored value of an NDVI of 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class GreennessParameters:
+    """The disk of the closing."""
+
+    radius: float = 300.0
+    """Metres, 0 or more; 0 leaves the built-up domain as it is."""
+    resolution: float = 10.0
+    """Metres a pixel."""
+
+    def __post_init__(self) -> None:
+        """Check both values.
+
+        Raises:
+            ValueError: a value is out of its range or no number; the text names it.
+        """
+        if not (math.isfinite(self.radius) and self.radius >= 0):
+            raise ValueError(f"radius: {self.radius!r} m is not 0 or more")
+        if not (math.isfinite(self.resolution) and self.resolution > 0):
+            raise ValueError(f"resolution: {self.resolution!r} m is not above 0")
+
+    @property
+    def radius_pixels(self) -> float:
+        """The radius in pixels."""
+        return self.radius / self.resolution
+
+    @property
+    def halo(self) -> int:
+        """Pixels around a window that its result depends on: the disk's reach, twice."""
+        return 2 * disk_reach(self.radius_pixels)
+
+
+def greenness(
+    bufrac: NDArray[np.uint8], s2: NDArray[np.uint16], parameters: GreennessParameters
+) -> NDArray[np.int16]:
+    """NDVI where built-up, closed by a disk, is above 0.
+
+    Right but for `parameters.halo` pixels at the array's rim. Nodata is not built up, and stays
+    nodata where the closing would fill it.
+
+    Args:
+        bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
+        s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
+            nodata 0; a pixel counts where all four bands are above 0.
+        parameters: the disk.
+
+    Returns:
+        (rows, columns), int16, NDVI x 10 000, -10 000..10 000, to the nearest whole number (half
+        to even); nodata -32768 outside the closed domain and where bufrac or s2 is nodata.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit.
+
+    Source:
+        The greenness of the built-up domain of the GHSL workflow; NDVI = (NIR - red) / (NIR +
+        red), Rouse et al. (1974).
+    """
+    if bufrac.ndim != 2 or s2.shape != (4, *bufrac.shape):
+        raise ValueError(f"bufrac {bufrac.shape} and s2 {s2.shape} are not (h, w) and (4, h, w)")
+    if bufrac.dtype != np.uint8 or s2.dtype != np.uint16:
+        raise ValueError(f"bufrac is {bufrac.dtype} and s2 {s2.dtype}, not uint8 and uint16")
+    known = bufrac != NODATA[Layer.BUFRAC]
+    domain = close_support(known & (bufrac > 0), parameters.radius_pixels)
+    domain &= known & (s2 > 0).all(axis=0)
+    red, nir = s2[0][domain].astype(np.float64), s2[3][domain].astype(np.float64)
+    result = np.full(bufrac.shape, NODATA[Layer.GREENNESS], np.int16)
+    result[domain] = np.rint((nir - red) / (nir + red) * SCALE).astype(np.int16)
+    return result
