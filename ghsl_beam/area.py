@@ -347,7 +347,16 @@ def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.Mul
 
 def to_utm(geometry: shapely.Geometry, epsg: int) -> shapely.Geometry:
     """A lon/lat geometry near a UTM zone in that zone's metres."""
-    return _project("the area", geometry, _transformer("EPSG:4326", f"EPSG:{epsg}"))
+    return to_crs(geometry, f"EPSG:{epsg}")
+
+
+def to_crs(geometry: shapely.Geometry, crs: str) -> shapely.Geometry:
+    """A lon/lat geometry in another CRS; its edges should be short.
+
+    Raises:
+        RequestError: the geometry lies outside the CRS.
+    """
+    return _project("the area", geometry, _transformer("EPSG:4326", crs))
 
 
 def lonlat_bounds(

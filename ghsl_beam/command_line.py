@@ -54,10 +54,14 @@ def _print_outcome(record: dict[str, Any], output: Path) -> None:
         what = " ".join(str(loss[key]) for key in ("tile", "scene", "file") if loss[key])
         print(f"lost in {loss['stage']}: {what}: {loss['reason']}")
     if record["computed"]:
-        print(f"{record['computed']} products made, {record['reused']} found as they were,", end=" ")
+        print(
+            f"{record['computed']} products made, {record['reused']} found as they were,", end=" "
+        )
         print(f"in {record['seconds']:.0f} s")
     else:
-        print(f"nothing to do: all {record['reused']} products are there, made from the same things")
+        print(
+            f"nothing to do: all {record['reused']} products are there, made from the same things"
+        )
     print(f"layers: {output}")
     print(f"report: {output / 'report' / 'index.html'}")
     if record["losses"]:
@@ -149,8 +153,9 @@ def models_verify(
     prefix: Annotated[str, typer.Option(help="prefix of the file names")] = "",
 ) -> None:
     """Check each model's structure, shapes and numbers; print its SHA-256."""
-    from transforms.elements import ModelError
     from transforms.inference.models import available
+
+    from transforms.elements import ModelError
     from transforms.inference.weights import load_weights, sha256_of
 
     broken = 0

@@ -134,7 +134,9 @@ class Job(_Section):
     greenness: Greenness = Greenness()
     grids: tuple[Grid, ...] = (Grid(),)
     output: Path = Field(description="folder of the products")
-    block_size: int = Field(1024, ge=64, le=4096, description="pixels of 10 m; no effect on results")
+    block_size: int = Field(
+        1024, ge=64, le=4096, description="pixels of 10 m; no effect on results"
+    )
     strict: bool = Field(False, description="stop at the first loss")
 
     @field_validator("grids")
@@ -152,11 +154,13 @@ class Job(_Section):
             if isinstance(value, Path):
                 return (folder / value.expanduser()).resolve()
             if isinstance(value, BaseModel):
-                changed = {name: absolute(getattr(value, name)) for name in type(value).model_fields}
+                changed = {
+                    name: absolute(getattr(value, name)) for name in type(value).model_fields
+                }
                 return value.model_copy(update=changed)
             return value
 
-        return absolute(self)  # type: ignore[no-any-return]
+        return absolute(self)
 
 
 def load_job(file: Path, settings: tuple[str, ...] = (), output: Path | None = None) -> Job:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ghsl_beam.configuration import Grid, Job
 from ghsl_beam.mosaic import write_vrt
-from ghsl_beam.products import grid_path
+from ghsl_beam.products import grid_pattern
 from transforms import aggregation
 from transforms.aggregation.aggregate import GridLayer, published_layers
 from transforms.aggregation.footprint import cells_of_source
@@ -89,11 +89,11 @@ def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
         for key, mine in sorted(of_cell.items())
     )
     by_tile: dict[str, list[str]] = {}
-    for cell in cells:
-        key = grid.tile_of(grid.parse_cell(cell.key)).key
-        by_tile.setdefault(key, []).append(cell.fingerprint)
+    for planned in cells:
+        key = grid.tile_of(grid.parse_cell(planned.key)).key
+        by_tile.setdefault(key, []).append(planned.fingerprint)
     marks = tuple((key, fingerprint("R/C tile", prints)) for key, prints in sorted(by_tile.items()))
-    pattern = grid_path("{grid}", "{layer}", job.epoch, job.name, "{key}")
+    pattern = grid_pattern(job.epoch, job.name)
     return GridPlan(GridSpec(grid, pattern, cells, marks))
 
 
@@ -109,4 +109,3 @@ def _mark(grid: OutputGrid, key: str, tiles: list[TilePlan]) -> str:
         [tile.tile, *(tile.fingerprints[layer] for layer in aggregation.INPUTS)] for tile in tiles
     )
     return fingerprint("cell", aggregation.METHOD_VERSION, asdict(grid), key, inputs)
-

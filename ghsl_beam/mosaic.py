@@ -40,8 +40,8 @@ def write_vrt(path: Path, files: Sequence[Path]) -> None:
         name.text = str(file.relative_to(path.parent))
         ET.SubElement(simple, "SourceBand").text = "1"
         size = {"xSize": str(cols), "ySize": str(rows)}
-        ET.SubElement(simple, "SrcRect", xOff="0", yOff="0", **size)
+        ET.SubElement(simple, "SrcRect", {"xOff": "0", "yOff": "0", **size})
         x, y = round((bounds.left - left) / pixel), round((top - bounds.top) / pixel)
-        ET.SubElement(simple, "DstRect", xOff=str(x), yOff=str(y), **size)
+        ET.SubElement(simple, "DstRect", {"xOff": str(x), "yOff": str(y), **size})
     with published(path) as partial:
         ET.ElementTree(root).write(partial, encoding="utf-8")

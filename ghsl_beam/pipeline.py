@@ -10,10 +10,11 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
+from transforms.inference.handler import GhsS2NetHandler
 
 from ghsl_beam.credits import CREDITS
 from ghsl_beam.plan import LINES, JobPlan, cleaning_parameters, greenness_parameters
-from ghsl_beam.products import utm_path
+from ghsl_beam.products import utm_pattern
 from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
 from transforms.assembly.transform import AssembleScenes
 from transforms.classification.classifier import ResidentialClassifier
@@ -22,7 +23,6 @@ from transforms.cleaning.road_file import RoadSource
 from transforms.cleaning.transform import CleanBuiltUp
 from transforms.elements import Layer, Loss, RasterRef, StoredTile, TilePlan, fingerprint
 from transforms.greenness.transform import MeasureGreenness
-from transforms.inference.handler import GhsS2NetHandler
 from transforms.inference.predict import HALO
 from transforms.inference.transform import PredictBuiltUp
 from transforms.raster.blocks import (
@@ -80,9 +80,7 @@ def _publish(
     plan: JobPlan, line: int, margin: int, tiles: PCollection[StoredTile]
 ) -> dict[str, PCollection[Any]]:
     job = plan.job
-    paths = tuple(
-        (layer, utm_path("{tile}", layer, job.epoch, job.name)) for layer in LINES[line]
-    )
+    paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in LINES[line])
     name = "Publish " + " ".join(LINES[line])
     transform = PublishTiles(
         work_area(plan), str(job.output), paths, job.block_size, margin, CREDITS
@@ -114,9 +112,9 @@ def _line_s2(
     )
     losses += [assembled[LOSSES], stored[LOSSES], _publish(plan, 0, HALO, tiles)[LOSSES]]
     return (
-        (tiles, pipeline | "S2 that exists" >> beam.Create(there))
-        | "S2 of all tiles" >> beam.Flatten()
-    )
+        tiles,
+        pipeline | "S2 that exists" >> beam.Create(there),
+    ) | "S2 of all tiles" >> beam.Flatten()
 
 
 def _only(tiles: PCollection[StoredTile], plan: JobPlan, line: int) -> PCollection[StoredTile]:
@@ -146,9 +144,9 @@ def _line_raw(
     )
     losses += [predicted[LOSSES], stored[LOSSES], _publish(plan, 1, 0, tiles)[LOSSES]]
     return (
-        (tiles, pipeline | "Predictions that exist" >> beam.Create(there))
-        | "Predictions of all tiles" >> beam.Flatten()
-    )
+        tiles,
+        pipeline | "Predictions that exist" >> beam.Create(there),
+    ) | "Predictions of all tiles" >> beam.Flatten()
 
 
 def _line_layers(
@@ -205,9 +203,9 @@ def _line_layers(
         | "Tile" >> beam.Keys()
     )
     return (
-        (finished, pipeline | "Layers that exist" >> beam.Create(there))
-        | "Finished tiles" >> beam.Flatten()
-    )
+        finished,
+        pipeline | "Layers that exist" >> beam.Create(there),
+    ) | "Finished tiles" >> beam.Flatten()
 
 
 def _grids(
@@ -218,12 +216,14 @@ def _grids(
 ) -> None:
     """Line 4: tile products to output cells, cells to the grid's products."""
     job, work = plan.job, work_area(plan)
-    paths = tuple((layer, utm_path("{tile}", layer, job.epoch, job.name)) for layer in LINES[2])
+    paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in LINES[2])
     for grid_plan in plan.grids:
         label = grid_plan.name
         todo = frozenset(grid_plan.missing_cells(job.output))
         of_tile = {
-            tile.tile: tuple(c.key for c in grid_plan.cells if c.key in todo and tile.tile in c.tiles)
+            tile.tile: tuple(
+                c.key for c in grid_plan.cells if c.key in todo and tile.tile in c.tiles
+            )
             for tile in plan.tiles
         }
         cells = (

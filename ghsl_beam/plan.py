@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import shapely
+from pyproj import Transformer
 from pyproj.exceptions import CRSError
+from transforms.inference.models import resolve
 
 from ghsl_beam.area import Area, area_in_tile, read_area
 from ghsl_beam.configuration import Job
@@ -28,7 +30,6 @@ from transforms.elements import (
     fingerprint,
 )
 from transforms.greenness.greenness import GreennessParameters
-from transforms.inference.models import resolve
 from transforms.inference.predict import HALO
 from transforms.inference.weights import load_weights, sha256_of
 from transforms.raster.area_mask import pixel_bounds
@@ -108,21 +109,19 @@ def make_plan(job: Job) -> JobPlan:
         RequestError: one line that names what is wrong and the remedy.
     """
     area = _area(job)
-    tiles = needed_tiles(tiles_of(area), area)
-    if not tiles:
+    candidates = tiles_of(area)
+    if not candidates:
         raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
-    scenes, losses = _scenes(job, tiles)
-    models = _models(job, sorted({tile.zone for tile in tiles if scenes.get(tile.id)}))
+    scenes, losses = _scenes(job, candidates)
+    seen = [tile for tile in candidates if scenes.get(tile.id)]
+    tiles = needed_tiles(seen, area)
+    losses += _not_seen(job, area, candidates, seen)
+    models = _models(job, sorted({tile.zone for tile in tiles}))
     classifier_sha = _classifier(job)
     roads_sha = _roads(job)
     plans = []
     for tile in tiles:
-        mine = scenes.get(tile.id, ())
-        if not mine:
-            reason = f"no {job.input.level} scene from {job.period.start} to {job.period.end}"
-            losses.append(Loss("plan", tile.id, reason))
-            continue
-        plan = _tile_plan(tile, mine, area)
+        plan = _tile_plan(tile, scenes[tile.id], area)
         if plan is not None:
             marks = _fingerprints(job, plan, models, classifier_sha, roads_sha)
             plans.append(replace(plan, fingerprints=marks))
@@ -138,16 +137,19 @@ def make_plan(job: Job) -> JobPlan:
     warnings = []
     if job.input.level is Level.L2A:
         warnings.append("L2A input: the networks were trained on top-of-atmosphere (L1C) values")
-    warnings += [f"zone {m.zone}: model {Path(m.path).name} is another zone's" for m in models if m.fallback]
+    warnings += [
+        f"zone {m.zone}: model {Path(m.path).name} is another zone's" for m in models if m.fallback
+    ]
     warnings += [f"model {Path(m.path).name} is a demonstration" for m in models if m.demonstration]
-    return JobPlan(
-        job, tuple(plans), grids, models, classifier_sha, tuple(losses), tuple(warnings)
-    )
+    return JobPlan(job, tuple(plans), grids, models, classifier_sha, tuple(losses), tuple(warnings))
 
 
 def _area(job: Job) -> Area:
     settings = job.area
-    return read_area(settings.file or settings.wkt or settings.bbox)
+    source = str(settings.file) if settings.file else settings.wkt or settings.bbox
+    if source is None:
+        raise RequestError("area: exactly one of file, wkt, bbox is needed")
+    return read_area(source, Path.cwd())
 
 
 def _scenes(
@@ -175,9 +177,24 @@ def _scenes(
     losses = [Loss("catalogue", "", error.reason, file=error.file) for error in errors]
     if not found:
         raise RequestError(f"input: no scene can be read; the first: {errors[0]}")
-    return {
-        tile: tuple(scene for scene in found if scene.tile == tile) for tile in wanted
-    }, losses
+    return {tile: tuple(scene for scene in found if scene.tile == tile) for tile in wanted}, losses
+
+
+def _not_seen(job: Job, area: Area, candidates: list[MgrsTile], seen: list[MgrsTile]) -> list[Loss]:
+    """Tiles with a part of the area that no tile with scenes covers."""
+    losses = []
+    for tile in needed_tiles(candidates, area):
+        if tile in seen:
+            continue
+        left = area_in_tile(area, tile).intersection(tile.footprint)
+        for other in seen:
+            between = Transformer.from_crs(other.epsg, tile.epsg, always_xy=True)
+            outline = shapely.segmentize(other.footprint, 5000)
+            left = left.difference(shapely.transform(outline, between.transform, interleaved=False))
+        if left.area > 100:
+            reason = f"no {job.input.level} scene from {job.period.start} to {job.period.end}"
+            losses.append(Loss("plan", tile.id, reason))
+    return losses
 
 
 def _models(job: Job, zones: list[str]) -> tuple[Model, ...]:

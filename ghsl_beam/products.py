@@ -6,9 +6,18 @@ import re
 
 from transforms.elements import Product, RequestError
 
-__all__ = ["Product", "grid_path", "utm_path"]
+__all__ = ["Product", "grid_path", "grid_pattern", "utm_path", "utm_pattern"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def utm_pattern(layer: str, epoch: int, name: str) -> str:
+    """Path of a tile's product, with `{tile}` left open.
+
+    Raises:
+        RequestError: a part cannot stand in a file name.
+    """
+    return f"utm/{{tile}}/{_part(layer)}_E{epoch}_{_part(name)}_{{tile}}.tif"
 
 
 def utm_path(tile: str, layer: str, epoch: int, name: str) -> str:
@@ -17,7 +26,16 @@ def utm_path(tile: str, layer: str, epoch: int, name: str) -> str:
     Raises:
         RequestError: a part cannot stand in a file name.
     """
-    return f"utm/{_part(tile)}/{_part(layer)}_E{epoch}_{_part(name)}_{_part(tile)}.tif"
+    return utm_pattern(layer, epoch, name).format(tile=_part(tile))
+
+
+def grid_pattern(epoch: int, name: str) -> str:
+    """Path of a grid's product, with `{grid}`, `{layer}` and `{key}` left open.
+
+    Raises:
+        RequestError: a part cannot stand in a file name.
+    """
+    return f"grid/{{grid}}/{{layer}}_E{epoch}_{_part(name)}_{{grid}}_{{key}}.tif"
 
 
 def grid_path(grid_name: str, layer: str, epoch: int, name: str, key: str) -> str:
@@ -26,8 +44,8 @@ def grid_path(grid_name: str, layer: str, epoch: int, name: str, key: str) -> st
     Raises:
         RequestError: a part cannot stand in a file name.
     """
-    grid = _part(grid_name)
-    return f"grid/{grid}/{_part(layer)}_E{epoch}_{_part(name)}_{grid}_{_part(key)}.tif"
+    pattern = grid_pattern(epoch, name)
+    return pattern.format(grid=_part(grid_name), layer=_part(layer), key=_part(key))
 
 
 def _part(text: str) -> str:

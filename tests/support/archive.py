@@ -74,7 +74,8 @@ def _product_xml(product: Product, granule: str, stamp: str) -> str:
     offsets = ""
     if product.offset is not None:
         lines = "".join(
-            f'<RADIO_ADD_OFFSET band_id="{i}">{product.offset}</RADIO_ADD_OFFSET>' for i in range(13)
+            f'<RADIO_ADD_OFFSET band_id="{i}">{product.offset}</RADIO_ADD_OFFSET>'
+            for i in range(13)
         )
         offsets = f"<Radiometric_Offset_List>{lines}</Radiometric_Offset_List>"
     images = "".join(
@@ -115,7 +116,8 @@ def _product_xml(product: Product, granule: str, stamp: str) -> str:
 
 def _tile_xml(product: Product, rows: int, cols: int) -> str:
     sizes = "".join(
-        f'<Size resolution="{r}"><NROWS>{rows * 10 // r}</NROWS><NCOLS>{cols * 10 // r}</NCOLS></Size>'
+        f'<Size resolution="{r}"><NROWS>{rows * 10 // r}</NROWS>'
+        f"<NCOLS>{cols * 10 // r}</NCOLS></Size>"
         for r in (10, 20, 60)
     )
     places = "".join(
@@ -123,10 +125,11 @@ def _tile_xml(product: Product, rows: int, cols: int) -> str:
         f"<XDIM>{r}</XDIM><YDIM>-{r}</YDIM></Geoposition>"
         for r in (10, 20, 60)
     )
+    identity = f"S2A_OPER_MSI_L1C_TL_SGS__20200615T102101_A008640_T{product.tile}"
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-1C_Tile_ID xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/S2_PDI_Level-1C_Tile_Metadata.xsd">
 <n1:General_Info>
-<TILE_ID metadataLevel="Brief">S2A_OPER_MSI_L1C_TL_SGS__20200615T102101_A008640_T{product.tile}_N{product.baseline}</TILE_ID>
+<TILE_ID metadataLevel="Brief">{identity}_N{product.baseline}</TILE_ID>
 <SENSING_TIME metadataLevel="Standard">{product.day:%Y-%m-%d}T10:21:01.026Z</SENSING_TIME>
 </n1:General_Info>
 <n1:Geometric_Info><Tile_Geocoding metadataLevel="Brief">

@@ -48,7 +48,10 @@ def test_settings_and_output_go_over_the_file(job_file, tmp_path):
         ("models.fallback=33I", "models.fallback"),
         ("area.wkt=POINT (1 2)", "exactly one of file, wkt, bbox"),
         ("name=../up", "name: "),
-        ("grids=[{resolution: [10]}]", "grids.0.resolution: unknown key; did you mean resolutions?"),
+        (
+            "grids=[{resolution: [10]}]",
+            "grids.0.resolution: unknown key; did you mean resolutions?",
+        ),
         ("block_size", "key.path=value is expected"),
     ],
 )

@@ -128,7 +128,7 @@ class OutputGrid:
             raise RequestError(f"{key}: not the name of an output cell")
         tile_row, tile_col, row, col = (int(part) - 1 for part in found.groups())
         cell = Cell(tile_row * self.tile_cells + row, tile_col * self.tile_cells + col)
-        if self.cell_key(cell) != key:
+        if tile_row < 0 or tile_col < 0 or self.cell_key(cell) != key:
             raise RequestError(f"{key}: not the name of an output cell")
         return cell
 

@@ -18,6 +18,7 @@ from transforms.elements import NODATA, Layer, RasterError, Window
 
 from .grid import LATTICE, OutputGrid
 from .lattice import SUBSAMPLES, Floats, Mapping, Square
+from .source import SOURCE_PIXEL
 
 GREENNESS_NODATA = NODATA[Layer.GREENNESS]
 CLASS_NODATA = NODATA[Layer.RES_NRES]
@@ -224,19 +225,26 @@ def _pixel_areas(mapping: Mapping) -> Floats:
 
 
 def _exact_areas(square: Square) -> Floats:
-    """Jacobian by the differences of the outer samples, m² of UTM a pixel; NaN at the edge."""
+    """Jacobian by the differences of the samples, m² of UTM a pixel.
+
+    Where an outer sample has no place the other half of the pixel stands for both; NaN where
+    neither half has one.
+    """
     last, scale = SUBSAMPLES - 1, SUBSAMPLES / (SUBSAMPLES - 1)
+
+    def across(first: Floats, middle: Floats, end: Floats) -> Floats:
+        half = np.where(np.isnan(end), middle - first, end - middle)
+        return np.where(np.isnan(end - first), 2 * half, end - first) * scale
 
     def differences(values: Floats) -> tuple[Floats, Floats]:
         v = values.reshape(LATTICE, SUBSAMPLES, LATTICE, SUBSAMPLES)
-        down = (v[:, last, :, _CENTRE] - v[:, 0, :, _CENTRE]) * scale
-        return down, (v[:, _CENTRE, :, last] - v[:, _CENTRE, :, 0]) * scale
+        middle = v[:, _CENTRE, :, _CENTRE]
+        down = across(v[:, 0, :, _CENTRE], middle, v[:, last, :, _CENTRE])
+        return down, across(v[:, _CENTRE, :, 0], middle, v[:, _CENTRE, :, last])
 
-    (row_down, row_across), (col_down, col_across) = (
-        differences(square.rows),
-        differences(square.cols),
-    )
-    return np.abs(row_down * col_across - row_across * col_down) * 100.0
+    row_down, row_across = differences(square.rows)
+    col_down, col_across = differences(square.cols)
+    return np.abs(row_down * col_across - row_across * col_down) * SOURCE_PIXEL**2
 
 
 def _built(

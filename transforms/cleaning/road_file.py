@@ -36,9 +36,8 @@ class RoadSource:
         try:
             crs = CRS.from_user_input(pyogrio.read_info(self.path)["crs"] or "OGC:CRS84")
             into = Transformer.from_crs(crs, f"EPSG:{plan.epsg}", always_xy=True)
-            bounds = into.transform_bounds(
-                *shapely.bounds(box.buffer(self.longest_reach)), direction="INVERSE"
-            )
+            west, south, east, north = shapely.bounds(box.buffer(self.longest_reach))
+            bounds = into.transform_bounds(west, south, east, north, direction="INVERSE")
             meta, _, geometries, fields = pyogrio.raw.read(
                 self.path, columns=[self.width_field], bbox=bounds
             )
@@ -51,10 +50,8 @@ class RoadSource:
         lines = shapely.transform(shapely.from_wkb(geometries), into.transform, interleaved=False)
         try:
             widths = [float(width) for width in fields[0]]
+            return tuple(
+                Road(line, width) for line, width in zip(lines, widths, strict=True) if width > 0
+            )
         except (TypeError, ValueError) as error:
-            raise RasterError(
-                f"{self.path}: {self.width_field} is not a number: {error}"
-            ) from error
-        return tuple(
-            Road(line, width) for line, width in zip(lines, widths, strict=True) if width > 0
-        )
+            raise RasterError(f"{self.path}: not roads with a width in metres: {error}") from error

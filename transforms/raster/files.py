@@ -70,18 +70,17 @@ def write_block(
     """
     bands = array if array.ndim == 3 else array[np.newaxis]
     try:
-        with published(path) as partial:
-            with rasterio.open(
-                partial,
-                "w",
-                **_BLOCK_PROFILE,
-                **georeference,
-                count=bands.shape[0],
-                dtype=bands.dtype.name,
-                nodata=nodata,
-            ) as target:
-                target.write(bands)
-                target.update_tags(**tags)
+        with published(path) as partial, rasterio.open(
+            partial,
+            "w",
+            **_BLOCK_PROFILE,
+            **georeference,
+            count=bands.shape[0],
+            dtype=bands.dtype.name,
+            nodata=nodata,
+        ) as target:
+            target.write(bands)
+            target.update_tags(**tags)
     except (OSError, RasterioError) as error:
         raise RasterError(f"{path}: cannot write the block: {error}") from error
 

@@ -11,7 +11,7 @@ from transforms.aggregation import (
     layer_dtype,
     published_layers,
 )
-from transforms.elements import Layer
+from transforms.elements import Layer, Window
 
 
 def tile_at(name, epsg, lon, lat, size=1500, shift=(0, 0)):
@@ -49,26 +49,51 @@ def reader(tiles):
     return read
 
 
-def whole_cell(grid, cell, sources, read, **options):
-    """All arrays of a cell: {(level name, layer): array}; each chunk is written once."""
-    arrays, seen = {}, {}
+def region_of(grid, source, cell):
+    """Part of a cell (fine pixels, multiples of 1000) about all of a small tile, in the cell."""
+    to_grid = pyproj.Transformer.from_crs(f"EPSG:{source.epsg}", grid.crs, always_xy=True)
+    left, bottom, right, top = source.bounds
+    x, y = to_grid.transform([left, right, left, right], [top, top, bottom, bottom])
+    rows = (grid.origin[1] - np.array(y)) / grid.pixel - cell.row * grid.cell_pixels
+    cols = (np.array(x) - grid.origin[0]) / grid.pixel - cell.col * grid.cell_pixels
+    row, col = (int(v.min() // 1000 * 1000) for v in (rows, cols))
+    bottom, right = (int(v.max() // 1000 * 1000) + 1000 for v in (rows, cols))
+    whole = Window(0, 0, grid.cell_pixels, grid.cell_pixels)
+    return Window(row, col, bottom - row, right - col).intersect(whole)
+
+
+def assemble(grid, cell, region, sources, read, **options):
+    """Arrays of a cell's region: {(level name, layer): array}; outside it all is nodata."""
+    arrays, seen = {}, np.zeros(region.shape, bool)
     for level in grid.levels:
-        size = grid.cell_pixels // level.factor
-        seen[level.name] = np.zeros((size, size), bool)
         for layer in published_layers(level):
             dtype, nodata = layer_dtype(layer, level)
-            arrays[level.name, layer] = np.full((size, size), nodata, dtype)
+            shape = tuple(side // level.factor for side in region.shape)
+            arrays[level.name, layer] = np.full(shape, nodata, dtype)
     for chunk in aggregate_cell(grid, cell, sources, read, **options):
+        inside = chunk.window.intersect(region)
+        if inside is not None:
+            assert not seen[inside.slices_in(region)].any()
+            seen[inside.slices_in(region)] = True
         for part in chunk.levels:
-            index = np.s_[part.window.row : part.window.bottom, part.window.col : part.window.right]
-            assert not seen[part.level.name][index].any()
-            seen[part.level.name][index] = True
+            factor = part.level.factor
             for layer, values in part.layers.items():
                 target = arrays[part.level.name, layer]
                 assert values.dtype == target.dtype
                 assert values.shape == part.window.shape
-                target[index] = values
+                _, nodata = layer_dtype(layer, part.level)
+                outside = (values != nodata).sum()
+                if inside is not None:
+                    place = coarse(inside, factor)
+                    kept = values[place.slices_in(part.window)]
+                    target[place.slices_in(coarse(region, factor))] = kept
+                    outside -= (kept != nodata).sum()
+                assert outside == 0
     return arrays
+
+
+def coarse(window, factor):
+    return Window(*(v // factor for v in (window.row, window.col, window.height, window.width)))
 
 
 def totals(grid, sources, read):

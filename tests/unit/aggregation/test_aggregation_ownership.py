@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pyproj
 import pytest
-from aggregation_samples import layers_of, reader, tile_at, whole_cell
+from aggregation_samples import assemble, layers_of, reader, region_of, tile_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,10 +14,11 @@ from transforms.aggregation import (
     cells_of_source,
     geographic,
     ghsl_mollweide,
+    layer_dtype,
     merge,
 )
 from transforms.aggregation.lattice import source_pixels
-from transforms.elements import Layer
+from transforms.elements import Layer, Window
 
 MOLLWEIDE = ghsl_mollweide()
 
@@ -78,12 +79,19 @@ def test_chunks_and_order_do_not_matter():
     read = reader({"A": layers_of(a, 1, 0.1), "B": layers_of(b, 2, 0.1)})
     for grid, chunks in ((MOLLWEIDE, (500, 1300)), (geographic((0.3, 3)), (500,))):
         cell = cells_of_source(grid, a)[0]
-        expected = whole_cell(grid, cell, [a, b], read)
+        region = window_of_both(grid, cell, a, b)
+        expected = assemble(grid, cell, region, [a, b], read)
         assert (expected[grid.levels[0].name, GridLayer.BUILT_S] != 255).any()
         for chunk in chunks:
-            found = whole_cell(grid, cell, [b, a], read, chunk=chunk)
+            found = assemble(grid, cell, region, [b, a], read, chunk=chunk)
             for key, array in expected.items():
                 np.testing.assert_array_equal(found[key], array)
+
+
+def window_of_both(grid, cell, a, b):
+    one, two = region_of(grid, a, cell), region_of(grid, b, cell)
+    row, col = min(one.row, two.row), min(one.col, two.col)
+    return Window(row, col, max(one.bottom, two.bottom) - row, max(one.right, two.right) - col)
 
 
 def test_chunks_do_not_matter_at_the_ellipse():
@@ -91,10 +99,18 @@ def test_chunks_do_not_matter_at_the_ellipse():
     b = tile_at("B", 32601, 180.0, 65.0, 700, (100, 100))
     read = reader({"A": layers_of(a, 1), "B": layers_of(b, 2)})
     for cell in cells_of_source(MOLLWEIDE, a):
-        expected = whole_cell(MOLLWEIDE, cell, [a, b], read)
-        found = whole_cell(MOLLWEIDE, cell, [b, a], read, chunk=500)
-        for key, array in expected.items():
-            np.testing.assert_array_equal(found[key], array)
+        coarse = MOLLWEIDE.levels[2]
+        for layer in (GridLayer.BUILT_S, GridLayer.GREENNESS):
+            dtype, nodata = layer_dtype(layer, coarse)
+            found = []
+            for sources, chunk in (([a, b], 1000), ([b, a], 500)):
+                found.append(np.full((100, 100), nodata, dtype))
+                for result in aggregate_cell(MOLLWEIDE, cell, sources, read, chunk=chunk):
+                    part = result.levels[2]
+                    whole = Window(0, 0, 100, 100)
+                    found[-1][part.window.slices_in(whole)] = part.layers[layer]
+            np.testing.assert_array_equal(*found)
+            assert (found[0] != nodata).any()
 
 
 @settings(max_examples=40, deadline=None)
@@ -162,7 +178,7 @@ def test_wrong_calls_are_refused():
     source = tile_at("A", 32633, 15.0, 50.0, 300)
     cell = cells_of_source(MOLLWEIDE, source)[0]
     for options in ({"chunk": 550}, {"inputs": (Layer.GREENNESS,)}):
-        with pytest.raises(ValueError, match="chunk|BUFRAC"):
+        with pytest.raises(ValueError, match=r"chunk|BUFRAC"):
             list(aggregate_cell(MOLLWEIDE, cell, [source], reader({}), **options))
     with pytest.raises(ValueError, match="twice"):
         list(aggregate_cell(MOLLWEIDE, cell, [source, source], reader({})))

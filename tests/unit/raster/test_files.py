@@ -37,7 +37,9 @@ def stored(scene, tmp_path_factory):
 
 
 @given(st.integers(-9, 310), st.integers(-9, 210), st.integers(1, 300), st.integers(1, 200))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_window_is_that_of_the_whole(stored, scene, row, col, height, width):
     window = Window(row, col, height, width)
     whole = np.zeros((1000, 1000), "uint16")

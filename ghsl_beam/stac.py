@@ -1,0 +1,212 @@
+"""The STAC catalogue of a run: one collection a grid, one item a tile or cell."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pystac
+import rasterio
+import shapely
+from pyproj import Transformer
+from rasterio.errors import RasterioError
+
+from transforms.elements import Product, RasterError
+from transforms.raster.files import published
+
+_PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
+_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+_MODELS = "GHS-S2Net models: European Commission, Joint Research Centre (JRC), CC BY 4.0"
+_TITLES = {
+    "S2": "Cloud-free composite, R G B NIR, reflectance x 10000",
+    "S2_COUNT": "Number of observations",
+    "BUFRAC_RAW": "Built-up fraction as predicted, x 10000",
+    "BUFRAC": "Built-up fraction, percent",
+    "RES_NRES": "0 not built-up, 1 residential, 2 non-residential",
+    "GREENNESS": "NDVI of the built-up domain, x 10000",
+    "BUILT_S": "Built-up area, m²",
+    "BUILT_S_NRES": "Built-up area that is non-residential, m²",
+    "BUILT_C_FUN": "0 not built-up, 1 residential, 2 non-residential",
+}
+
+
+def write_catalog(output: Path, products: Sequence[Product], run: Mapping[str, Any]) -> None:
+    """Write `catalog.json`, and collections and items below `stac/`, with relative links.
+
+    Georeferencing is read from the products' files. The same products and run give the same
+    bytes; each file is replaced whole, `catalog.json` last.
+
+    Args:
+        output: the run's folder.
+        products: what it published, paths relative to `output`.
+        run: the run record; of it `name`, `epoch`, `configuration.period` and `tiles` are used.
+
+    Raises:
+        RasterError: a product cannot be read.
+    """
+    root = output.resolve()
+    name, epoch = str(run.get("name") or "run"), int(run.get("epoch") or 1970)
+    credit = f"contains modified Copernicus Sentinel data {epoch}; {_MODELS}"
+    catalog = pystac.Catalog(
+        id=f"{name}-E{epoch}",
+        title=f"{name}, {epoch}",
+        description=f"Human settlement from Sentinel-2. {credit}",
+        catalog_type=pystac.CatalogType.SELF_CONTAINED,
+        extra_fields={"ghsl:credits": credit},
+    )
+    catalog.set_self_href(str(root / "catalog.json"))
+    times = _times(run, epoch)
+    grouped: dict[str, dict[str, list[Product]]] = defaultdict(lambda: defaultdict(list))
+    for product in sorted(products, key=lambda p: (p.grid, p.key, p.layer, p.path)):
+        grouped[product.grid][product.key].append(product)
+    for grid, keys in sorted(grouped.items()):
+        items = [_item(root, f"{name}-E{epoch}", key, keys[key], times, run) for key in keys]
+        boxes = [item.bbox for item in items if item.bbox]
+        extent = [min(b[i] for b in boxes) for i in (0, 1)]
+        extent += [max(b[i] for b in boxes) for i in (2, 3)]
+        collection = pystac.Collection(
+            id=f"{name}-E{epoch}-{grid}",
+            title=f"{name}, {epoch}, " + ("UTM tiles" if grid == "utm" else f"grid {grid}"),
+            description=f"Settlement layers on {grid}. {credit}",
+            license="CC-BY-4.0",
+            extent=pystac.Extent(
+                pystac.SpatialExtent([extent]), pystac.TemporalExtent([list(times)])
+            ),
+            providers=[
+                pystac.Provider("European Union, Copernicus Sentinel", roles=None),
+                pystac.Provider("European Commission, Joint Research Centre", roles=None),
+            ],
+            extra_fields={"ghsl:credits": credit},
+        )
+        collection.set_self_href(str(root / "stac" / grid / "collection.json"))
+        catalog.add_child(collection, set_parent=True)
+        collection.set_self_href(str(root / "stac" / grid / "collection.json"))
+        for item in items:
+            collection.add_item(item)
+            item.set_self_href(str(root / "stac" / grid / f"{item.id}.json"))
+    for collection in catalog.get_children():
+        for item in collection.get_items():
+            _write(item)
+        _write(collection)
+    _write(catalog)
+
+
+def _item(
+    root: Path,
+    prefix: str,
+    key: str,
+    products: Sequence[Product],
+    times: tuple[datetime.datetime, datetime.datetime],
+    run: Mapping[str, Any],
+) -> pystac.Item:
+    assets, places = {}, []
+    for product in products:
+        fields, place = _georeference(root / product.path)
+        places.append(place)
+        fields |= {"ghsl:fingerprint": product.fingerprint, "ghsl:whole": product.whole}
+        name = product.layer if product.layer not in assets else Path(product.path).stem
+        below = "../" * 2 + product.path
+        title = _TITLES.get(product.layer, product.layer)
+        assets[name] = pystac.Asset(below, title, media_type=_COG, roles=["data"])
+        assets[name].extra_fields = fields
+    geometry = shapely.union_all(places)
+    grid = products[0].grid
+    used = [
+        {"tile": tile.get("tile"), "zone": tile.get("zone"), **(tile.get("model") or {})}
+        for tile in run.get("tiles") or []
+        if grid != "utm" or tile.get("tile") == key
+    ]
+    zones = {json.dumps({**model, "tile": None}, sort_keys=True): model for model in used}
+    models = [{k: v for k, v in model.items() if k != "tile"} for _, model in sorted(zones.items())]
+    item = pystac.Item(
+        id=f"{prefix}-{grid}-{key}",
+        geometry=json.loads(shapely.to_geojson(geometry)),
+        bbox=list(geometry.bounds),
+        datetime=None,
+        start_datetime=times[0],
+        end_datetime=times[1],
+        properties={
+            "ghsl:models": models,
+            "ghsl:demonstration": any(bool(model.get("demonstration")) for model in models),
+            "ghsl:fallback": any(bool(model.get("fallback")) for model in models),
+            "ghsl:epoch": run.get("epoch"),
+            "proj:code": next(iter(assets.values())).extra_fields["proj:code"],
+        },
+        stac_extensions=[_PROJECTION],
+    )
+    for name, asset in sorted(assets.items()):
+        item.add_asset(name, asset)
+    return item
+
+
+def _georeference(path: Path) -> tuple[dict[str, Any], shapely.Geometry]:
+    """The projection fields of a raster, and its footprint in lon/lat."""
+    try:
+        with rasterio.open(path) as source:
+            crs, transform, shape = source.crs, source.transform, [source.height, source.width]
+            bounds = [float(number) for number in source.bounds]
+            bands = [{"data_type": kind, "nodata": source.nodata} for kind in source.dtypes]
+    except (OSError, RasterioError) as error:
+        reason = " ".join(str(error).split())
+        raise RasterError(f"{path}: cannot read the product: {reason}") from error
+    authority = crs.to_authority()
+    box = shapely.box(*bounds)
+    edge = shapely.segmentize(box, max(bounds[2] - bounds[0], bounds[3] - bounds[1]) / 16)
+    points = shapely.get_coordinates(edge)
+    lon, lat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(*points.T)
+    fields = {
+        "proj:code": ":".join(authority) if authority else None,
+        "proj:bbox": bounds,
+        "proj:shape": shape,
+        "proj:transform": [float(number) for number in transform[:6]],
+        "proj:geometry": json.loads(shapely.to_geojson(box)),
+        "bands": bands,
+    }
+    return fields, _footprint(np.asarray(lon), np.asarray(lat))
+
+
+def _footprint(lon: Any, lat: Any) -> shapely.Geometry:
+    """Polygon of a ring in degrees, cut at the antimeridian, to 6 decimals (0.1 m)."""
+    finite = np.isfinite(lon) & np.isfinite(lat)
+    if finite.sum() < 4:
+        return shapely.box(-180, -90, 180, 90)  # a raster at the rim of a world map
+    lon = np.unwrap(lon[finite], period=360)
+    ring = shapely.make_valid(
+        shapely.Polygon(np.column_stack([lon.round(6), lat[finite].round(6)]))
+    )
+    parts = [
+        shapely.transform(
+            ring.intersection(shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)),
+            lambda points, turn=turn: points - np.array([360.0 * turn, 0.0]),
+        )
+        for turn in (-1, 0, 1)
+    ]
+    return shapely.union_all([part for part in parts if part.area > 0])
+
+
+def _times(run: Mapping[str, Any], epoch: int) -> tuple[datetime.datetime, datetime.datetime]:
+    """From the first to the last moment of the period that was asked for, else of the year."""
+    period = (run.get("configuration") or {}).get("period") or {}
+    try:
+        first = datetime.date.fromisoformat(str(period["start"])[:10])
+        last = datetime.date.fromisoformat(str(period["end"])[:10])
+    except (KeyError, TypeError, ValueError):
+        first, last = datetime.date(epoch, 1, 1), datetime.date(epoch, 12, 31)
+    start = datetime.datetime.combine(first, datetime.time(), datetime.UTC)
+    end = datetime.datetime.combine(last, datetime.time(23, 59, 59), datetime.UTC)
+    return start, end
+
+
+def _write(thing: pystac.STACObject) -> None:
+    path = Path(str(thing.get_self_href()))
+    text = json.dumps(thing.to_dict(include_self_link=False), indent=2, sort_keys=True)
+    try:
+        with published(path) as partial:
+            partial.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise RasterError(f"{path}: cannot write the catalogue: {error}") from error

@@ -1,0 +1,109 @@
+"""The STAC catalogue of a run."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pystac
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from ghsl_beam.products import Product, grid_path, utm_path
+from ghsl_beam.stac import write_catalog
+from transforms.elements import RasterError, RequestError
+
+RUN = {
+    "name": "berlin",
+    "epoch": 2017,
+    "configuration": {"period": {"start": "2017-04-01", "end": "2017-09-30"}},
+    "tiles": [
+        {
+            "tile": "33UUU",
+            "zone": "33U",
+            "model": {"file": "m.h5", "sha256": "ab", "demonstration": True},
+        },
+        {"tile": "01KAB", "zone": "01K", "model": {"file": "n.h5", "sha256": "cd"}},
+    ],
+}
+
+
+def raster(path: Path, crs: str, x: float, y: float, step: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": 30, "width": 40}
+    with rasterio.open(
+        path, "w", **profile, crs=crs, transform=from_origin(x, y, step, step)
+    ) as to:
+        to.write(np.zeros((30, 40), "uint8"), 1)
+
+
+@pytest.fixture
+def products(tmp_path: Path) -> list[Product]:
+    found = []
+    for layer in ("BUFRAC", "RES_NRES"):
+        found.append(Product(layer, "33UUU", "utm", utm_path("33UUU", layer, 2017, "berlin"), "f1"))
+        raster(tmp_path / found[-1].path, "EPSG:32633", 330000, 5822040, 10)
+    found.append(
+        Product("BUFRAC", "01KAB", "utm", utm_path("01KAB", "BUFRAC", 2017, "berlin"), "f2")
+    )
+    raster(tmp_path / found[-1].path, "EPSG:32701", 99960, 8200000, 2000)
+    path = grid_path("54009_100", "BUILT_S", 2017, "berlin", "R3_C19")
+    found.append(Product("BUILT_S", "R3_C19", "54009_100", path, "f3"))
+    raster(tmp_path / path, "ESRI:54009", 959000, 6200000, 100)
+    return found
+
+
+def test_reads_back_with_every_asset(tmp_path: Path, products: list[Product]) -> None:
+    write_catalog(tmp_path, products, RUN)
+    catalog = pystac.Catalog.from_file(tmp_path / "catalog.json")
+    items = {item.id: item for item in catalog.get_items(recursive=True)}
+    assert set(items) == {
+        "berlin-E2017-utm-33UUU",
+        "berlin-E2017-utm-01KAB",
+        "berlin-E2017-54009_100-R3_C19",
+    }
+    for item in items.values():
+        for asset in item.assets.values():
+            with rasterio.open(asset.get_absolute_href()) as source:
+                assert list(source.bounds) == asset.extra_fields["proj:bbox"]
+        assert item.properties["start_datetime"] == "2017-04-01T00:00:00Z"
+    first = items["berlin-E2017-utm-33UUU"]
+    assert set(first.assets) == {"BUFRAC", "RES_NRES"}
+    assert first.properties["ghsl:demonstration"] is True
+    assert first.properties["ghsl:models"][0]["sha256"] == "ab"
+    assert first.bbox == pytest.approx([12.5, 52.5, 12.51, 52.53], abs=0.03)
+    assert items["berlin-E2017-54009_100-R3_C19"].properties["proj:code"] == "ESRI:54009"
+    assert items["berlin-E2017-utm-01KAB"].geometry["type"] == "MultiPolygon"
+    text = "".join(path.read_text() for path in tmp_path.rglob("*.json"))
+    assert str(tmp_path) not in text
+    assert "contains modified Copernicus Sentinel data 2017" in text
+    for collection in catalog.get_children():
+        assert collection.extent.spatial.bboxes
+
+
+def test_same_bytes_twice_in_any_order(tmp_path: Path, products: list[Product]) -> None:
+    write_catalog(tmp_path, products, RUN)
+    first = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    write_catalog(tmp_path, products[::-1], RUN)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == first
+
+
+def test_missing_product_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RasterError, match=r"gone\.tif") as caught:
+        write_catalog(tmp_path, [Product("BUFRAC", "33UUU", "utm", "gone.tif", "f")], RUN)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_made(tmp_path: Path) -> None:
+    write_catalog(tmp_path, [], {})
+    assert json.loads((tmp_path / "catalog.json").read_text())["type"] == "Catalog"
+
+
+def test_names_of_files() -> None:
+    assert utm_path("33UUU", "BUFRAC", 2017, "x") == "utm/33UUU/BUFRAC_E2017_x_33UUU.tif"
+    assert (
+        grid_path("54009_100", "BUILT_S", 2017, "x", "R3_C19")
+        == "grid/54009_100/BUILT_S_E2017_x_54009_100_R3_C19.tif"
+    )
+    with pytest.raises(RequestError):
+        utm_path("33UUU", "S2", 2017, "../x")

@@ -1,0 +1,103 @@
+"""A run's built-up area against a reference."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from rasterio.transform import from_origin
+from sklearn import metrics
+
+from ghsl_beam.validate import Agreement, compare, measures, validate
+from transforms.elements import RequestError
+
+UTM = {"crs": "EPSG:32633", "transform": from_origin(330000, 5822040, 10, 10)}
+
+
+def write(path: Path, array: np.ndarray, nodata: float | None, **profile: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = {"driver": "GTiff", "count": 1, "dtype": array.dtype.name, "nodata": nodata}
+    size = {"height": array.shape[0], "width": array.shape[1]}
+    with rasterio.open(path, "w", **{**kind, **size, **UTM, **profile}) as target:
+        target.write(array, 1)
+
+
+def test_measures_agree_with_sklearn() -> None:
+    random = np.random.default_rng(0)
+    ours, theirs = random.random((40, 50)), random.random((40, 50))
+    ours[3] = np.nan
+    theirs[:, 4] = np.nan
+    got = measures(compare(ours, theirs, 0.3), 100)
+    valid = np.isfinite(ours) & np.isfinite(theirs)
+    a, b = ours[valid], theirs[valid]
+    assert got["pixels"] == valid.sum()
+    assert got["rmse"] == pytest.approx(metrics.root_mean_squared_error(b, a))
+    assert got["mae"] == pytest.approx(metrics.mean_absolute_error(b, a))
+    assert got["bias"] == pytest.approx((a - b).mean())
+    for name, function in {
+        "precision": metrics.precision_score,
+        "recall": metrics.recall_score,
+        "f1": metrics.f1_score,
+        "iou": metrics.jaccard_score,
+    }.items():
+        assert got[name] == pytest.approx(function(b >= 0.3, a >= 0.3))
+    assert got["product_m2"] == pytest.approx(a.sum() * 100)
+    parts = sum(
+        (compare(ours[i : i + 7], theirs[i : i + 7], 0.3) for i in range(0, 40, 7)), Agreement()
+    )
+    assert measures(parts, 100) == pytest.approx(got)
+
+
+def test_undefined_is_none() -> None:
+    assert measures(Agreement(), 1)["rmse"] is None
+    assert measures(compare(np.zeros(3), np.zeros(3)), 1)["f1"] is None
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("uint8", 100), ("uint16", 10000), ("float32", 1)])
+def test_raster_reference(tmp_path: Path, kind: str, factor: int) -> None:
+    values = np.random.default_rng(1).integers(0, 101, (30, 40)).astype("uint8")
+    values[:3] = 255
+    write(tmp_path / "utm/33UUU/BUFRAC_E2017_x_33UUU.tif", values, 255)
+    reference = np.where(values == 255, 50, values).astype("float64") / 100 * factor
+    write(tmp_path / "reference.tif", reference.astype(kind), None)
+    got = validate(tmp_path, tmp_path / "reference.tif")
+    assert got["pixels"] == 27 * 40
+    assert got["rmse"] == pytest.approx(0, abs=1e-6)
+    assert got["f1"] == 1
+
+
+def test_polygon_reference(tmp_path: Path) -> None:
+    values = np.zeros((20, 20), "uint8")
+    values[5:10, 5:15] = 100
+    write(tmp_path / "utm/33UUU/BUFRAC_E2017_x_33UUU.tif", values, 255)
+    box = shapely.box(330050, 5822040 - 100, 330150, 5822040 - 50)
+    document = json.loads(shapely.to_geojson(shapely.MultiPolygon([box])))
+    document["crs"] = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
+    (tmp_path / "reference.geojson").write_text(json.dumps(document))
+    got = validate(tmp_path, tmp_path / "reference.geojson")
+    assert (got["precision"], got["recall"], got["iou"]) == (1, 1, 1)
+    assert got["reference_m2"] == pytest.approx(5000, rel=0.01)
+
+
+def test_grid_layer(tmp_path: Path) -> None:
+    grid = {"crs": "ESRI:54009", "transform": from_origin(900000, 6200000, 100, 100)}
+    values = np.full((5, 5), 2500, "uint16")
+    write(tmp_path / "grid/54009_100/BUILT_S_E2017_x.tif", values, 65535, **grid)
+    write(tmp_path / "ref.tif", np.full((5, 5), 0.25, "float32"), None, **grid)
+    got = validate(tmp_path, tmp_path / "ref.tif", layer="BUILT_S")
+    assert got["rmse"] == 0
+    assert got["product_m2"] == 25 * 2500
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="no such file"):
+        validate(tmp_path, tmp_path / "no.tif")
+    write(tmp_path / "ref.tif", np.zeros((3, 3), "uint8"), None)
+    with pytest.raises(RequestError, match="holds no BUFRAC"):
+        validate(tmp_path, tmp_path / "ref.tif")
+    far = {"transform": from_origin(500000, 5822040, 10, 10)}
+    write(tmp_path / "utm/33UVU/BUFRAC_E2017_x_33UVU.tif", np.zeros((3, 3), "uint8"), 255, **far)
+    with pytest.raises(RequestError, match="shares no pixel"):
+        validate(tmp_path, tmp_path / "ref.tif")

@@ -1,0 +1,95 @@
+"""GHS-S2Net as four convolutions applied once per pixel of a whole block.
+
+Derivation. The network of a 5 x 5 patch is
+
+    conv 2x2 A -> conv 2x2 B -> norm -> tanh -> conv 2x2 C -> conv 2x2 D -> norm -> tanh
+    -> dense E -> norm -> tanh -> dense F -> sigmoid
+
+with dropout doing nothing at inference. Two convolutions in a row without anything non-linear
+between them are one: with A[i, j] (in x middle) and B[k, l] (middle x out),
+
+    K[i + k, j + l] = sum A[i, j] B[k, l],      bias = b + sum over (k, l) of a B[k, l]
+
+so two of 2 x 2 are one of 3 x 3. A batch normalisation at inference is an affine map of each
+channel, s = gamma / sqrt(variance + epsilon): K s, (bias - mean) s + beta. On a 5 x 5 patch the
+first 3 x 3 yields 3 x 3 places and the second a single one, so flattening changes nothing and
+the dense layers are 1 x 1 convolutions. Sliding the patch over an image then is the same as
+convolving the image. Of the two outputs the job uses unit 1, built-up. The sums are formed in
+float64 and rounded once to float32.
+
+Source of the network: Corbane, Syrris, Sabo et al. (2020), Neural Computing and Applications.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .weights import NetworkWeights
+
+BUILT_UP_UNIT = 1
+"""Index of the output unit, of two, that is the probability of built-up."""
+
+Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CollapsedNetwork:
+    """The four convolutions; kernels float32 with axes (rows, columns, in, out).
+
+    Attributes:
+        kernels: (3, 3, 4, 128), (3, 3, 128, 512), (1, 1, 512, 128), (1, 1, 128, 1).
+        biases: float32 of 128, 512, 128 and 1.
+    """
+
+    kernels: tuple[NDArray[np.float32], ...]
+    biases: tuple[NDArray[np.float32], ...]
+
+
+def collapse(weights: NetworkWeights) -> CollapsedNetwork:
+    """The same network with paired convolutions joined and normalisations folded in.
+
+    Args:
+        weights: the 24 arrays of a weight file.
+
+    Returns:
+        Four convolutions: tanh after the first three, sigmoid after the last.
+    """
+    wide = {key: array.astype(np.float64) for key, array in weights.arrays.items()}
+    first = _joined(wide, "conv1", "conv2")
+    second = _joined(wide, "conv3", "conv4")
+    third = wide["dense1/kernel"][np.newaxis, np.newaxis], wide["dense1/bias"]
+    last = (
+        wide["dense2/kernel"][np.newaxis, np.newaxis, :, BUILT_UP_UNIT : BUILT_UP_UNIT + 1],
+        wide["dense2/bias"][BUILT_UP_UNIT : BUILT_UP_UNIT + 1],
+    )
+    layers = [
+        _normalised(wide, name, epsilon, kernel, bias)
+        for name, epsilon, (kernel, bias) in zip(
+            ("norm1", "norm2", "norm3"), weights.epsilon, (first, second, third), strict=True
+        )
+    ]
+    layers.append(last)
+    return CollapsedNetwork(
+        tuple(np.ascontiguousarray(kernel, dtype=np.float32) for kernel, _ in layers),
+        tuple(np.ascontiguousarray(bias, dtype=np.float32) for _, bias in layers),
+    )
+
+
+def _joined(wide: dict[str, Float64], one: str, two: str) -> tuple[Float64, Float64]:
+    """One 3 x 3 convolution that equals two of 2 x 2."""
+    a, b = wide[f"{one}/kernel"], wide[f"{two}/kernel"]
+    kernel = np.zeros((3, 3, a.shape[2], b.shape[3]))
+    for i, j, k, l in np.ndindex(2, 2, 2, 2):
+        kernel[i + k, j + l] += a[i, j] @ b[k, l]
+    return kernel, wide[f"{two}/bias"] + wide[f"{one}/bias"] @ b.sum(axis=(0, 1))
+
+
+def _normalised(
+    wide: dict[str, Float64], norm: str, epsilon: float, kernel: Float64, bias: Float64
+) -> tuple[Float64, Float64]:
+    """A convolution with the batch normalisation after it."""
+    scale = wide[f"{norm}/gamma"] / np.sqrt(wide[f"{norm}/moving_variance"] + epsilon)
+    return kernel * scale, (bias - wide[f"{norm}/moving_mean"]) * scale + wide[f"{norm}/beta"]

@@ -1,0 +1,303 @@
+"""Weight files of GHS-S2Net: Keras 2.3.1 HDF5, read without Keras.
+
+Only arrays and JSON are read; nothing in a file is ever executed. Source of the network:
+Corbane, Syrris, Sabo et al. (2020), Neural Computing and Applications.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.elements import ModelError
+from transforms.raster.files import published
+
+from .architecture import (
+    LAST_ACTIVATION,
+    LAYERS,
+    NORMS,
+    REQUIRED,
+    SHAPES,
+    keras_names,
+    model_config,
+    weights_of,
+)
+
+MAX_FILE_BYTES = 64 * 2**20
+"""The JRC's files have 17.4 MB, optimizer state included; a larger file is not one of them."""
+_MAX_CONFIG_CHARACTERS = 2**20
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+DEMONSTRATION_GROUP = "ghsl_beam"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkWeights:
+    """The 24 arrays of GHS-S2Net.
+
+    Attributes:
+        arrays: by `layer/weight` (`conv1/kernel`, `norm1/gamma`, ...; `architecture.SHAPES`),
+            float32, finite; kernels have axes (rows, columns, in, out), dense kernels (in, out).
+        epsilon: added to the variance in the three batch normalisations.
+    """
+
+    arrays: Mapping[str, NDArray[np.float32]]
+    epsilon: tuple[float, float, float] = (0.001, 0.001, 0.001)
+
+    def __post_init__(self) -> None:
+        """Check names, shapes and numbers.
+
+        Raises:
+            ValueError: an array is missing, has another shape, or holds what is no weight.
+        """
+        if set(self.arrays) != set(SHAPES):
+            odd = sorted(set(self.arrays) ^ set(SHAPES))
+            raise ValueError(f"found other arrays than the network's: {odd}")
+        for key, shape in SHAPES.items():
+            _check_array(key, self.arrays[key], shape)
+        if not all(np.isfinite(value) and value >= 0 for value in self.epsilon):
+            raise ValueError(f"epsilon: found {self.epsilon}, expected numbers of at least 0")
+
+    def __getitem__(self, key: str) -> NDArray[np.float32]:
+        return self.arrays[key]
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases, as the paper counts them (1 448 578 in the network)."""
+        return sum(array.size for array in self.arrays.values())
+
+
+def _check_array(key: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise ValueError(f"{key}: found shape {array.shape}, expected {shape}")
+    if array.dtype != np.float32:
+        raise ValueError(f"{key}: found {array.dtype}, expected float32")
+    bad = int(array.size - np.isfinite(array).sum())
+    if bad:
+        raise ValueError(f"{key}: found {bad} values that are not finite, expected none")
+    if key.endswith("moving_variance") and (array < 0).any():
+        raise ValueError(f"{key}: found a variance below 0, expected none")
+
+
+def load_weights(path: str | Path) -> NetworkWeights:
+    """Read a `MODEL_CNN_<zone>.h5`, after checking that it is GHS-S2Net.
+
+    The order and settings of the layers are checked first (their numbers do not matter:
+    `conv2d_5` is as good as `conv2d_1`), then the shape and type of each of the 24 arrays, and
+    only then is anything read. Optimizer state is ignored.
+
+    Args:
+        path: the file, HDF5 as `model.save` of Keras 2.3.1 writes it.
+
+    Returns:
+        The arrays and the epsilons of the batch normalisations.
+
+    Raises:
+        ModelError: the file is missing, truncated, no HDF5, another network, or holds NaN.
+    """
+    file = str(path)
+    try:
+        _check_file(Path(path))
+        with h5py.File(path, "r") as stored:
+            return _read(stored)
+    except ModelError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(file, reason) from error
+
+
+def _check_file(path: Path) -> None:
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    size = path.stat().st_size
+    if not head.startswith(_HDF5_MAGIC):
+        kind = "an empty file" if not head else "another format"
+        if head[:1] == b"\x80":
+            kind = "a Python pickle, which is never opened"
+        elif head[:2] == b"PK":
+            kind = "a zip archive (perhaps the .keras format)"
+        elif head.lstrip()[:1] == b"<":
+            kind = "a web page or XML"
+        raise ModelError(str(path), f"found {kind}, expected Keras 2.3.1 HDF5")
+    if size > MAX_FILE_BYTES:
+        raise ModelError(str(path), f"found {size} bytes, expected at most {MAX_FILE_BYTES}")
+
+
+def _read(stored: h5py.File) -> NetworkWeights:
+    if "model_weights" not in stored:
+        found = sorted(stored)[:8]
+        raise ValueError(f"found groups {found}, expected model_weights: no saved Keras model")
+    group = _own(stored, "model_weights", h5py.Group)
+    names = _texts(group.attrs.get("layer_names"), "layer_names")
+    _check_names(names)
+    epsilon = _check_config(stored.attrs.get("model_config"))
+    datasets: dict[str, h5py.Dataset] = {}
+    for name, (layer, _, _) in zip(names, LAYERS, strict=True):
+        datasets.update(_datasets(group, name, layer))
+    for key, dataset in datasets.items():
+        if dataset.shape != SHAPES[key]:
+            raise ValueError(f"{key}: found shape {dataset.shape}, expected {SHAPES[key]}")
+        if dataset.dtype.kind != "f" or dataset.dtype.itemsize != 4:
+            raise ValueError(f"{key}: found {dataset.dtype}, expected float32")
+        if dataset.is_virtual or dataset.external:
+            raise ValueError(f"{key}: found a link to another file, expected the array itself")
+        if dataset.chunks and np.prod(dataset.chunks) > 2 * np.prod(dataset.shape):
+            raise ValueError(f"{key}: found chunks of {dataset.chunks}, expected at most the array")
+    arrays = {key: np.asarray(datasets[key][()], dtype=np.float32) for key in SHAPES}
+    return NetworkWeights(arrays, epsilon)
+
+
+def _own(group: h5py.Group, name: str, kind: type[Any]) -> Any:
+    """A member stored in this very file: no soft or external link."""
+    link = group.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        raise ValueError(
+            f"{name}: found {'a link' if link else 'nothing'}, expected it stored here"
+        )
+    member = group[name]
+    if not isinstance(member, kind):
+        raise ValueError(f"{name}: found {type(member).__name__}, expected {kind.__name__}")
+    return member
+
+
+def _texts(value: Any, what: str) -> list[str]:
+    if value is None:
+        raise ValueError(f"{what}: found nothing, expected the attribute of a Keras file")
+    array = np.atleast_1d(np.asarray(value))
+    if array.size > 64:
+        raise ValueError(f"{what}: found {array.size} entries, expected at most 64")
+    return [item.decode() if isinstance(item, bytes) else str(item) for item in array.tolist()]
+
+
+def _check_names(names: list[str]) -> None:
+    found = [re.sub(r"_\d+$", "", name) for name in names]
+    expected = [base for _, _, base in LAYERS]
+    if found != expected:
+        raise ValueError(f"layers: found {', '.join(found[:20])}, expected {', '.join(expected)}")
+
+
+def _check_config(text: Any) -> tuple[float, float, float]:
+    """Check the layers' settings; the epsilons of the batch normalisations."""
+    if isinstance(text, bytes):
+        text = text.decode()
+    if not isinstance(text, str) or len(text) > _MAX_CONFIG_CHARACTERS:
+        raise ValueError("model_config: found none that can be read, expected Keras' JSON")
+    try:
+        layers = json.loads(text)["config"]["layers"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("model_config: found no list of layers, expected Keras' JSON") from error
+    found = [layer["class_name"] for layer in layers]
+    expected = [keras_class for _, keras_class, _ in LAYERS]
+    if found != expected:
+        raise ValueError(f"model_config: found {found[:20]}, expected {expected}")
+    epsilon = {}
+    for layer, (name, keras_class, _) in zip(layers, LAYERS, strict=True):
+        config = layer["config"]
+        required = dict(REQUIRED.get(keras_class, {}))
+        if name == "dense2":
+            required["activation"] = LAST_ACTIVATION
+        for setting, value in required.items():
+            if config.get(setting) != value:
+                given = config.get(setting)
+                raise ValueError(f"{name}: found {setting} {given!r}, expected {value!r}")
+        if name in NORMS:
+            epsilon[name] = float(config["epsilon"])
+    return epsilon["norm1"], epsilon["norm2"], epsilon["norm3"]
+
+
+def _datasets(group: h5py.Group, name: str, layer: str) -> dict[str, h5py.Dataset]:
+    """The datasets of one layer by our names, by way of its `weight_names`."""
+    folder = _own(group, name, h5py.Group)
+    wanted = weights_of(layer)
+    stored = _texts(folder.attrs.get("weight_names", []), f"{name}: weight_names")
+    found = tuple(path.rsplit("/", 1)[-1].removesuffix(":0") for path in stored)
+    if found != wanted:
+        raise ValueError(f"{name}: found weights {found}, expected {wanted}")
+    result = {}
+    for weight, path in zip(wanted, stored, strict=True):
+        parent = folder
+        *above, last = path.split("/")
+        for part in above:
+            parent = _own(parent, part, h5py.Group)
+        result[f"{layer}/{weight}"] = _own(parent, last, h5py.Dataset)
+    return result
+
+
+def save_weights(
+    path: str | Path, weights: NetworkWeights, attrs: Mapping[str, str] | None = None
+) -> None:
+    """Write a weight file in the JRC's layout, without optimizer state, whole or not at all.
+
+    Args:
+        path: the file; its folder is made if need be.
+        weights: the network.
+        attrs: more about the model, as text attributes of a group `ghsl_beam` of its own, which
+            Keras and other readers leave alone (`ghsl_beam_demonstration` among them).
+
+    Raises:
+        ModelError: the file cannot be written.
+    """
+    names = keras_names()
+    try:
+        with published(Path(path)) as partial, h5py.File(partial, "w", libver="earliest") as stored:
+            stored.attrs["backend"] = np.bytes_("tensorflow")
+            stored.attrs["keras_version"] = np.bytes_("2.3.1")
+            stored.attrs["model_config"] = np.bytes_(json.dumps(model_config(weights.epsilon)))
+            group = stored.create_group("model_weights")
+            group.attrs["backend"] = np.bytes_("tensorflow")
+            group.attrs["keras_version"] = np.bytes_("2.3.1")
+            group.attrs["layer_names"] = np.array([names[n].encode() for n, _, _ in LAYERS])
+            for layer, _, _ in LAYERS:
+                folder = group.create_group(names[layer])
+                paths = [f"{names[layer]}/{weight}:0" for weight in weights_of(layer)]
+                folder.attrs["weight_names"] = np.array([p.encode() for p in paths] or [], "S48")
+                for weight, name in zip(weights_of(layer), paths, strict=True):
+                    folder.create_dataset(
+                        name,
+                        data=weights[f"{layer}/{weight}"],
+                        compression="gzip",
+                        compression_opts=9,
+                        shuffle=True,
+                    )
+            about = stored.create_group(DEMONSTRATION_GROUP)
+            for key, text in sorted((attrs or {}).items()):
+                about.attrs[key] = text
+    except OSError as error:
+        raise ModelError(str(path), f"cannot be written: {error}") from error
+
+
+def read_about(path: str | Path) -> dict[str, str]:
+    """What `save_weights` was told about a model; empty for files of others.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    try:
+        with h5py.File(path, "r") as stored:
+            if DEMONSTRATION_GROUP not in stored:
+                return {}
+            return {str(k): str(v) for k, v in stored[DEMONSTRATION_GROUP].attrs.items()}
+    except OSError as error:
+        raise ModelError(str(path), f"cannot be read: {error}") from error
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits; read in pieces.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(str(path), f"cannot be read: {error}") from error
