@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -54,8 +54,7 @@ class Area:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north in degrees; an area across the antimeridian spans all."""
-        west, south, east, north = self.geometry.bounds
-        return west, south, east, north
+        return tuple(self.geometry.bounds)
 
     @property
     def area_km2(self) -> float:
@@ -359,13 +358,10 @@ def to_crs(geometry: shapely.Geometry, crs: str) -> shapely.Geometry:
     return _project("the area", geometry, _transformer("EPSG:4326", crs))
 
 
-def lonlat_bounds(
-    box: shapely.Polygon, epsg: int, transform: Callable[..., Any] | None = None
-) -> tuple[float, float, float, float]:
+def lonlat_bounds(box: shapely.Polygon, epsg: int) -> tuple[float, float, float, float]:
     """Lon/lat bounds of a box in UTM, about the zone's central meridian (may pass ±180)."""
     edge = shapely.get_coordinates(shapely.segmentize(box, 5000))
-    transform = transform or _transformer(f"EPSG:{epsg}", "EPSG:4326").transform
-    lon, lat = transform(edge[:, 0], edge[:, 1])
+    lon, lat = _transformer(f"EPSG:{epsg}", "EPSG:4326").transform(edge[:, 0], edge[:, 1])
     middle = 6 * (epsg % 100) - 183
     lon = middle + (np.asarray(lon) - middle + 180) % 360 - 180
     return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())

@@ -170,6 +170,24 @@ def models_verify(
     raise typer.Exit(1 if broken else 0)
 
 
+@train_app.command("residential")
+def train_residential_command(
+    output: Annotated[Path, typer.Argument(help="folder of a run, with its S2 and BUFRAC")],
+    labels: Annotated[Path, typer.Option(help="vector file of labelled polygons")],
+    model: Annotated[Path, typer.Option(help="classifier file to write (skops)")],
+    field: Annotated[str, typer.Option(help="field with the class")] = "class",
+    residential: Annotated[str, typer.Option(help="its value for residential")] = "residential",
+    non_residential: Annotated[str, typer.Option(help="and for the rest")] = "non-residential",
+    feature_set: Annotated[str, typer.Option(help="named feature set")] = "spectral_texture",
+) -> None:
+    """Train a residential classifier; prints scores held out by polygon."""
+    from ghsl_beam.training import read_labels, train_residential
+
+    found = read_labels(labels, field, residential, non_residential)
+    about = f"trained on {labels.name}, field {field}, with the layers of {output.name}"
+    print(json.dumps(train_residential(output, found, feature_set, model, about), indent=2))
+
+
 def main() -> None:
     """The console script: errors are one line on stderr, exit codes those of the design."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

@@ -65,8 +65,8 @@ def write_catalog(output: Path, products: Sequence[Product], run: Mapping[str, A
     for product in sorted(products, key=lambda p: (p.grid, p.key, p.layer, p.path)):
         grouped[product.grid][product.key].append(product)
     for grid, keys in sorted(grouped.items()):
-        items = [_item(root, f"{name}-E{epoch}", key, keys[key], times, run) for key in keys]
-        boxes = [item.bbox for item in items if item.bbox]
+        made = [_item(root, f"{name}-E{epoch}", key, keys[key], times, run) for key in keys]
+        boxes = [item.bbox for item, _ in made if item.bbox]
         extent = [min(b[i] for b in boxes) for i in (0, 1)]
         extent += [max(b[i] for b in boxes) for i in (2, 3)]
         collection = pystac.Collection(
@@ -86,9 +86,11 @@ def write_catalog(output: Path, products: Sequence[Product], run: Mapping[str, A
         collection.set_self_href(str(root / "stac" / grid / "collection.json"))
         catalog.add_child(collection, set_parent=True)
         collection.set_self_href(str(root / "stac" / grid / "collection.json"))
-        for item in items:
+        for item, assets in made:
             collection.add_item(item)
             item.set_self_href(str(root / "stac" / grid / f"{item.id}.json"))
+            for layer, asset in sorted(assets.items()):  # last: a new place would move them
+                item.add_asset(layer, asset)
     for collection in catalog.get_children():
         for item in collection.get_items():
             _write(item)
@@ -103,7 +105,7 @@ def _item(
     products: Sequence[Product],
     times: tuple[datetime.datetime, datetime.datetime],
     run: Mapping[str, Any],
-) -> pystac.Item:
+) -> tuple[pystac.Item, dict[str, pystac.Asset]]:
     assets, places = {}, []
     for product in products:
         fields, place = _georeference(root / product.path)
@@ -139,9 +141,7 @@ def _item(
         },
         stac_extensions=[_PROJECTION],
     )
-    for name, asset in sorted(assets.items()):
-        item.add_asset(name, asset)
-    return item
+    return item, assets
 
 
 def _georeference(path: Path) -> tuple[dict[str, Any], shapely.Geometry]:

@@ -15,6 +15,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
+from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
@@ -213,14 +214,12 @@ def _from_raster(
             width=source.width,
             height=source.height,
             resampling=Resampling.nearest,
-            add_alpha=reference.nodata is None,
+            nodata=np.nan,
             dtype="float64",
         ) as warped,
     ):
         for window in _windows(source):
-            values = warped.read(1, window=window)
-            inside = warped.dataset_mask(window=window) > 0
-            yield window, np.where(inside, values * scale, np.nan)
+            yield window, warped.read(1, window=window) * scale
 
 
 def _from_polygons(
@@ -228,8 +227,9 @@ def _from_polygons(
 ) -> Iterator[tuple[Window, NDArray[np.float64]]]:
     shapes = shapely.get_parts(to_crs(shapely.segmentize(polygons, 0.01), source.crs.to_wkt()))
     tree = shapely.STRtree(shapes)
+    step = abs(source.transform.a) / _FINE
     for window in _windows(source):
-        transform = source.window_transform(window)
+        left, _, _, top = rasterio.windows.bounds(window, source.transform)
         near = shapes[tree.query(shapely.box(*rasterio.windows.bounds(window, source.transform)))]
         if not len(near):
             yield window, np.zeros((window.height, window.width))
@@ -237,7 +237,7 @@ def _from_polygons(
         fine = rasterio.features.rasterize(
             near,
             out_shape=(window.height * _FINE, window.width * _FINE),
-            transform=transform * transform.scale(1 / _FINE),
+            transform=from_origin(left, top, step, step),
             dtype="uint8",
         )
         shape = (window.height, _FINE, window.width, _FINE)

@@ -122,6 +122,8 @@ def map_window(grid: OutputGrid, window: Window, source: TileSource) -> Mapping:
     rows, cols = source_pixels(grid, source, *nodes(window))
     irregular = []
     for i, j in irregular_squares(rows):
+        if not _near(source, rows[i : i + 2, j : j + 2], cols[i : i + 2, j : j + 2]):
+            continue
         exact = source_pixels(grid, source, *sub_positions(window, i, j, SUBSAMPLES))
         irregular.append(Square(i, j, *exact))
     # Area of the square's image by its diagonals: the integral of the bilinear Jacobian.
@@ -131,6 +133,13 @@ def map_window(grid: OutputGrid, window: Window, source: TileSource) -> Mapping:
     areas = area * (SOURCE_PIXEL**2 / LATTICE**2)
     reads = _reach(source, rows, cols, irregular)
     return Mapping(window, rows, cols, areas, tuple(irregular), reads)
+
+
+def _near(source: TileSource, rows: Floats, cols: Floats) -> bool:
+    """Whether a square with such corners can touch the source, however sheared it is."""
+    margin = 20 * LATTICE
+    row = (rows > -margin) & (rows < source.height + margin)
+    return bool((row & (cols > -margin) & (cols < source.width + margin)).any())
 
 
 def _reach(

@@ -1,1 +1,58 @@
-"""The inference stage."""
+"""Built-up fraction by GHS-S2Net: weight files, network, engine, model store and Beam handler.
+
+Beam is imported when `GhsS2NetHandler` or `PredictBuiltUp` is first asked for, TensorFlow when
+the first model is put to work.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from .engine import TensorFlowEngine
+from .models import available, model_file, resolve
+from .network import CollapsedNetwork, collapse
+from .predict import HALO, encode, pad_block, prepare, valid
+from .weights import NetworkWeights, load_weights, save_weights, sha256_of
+
+if TYPE_CHECKING:
+    from .handler import GhsS2NetHandler, PredictionInput, PredictionOutput
+    from .transform import PredictBuiltUp
+
+METHOD_VERSION = "1"
+"""Part of the fingerprint of BUFRAC_RAW: raise it when the same input gives other pixels."""
+
+_BEAM = {
+    "GhsS2NetHandler": "handler",
+    "PredictionInput": "handler",
+    "PredictionOutput": "handler",
+    "PredictBuiltUp": "transform",
+}
+
+__all__ = [
+    "HALO",
+    "METHOD_VERSION",
+    "CollapsedNetwork",
+    "GhsS2NetHandler",
+    "NetworkWeights",
+    "PredictBuiltUp",
+    "PredictionInput",
+    "PredictionOutput",
+    "TensorFlowEngine",
+    "available",
+    "collapse",
+    "encode",
+    "load_weights",
+    "model_file",
+    "pad_block",
+    "prepare",
+    "resolve",
+    "save_weights",
+    "sha256_of",
+    "valid",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _BEAM:
+        from importlib import import_module
+
+        return getattr(import_module(f".{_BEAM[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -145,7 +145,7 @@ def test_a_lonlat_footprint_and_cells_off_the_globe():
     assert {cell.col for cell in cells} == {0}
     with pytest.raises(RequestError):
         cells_of_footprint(
-            from_config("EPSG:3035", (10,), (4_000_000.0, 3_000_000.0)),
+            from_config("EPSG:3035", (10,), (5_000_000.0, 3_000_000.0)),
             "EPSG:4326",
             (8.0, 40.0, 8.5, 40.5),
         )

@@ -95,8 +95,8 @@ def window_of_both(grid, cell, a, b):
 
 
 def test_chunks_do_not_matter_at_the_ellipse():
-    a = tile_at("A", 32660, 180.0, 65.0, 700)
-    b = tile_at("B", 32601, 180.0, 65.0, 700, (100, 100))
+    a = tile_at("A", 32660, 180.0, 65.0, 400)
+    b = tile_at("B", 32601, 180.0, 65.0, 400, (60, 60))
     read = reader({"A": layers_of(a, 1), "B": layers_of(b, 2)})
     for cell in cells_of_source(MOLLWEIDE, a):
         coarse = MOLLWEIDE.levels[2]

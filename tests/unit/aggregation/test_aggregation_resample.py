@@ -73,18 +73,21 @@ def test_classes_are_gdals_nearest(grid, epsg, lon, lat):
     assert (ours != 255).sum() > 50_000
     box = grid.cell_geobox(cell, grid.levels[0])[inner]
     gdals = np.full(ours.shape, 255, np.uint8)
-    reproject(
-        layers[Layer.RES_NRES],
-        gdals,
-        src_transform=from_origin(source.ulx, source.uly, 10, 10),
-        src_crs=rasterio.CRS.from_epsg(source.epsg),
-        dst_transform=box.affine,
-        dst_crs=rasterio.CRS.from_user_input(grid.crs),
-        src_nodata=255,
-        dst_nodata=255,
-        resampling=Resampling.nearest,
-        tolerance=0,
-    )
+    # GDAL interpolates along a row (here up to 0.125 px off); in narrow strips it is exact.
+    for start in range(0, ours.shape[1], 40):
+        strip = np.full((ours.shape[0], 40), 255, np.uint8)
+        reproject(
+            layers[Layer.RES_NRES],
+            strip,
+            src_transform=from_origin(source.ulx, source.uly, 10, 10),
+            src_crs=rasterio.CRS.from_epsg(source.epsg),
+            dst_transform=box[:, start : start + 40].affine,
+            dst_crs=rasterio.CRS.from_user_input(grid.crs),
+            src_nodata=255,
+            dst_nodata=255,
+            resampling=Resampling.nearest,
+        )
+        gdals[:, start : start + 40] = strip
     place = grid.fine_window(cell)
     rows = place.row + inner[0].start + np.arange(ours.shape[0]) + 0.5
     cols = place.col + inner[1].start + np.arange(ours.shape[1]) + 0.5
@@ -154,15 +157,13 @@ def test_over_the_antimeridian_nothing_is_lost_and_nothing_invented(lat):
 
 
 def test_outside_the_ellipse_there_is_nodata():
-    source = tile_at("01K", 32701, -179.95, -16.8, size=1500)
+    source = tile_at("01K", 32701, -179.95, -16.8, size=800)
     layers = layers_of(source)
     layers[Layer.BUFRAC][:] = 50
     inside_and_out = 0
     for cell in cells_of_source(MOLLWEIDE, source):
         place = MOLLWEIDE.fine_window(cell)
-        for chunk in aggregate_cell(
-            MOLLWEIDE, cell, [source], reader({"t": layers} | {"01K": layers})
-        ):
+        for chunk in aggregate_cell(MOLLWEIDE, cell, [source], reader({"01K": layers})):
             built = chunk.levels[0].layers[GridLayer.BUILT_S]
             part = Window(place.row + chunk.window.row, place.col + chunk.window.col, *built.shape)
             rows, cols = np.meshgrid(
@@ -175,9 +176,9 @@ def test_outside_the_ellipse_there_is_nodata():
             outside = (x / (2 * radius)) ** 2 + (y / radius) ** 2 > 1
             assert (built[outside] == 255).all()
             inside_and_out += bool(outside.any() and (built != 255).any())
-            if outside.any():  # up to the very edge
+            if outside.any() and (built != 255).any():  # up to the very edge
                 row, col = source_pixels(MOLLWEIDE, source, rows, cols)
-                in_tile = (row > 1) & (row < 1499) & (col > 1) & (col < 1499)
+                in_tile = (row > 1) & (row < 799) & (col > 1) & (col < 799)
                 missing = in_tile & (built == 255)
                 assert missing.sum(axis=1).max() <= 0
     assert inside_and_out

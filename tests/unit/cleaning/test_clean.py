@@ -23,7 +23,17 @@ def one(raw: int, bands=GREY, parameters=OFF, **more) -> int:
 
 @pytest.mark.parametrize(
     ("raw", "expected"),
-    [(0, 0), (49, 0), (50, 1), (149, 1), (150, 2), (999, 10), (9949, 99), (9950, 100), (10000, 100)],
+    [
+        (0, 0),
+        (49, 0),
+        (50, 1),
+        (149, 1),
+        (150, 2),
+        (999, 10),
+        (9949, 99),
+        (9950, 100),
+        (10000, 100),
+    ],
 )
 def test_rounds_to_percent_half_up(raw, expected):
     assert one(raw) == expected
@@ -56,9 +66,7 @@ def test_ndwi_above_zero_is_water():
     assert one(5000, (1, 1001, 1, 1000), only) == 0
 
 
-@given(
-    st.integers(1, 65535), st.integers(1, 65535), st.integers(-1_000_000, 1_000_000)
-)
+@given(st.integers(1, 65535), st.integers(1, 65535), st.integers(-1_000_000, 1_000_000))
 def test_thresholds_agree_with_rational_arithmetic(red, nir, millionths):
     only = CleaningParameters(None, millionths / 1e6, None, minimum_pixels=None)
     above = Fraction(nir - red, nir + red) > Fraction(millionths, 1_000_000)

@@ -43,7 +43,9 @@ def test_equals_it_where_little_is_built(seed, share, radius):
 @settings(max_examples=40, deadline=None)
 @given(masks, st.integers(1, 5))
 def test_is_the_support_of_the_grey_closing(support, radius):
-    grey = np.pad(np.where(support, np.arange(support.size).reshape(support.shape) + 1, 0), 2 * radius)
+    grey = np.pad(
+        np.where(support, np.arange(support.size).reshape(support.shape) + 1, 0), 2 * radius
+    )
     closed = ndimage.grey_closing(grey, footprint=disk(radius), mode="constant")
     inner = closed[2 * radius : -2 * radius, 2 * radius : -2 * radius]
     np.testing.assert_array_equal(close_support(support, radius), inner > 0)

@@ -1,0 +1,210 @@
+"""The report of a run: one HTML page that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from jinja2 import ChainableUndefined, Environment, PackageLoader
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
+
+from transforms.elements import RequestError
+from transforms.raster.files import published
+
+MAX_PIXELS = 900
+MAX_PICTURES = 6
+"""Pictures of one layer; a continent's report stays readable."""
+_HEAT = ("#ffffff", "#fee8c8", "#fdbb84", "#ef6548", "#b30000", "#5b0000")
+_GREEN = ("#8c6d46", "#e8dfb8", "#b7d78b", "#4f9a3f", "#0b4a1d")
+_GREY = ("#1d2b53", "#3a6ea5", "#7fb8d8", "#e6f2d5")
+_CLASSES = (("not built-up", "#f2f0ea"), ("residential", "#d1495b"), ("other use", "#33658a"))
+_TITLES = {
+    "S2": "Composite, true colour",
+    "S2_COUNT": "Observations per pixel",
+    "BUFRAC_RAW": "Built-up fraction as predicted",
+    "BUFRAC": "Built-up fraction",
+    "RES_NRES": "Residential and other use",
+    "GREENNESS": "Greenness (NDVI) of the built-up domain",
+    "BUILT_S": "Built-up area",
+    "BUILT_S_NRES": "Built-up area that is not residential",
+    "BUILT_C_FUN": "Function of built-up",
+}
+_ORDER = {layer: place for place, layer in enumerate(_TITLES)}
+
+
+def write_report(output: Path) -> Path:
+    """Write `report/index.html` from `run.json` and the layers below `output`; return its path.
+
+    Keys that the record lacks, and layers that cannot be read, are left out and said so.
+
+    Raises:
+        RequestError: there is no record of a run, or it cannot be read.
+    """
+    record = output / "run.json"
+    try:
+        run = json.loads(record.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise RequestError(f"{record}: cannot be read ({reason}); is it a run's output?") from error
+    if not isinstance(run, dict):
+        raise RequestError(f"{record}: is not the record of a run")
+    environment = Environment(
+        loader=PackageLoader("ghsl_beam"), autoescape=True, undefined=ChainableUndefined
+    )
+    stages = run.get("stages") or {}
+    longest = max((float(s.get("seconds") or 0) for s in stages.values()), default=0) or 1.0
+    page = environment.get_template("report.html").render(
+        run=run,
+        tiles=run.get("tiles") or [],
+        losses=run.get("losses") or [],
+        stages=[
+            (name, stage, 100 * float(stage.get("seconds") or 0) / longest)
+            for name, stage in sorted(stages.items())
+        ],
+        layers=_layers(output, run.get("products") or []),
+        configuration=json.dumps(run.get("configuration") or {}, indent=2, sort_keys=True),
+        counts=run.get("counts") or {},
+        versions=run.get("versions") or {},
+        machine=run.get("machine") or {},
+    )
+    path = output / "report" / "index.html"
+    with published(path) as partial:
+        partial.write_text(page, "utf-8")
+    return path
+
+
+def _layers(output: Path, products: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Layers in the order they are made, with pictures of the first few of each."""
+    grouped: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for product in products:
+        key = (str(product.get("grid") or "utm"), str(product.get("layer")))
+        grouped.setdefault(key, []).append(product)
+    found = []
+    for grid, layer in sorted(grouped, key=lambda k: (k[0] != "utm", k[0], _ORDER.get(k[1], 99))):
+        mine = sorted(grouped[grid, layer], key=lambda p: str(p.get("path")))
+        pictures = []
+        for product in mine[:MAX_PICTURES]:
+            entry: dict[str, Any] = {
+                "tile": str(product.get("tile") or product.get("key") or ""),
+                "error": "",
+            }
+            entry["path"] = str(product.get("path") or "")
+            try:
+                png, legend = quicklook(output / entry["path"], layer)
+                entry |= {"png": base64.b64encode(png).decode(), "legend": legend}
+            except (OSError, RasterioError) as error:
+                entry["error"] = " ".join(str(error).split())
+            pictures.append(entry)
+        title = _TITLES.get(layer, layer)
+        where = "UTM tiles" if grid == "utm" else f"grid {grid}"
+        found.append(
+            {"layer": layer, "title": title, "where": where, "count": len(mine)}
+            | {"pictures": pictures}
+        )
+    return found
+
+
+def quicklook(path: Path, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
+    """A PNG of a layer, at most 900 px on a side, and its legend as (label, colour).
+
+    Raises:
+        RasterioError: the raster cannot be read.
+    """
+    with rasterio.open(path) as source:
+        shrink = max(source.width, source.height, MAX_PIXELS) / MAX_PIXELS
+        size = (max(1, round(source.height / shrink)), max(1, round(source.width / shrink)))
+        classes = layer in {"RES_NRES", "BUILT_C_FUN"}
+        values = source.read(
+            out_shape=(source.count, *size),
+            masked=True,
+            resampling=Resampling.nearest if classes else Resampling.average,
+        )
+        cell = abs(source.transform.a * source.transform.e)
+    if layer == "S2" and values.shape[0] >= 3:
+        return _png(true_colour(values[:3])), []
+    band = values[0]
+    if classes:
+        return _png(categories(band)), list(_CLASSES)
+    low, high, unit, colours = _scale(layer, band, cell)
+    fraction = (band.astype(np.float64) - low) / ((high - low) or 1)
+    steps = [(f"{low + (high - low) * i / 4:g}{unit}", i / 4) for i in range(5)]
+    legend = [(text, "#" + "".join(f"{c:02x}" for c in _ramp(at, colours))) for text, at in steps]
+    if layer.startswith("GREENNESS"):
+        legend = [(f"{(low + (high - low) * i / 4) / 1e4:g}", c[1]) for i, c in enumerate(legend)]
+    return _png(_coloured(fraction, colours)), legend
+
+
+def true_colour(bands: np.ma.MaskedArray[Any, Any]) -> NDArray[np.uint8]:
+    """RGBA (4, rows, columns) of bands R G B, stretched from the 2nd to the 98th percentile."""
+    hidden = np.ma.getmaskarray(bands).any(axis=0)
+    result = np.zeros((4, *hidden.shape), np.uint8)
+    if hidden.all():
+        return result
+    for index, band in enumerate(bands.data.astype(np.float64)):
+        low, high = np.percentile(band[~hidden], [2, 98])
+        result[index] = np.clip((band - low) / max(high - low, 1) * 255, 0, 255)
+    result[:3, hidden] = 0
+    result[3] = np.where(hidden, 0, 255)
+    return result
+
+
+def categories(band: np.ma.MaskedArray[Any, Any]) -> NDArray[np.uint8]:
+    """RGBA of classes 0, 1, 2; other values and nodata are transparent."""
+    result = np.zeros((4, *band.shape), np.uint8)
+    for value, (_, colour) in enumerate(_CLASSES):
+        place = np.ma.filled(band == value, False)
+        result[:, place] = np.array([*_rgb(colour), 255], np.uint8)[:, np.newaxis]
+    return result
+
+
+def _scale(
+    layer: str, band: np.ma.MaskedArray[Any, Any], cell: float
+) -> tuple[float, float, str, tuple[str, ...]]:
+    """Lowest and highest value, unit, and colours of a continuous layer."""
+    if layer == "BUFRAC_RAW":
+        return 0, 10000, "", _HEAT
+    if layer == "BUFRAC":
+        return 0, 100, " %", _HEAT
+    if layer.startswith("BUILT_S"):
+        return 0, cell, " m²", _HEAT
+    if layer == "GREENNESS":
+        return -1000, 8000, "", _GREEN
+    high = float(band.max()) if band.count() else 1.0
+    return 0, max(high, 1), "", _GREY
+
+
+def _coloured(fraction: np.ma.MaskedArray[Any, Any], colours: tuple[str, ...]) -> NDArray[np.uint8]:
+    shown = np.clip(np.ma.filled(fraction, 0), 0, 1)
+    result = np.zeros((4, *shown.shape), np.uint8)
+    stops = np.linspace(0, 1, len(colours))
+    for index in range(3):
+        result[index] = np.interp(shown, stops, [_rgb(colour)[index] for colour in colours]).round()
+    result[3] = np.where(np.ma.getmaskarray(fraction), 0, 255)
+    return result
+
+
+def _ramp(at: float, colours: tuple[str, ...]) -> list[int]:
+    stops = np.linspace(0, 1, len(colours))
+    return [round(float(np.interp(at, stops, [_rgb(c)[i] for c in colours]))) for i in range(3)]
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _png(rgba: NDArray[np.uint8]) -> bytes:
+    profile = {"driver": "PNG", "count": 4, "dtype": "uint8"}
+    with MemoryFile() as memory, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a picture has no place
+        with memory.open(**profile, height=rgba.shape[1], width=rgba.shape[2]) as target:
+            target.write(rgba)
+        return bytes(memory.read())

@@ -1,0 +1,107 @@
+"""The report of a run."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from ghsl_beam.report import categories, quicklook, true_colour, write_report
+from transforms.elements import RequestError
+
+LAYERS = {
+    "S2": ("uint16", 0, 3000),
+    "S2_COUNT": ("uint16", 65535, 9),
+    "BUFRAC_RAW": ("uint16", 65535, 10000),
+    "BUFRAC": ("uint8", 255, 100),
+    "RES_NRES": ("uint8", 255, 3),
+    "GREENNESS": ("int16", -32768, 8000),
+}
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    products = []
+    for layer, (kind, nodata, high) in LAYERS.items():
+        count = 4 if layer == "S2" else 1
+        path = tmp_path / f"utm/33UUU/{layer}_E2017_x_33UUU.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = np.random.default_rng(0).integers(1, high, (count, 120, 200)).astype(kind)
+        values[:, :20] = nodata
+        profile = {"driver": "GTiff", "count": count, "dtype": kind, "height": 120, "width": 200}
+        profile |= {"crs": "EPSG:32633", "transform": from_origin(330000, 5822040, 10, 10)}
+        with rasterio.open(path, "w", **profile, nodata=nodata) as target:
+            target.write(values)
+        products.append(
+            {
+                "layer": layer,
+                "tile": "33UUU",
+                "grid": "utm",
+                "path": str(path.relative_to(tmp_path)),
+            }
+        )
+    products.append({"layer": "BUFRAC", "tile": "33UVU", "grid": "utm", "path": "gone.tif"})
+    run = {
+        "job": "x", "name": "<b>x</b>", "epoch": 2017, "exit_code": 3, "products": products,
+        "seconds": 12.3, "computed": 6, "counts": {"blocks": 1234},
+        "losses": [{"stage": "assembly", "tile": "33UUU", "reason": "<script>alert(1)</script>",
+                    "window": {"row": 1, "col": 2, "height": 3, "width": 4}}],
+        "tiles": [{"tile": "33UUU", "zone": "33U", "model": {"file": "m.h5", "demonstration": True},
+                   "scenes": [{"id": "S2A_X", "cloud_cover": 1.5}]}],
+        "stages": {"inference": {"seconds": 8.5, "blocks": 12}, "read": {}},
+    }  # fmt: skip
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    return tmp_path
+
+
+def test_report_stands_alone_and_escapes(output: Path) -> None:
+    path = write_report(output)
+    assert path == output / "report" / "index.html"
+    text = path.read_text()
+    assert text.count("data:image/png;base64,") == len(LAYERS)
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert not re.search(r"(src|href)=[\"'](?!data:)", text)
+    assert text.index("What was lost") < text.index("<h2>Layers")
+    for said in ("demonstration", "S2A_X", "1,234", "gone.tif", "Finished with losses"):
+        assert said in text
+    write_report(output)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "run", [{}, {"exit_code": 0}, {"tiles": [{}], "losses": [{}], "stages": {"a": {}}}]
+)
+def test_missing_keys_are_tolerated(run: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    assert write_report(tmp_path).is_file()
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]"])
+def test_no_record(text: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "run.json").write_text(text)
+    with pytest.raises(RequestError, match=r"run\.json"):
+        write_report(tmp_path)
+
+
+def test_quicklook_is_small_and_transparent_where_nodata(output: Path, tmp_path: Path) -> None:
+    png, legend = quicklook(output / "utm/33UUU/BUFRAC_E2017_x_33UUU.tif", "BUFRAC")
+    assert png.startswith(b"\x89PNG")
+    assert legend[0] == ("0 %", "#ffffff")
+    assert legend[-1][0] == "100 %"
+    (tmp_path / "look.png").write_bytes(png)
+    with rasterio.open(tmp_path / "look.png") as source:
+        alpha = source.read(4)
+    assert not alpha[:20].any()
+    assert (alpha[20:] == 255).all()
+
+
+def test_pixels_of_pictures() -> None:
+    shown = categories(np.ma.masked_equal(np.array([[0, 1, 2, 255]], "uint8"), 255))
+    assert shown[3].tolist() == [[255, 255, 255, 0]]
+    empty = true_colour(np.ma.masked_all((3, 4, 5), "uint16"))
+    assert not empty.any()

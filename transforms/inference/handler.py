@@ -1,0 +1,166 @@
+"""Beam's RunInference with one model per grid zone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from apache_beam.ml.inference.base import ModelHandler
+from numpy.typing import NDArray
+
+from transforms.elements import Block, RequestError, Window
+from transforms.raster.metrics import count
+
+from .engine import TensorFlowEngine
+from .network import collapse
+from .predict import HALO, encode, prepare, valid
+from .weights import load_weights
+
+NAMESPACE = "inference"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionInput:
+    """A block to predict.
+
+    Attributes:
+        zone: grid zone, the key of the model.
+        tile: MGRS tile.
+        window: the block, counted from the tile's corner.
+        dn: axes (band, row, column), uint16, red, green, blue, near infrared, nodata 0: the
+            block and 2 px on each side, (4, height + 4, width + 4).
+    """
+
+    zone: str
+    tile: str
+    window: Window
+    dn: NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionOutput:
+    """The prediction of a block.
+
+    Attributes:
+        block: tile and window.
+        bufrac_raw: axes (row, column), uint16, 0..10 000, nodata 65535, the block without halo.
+    """
+
+    block: Block
+    bufrac_raw: NDArray[np.uint16]
+
+
+class ModelBank:
+    """The models of a worker, each loaded when first asked for, the least used let go.
+
+    Threads of a worker share the bank; one predicts at a time, for TensorFlow uses all cores.
+    """
+
+    def __init__(self, paths: Mapping[str, str], max_models: int) -> None:
+        """Keep the paths by grid zone; nothing is loaded yet."""
+        self._paths = dict(paths)
+        self._max_models = max_models
+        self._engines: OrderedDict[str, TensorFlowEngine] = OrderedDict()
+        self._lock = threading.RLock()
+        self.loads = 0
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """Zones in memory, least recently used first."""
+        return tuple(self._engines)
+
+    def engine(self, zone: str) -> TensorFlowEngine:
+        """The network of a grid zone.
+
+        Raises:
+            RequestError: the job has no model for the zone.
+            ModelError: the zone's file cannot be used.
+        """
+        with self._lock:
+            if zone not in self._engines:
+                if zone not in self._paths:
+                    raise RequestError(f"grid zone {zone}: the job was given no model for it")
+                while len(self._engines) >= self._max_models:
+                    self._engines.popitem(last=False)
+                weights = load_weights(self._paths[zone])
+                self._engines[zone] = TensorFlowEngine(collapse(weights))
+                self.loads += 1
+            self._engines.move_to_end(zone)
+            return self._engines[zone]
+
+    def predict(self, example: PredictionInput) -> PredictionOutput:
+        """Predict a block.
+
+        Raises:
+            ValueError: the pixels do not cover the block and its halo.
+            RequestError, ModelError: see `engine`.
+        """
+        window = example.window
+        expected = (4, window.height + 2 * HALO, window.width + 2 * HALO)
+        if example.dn.shape != expected:
+            raise ValueError(f"found pixels of shape {example.dn.shape}, expected {expected}")
+        inside = valid(example.dn)[HALO:-HALO, HALO:-HALO]
+        with self._lock:
+            if inside.any():
+                x = prepare(example.dn)
+                engine = self.engine(example.zone)
+                probability = engine.probabilities(x, window.row, window.col, inside)
+            else:
+                probability = np.zeros(window.shape, np.float32)
+        return PredictionOutput(Block(example.tile, window), encode(probability, inside))
+
+
+class GhsS2NetHandler(ModelHandler[PredictionInput, PredictionOutput, ModelBank]):  # type: ignore[misc]
+    """Predicts blocks, each with the model of its grid zone.
+
+    Beam's own handlers hold one model, and its KeyedModelHandler loads each in a process beside
+    the worker; here one bank a worker holds the few models that its blocks ask for. Blocks go in
+    one by one, so that memory does not grow with Beam's batches.
+    """
+
+    def __init__(self, models: Sequence[tuple[str, str]], max_models: int = 4) -> None:
+        """Keep where the models are; the handler travels to the workers as this alone.
+
+        Args:
+            models: pairs of grid zone and path of its weight file.
+            max_models: models in a worker's memory at a time, 3 MB each and TensorFlow's own.
+
+        Raises:
+            ValueError: no model may be kept, or a zone has two.
+        """
+        super().__init__(min_batch_size=1, max_batch_size=1)
+        if max_models < 1:
+            raise ValueError(f"found max_models {max_models}, expected at least 1")
+        if len(dict(models)) != len(models):
+            raise ValueError("found two models for one grid zone, expected one each")
+        self.models = tuple(sorted(models))
+        self.max_models = max_models
+
+    def load_model(self) -> ModelBank:
+        """An empty bank; Beam calls this once a worker process."""
+        return ModelBank(dict(self.models), self.max_models)
+
+    def run_inference(
+        self,
+        batch: Sequence[PredictionInput],
+        model: ModelBank,
+        inference_args: dict[str, Any] | None = None,
+    ) -> Iterator[PredictionOutput]:
+        """Predict the blocks of a batch, which holds one."""
+        for example in batch:
+            start = time.perf_counter()
+            yield model.predict(example)
+            count(NAMESPACE, "milliseconds", round(1000 * (time.perf_counter() - start)))
+
+    def get_num_bytes(self, batch: Sequence[PredictionInput]) -> int:
+        """Bytes of the pixels; Beam's default would pickle them to find out."""
+        return sum(example.dn.nbytes for example in batch)
+
+    def get_metrics_namespace(self) -> str:
+        """Namespace of Beam's counters of this transform."""
+        return NAMESPACE
