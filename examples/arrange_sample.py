@@ -32,7 +32,8 @@ LANDUSE = INSIDE + "gis_osm_landuse-water_a_free_1_area-10000-to-500000.gpkg"
 MAX_MEMBER = 16 * 2**20
 NOTE = (
     "<!-- A crop of the product, rearranged for demonstration: names follow the product, but "
-    "identifiers, orbit numbers and cloud cover are filled in, and everything else is left out. -->"
+    "identifiers, orbit numbers, cloud cover and the empty cloud mask (there are thin clouds) are "
+    "filled in, and everything else is left out. -->"
 )
 PRODUCT = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 {note}
@@ -108,7 +109,7 @@ TILE = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 """  # noqa: E501
 CLOUDS = """<?xml version="1.0" encoding="UTF-8"?>
 <eop:Mask xmlns:eop="http://www.opengis.net/eop/2.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:gml="http://www.opengis.net/gml/3.2" gml:id="S2A_OPER_MSK_CLOUDS_SGS__{stamp}_A008640_T33UUU_B00_MSIL1C">
-  <gml:name>MSK_CLOUDS pixels mask of a crop rearranged for demonstration: no clouds</gml:name>
+  <gml:name>MSK_CLOUDS pixels mask of a crop rearranged for demonstration: left empty</gml:name>
   <eop:maskMembers/>
 </eop:Mask>
 """  # noqa: E501

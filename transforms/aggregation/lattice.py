@@ -137,7 +137,7 @@ def map_window(grid: OutputGrid, window: Window, source: TileSource) -> Mapping:
 
 def _near(source: TileSource, rows: Floats, cols: Floats) -> bool:
     """Whether a square with such corners can touch the source, however sheared it is."""
-    margin = 20 * LATTICE
+    margin = 12 * LATTICE
     row = (rows > -margin) & (rows < source.height + margin)
     return bool((row & (cols > -margin) & (cols < source.width + margin)).any())
 

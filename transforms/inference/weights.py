@@ -36,7 +36,7 @@ MAX_FILE_BYTES = 64 * 2**20
 """The JRC's files have 17.4 MB, optimizer state included; a larger file is not one of them."""
 _MAX_CONFIG_CHARACTERS = 2**20
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-DEMONSTRATION_GROUP = "ghsl_beam"
+ABOUT_GROUP = "ghsl_beam"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -268,7 +268,7 @@ def save_weights(
                         compression_opts=9,
                         shuffle=True,
                     )
-            about = stored.create_group(DEMONSTRATION_GROUP)
+            about = stored.create_group(ABOUT_GROUP)
             for key, text in sorted((attrs or {}).items()):
                 about.attrs[key] = text
     except OSError as error:
@@ -283,9 +283,9 @@ def read_about(path: str | Path) -> dict[str, str]:
     """
     try:
         with h5py.File(path, "r") as stored:
-            if DEMONSTRATION_GROUP not in stored:
+            if ABOUT_GROUP not in stored:
                 return {}
-            return {str(k): str(v) for k, v in stored[DEMONSTRATION_GROUP].attrs.items()}
+            return {str(k): str(v) for k, v in stored[ABOUT_GROUP].attrs.items()}
     except OSError as error:
         raise ModelError(str(path), f"cannot be read: {error}") from error
 

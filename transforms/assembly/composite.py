@@ -1,0 +1,146 @@
+"""The composite: a percentile of the unmasked observations of each pixel and band.
+
+Source: the GHS composite of Sentinel-2 2017-2018 (JRC) is a percentile composite; its file names
+carry the 30th. The percentile is numpy's own default definition (linear interpolation, Hyndman
+and Fan 1996, type 7).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPOOL_BYTES = 128 * 2**20
+STRIP_BYTES = 192 * 2**20
+MAX_OBSERVATIONS = 65_534
+"""65535 is nodata in the layer of counts."""
+_EMPTY = np.iinfo(np.uint16).max
+
+
+def percentile_of_stack(
+    stack: NDArray[np.uint16], valid: NDArray[np.bool_], percentile: float
+) -> NDArray[np.uint16]:
+    """Percentile over the observations of each pixel and band.
+
+    `stack` is (n, bands, h, w), uint16, digital numbers; `valid` is (n, h, w), bool, True where
+    an observation counts, in all its bands; `percentile` is 0 to 100. Returns uint16
+    (bands, h, w): the same as rounding `numpy.percentile` of the valid values half to even,
+    clamped to at least 1; 0 where no observation is valid. Raises ValueError where shapes,
+    dtype or percentile do not fit.
+    """
+    if stack.ndim != 4 or valid.shape != (stack.shape[0], *stack.shape[2:]):
+        raise ValueError(f"stack of shape {stack.shape}, valid of shape {valid.shape}")
+    if stack.dtype != np.uint16:
+        raise ValueError(f"stack of {stack.dtype}, expected uint16")
+    if not 0 <= percentile <= 100:
+        raise ValueError(f"percentile {percentile}, expected 0 to 100")
+    n, bands, height, width = stack.shape
+    counts = np.count_nonzero(valid, axis=0)
+    if n == 0 or not counts.any():
+        return np.zeros((bands, height, width), np.uint16)
+    # Observations last, so that each pixel's lie together; what does not count sorts to the end.
+    lanes = np.empty((bands, height, width, n), np.uint16)
+    np.copyto(lanes, np.moveaxis(stack, 0, -1))
+    np.copyto(lanes, _EMPTY, where=~np.moveaxis(valid, 0, -1))
+    lanes.sort(axis=-1)
+    position = np.maximum(counts - 1, 0) * (percentile / 100)
+    lower = np.floor(position).astype(np.intp)
+    upper = np.minimum(lower + 1, np.maximum(counts - 1, 0))
+    weight = position - lower
+    out = np.empty((bands, height, width), np.uint16)
+    for band in range(bands):
+        a = np.take_along_axis(lanes[band], lower[..., np.newaxis], -1)[..., 0].astype(np.float64)
+        b = np.take_along_axis(lanes[band], upper[..., np.newaxis], -1)[..., 0].astype(np.float64)
+        # As numpy interpolates, from the nearer end: the last bit decides how a half rounds.
+        value = np.where(weight < 0.5, a + (b - a) * weight, b - (b - a) * (1 - weight))
+        out[band] = np.where(counts > 0, np.maximum(np.rint(value), 1), 0)
+    return out
+
+
+class Composite:
+    """A block's composite, fed scene by scene, in any order.
+
+    Observations wait in a temporary file, so that memory does not grow with their number; the
+    percentile is computed in strips of rows. Close it, or use it as a context.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int], percentile: float = 30.0, strip_bytes: int = STRIP_BYTES
+    ) -> None:
+        if not 0 <= percentile <= 100:
+            raise ValueError(f"percentile {percentile}, expected 0 to 100")
+        self.shape = shape
+        self.percentile = percentile
+        self._strip_bytes = strip_bytes
+        self._scenes = 0
+        self._spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115
+
+    def __enter__(self) -> Composite:
+        """The composite itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary file."""
+        self._spool.close()
+
+    def add(self, dn: NDArray[np.uint16], masked: NDArray[np.bool_]) -> None:
+        """Add a scene's observations.
+
+        `dn` is (4, h, w), uint16, composite digital numbers, nodata 0; `masked` is (h, w), bool,
+        True where the scene is not to be used. An observation counts where it is not masked and
+        above 0 in all bands. Raises ValueError where shape or dtype do not fit.
+        """
+        height, width = self.shape
+        if dn.shape != (4, height, width) or masked.shape != self.shape:
+            raise ValueError(f"shapes {dn.shape}, {masked.shape} in a composite of {self.shape}")
+        if dn.dtype != np.uint16:
+            raise ValueError(f"digital numbers of {dn.dtype}, expected uint16")
+        valid = dn.all(axis=0) & ~masked
+        if not valid.any():
+            return
+        if self._scenes == MAX_OBSERVATIONS:
+            raise ValueError(f"more than {MAX_OBSERVATIONS} scenes in one composite")
+        rows = np.zeros((height, 4, width), np.uint16)  # row by row, so that a strip is one piece
+        np.copyto(rows, dn.transpose(1, 0, 2), where=valid[:, np.newaxis])
+        self._spool.seek(self._scenes * rows.nbytes)
+        self._spool.write(rows.data)
+        self._scenes += 1
+
+    def result(self) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        """The composite (4, h, w) and the count of observations (h, w), both uint16.
+
+        The composite is 0 where the count is 0.
+        """
+        height, width = self.shape
+        composite = np.zeros((4, height, width), np.uint16)
+        count = np.zeros(self.shape, np.uint16)
+        if self._scenes == 0:
+            return composite, count
+        row_bytes = 4 * width * 2
+        step = max(1, self._strip_bytes // (3 * self._scenes * row_bytes))
+        for top in range(0, height, step):
+            rows = min(step, height - top)
+            stack = np.empty((self._scenes, rows, 4, width), np.uint16)
+            for scene in range(self._scenes):
+                self._spool.seek((scene * height + top) * row_bytes)
+                piece = np.frombuffer(self._spool.read(rows * row_bytes), np.uint16)
+                stack[scene] = piece.reshape(rows, 4, width)
+            valid = stack[:, :, 0] > 0
+            part = slice(top, top + rows)
+            composite[:, part] = percentile_of_stack(
+                stack.transpose(0, 2, 1, 3), valid, self.percentile
+            )
+            count[part] = np.count_nonzero(valid, axis=0)
+        return composite, count

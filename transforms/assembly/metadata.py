@@ -1,0 +1,268 @@
+"""What a Sentinel-2 product's XML says: radiometry, date, clouds and the tile's 10 m grid.
+
+Source: Sentinel-2 Products Specification Document (S2-PDGS-TAS-DI-PSD), issue 14.9, the user
+product metadata of Level-1C and Level-2A and the tile metadata. Nothing here opens a file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import defusedxml
+import defusedxml.ElementTree
+
+from transforms.elements import BANDS, Level, SceneError
+
+MAX_XML_BYTES = 64 * 2**20
+"""No product or tile metadata comes near it; what is larger is not parsed."""
+
+BAND_INDEX = {"B02": 1, "B03": 2, "B04": 3, "B08": 7}
+"""Band index of the specification, used where the product itself lists no band."""
+
+_PRODUCT_ROOTS = {"Level-1C_User_Product": Level.L1C, "Level-2A_User_Product": Level.L2A}
+_TILE_ROOTS = {"Level-1C_Tile_ID": Level.L1C, "Level-2A_Tile_ID": Level.L2A}
+_STATED_LEVELS = {"Level-1C": Level.L1C, "Level-2A": Level.L2A, "Level-2Ap": Level.L2A}
+_QUANTIFICATION = {
+    Level.L1C: ("QUANTIFICATION_VALUE",),
+    Level.L2A: ("BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE"),
+}
+_OFFSETS = {
+    Level.L1C: ("Radiometric_Offset_List", "RADIO_ADD_OFFSET"),
+    Level.L2A: ("BOA_ADD_OFFSET_VALUES_LIST", "BOA_ADD_OFFSET"),
+}
+_IMAGES = ("IMAGE_FILE", "IMAGE_FILE_2A", "IMAGE_ID", "IMAGE_ID_2A")
+_NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?")
+_TILE = re.compile(r"_T(\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])(?=_|$)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+_BASELINE = re.compile(r"\d{2}\.\d{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class ProductMetadata:
+    """The product's own metadata (MTD_MSIL1C.xml, MTD_MSIL2A.xml and their older names).
+
+    `offsets` is by band name (B02, B03, B04, B08), in digital numbers, 0 where the product has
+    no list; `sensing` is the start of the datatake in UTC; `product_id` is without `.SAFE` and
+    empty where the product does not state it; `cloud_cover` is in percent, None where absent;
+    `images` are the image files as listed, without extension.
+    """
+
+    level: Level
+    product_id: str
+    baseline: str
+    sensing: datetime
+    cloud_cover: float | None
+    quantification: float
+    offsets: dict[str, float]
+    images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TileMetadata:
+    """The tile's metadata (MTD_TL.xml): its 10 m grid, upper left corner in metres of `epsg`.
+
+    `cloud_cover` is in percent, None where absent.
+    """
+
+    level: Level
+    tile: str
+    epsg: int
+    ulx: float
+    uly: float
+    rows: int
+    cols: int
+    cloud_cover: float | None
+
+
+def parse_product(xml: bytes, name: str) -> ProductMetadata:
+    """Read product metadata; `name` is the file's name, for errors.
+
+    Offsets are taken from the list in the file, by the index of the physical band, never from
+    the date or the baseline. Raises SceneError where the XML is unsafe, broken, of another kind
+    or incomplete; a list of offsets that misses a band is incomplete.
+    """
+    document = _Document(xml, name, _PRODUCT_ROOTS)
+    stated = document.text("PROCESSING_LEVEL")
+    if _STATED_LEVELS.get(stated) is not document.level:
+        raise SceneError(name, f"PROCESSING_LEVEL {stated[:40]!r} in a {document.level} product")
+    baseline = document.text("PROCESSING_BASELINE")
+    if not _BASELINE.fullmatch(baseline):
+        raise SceneError(name, f"PROCESSING_BASELINE {baseline[:40]!r}, expected NN.NN")
+    quantification = document.number(*_QUANTIFICATION[document.level])
+    if quantification <= 0:
+        raise SceneError(name, f"quantification {quantification:g}, expected more than 0")
+    return ProductMetadata(
+        level=document.level,
+        product_id=_product_id(document),
+        baseline=baseline,
+        sensing=_moment(document.text("DATATAKE_SENSING_START", "PRODUCT_START_TIME"), name),
+        cloud_cover=document.percent("Cloud_Coverage_Assessment"),
+        quantification=quantification,
+        offsets=_offsets(document),
+        images=tuple(text for tag in _IMAGES for text in document.texts(tag)),
+    )
+
+
+def parse_tile(xml: bytes, name: str) -> TileMetadata:
+    """Read tile metadata; `name` is the file's name, for errors.
+
+    Raises SceneError where the XML is unsafe, broken, of another kind, or does not place a
+    north-up 10 m grid in a UTM zone.
+    """
+    document = _Document(xml, name, _TILE_ROOTS)
+    identifier = document.text("TILE_ID", "TILE_ID_2A")
+    match = _TILE.search(identifier)
+    if match is None:
+        raise SceneError(name, f"TILE_ID {identifier[:80]!r} names no MGRS tile")
+    code = document.text("HORIZONTAL_CS_CODE")
+    if not re.fullmatch(r"EPSG:32[67](0[1-9]|[1-5]\d|60)", code):
+        raise SceneError(name, f"HORIZONTAL_CS_CODE {code[:40]!r}, expected EPSG of a UTM zone")
+    size, place = document.at_10m("Size"), document.at_10m("Geoposition")
+    rows, cols = (document.number(tag, within=size) for tag in ("NROWS", "NCOLS"))
+    ulx, uly = (document.number(tag, within=place) for tag in ("ULX", "ULY"))
+    steps = tuple(document.number(tag, within=place) for tag in ("XDIM", "YDIM"))
+    if not all(1 <= side <= 100_000 and side == int(side) for side in (rows, cols)):
+        raise SceneError(name, f"size of {rows:g} x {cols:g} pixels at 10 m")
+    if steps != (10, -10):
+        raise SceneError(name, f"pixel of {steps[0]:g} x {steps[1]:g} m at 10 m, expected 10 x -10")
+    return TileMetadata(
+        level=document.level,
+        tile=match.group(1),
+        epsg=int(code.removeprefix("EPSG:")),
+        ulx=ulx,
+        uly=uly,
+        rows=int(rows),
+        cols=int(cols),
+        cloud_cover=document.percent("CLOUDY_PIXEL_PERCENTAGE"),
+    )
+
+
+def parse_xml(xml: bytes, name: str) -> Any:
+    """Root element of an XML file of a product, parsed without entities or DTD.
+
+    Raises SceneError where it is too large, unsafe or not well formed.
+    """
+    if len(xml) > MAX_XML_BYTES:
+        raise SceneError(name, f"XML of more than {MAX_XML_BYTES} bytes")
+    try:
+        return defusedxml.ElementTree.fromstring(xml, forbid_dtd=True)
+    except defusedxml.DefusedXmlException as error:
+        raise SceneError(name, f"unsafe XML ({type(error).__name__})") from error
+    except (SyntaxError, ValueError, LookupError) as error:  # ParseError is a SyntaxError
+        reason = " ".join(str(error).split())[:120]
+        raise SceneError(name, f"not well-formed XML: {reason}") from error
+
+
+def number(text: str, name: str, what: str) -> float:
+    """A finite decimal number as XML writes it; SceneError where it is none."""
+    if _NUMBER.fullmatch(text.strip()):
+        value = float(text)
+        if math.isfinite(value):
+            return value
+    raise SceneError(name, f"{what} is {text.strip()[:40]!r}, expected a number")
+
+
+def local_name(element: Any) -> str:
+    """An element's tag without its namespace."""
+    return str(element.tag).rpartition("}")[2]
+
+
+class _Document:
+    """A parsed metadata file, its elements by local name."""
+
+    def __init__(self, xml: bytes, name: str, roots: dict[str, Level]) -> None:
+        root = parse_xml(xml, name)
+        if local_name(root) not in roots:
+            expected = " or ".join(roots)
+            raise SceneError(name, f"root element {local_name(root)[:80]!r}, expected {expected}")
+        self.name = name
+        self.level = roots[local_name(root)]
+        self.elements: dict[str, list[Any]] = {}
+        for element in root.iter():
+            self.elements.setdefault(local_name(element), []).append(element)
+
+    def texts(self, tag: str) -> list[str]:
+        return [text for e in self.elements.get(tag, ()) if (text := (e.text or "").strip())]
+
+    def text(self, *tags: str) -> str:
+        for tag in tags:
+            found = self.texts(tag)
+            if found:
+                return found[0]
+        raise SceneError(self.name, f"no {' or '.join(tags)} in it")
+
+    def number(self, *tags: str, within: Any = None) -> float:
+        if within is None:
+            return number(self.text(*tags), self.name, tags[0])
+        for child in within:
+            if local_name(child) in tags:
+                return number(child.text or "", self.name, tags[0])
+        raise SceneError(self.name, f"no {tags[0]} in {local_name(within)} at 10 m")
+
+    def percent(self, tag: str) -> float | None:
+        found = self.texts(tag)
+        if not found:
+            return None
+        value = number(found[0], self.name, tag)
+        if not 0 <= value <= 100.01:  # some processors round up
+            raise SceneError(self.name, f"{tag} is {value:g}, expected 0 to 100")
+        return min(value, 100.0)
+
+    def at_10m(self, tag: str) -> Any:
+        for element in self.elements.get(tag, ()):
+            if (element.get("resolution") or "").strip() == "10":
+                return element
+        raise SceneError(self.name, f"no {tag} of resolution 10 in it")
+
+
+def _product_id(document: _Document) -> str:
+    for tag in ("PRODUCT_URI", "PRODUCT_URI_2A"):
+        for text in document.texts(tag):
+            identifier = re.sub(r"\.safe$", "", text, flags=re.IGNORECASE)
+            if not _NAME.fullmatch(identifier):
+                raise SceneError(document.name, f"{tag} {text[:80]!r} is no product name")
+            return identifier
+    return ""
+
+
+def _offsets(document: _Document) -> dict[str, float]:
+    list_tag, tag = _OFFSETS[document.level]
+    elements = document.elements.get(tag, [])
+    if not elements and list_tag not in document.elements:
+        return dict.fromkeys(BANDS, 0.0)
+    listed = _band_indices(document)
+    wanted = listed or {band: str(index) for band, index in BAND_INDEX.items()}
+    values: dict[str, float] = {}
+    for element in elements:
+        index = (element.get("band_id") or "").strip()
+        value = number(element.text or "", document.name, tag)
+        if values.setdefault(index, value) != value:
+            raise SceneError(document.name, f"two values of {tag} for band_id {index[:20]!r}")
+    missing = [band for band in {**wanted, **dict.fromkeys(BANDS)} if wanted.get(band) not in values]
+    if missing:
+        raise SceneError(document.name, f"no {tag} for {', '.join(missing)}: the list is incomplete")
+    return {band: values[wanted[band]] for band in BANDS}
+
+
+def _band_indices(document: _Document) -> dict[str, str]:
+    """Index by band name (two digits), as the product's Spectral_Information lists them."""
+    indices: dict[str, str] = {}
+    for element in document.elements.get("Spectral_Information", ()):
+        match = re.fullmatch(r"B(\d{1,2})(A?)", (element.get("physicalBand") or "").strip())
+        if match is None:
+            continue
+        band = f"B{match[1]}A" if match[2] else f"B{int(match[1]):02d}"
+        indices[band] = (element.get("bandId") or "").strip()
+    return indices
+
+
+def _moment(text: str, name: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise SceneError(name, f"sensing time {text[:40]!r}, expected ISO 8601") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
