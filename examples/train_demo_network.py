@@ -58,7 +58,9 @@ def read_sample(sample: Path) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
     shapes = shapely.from_wkb(frame[2])
     land_use = np.zeros(shape, np.uint8)
     for value, chosen in ((2, kinds != "residential"), (1, kinds == "residential")):
-        burnt = rasterize(list(shapes[chosen]), out_shape=shape, transform=transform, default_value=1)
+        burnt = rasterize(
+            list(shapes[chosen]), out_shape=shape, transform=transform, default_value=1
+        )
         land_use[burnt == 1] = value
     return np.stack(bands).astype(np.uint16), land_use
 

@@ -153,9 +153,8 @@ def models_verify(
     prefix: Annotated[str, typer.Option(help="prefix of the file names")] = "",
 ) -> None:
     """Check each model's structure, shapes and numbers; print its SHA-256."""
-    from transforms.inference.models import available
-
     from transforms.elements import ModelError
+    from transforms.inference.models import available
     from transforms.inference.weights import load_weights, sha256_of
 
     broken = 0

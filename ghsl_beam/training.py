@@ -53,7 +53,8 @@ def read_labels(file: Path, field: str, residential: str, non_residential: str) 
     chosen = [i for i, word in enumerate(columns[0]) if str(word) in words]
     classes = np.array([words[str(columns[0][i])] for i in chosen], np.uint8)
     if len(set(classes.tolist())) != 2:
-        raise RequestError(f"{file}: {field} must hold both {residential!r} and {non_residential!r}")
+        both = f"{residential!r} and {non_residential!r}"
+        raise RequestError(f"{file}: {field} must hold both {both}")
     polygons = shapely.transform(
         shapely.from_wkb(geometries[chosen]), into.transform, interleaved=False
     )

@@ -34,6 +34,7 @@ from transforms.raster.files import (
     write_block,
 )
 from transforms.raster.metrics import count, measured
+from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea
 
 from .aggregate import GridLayer, layer_dtype, published_layers
@@ -116,8 +117,8 @@ def _loss(key: str, error: GhslBeamError) -> TaggedOutput:
     return TaggedOutput(LOSSES, Loss(STAGE, key, str(error)))
 
 
-@dataclass(frozen=True)
-class AggregateCells(beam.PTransform):
+@dataclass(eq=False)
+class AggregateCells(StageTransform):
     """Cell tasks to cell products and to stored parts of R/C tiles.
 
     `paths` gives for a layer the pattern of its tile products below `output`, with `{tile}`.
@@ -239,8 +240,8 @@ def _put(arrays: LevelArrays, writers: dict[Any, Any], parts: dict[Any, NDArray[
             parts[name, layer][rows, window.col : window.right] = values
 
 
-@dataclass(frozen=True)
-class PublishGridTiles(beam.PTransform):
+@dataclass(eq=False)
+class PublishGridTiles(StageTransform):
     """Stored parts of R/C tiles to one cloud-optimised GeoTIFF a tile, layer and level."""
 
     output: str

@@ -1,1 +1,47 @@
-"""The assembly stage."""
+"""The assembly stage: Sentinel-2 products to a cloud-free composite and its count.
+
+Archives and products are read here; the PTransform is in `transforms.assembly.transform`.
+"""
+
+from .archive import find_scenes, reduce_duplicates
+from .assemble import Assembled, assemble_block
+from .composite import Composite, percentile_of_stack
+from .masks import SCL_CLASSES, cloud_from_classification, cloud_from_gml, cloud_from_scl, read_mask
+from .metadata import ProductMetadata, TileMetadata, parse_product, parse_tile
+from .naming import ProductName, parse_name
+from .polygons import rasterize
+from .products import product_tiles, read_scene
+from .radiometry import reflectance, to_composite_dn
+from .reading import read_band, read_bands, source_indices
+
+METHOD_VERSION = "1"
+"""Changes when the same inputs would give other pixels; part of the products' fingerprint."""
+
+__all__ = [
+    "METHOD_VERSION",
+    "SCL_CLASSES",
+    "Assembled",
+    "Composite",
+    "ProductMetadata",
+    "ProductName",
+    "TileMetadata",
+    "assemble_block",
+    "cloud_from_classification",
+    "cloud_from_gml",
+    "cloud_from_scl",
+    "find_scenes",
+    "parse_name",
+    "parse_product",
+    "parse_tile",
+    "percentile_of_stack",
+    "product_tiles",
+    "rasterize",
+    "read_band",
+    "read_bands",
+    "read_mask",
+    "read_scene",
+    "reduce_duplicates",
+    "reflectance",
+    "source_indices",
+    "to_composite_dn",
+]

@@ -242,9 +242,13 @@ def _offsets(document: _Document) -> dict[str, float]:
         value = number(element.text or "", document.name, tag)
         if values.setdefault(index, value) != value:
             raise SceneError(document.name, f"two values of {tag} for band_id {index[:20]!r}")
-    missing = [band for band in {**wanted, **dict.fromkeys(BANDS)} if wanted.get(band) not in values]
+    missing = [
+        band for band in {**wanted, **dict.fromkeys(BANDS)} if wanted.get(band) not in values
+    ]
     if missing:
-        raise SceneError(document.name, f"no {tag} for {', '.join(missing)}: the list is incomplete")
+        raise SceneError(
+            document.name, f"no {tag} for {', '.join(missing)}: the list is incomplete"
+        )
     return {band: values[wanted[band]] for band in BANDS}
 
 

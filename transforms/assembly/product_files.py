@@ -47,6 +47,8 @@ class ProductFiles(Protocol):
 def open_product(path: str) -> ProductFiles:
     """The files of a product at `path`, a folder or a `.zip`; SceneError where it is neither."""
     path = os.path.abspath(path)
+    if not path.isprintable():
+        raise SceneError(ascii(path), "control character in a name")
     if os.path.isdir(path):
         return FolderFiles(path)
     if path.lower().endswith(".zip") and os.path.isfile(path):
@@ -78,12 +80,12 @@ def read_bytes(path: str, limit: int) -> bytes:
     """Bytes of a file as `gdal_path` names it; SceneError as in `ProductFiles.read`."""
     if not path.startswith(VSIZIP):
         return _read_file(path, limit)
-    archive, separator, entry = path.removeprefix(VSIZIP).partition(".zip/")
-    if not separator:
-        archive, separator, entry = path.removeprefix(VSIZIP).partition(".ZIP/")
+    path = path.removeprefix(VSIZIP)
+    ends = [match.end() - 1 for match in re.finditer(r"\.zip/", path, re.IGNORECASE)]
+    end = next((end for end in ends if os.path.isfile(path[:end])), len(path))
     try:
-        with zipfile.ZipFile(archive + separator.rstrip("/")) as source:
-            return _read_entry(source, entry, path, limit)
+        with zipfile.ZipFile(path[:end]) as source:
+            return _read_entry(source, path[end + 1 :], path, limit)
     except (OSError, zipfile.BadZipFile) as error:
         raise SceneError(path, f"not readable: {_line(error)}") from error
 

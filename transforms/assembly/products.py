@@ -22,7 +22,8 @@ _TILE_FILE = re.compile(
 _MASKS = {
     MaskKind.CLASSIFICATION: re.compile(r"MSK_CLASSI_B00\.jp2", re.IGNORECASE),
     MaskKind.CLOUDS_GML: re.compile(
-        r"(MSK_CLOUDS_B00|S2[A-Z]_(OPER|USER)_MSK_CLOUDS_\w+_B00_MSIL(1C|2A)\w*)\.gml", re.IGNORECASE
+        r"(MSK_CLOUDS_B00|S2[A-Z]_(OPER|USER)_MSK_CLOUDS_\w+_B00_MSIL(1C|2A)\w*)\.gml",
+        re.IGNORECASE,
     ),
 }
 
@@ -61,9 +62,7 @@ def read_scene(path: str, tile: str | None = None) -> Scene:
     """
     files = open_product(path)
     product_name = product_file(files)
-    product = parse_product(
-        files.read(product_name, MAX_XML_BYTES), files.gdal_path(product_name)
-    )
+    product = parse_product(files.read(product_name, MAX_XML_BYTES), files.gdal_path(product_name))
     for listed in product.images:
         reason = unsafe(listed)
         if reason:

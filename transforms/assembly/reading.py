@@ -81,7 +81,10 @@ def read_bands(
             values = source.read(
                 list(bands),
                 window=rasterio.windows.Window(
-                    first_col, first_row, int(cols[-1]) - first_col + 1, int(rows[-1]) - first_row + 1
+                    first_col,
+                    first_row,
+                    int(cols[-1]) - first_col + 1,
+                    int(rows[-1]) - first_row + 1,
                 ),
             )
     except RasterioError as error:

@@ -14,6 +14,7 @@ from transforms.raster.area_mask import area_mask
 from transforms.raster.blocks import LOSSES
 from transforms.raster.masking import grown, masked
 from transforms.raster.metrics import count, measured
+from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea
 
 from .assemble import assemble_block
@@ -21,8 +22,8 @@ from .assemble import assemble_block
 STAGE = "assembly"
 
 
-@dataclass(frozen=True)
-class AssembleScenes(beam.PTransform):
+@dataclass(eq=False)
+class AssembleScenes(StageTransform):
     """Composite of a block's scenes within the area of interest and `margin` pixels around it.
 
     The margin is the reach of the network, so that a prediction at the area's edge sees real

@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from sklearn.ensemble import (
 )
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import check_is_fitted
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from transforms.elements import ModelError
 from transforms.raster.files import published
@@ -50,6 +52,11 @@ TRUSTED = (
 """Types a file may hold besides those skops itself trusts (estimators and arrays)."""
 
 _FORMAT = "ghsl-beam residential classifier 1"
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _versions() -> dict[str, str]:
@@ -122,7 +129,9 @@ class ResidentialClassifier:
             raise ValueError(f"a table of {table.shape} has not {len(self.features)} columns")
         if not len(table):
             return np.empty(0, np.uint8)
-        return np.asarray(self.estimator.predict(table)).astype(np.uint8)
+        # The runner's workers already use all cores; threads of each would only wait for others.
+        with _threads().limit(limits=1, user_api="openmp"):
+            return np.asarray(self.estimator.predict(table)).astype(np.uint8)
 
     def save(self, path: Path | str) -> None:
         """Write a skops file, whole or not at all."""

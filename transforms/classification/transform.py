@@ -10,6 +10,7 @@ from apache_beam.pvalue import PCollection
 
 from transforms.elements import Layer, Pixels
 from transforms.raster.metrics import measured
+from transforms.raster.stage import StageTransform
 
 from .classifier import ResidentialClassifier
 from .classify import classify
@@ -22,8 +23,8 @@ def _loaded(path: str) -> ResidentialClassifier:
     return ResidentialClassifier.load(path)
 
 
-@dataclass(frozen=True)
-class ClassifyResidential(beam.PTransform):
+@dataclass(eq=False)
+class ClassifyResidential(StageTransform):
     """Adds RES_NRES to pixels; the classifier is read once a worker."""
 
     model: str

@@ -72,8 +72,8 @@ def street_masks(
     covered, touched = np.zeros(window.shape, bool), np.zeros(window.shape, bool)
     starts, ends, radii = _segments(roads)
     for which, rows, cols in _candidates(starts, ends, radii, window, ulx, uly):
-        x: Floats = ulx + PIXEL * (cols + 0.5)
-        y: Floats = uly - PIXEL * (rows + 0.5)
+        x = ulx + PIXEL * (cols.astype(np.float64) + 0.5)
+        y = uly - PIXEL * (rows.astype(np.float64) + 0.5)
         radius = radii[which]
         squared = _squared_distance(x, y, starts[which], ends[which])
         inside = squared <= radius**2

@@ -9,6 +9,7 @@ from apache_beam.pvalue import PCollection
 
 from transforms.elements import Layer, Pixels
 from transforms.raster.metrics import measured
+from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea
 
 from .clean import clean
@@ -18,8 +19,8 @@ from .road_file import RoadSource
 STAGE = "cleaning"
 
 
-@dataclass(frozen=True)
-class CleanBuiltUp(beam.PTransform):
+@dataclass(eq=False)
+class CleanBuiltUp(StageTransform):
     """Adds BUFRAC to pixels; right but for `parameters.halo` pixels at their rim."""
 
     work: WorkArea

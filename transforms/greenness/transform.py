@@ -9,14 +9,15 @@ from apache_beam.pvalue import PCollection
 
 from transforms.elements import Layer, Pixels
 from transforms.raster.metrics import measured
+from transforms.raster.stage import StageTransform
 
 from .greenness import GreennessParameters, greenness
 
 STAGE = "greenness"
 
 
-@dataclass(frozen=True)
-class MeasureGreenness(beam.PTransform):
+@dataclass(eq=False)
+class MeasureGreenness(StageTransform):
     """Adds GREENNESS to pixels; right but for `parameters.halo` pixels at their rim."""
 
     parameters: GreennessParameters

@@ -115,7 +115,7 @@ class ModelBank:
         return PredictionOutput(Block(example.tile, window), encode(probability, inside))
 
 
-class GhsS2NetHandler(ModelHandler[PredictionInput, PredictionOutput, ModelBank]):  # type: ignore[misc]
+class GhsS2NetHandler(ModelHandler[PredictionInput, PredictionOutput, ModelBank]):
     """Predicts blocks, each with the model of its grid zone.
 
     Beam's own handlers hold one model, and its KeyedModelHandler loads each in a process beside

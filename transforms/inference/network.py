@@ -6,9 +6,9 @@ Derivation. The network of a 5 x 5 patch is
     -> dense E -> norm -> tanh -> dense F -> sigmoid
 
 with dropout doing nothing at inference. Two convolutions in a row without anything non-linear
-between them are one: with A[i, j] (in x middle) and B[k, l] (middle x out),
+between them are one: with A[i, j] (in x middle) and B[k, m] (middle x out),
 
-    K[i + k, j + l] = sum A[i, j] B[k, l],      bias = b + sum over (k, l) of a B[k, l]
+    K[i + k, j + m] = sum A[i, j] B[k, m],      bias = b + sum over (k, m) of a B[k, m]
 
 so two of 2 x 2 are one of 3 x 3. A batch normalisation at inference is an affine map of each
 channel, s = gamma / sqrt(variance + epsilon): K s, (bias - mean) s + beta. On a 5 x 5 patch the
@@ -82,8 +82,8 @@ def _joined(wide: dict[str, Float64], one: str, two: str) -> tuple[Float64, Floa
     """One 3 x 3 convolution that equals two of 2 x 2."""
     a, b = wide[f"{one}/kernel"], wide[f"{two}/kernel"]
     kernel = np.zeros((3, 3, a.shape[2], b.shape[3]))
-    for i, j, k, l in np.ndindex(2, 2, 2, 2):
-        kernel[i + k, j + l] += a[i, j] @ b[k, l]
+    for i, j, k, m in np.ndindex(2, 2, 2, 2):
+        kernel[i + k, j + m] += a[i, j] @ b[k, m]
     return kernel, wide[f"{two}/bias"] + wide[f"{one}/bias"] @ b.sum(axis=(0, 1))
 
 

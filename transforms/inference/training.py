@@ -211,7 +211,7 @@ def _fit(
     model.compile(keras.optimizers.Adam(schedule), "binary_crossentropy")
     both = np.stack([1 - targets, targets], axis=1)
     for _ in range(settings.epochs):
-        turned = np.rot90(patches, random.integers(4), axes=(1, 2))
+        turned = np.rot90(patches, int(random.integers(4)), axes=(1, 2))
         if random.integers(2):
             turned = turned[:, ::-1]
         model.fit(
@@ -248,12 +248,11 @@ def _model(keras: Any, settings: TrainingSettings) -> Any:
     return keras.Sequential(stack)
 
 
-def _to_layout(
-    trained: dict[str, list[Float32]], mean: Float32, spread: Float32
-) -> NetworkWeights:
+def _to_layout(trained: dict[str, list[Float32]], mean: Float32, spread: Float32) -> NetworkWeights:
     """The collapsed network's weights as the 24 arrays."""
     arrays: dict[str, NDArray[np.float32]] = {}
-    first, first_bias = fold_standardisation(*trained["conv1"], mean, spread)
+    kernel, bias = trained["conv1"]
+    first, first_bias = fold_standardisation(kernel, bias, mean, spread)
     second, second_bias = trained["conv2"]
     for (one, two), kernel, bias, middle in (
         (("conv1", "conv2"), first, first_bias, 128),

@@ -15,6 +15,7 @@ from transforms.raster.area_mask import area_mask
 from transforms.raster.blocks import LOSSES, loss_of
 from transforms.raster.masking import masked
 from transforms.raster.metrics import count
+from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea, read_pixels
 
 from .handler import GhsS2NetHandler, PredictionInput, PredictionOutput
@@ -23,8 +24,8 @@ from .predict import HALO, pad_block
 STAGE = "inference"
 
 
-@dataclass(frozen=True)
-class PredictBuiltUp(beam.PTransform):
+@dataclass(eq=False)
+class PredictBuiltUp(StageTransform):
     """Prediction of each block by the model of its grid zone.
 
     Outputs: main, pixels of BUFRAC_RAW; `losses`, blocks whose input could not be read.

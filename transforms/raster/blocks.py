@@ -29,6 +29,7 @@ from transforms.elements import (
 
 from .files import FINGERPRINT_TAG, cog_writer, raster_profile, read_window
 from .metrics import count, measured
+from .stage import StageTransform
 from .store import BANDS_OF, WorkArea, read_pixels
 
 LOSSES = "losses"
@@ -55,8 +56,8 @@ def loss_of(stage: str, block: Block, error: GhslBeamError) -> TaggedOutput:
     return TaggedOutput(LOSSES, Loss(stage, block.tile, str(error), file=file, window=block.window))
 
 
-@dataclass(frozen=True)
-class FanOut(beam.PTransform):
+@dataclass(eq=False)
+class FanOut(StageTransform):
     """Tiles to blocks. Those stored already, made from the same things, are not made again.
 
     Outputs: main, the `BlockTask`s to do, reshuffled so that a tile's blocks spread over the
@@ -94,8 +95,8 @@ class FanOut(beam.PTransform):
             yield task
 
 
-@dataclass(frozen=True)
-class ReadBlocks(beam.PTransform):
+@dataclass(eq=False)
+class ReadBlocks(StageTransform):
     """Block tasks to pixels: the block and a halo, cut at the true edge of the tile's data."""
 
     work: WorkArea
@@ -119,8 +120,8 @@ class ReadBlocks(beam.PTransform):
             yield pixels
 
 
-@dataclass(frozen=True)
-class StoreBlocks(beam.PTransform):
+@dataclass(eq=False)
+class StoreBlocks(StageTransform):
     """Pixels to block files: the core alone is kept. Outputs references, and losses."""
 
     work: WorkArea
@@ -146,8 +147,8 @@ class StoreBlocks(beam.PTransform):
             yield from references
 
 
-@dataclass(frozen=True)
-class PublishTiles(beam.PTransform):
+@dataclass(eq=False)
+class PublishTiles(StageTransform):
     """Stored blocks of a tile to one cloud-optimised GeoTIFF a layer.
 
     `paths` gives for a layer the path pattern below `output`, with `{tile}`.
@@ -230,8 +231,8 @@ class PublishTiles(beam.PTransform):
             yield place, array
 
 
-@dataclass(frozen=True)
-class GroupByTile(beam.PTransform):
+@dataclass(eq=False)
+class GroupByTile(StageTransform):
     """References to tiles; only references are grouped."""
 
     def expand(self, references: PCollection[RasterRef]) -> PCollection[StoredTile]:

@@ -22,7 +22,7 @@ def test_finds_what_there_is(pixels):
     classifier = train(table, labels, "spectral", "made up", demonstration=True)
     np.testing.assert_array_equal(classifier.predict(table), labels)
     assert (classifier.description, classifier.demonstration) == ("made up", True)
-    assert held_out_scores(table, labels, groups, "spectral", folds=3).accuracy == 1
+    assert held_out_scores(table, labels, groups, "spectral", folds=3).accuracy > 0.99
 
 
 def test_what_only_tells_images_apart_does_not_score(pixels):

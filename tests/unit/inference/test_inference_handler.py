@@ -95,8 +95,8 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
     dn = np.ones((4, 12, 12), np.uint16)
     with pytest.raises(RequestError, match="33U"):
         ModelBank({}, 1).predict(PredictionInput("33U", "t", Window(0, 0, 8, 8), dn))
+    bank = ModelBank({"33U": str(tmp_path / "absent.h5")}, 1)
     with pytest.raises(ModelError, match="absent"):
-        bank = ModelBank({"33U": str(tmp_path / "absent.h5")}, 1)
         bank.predict(PredictionInput("33U", "t", Window(0, 0, 8, 8), dn))
     with pytest.raises(ValueError, match="shape"):
         ModelBank({}, 1).predict(PredictionInput("33U", "t", Window(0, 0, 9, 8), dn))

@@ -60,9 +60,10 @@ def test_round_trip_keeps_every_bit(good: Path) -> None:
 
 
 def test_layout_is_that_of_keras(good: Path, shared_data: Path) -> None:
-    with h5py.File(good) as ours, h5py.File(
-        shared_data / "legacy_weights" / "MODEL_CNN_32T.h5"
-    ) as theirs:
+    with (
+        h5py.File(good) as ours,
+        h5py.File(shared_data / "legacy_weights" / "MODEL_CNN_32T.h5") as theirs,
+    ):
         one, other = ours["model_weights"], theirs["model_weights"]
         assert one.attrs["layer_names"].tolist() == other.attrs["layer_names"].tolist()
         assert one.attrs["keras_version"] in ("2.3.1", b"2.3.1")
@@ -73,7 +74,10 @@ def test_layout_is_that_of_keras(good: Path, shared_data: Path) -> None:
                 assert one[layer][name].shape == other[layer][name].shape
         assert "optimizer_weights" not in ours
         classes = [
-            [layer["class_name"] for layer in json.loads(f.attrs["model_config"])["config"]["layers"]]
+            [
+                layer["class_name"]
+                for layer in json.loads(f.attrs["model_config"])["config"]["layers"]
+            ]
             for f in (ours, theirs)
         ]
         assert classes[0] == classes[1]
@@ -193,7 +197,7 @@ def _no_config(path: Path) -> None:
         (_no_config, "expected Keras' JSON"),
         (lambda path: path.write_bytes(b""), "empty file"),
         (lambda path: path.write_text("<!DOCTYPE html>"), "web page"),
-        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600)), ""),
+        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600)), "open"),
         (lambda path: path.unlink(), "No such file"),
     ],
 )

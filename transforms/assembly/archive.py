@@ -1,0 +1,150 @@
+"""Scenes of a local archive: an `/eodata` tree, or a folder of `.SAFE` folders and `.zip` files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator
+from datetime import date, timedelta
+
+from transforms.elements import Level, Scene, SceneError
+
+from .naming import parse_name
+from .products import product_tiles, read_scene
+
+SAME_ACQUISITION = timedelta(minutes=10)
+"""Sensing starts of one satellite over one tile closer than this are one acquisition: an orbit
+takes 100 minutes, while reprocessings and old names differ by seconds at most."""
+_EXTENSIONS = (".safe", ".zip")
+
+
+def find_scenes(
+    archive: str,
+    tiles: Collection[str],
+    start: date,
+    end: date,
+    level: Level,
+    max_cloud: float,
+) -> tuple[list[Scene], list[SceneError]]:
+    """Scenes of MGRS tiles (`33UUU`) in a period, both days included, up to a cloud cover.
+
+    `archive` is an `/eodata` tree (or its `Sentinel-2/MSI`, or a collection in it), a folder of
+    products, or one product; `max_cloud` is in percent. Products whose name says that they are
+    not wanted are not opened; in a dated tree only the period's folders are visited. Of an
+    acquisition's processings only the one `reduce_duplicates` keeps counts, with its own cloud
+    cover. Returns the scenes by tile, sensing and name, and what could not be read, by path.
+    Raises SceneError where the archive itself cannot be listed.
+    """
+    wanted = set(tiles)
+    scenes: list[Scene] = []
+    failures: list[SceneError] = []
+    for path in _products(archive, start, end, level):
+        name = parse_name(os.path.basename(path))
+        if name is not None and (
+            name.level is not level
+            or (name.tile is not None and name.tile not in wanted)
+            or (name.tile is not None and not start <= name.sensing.date() <= end)
+        ):
+            continue
+        try:
+            several = name is None or name.tile is None
+            present = product_tiles(path) if several else (name.tile,)
+        except SceneError as error:
+            failures.append(error)
+            continue
+        for tile in sorted(wanted.intersection(present)):
+            try:
+                scene = read_scene(path, tile)
+            except SceneError as error:
+                failures.append(error)
+                continue
+            if scene.level is level and start <= scene.sensing.date() <= end:
+                scenes.append(scene)
+    kept = [scene for scene in reduce_duplicates(scenes) if scene.cloud_cover <= max_cloud]
+    return kept, sorted(failures, key=lambda error: (error.file, error.reason))
+
+
+def reduce_duplicates(scenes: Iterable[Scene]) -> list[Scene]:
+    """One scene per acquisition: of the highest baseline, then the latest made, then by name.
+
+    An acquisition is a satellite's pass over a tile at one level. Returns them by tile, sensing
+    and name, whatever the order given.
+    """
+    ordered = sorted(scenes, key=lambda s: (s.tile, s.level, s.id[:3], s.sensing, s.id, s.path))
+    kept: list[Scene] = []
+    last: Scene | None = None
+    for scene in ordered:
+        if last is not None and _same_acquisition(last, scene):
+            kept[-1] = max(kept[-1], scene, key=_preference)
+        else:
+            kept.append(scene)
+        last = scene
+    return sorted(kept, key=lambda s: (s.tile, s.sensing, s.id, s.path))
+
+
+def _same_acquisition(one: Scene, other: Scene) -> bool:
+    return (one.tile, one.level, one.id[:3]) == (other.tile, other.level, other.id[:3]) and (
+        abs(other.sensing - one.sensing) < SAME_ACQUISITION
+    )
+
+
+def _preference(scene: Scene) -> tuple[tuple[int, ...], str, str, str]:
+    name = parse_name(scene.id)
+    baseline = tuple(int(part) for part in scene.baseline.split("."))
+    return baseline, name.made if name else "", scene.id, scene.path
+
+
+def _products(archive: str, start: date, end: date, level: Level) -> Iterator[str]:
+    """Paths that may be products, in order; each product once."""
+    archive = os.path.abspath(archive)
+    if archive.lower().endswith(_EXTENSIONS):
+        yield archive
+        return
+    for name in ("Sentinel-2", "MSI"):
+        if os.path.isdir(os.path.join(archive, name)):
+            archive = os.path.join(archive, name)
+    entries = _entries(archive)
+    collections = [n for n in entries if re.fullmatch(rf"{level}(_N\d{{4}})?", n)]
+    if not collections and any(re.fullmatch(r"(19|20)\d\d", name) for name in entries):
+        collections = ["."]
+    if collections:
+        for collection in collections:
+            root = os.path.normpath(os.path.join(archive, collection))
+            for folder in _days(root, start, end):
+                yield from _products_in(folder)
+    else:
+        yield from _products_in(archive)
+
+
+def _products_in(folder: str) -> Iterator[str]:
+    for name in _entries(folder):
+        if name.lower().endswith(_EXTENSIONS):
+            yield os.path.join(folder, name)
+
+
+def _days(root: str, start: date, end: date) -> Iterator[str]:
+    """Folders YYYY/MM/DD of the period, in order."""
+    for year in _numbered(root, 4):
+        if not start.year <= int(year) <= end.year:
+            continue
+        for month in _numbered(os.path.join(root, year), 2):
+            if not (start.year, start.month) <= (int(year), int(month)) <= (end.year, end.month):
+                continue
+            for day in _numbered(os.path.join(root, year, month), 2):
+                try:
+                    inside = start <= date(int(year), int(month), int(day)) <= end
+                except ValueError:
+                    continue
+                if inside:
+                    yield os.path.join(root, year, month, day)
+
+
+def _numbered(folder: str, digits: int) -> list[str]:
+    return [name for name in _entries(folder) if re.fullmatch(rf"[0-9]{{{digits}}}", name)]
+
+
+def _entries(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError as error:
+        raise SceneError(folder, f"not a readable archive: {error.strerror}") from error

@@ -1,0 +1,87 @@
+"""A block's composite from its scenes: mask first, then bands, radiometry and percentile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.elements import Scene, SceneError, Window
+
+from .composite import Composite
+from .masks import read_mask
+from .radiometry import to_composite_dn
+from .reading import read_band
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assembled:
+    """A block's composite.
+
+    `composite` is (4, h, w), uint16, red, green, blue, near infrared, reflectance x 10 000,
+    nodata 0; `count` is (h, w), uint16, observations of each pixel; `failures` are the scenes
+    that were set aside, and why.
+    """
+
+    composite: NDArray[np.uint16]
+    count: NDArray[np.uint16]
+    failures: list[tuple[Scene, SceneError]] = field(default_factory=list)
+
+
+def assemble_block(
+    scenes: Iterable[Scene],
+    window: Window,
+    epsg: int,
+    ulx: float,
+    uly: float,
+    percentile: float = 30.0,
+) -> Assembled:
+    """Composite of scenes over a window of a tile's 10 m grid.
+
+    The grid has its upper left corner at `ulx`, `uly` in metres of `epsg`; `percentile` is 0 to
+    100. Each scene is read alone: its mask first, then its bands while any pixel is left. A scene
+    that cannot be used is set aside whole and reported; the rest goes on. Raises ValueError for a
+    percentile outside its range.
+    """
+    failures: list[tuple[Scene, SceneError]] = []
+    with Composite(window.shape, percentile) as composite:
+        for scene in scenes:
+            try:
+                observed = _observations(scene, window, epsg, ulx, uly)
+            except SceneError as error:
+                failures.append((scene, error))
+                continue
+            if observed is not None:
+                composite.add(*observed)
+        values, count = composite.result()
+    return Assembled(values, count, failures)
+
+
+def _observations(
+    scene: Scene, window: Window, epsg: int, ulx: float, uly: float
+) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
+    """Composite digital numbers (4, h, w) and mask (h, w) of a scene, None where it has no pixel."""
+    own = _own_window(scene, window, epsg, ulx, uly)
+    if own.intersect(Window(0, 0, scene.rows, scene.cols)) is None:
+        return None
+    masked = read_mask(scene, own)
+    dn = np.empty((len(scene.bands), *own.shape), np.uint16)
+    left = ~masked
+    for band, path in zip(dn, scene.bands, strict=True):
+        if not left.any():
+            return None
+        band[...] = read_band(path, scene.epsg, scene.ulx, scene.uly, own)
+        left &= band > 0
+    return to_composite_dn(dn, scene.offsets, scene.quantification), masked
+
+
+def _own_window(scene: Scene, window: Window, epsg: int, ulx: float, uly: float) -> Window:
+    """The window counted from the scene's own corner."""
+    if scene.epsg != epsg:
+        raise SceneError(scene.path, f"EPSG:{scene.epsg}, expected EPSG:{epsg} of the tile")
+    down, right = (scene.uly - uly) / 10, (ulx - scene.ulx) / 10
+    if down != int(down) or right != int(right):
+        raise SceneError(scene.path, "grid is not aligned with the tile's 10 m grid")
+    return Window(window.row + int(down), window.col + int(right), *window.shape)

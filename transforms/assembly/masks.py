@@ -1,0 +1,137 @@
+"""Cloud masks of a scene: SCL, MSK_CLASSI and MSK_CLOUDS, on the tile's 10 m grid.
+
+Source: Sentinel-2 Products Specification Document (MSK_CLASSI since baseline 04.00, MSK_CLOUDS
+before) and the Level-2A Algorithm Theoretical Basis Document (scene classification).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from transforms.elements import MaskKind, Scene, SceneError, Window
+
+from .metadata import MAX_XML_BYTES, local_name, number, parse_xml
+from .polygons import rasterize
+from .product_files import read_bytes
+from .reading import read_band, read_bands
+
+SCL_CLASSES = (0, 1, 3, 8, 9, 10)
+"""Masked classes of SCL: no data, saturated or defective, cloud shadow, cloud of medium and of
+high probability, thin cirrus. Left in: 2 dark area, 4 vegetation, 5 bare soil, 6 water,
+7 unclassified, 11 snow or ice."""
+_EPSG = re.compile(r"EPSG:(?:[\d.]*:)?(\d{4,6})$")
+
+
+def cloud_from_scl(
+    scl: NDArray[np.uint16], classes: Iterable[int] = SCL_CLASSES
+) -> NDArray[np.bool_]:
+    """Masked pixels of a scene classification.
+
+    `scl` is (h, w), unsigned integers, classes 0 to 11; `classes` are those masked. Returns bool
+    (h, w), True where masked; a value above 11 is no class and is masked.
+    """
+    table = np.ones(np.iinfo(scl.dtype).max + 1, np.bool_)
+    table[:12] = np.isin(np.arange(12), list(classes))
+    return table[scl]
+
+
+def cloud_from_classification(array: NDArray[np.uint16], snow: bool = False) -> NDArray[np.bool_]:
+    """Masked pixels of MSK_CLASSI_B00.
+
+    `array` is (3, h, w), unsigned integers: opaque cloud, cirrus, snow or ice, not 0 where there
+    is some; `snow` masks the last too. Returns bool (h, w), True where masked. Raises ValueError
+    where there are not three bands.
+    """
+    if array.ndim != 3 or array.shape[0] != 3:
+        raise ValueError(f"classification of shape {array.shape}, expected (3, h, w)")
+    masked = (array[0] != 0) | (array[1] != 0)
+    return masked | (array[2] != 0) if snow else masked
+
+
+def cloud_from_gml(xml: bytes, name: str) -> tuple[int | None, list[shapely.Polygon]]:
+    """Polygons of MSK_CLOUDS_B00.gml, opaque clouds and cirrus, and the EPSG code they are in.
+
+    Coordinates are easting, northing in metres. The code is None where the file has no polygon
+    and names none. `name` is the file's name, for errors. Raises SceneError where the XML is
+    unsafe, broken or no mask, or where polygons come without a CRS.
+    """
+    root = parse_xml(xml, name)
+    if local_name(root) != "Mask":
+        raise SceneError(name, f"root element {local_name(root)[:80]!r}, expected Mask")
+    codes, polygons = set(), []
+    for element in root.iter():
+        srs = element.get("srsName")
+        if srs is not None:
+            match = _EPSG.search(srs.strip())
+            if match is None:
+                raise SceneError(name, f"srsName {srs[:80]!r} names no EPSG code")
+            codes.add(int(match[1]))
+        if local_name(element) == "Polygon":
+            polygon = _polygon(element, name)
+            if polygon is not None:
+                polygons.append(polygon)
+    if len(codes) > 1:
+        raise SceneError(name, f"more than one CRS: EPSG {sorted(codes)}")
+    if polygons and not codes:
+        raise SceneError(name, "polygons without srsName")
+    return (codes.pop() if codes else None), polygons
+
+
+def read_mask(scene: Scene, window: Window) -> NDArray[np.bool_]:
+    """Masked pixels of a scene over a window of its 10 m grid.
+
+    Returns bool (h, w), True where masked; nothing is masked where the scene has no mask file.
+    Outside an SCL raster, everything is (class 0). Raises SceneError where the file cannot be
+    used.
+    """
+    if scene.mask is None:
+        return np.zeros(window.shape, np.bool_)
+    grid = (scene.epsg, scene.ulx, scene.uly)
+    if scene.mask_kind is MaskKind.SCL:
+        return cloud_from_scl(read_band(scene.mask, *grid, window))
+    if scene.mask_kind is MaskKind.CLASSIFICATION:
+        return cloud_from_classification(read_bands(scene.mask, *grid, window, bands=(1, 2, 3)))
+    if scene.mask_kind is MaskKind.CLOUDS_GML:
+        epsg, polygons = cloud_from_gml(read_bytes(scene.mask, MAX_XML_BYTES), scene.mask)
+        if epsg is not None and epsg != scene.epsg:
+            raise SceneError(scene.mask, f"EPSG:{epsg}, expected EPSG:{scene.epsg}")
+        return rasterize(polygons, scene.ulx, scene.uly, window)
+    raise SceneError(scene.mask, f"mask of kind {scene.mask_kind}")
+
+
+def _polygon(element: Any, name: str) -> shapely.Polygon | None:
+    """A gml:Polygon; None where its exterior encloses nothing."""
+    exterior, interiors = None, []
+    for side in element:
+        rings = [ring for e in side.iter() if (ring := _ring(e, name)) is not None]
+        if local_name(side) == "exterior":
+            if len(rings) != 1:
+                raise SceneError(name, f"polygon with {len(rings)} exterior rings")
+            exterior = rings[0]
+        elif local_name(side) == "interior":
+            interiors += rings
+    if exterior is None:
+        raise SceneError(name, "polygon without exterior")
+    if len(exterior) < 3:
+        return None
+    return shapely.Polygon(exterior, [ring for ring in interiors if len(ring) >= 3])
+
+
+def _ring(element: Any, name: str) -> list[tuple[float, float]] | None:
+    """Positions of a gml:posList, None for any other element."""
+    if local_name(element) != "posList":
+        return None
+    dimension = (element.get("srsDimension") or "2").strip()
+    if dimension not in ("2", "3"):
+        raise SceneError(name, f"srsDimension {dimension[:20]!r}, expected 2 or 3")
+    values = [number(text, name, "a position") for text in (element.text or "").split()]
+    step = int(dimension)
+    if len(values) % step:
+        raise SceneError(name, f"{len(values)} coordinates in a ring of dimension {step}")
+    return list(zip(values[::step], values[1::step], strict=True))
