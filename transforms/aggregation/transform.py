@@ -252,14 +252,15 @@ class PublishGridTiles(StageTransform):
         """Main output products, and losses."""
         return (
             parts
-            | "Key" >> beam.Map(lambda part: ((part.level, part.layer, part.tile), part))
+            | "Key" >> beam.Map(lambda part: ((part.level, str(part.layer), part.tile), part))
             | "Group by tile" >> beam.GroupByKey()
             | "Publish" >> beam.FlatMap(self.publish).with_outputs(LOSSES, main="products")
         )
 
-    def publish(self, item: tuple[tuple[str, GridLayer, str], Any]) -> Iterator[Any]:
+    def publish(self, item: tuple[tuple[str, str, str], Any]) -> Iterator[Any]:
         """The product of one layer of one R/C tile at one level."""
-        (name, layer, key), parts = item
+        (name, label, key), parts = item
+        layer = GridLayer(label)
         grid = self.spec.grid
         level = next(level for level in grid.levels if level.name == name)
         tile: GridTile = grid.parse_tile(key)

@@ -40,15 +40,13 @@ def find_scenes(
     failures: list[SceneError] = []
     for path in _products(archive, start, end, level):
         name = parse_name(os.path.basename(path))
-        if name is not None and (
-            name.level is not level
-            or (name.tile is not None and name.tile not in wanted)
-            or (name.tile is not None and not start <= name.sensing.date() <= end)
-        ):
+        if name is not None and name.level is not level:
+            continue
+        tile = name.tile if name else None
+        if name and tile and (tile not in wanted or not start <= name.sensing.date() <= end):
             continue
         try:
-            several = name is None or name.tile is None
-            present = product_tiles(path) if several else (name.tile,)
+            present = (tile,) if tile else product_tiles(path)
         except SceneError as error:
             failures.append(error)
             continue

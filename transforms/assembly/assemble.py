@@ -62,7 +62,7 @@ def assemble_block(
 def _observations(
     scene: Scene, window: Window, epsg: int, ulx: float, uly: float
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
-    """Composite digital numbers (4, h, w) and mask (h, w) of a scene, None where it has no pixel."""
+    """Composite numbers (4, h, w) and mask (h, w) of a scene, None where it has no pixel."""
     own = _own_window(scene, window, epsg, ulx, uly)
     if own.intersect(Window(0, 0, scene.rows, scene.cols)) is None:
         return None

@@ -46,8 +46,8 @@ def rasterize(
 def _fill(
     out: NDArray[np.bool_],
     polygon: shapely.Polygon,
-    xs: NDArray[np.float64],
-    ys: NDArray[np.float64],
+    xs: NDArray[np.floating],
+    ys: NDArray[np.floating],
     rows: slice,
     cols: slice,
     valid: bool,

@@ -125,6 +125,8 @@ def _check_file(path: Path) -> None:
             kind = "a Python pickle, which is never opened"
         elif head[:2] == b"PK":
             kind = "a zip archive (perhaps the .keras format)"
+        elif head.startswith(b"version https://git-lfs"):
+            kind = "a Git LFS pointer, not the file it stands for"
         elif head.lstrip()[:1] == b"<":
             kind = "a web page or XML"
         raise ModelError(str(path), f"found {kind}, expected Keras 2.3.1 HDF5")

@@ -197,6 +197,7 @@ def _no_config(path: Path) -> None:
         (_no_config, "expected Keras' JSON"),
         (lambda path: path.write_bytes(b""), "empty file"),
         (lambda path: path.write_text("<!DOCTYPE html>"), "web page"),
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1"), "LFS pointer"),
         (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(600)), "open"),
         (lambda path: path.unlink(), "No such file"),
     ],

@@ -1,0 +1,134 @@
+import os
+import random
+import shutil
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from tests.support.archive import Product, write_product
+from transforms.assembly import find_scenes, read_scene, reduce_duplicates
+from transforms.elements import Level, SceneError
+
+DN = np.ones((4, 16, 16), np.uint16)
+DAY = date(2020, 6, 15)
+
+
+def make(folder, tile="33UUU", day=DAY, **more):
+    return write_product(folder, Product(tile, 32633, 300000, 5800020, DN, day=day, **more))
+
+
+def eodata(root, collection, day):
+    folder = root / "Sentinel-2" / "MSI" / collection / f"{day:%Y/%m/%d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def names(found):
+    return [os.path.basename(scene.path) for scene in found[0]]
+
+
+def find(archive, tiles=("33UUU",), start=DAY, end=DAY, level=Level.L1C, max_cloud=100):
+    return find_scenes(str(archive), tiles, start, end, level, max_cloud)
+
+
+def test_flat_folder(tmp_path):
+    wanted = make(tmp_path)
+    make(tmp_path, tile="33UVU")
+    make(tmp_path, day=date(2020, 6, 16))
+    make(tmp_path, day=date(2020, 6, 14))
+    assert find(tmp_path)[0] == [read_scene(str(wanted))]
+    assert len(find(tmp_path, start=date(2020, 6, 14), end=date(2020, 6, 16))[0]) == 3
+    assert len(find(tmp_path, tiles=["33UVU", "33UUU"])[0]) == 2
+    assert find(tmp_path, level=Level.L2A) == ([], [])
+    assert find(wanted)[0] == [read_scene(str(wanted))]
+
+
+def test_cloud_cover_limit(tmp_path):
+    make(tmp_path, cloud_cover=40)
+    assert len(find(tmp_path, max_cloud=40)[0]) == 1
+    assert find(tmp_path, max_cloud=39.9)[0] == []
+
+
+def test_dated_tree_with_both_collections(tmp_path):
+    old = make(eodata(tmp_path, "L1C", DAY))
+    new = make(eodata(tmp_path, "L1C_N0500", DAY), baseline="05.00", generation="T230000")
+    other = make(eodata(tmp_path, "L1C", date(2020, 7, 1)), day=date(2020, 7, 1))
+    found = find(tmp_path, end=date(2020, 7, 1))
+    assert names(found) == [new.name, other.name]
+    for root in (tmp_path / "Sentinel-2", tmp_path / "Sentinel-2/MSI"):
+        assert find(root, end=date(2020, 7, 1)) == found
+    assert names(find(tmp_path / "Sentinel-2/MSI/L1C")) == [old.name]
+
+
+def test_only_the_days_of_the_period_are_visited(tmp_path, monkeypatch):
+    for offset in (-400, -40, -1, 0, 1, 40, 400):
+        day = DAY + timedelta(days=offset)
+        make(eodata(tmp_path, "L1C", day), day=day)
+    visited = []
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: visited.append(str(path)) or real(path))
+    assert len(find(tmp_path, start=DAY, end=DAY + timedelta(days=1))[0]) == 2
+    days = {"/".join(path.split("/L1C/")[1].split("/")[:3]) for path in visited if "/L1C/" in path}
+    assert days == {"2020", "2020/06", "2020/06/15", "2020/06/16"}
+
+
+def test_names_out_of_the_request_are_not_opened(tmp_path):
+    for name in (
+        "S2A_MSIL1C_20200615T102101_N0209_R065_T33UVU_20200615T120000.SAFE",
+        "S2A_MSIL2A_20200615T102101_N0209_R065_T33UUU_20200615T120000.SAFE",
+        "S2A_MSIL1C_20200616T102101_N0209_R065_T33UUU_20200616T120000.zip",
+    ):
+        (tmp_path / name).touch()
+    assert find(tmp_path) == ([], [])
+
+
+def test_unreadable_product_is_reported(tmp_path):
+    good = make(tmp_path)
+    (tmp_path / "S2A_MSIL1C_20200615T102101_N0209_R065_T33UUU_20200615T130000.zip").touch()
+    (tmp_path / "anything.zip").write_bytes(b"no zip")
+    bad = make(tmp_path, generation="T140000")
+    (bad / "MTD_MSIL1C.xml").write_text("<broken")
+    found, failures = find(tmp_path)
+    assert [scene.path for scene in found] == [str(good)]
+    assert [os.path.basename(error.file) for error in failures] == [
+        "S2A_MSIL1C_20200615T102101_N0209_R065_T33UUU_20200615T130000.zip",
+        "MTD_MSIL1C.xml",
+        "anything.zip",
+    ]
+
+
+def test_product_without_a_telling_name_is_opened(tmp_path):
+    safe = make(tmp_path / "in")
+    shutil.move(safe, tmp_path / "renamed.SAFE")
+    assert names(find(tmp_path)) == ["renamed.SAFE"]
+    assert find(tmp_path, tiles=["33UVU"]) == ([], [])
+
+
+def test_older_product_gives_each_wanted_tile(shared_data):
+    folder = shared_data / "gdal_fake_safe/fake_l1c"
+    day = date(2015, 12, 31)
+    found, failures = find(folder, ["32TQR", "32TRQ", "33UUU"], day, day)
+    assert [scene.tile for scene in found] == ["32TQR", "32TRQ"]
+    assert failures == []
+
+
+def test_missing_archive(tmp_path):
+    with pytest.raises(SceneError, match="not a readable archive"):
+        find(tmp_path / "absent")
+
+
+def test_duplicates(tmp_path):
+    base = read_scene(str(make(tmp_path)))
+    newer = replace(base, baseline="05.00", id=base.id.replace("N0209", "N0500"))
+    later = replace(newer, id=newer.id.replace("T120000", "T130000"))
+    shifted = replace(base, baseline="04.00", sensing=base.sensing + timedelta(seconds=3))
+    other_satellite = replace(base, id=base.id.replace("S2A", "S2B"))
+    other_tile = replace(base, tile="33UVU")
+    next_pass = replace(base, sensing=base.sensing + timedelta(minutes=100))
+    scenes = [base, newer, later, shifted, other_satellite, other_tile, next_pass]
+    expected = [later, other_satellite, next_pass, other_tile]
+    for seed in range(10):
+        random.Random(seed).shuffle(scenes)
+        assert reduce_duplicates(scenes) == expected

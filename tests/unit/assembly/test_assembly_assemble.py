@@ -1,0 +1,127 @@
+import dataclasses
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from tests.support.archive import Product, write_product
+from tests.support.scenes import town
+from transforms.assembly import (
+    assemble,
+    assemble_block,
+    percentile_of_stack,
+    read_mask,
+    read_scene,
+    to_composite_dn,
+)
+from transforms.elements import SceneError, Window
+
+GRID = (32633, 300000, 5800020)
+WHOLE = Window(0, 0, 96, 120)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Scenes, and the composite and count that are expected of them."""
+    folder = tmp_path_factory.mktemp("archive")
+    scenes, values, masks = [], [], []
+    for number in range(5):
+        dn = town(96, 120, seed=number)
+        dn[:, :, : 10 * number] = 0
+        offset = -1000 if number % 2 else None
+        x, y = 300000 + 150 * number, 5800020 - 100 * number
+        cloud = f"{x} {y} {x + 300} {y} {x + 300} {y - 400} {x} {y - 400} {x} {y}"
+        product = Product(
+            "33UUU",
+            *GRID,
+            dn,
+            day=date(2020, 6, 15) + timedelta(days=number),
+            offset=offset,
+            cloud_polygons=[cloud],
+        )
+        scene = read_scene(str(write_product(folder, product)))
+        scenes.append(scene)
+        values.append(to_composite_dn(dn, scene.offsets, 10000))
+        masks.append(read_mask(scene, WHOLE))
+    stack, masked = np.stack(values), np.stack(masks)
+    valid = stack.all(axis=1) & ~masked
+    return scenes, percentile_of_stack(stack, valid, 30), valid.sum(axis=0)
+
+
+def test_composite_of_real_layout(made):
+    scenes, expected, count = made
+    found = assemble_block(scenes, WHOLE, *GRID, 30)
+    assert np.array_equal(found.composite, expected)
+    assert np.array_equal(found.count, count)
+    assert found.failures == []
+    assert count.max() == 5
+    assert count.min() < 5
+
+
+def test_blocks_equal_the_whole(made):
+    scenes, expected, count = made
+    for part in WHOLE.split(50):
+        found = assemble_block(scenes[::-1], part, *GRID, 30)
+        assert np.array_equal(found.composite, expected[(slice(None), *part.slices_in(WHOLE))])
+        assert np.array_equal(found.count, count[part.slices_in(WHOLE)])
+
+
+def test_beyond_the_tile(made):
+    scenes, expected, _ = made
+    found = assemble_block(scenes, WHOLE.expand(3), *GRID, 30)
+    assert np.array_equal(found.composite[:, 3:-3, 3:-3], expected)
+    assert not found.count[:3].any()
+    outside = assemble_block(scenes, Window(500, 500, 8, 8), *GRID, 30)
+    assert not outside.composite.any()
+    assert outside.failures == []
+
+
+def test_another_corner_of_the_same_grid(made):
+    scenes, expected, _ = made
+    found = assemble_block(scenes, Window(10, 20, 96, 120), 32633, 299800, 5800120, 30)
+    assert np.array_equal(found.composite, expected)
+
+
+def test_a_bad_scene_is_set_aside_whole(made, tmp_path):
+    scenes, expected, count = made
+    broken = tmp_path / "B08.jp2"
+    broken.write_bytes(b"no image")
+    bad = [
+        dataclasses.replace(scenes[0], bands=(*scenes[0].bands[:3], str(broken))),
+        dataclasses.replace(scenes[1], mask=str(tmp_path / "absent.gml")),
+        dataclasses.replace(scenes[2], epsg=32632),
+        dataclasses.replace(scenes[3], ulx=300003.0),
+    ]
+    found = assemble_block([*bad, *scenes], WHOLE, *GRID, 30)
+    assert np.array_equal(found.composite, expected)
+    assert np.array_equal(found.count, count)
+    assert [scene for scene, _ in found.failures] == bad
+    assert all(isinstance(error, SceneError) for _, error in found.failures)
+    assert found.failures[0][1].file == str(broken)
+
+
+def test_clouded_or_empty_scenes_are_not_decoded(made, monkeypatch):
+    scenes, _, _ = made
+    read = []
+    real = assemble.read_band
+    monkeypatch.setattr(
+        assemble, "read_band", lambda path, *rest: read.append(path) or real(path, *rest)
+    )
+    assemble_block(scenes[:1], Window(0, 0, 30, 20), *GRID, 30)
+    assert read == []
+    assemble_block(scenes[4:], Window(60, 0, 20, 20), *GRID, 30)
+    assert read == [scenes[4].bands[0]]
+
+
+def test_real_product_in_blocks(shared_data):
+    (path,) = (shared_data / "safe_products").glob("S2A_MSIL1C_20180629*.zip")
+    scene = read_scene(str(path))
+    window = Window(1000, 2000, 300, 300)
+    grid = (scene.epsg, scene.ulx, scene.uly)
+    whole = assemble_block([scene], window, *grid, 30)
+    assert whole.failures == []
+    assert whole.count.all()
+    for part in window.split(170):
+        found = assemble_block([scene], part, *grid, 30)
+        rows, cols = part.slices_in(window)
+        assert np.array_equal(found.composite, whole.composite[:, rows, cols])

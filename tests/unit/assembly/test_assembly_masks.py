@@ -1,0 +1,156 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.archive import Product, write_product
+from transforms.assembly import (
+    cloud_from_classification,
+    cloud_from_gml,
+    cloud_from_scl,
+    rasterize,
+    read_mask,
+    read_scene,
+)
+from transforms.elements import MaskKind, SceneError, Window
+
+HEAD = '<Mask xmlns:g="urn:g"><g:Envelope srsName="urn:ogc:def:crs:EPSG:8.7.1:32633"/>'
+
+
+def gml(*polygons, head=HEAD):
+    return f"{head}{''.join(polygons)}</Mask>".encode()
+
+
+def polygon(exterior, *interiors, dimension=2):
+    def side(name, ring):
+        return f'<g:{name}><g:posList srsDimension="{dimension}">{ring}</g:posList></g:{name}>'
+
+    inner = "".join(side("interior", ring) for ring in interiors)
+    return f"<g:Polygon>{side('exterior', exterior)}{inner}</g:Polygon>"
+
+
+def pixel_by_pixel(polygons, window):
+    x = (np.arange(window.col, window.right) + 0.5) * 10
+    y = 1000 - (np.arange(window.row, window.bottom) + 0.5) * 10
+    xs, ys = np.meshgrid(x, y)
+    out = np.zeros(window.shape, bool)
+    for shape in polygons:
+        out |= shapely.contains_xy(shape, xs, ys)
+    return out
+
+
+def test_scl_classes():
+    scl = np.arange(14, dtype=np.uint16).reshape(2, 7)
+    masked = cloud_from_scl(scl)
+    assert scl[masked].tolist() == [0, 1, 3, 8, 9, 10, 12, 13]
+    assert scl[cloud_from_scl(scl, (9,))].tolist() == [9, 12, 13]
+
+
+def test_classification_bands():
+    bands = np.array([[[1, 0, 0, 0]], [[0, 1, 0, 0]], [[0, 0, 1, 0]]], np.uint16)
+    assert cloud_from_classification(bands).tolist() == [[True, True, False, False]]
+    assert cloud_from_classification(bands, snow=True).tolist() == [[True, True, True, False]]
+    with pytest.raises(ValueError, match="three|3, h, w"):
+        cloud_from_classification(bands[:2])
+
+
+def test_gml_with_a_hole_and_heights():
+    ring, hole = "0 0 0 100 0 0 100 100 0 0 100 0", "20 20 0 40 20 0 40 40 0 20 40 0"
+    epsg, (found,) = cloud_from_gml(gml(polygon(ring, hole, dimension=3)), "m.gml")
+    assert epsg == 32633
+    assert found.area == 100 * 100 - 20 * 20
+
+
+@pytest.mark.parametrize(
+    ("xml", "reason"),
+    [
+        (b"<Other/>", "expected Mask"),
+        (gml(polygon("0 0 1 0 1")), "5 coordinates"),
+        (gml(polygon("0 0 1 0 x 1")), "expected a number"),
+        (gml(polygon("0 0 1 0 inf 1")), "expected a number"),
+        (gml("<g:Polygon/>"), "without exterior"),
+        (gml(polygon("0 0 1 0 1 1"), head='<Mask xmlns:g="urn:g">'), "without srsName"),
+        (gml('<g:Point srsName="urn:x"/>'), "no EPSG"),
+        (gml('<g:Point srsName="EPSG:32634"/>'), "more than one CRS"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><Mask>&b;</Mask>', "unsafe XML"),
+    ],
+)
+def test_broken_gml(xml, reason):
+    with pytest.raises(SceneError, match=reason):
+        cloud_from_gml(xml, "m.gml")
+
+
+def test_rings_that_enclose_nothing_are_no_cloud():
+    assert cloud_from_gml(gml(polygon("0 0 1 0")), "m.gml") == (32633, [])
+
+
+coordinates = st.integers(-30, 130).map(lambda i: i * 10)
+points = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=8)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    rings=st.lists(points, max_size=4),
+    window=st.builds(
+        Window, st.integers(-30, 60), st.integers(-30, 60), st.integers(1, 150), st.integers(1, 150)
+    ),
+)
+def test_polygons_by_pixel_centre_in_any_window(rings, window):
+    shapes = [shapely.Polygon(ring) for ring in rings]
+    assert np.array_equal(rasterize(shapes, 0, 1000, window), pixel_by_pixel(shapes, window))
+
+
+def test_large_cloud_with_a_hole():
+    outer = shapely.Point(3000, -2000).buffer(2700)
+    shapes = [outer.difference(shapely.Point(2500, -1500).buffer(900))]
+    window = Window(0, 0, 600, 600)
+    assert np.array_equal(rasterize(shapes, 0, 1000, window), pixel_by_pixel(shapes, window))
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (5000, 5000)])
+def test_real_gml_block_by_block(shared_data, corner):
+    (path,) = (shared_data / "safe_products").glob("S2A_MSIL1C_20201031*.zip")
+    scene = read_scene(str(path))
+    assert scene.mask_kind is MaskKind.CLOUDS_GML
+    window = Window(*corner, 700, 700)
+    whole = read_mask(scene, window)
+    for part in window.split(256):
+        assert np.array_equal(read_mask(scene, part), whole[part.slices_in(window)])
+
+
+def test_real_gml_covers_what_the_metadata_say(shared_data):
+    """The cloud cover stated in the product is that of its mask."""
+    (path,) = (shared_data / "safe_products").glob("S2A_MSIL1C_20201031*.zip")
+    scene = read_scene(str(path))
+    masked = sum(
+        read_mask(scene, part).sum() for part in Window(0, 0, scene.rows, scene.cols).split(4096)
+    )
+    assert 100 * masked / (scene.rows * scene.cols) == pytest.approx(scene.cloud_cover, abs=2)
+
+
+def test_real_classification_and_scl(shared_data):
+    fakes = shared_data / "gdal_fake_safe"
+    (top,) = (fakes / "fake_l1c_processing_baseline_5_09").glob("*.SAFE")
+    (surface,) = (fakes / "fake_l2a_processing_baseline_5_09").glob("*.SAFE")
+    for path, kind in ((top, MaskKind.CLASSIFICATION), (surface, MaskKind.SCL)):
+        scene = read_scene(str(path))
+        assert scene.mask_kind is kind
+        assert read_mask(scene, Window(10970, 5, 20, 20)).shape == (20, 20)
+
+
+def test_no_mask_and_wrong_crs(tmp_path):
+    cloud = "300000 5800020 300100 5800020 300100 5799920 300000 5799920"
+    dn = np.ones((4, 32, 32), np.uint16)
+    product = Product("33UUU", 32633, 300000, 5800020, dn, cloud_polygons=[cloud])
+    scene = read_scene(str(write_product(tmp_path, product)))
+    window = Window(0, 0, 16, 16)
+    masked = read_mask(scene, window)
+    assert masked[:10, :10].all()
+    assert masked.sum() == 100
+    bare = dataclasses.replace(scene, mask=None, mask_kind=None)
+    assert not read_mask(bare, window).any()
+    with pytest.raises(SceneError, match="EPSG:32633, expected EPSG:32632"):
+        read_mask(dataclasses.replace(scene, epsg=32632), window)
