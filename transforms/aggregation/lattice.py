@@ -20,7 +20,7 @@ from transforms.elements import Window
 from .grid import LATTICE, OutputGrid
 from .source import SOURCE_PIXEL, TileSource
 
-SUBSAMPLES = 3
+SUBSAMPLES = 5
 """Samples along a side of a fine pixel; odd, so that one lies at its centre."""
 FAR = 1.0e8
 """Source pixels beyond which a place is as good as none."""

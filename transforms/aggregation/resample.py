@@ -26,7 +26,7 @@ FULL = 100
 """BUFRAC of a pixel built all over, percent; what is above is nodata."""
 # One sample in 64 bits, so that one look-up and one sum serve both layers:
 # fraction, its count, greenness shifted to 0..65535, its count.
-_COUNT, _GREEN, _GREEN_COUNT = 10, 14, 34
+_COUNT, _GREEN, _GREEN_COUNT = 12, 17, 40
 _CENTRE = SUBSAMPLES // 2
 # Generalised golden ratio in two dimensions: thresholds that are spread evenly (Roberts 2018).
 _SPREAD_ROW, _SPREAD_COL = 0.5698402909980532, 0.7548776662466927
@@ -98,7 +98,7 @@ def resample(
     packed = _pack(bufrac, greenness)
     sums, centre = _gather(mapping, reads, packed)
     area = _pixel_areas(mapping)
-    valid = ((packed.ravel().take(centre) >> _COUNT) & 15) == 1
+    valid = ((packed.ravel().take(centre) >> _COUNT) & 31) == 1
     built = _built(grid, mapping.window, sums, area, valid)
     taken = None
     if classes is not None:
@@ -255,7 +255,7 @@ def _built(
     valid: NDArray[np.bool_],
 ) -> NDArray[Any]:
     dtype = fine_dtype(grid)
-    count = (sums >> _COUNT) & 15
+    count = (sums >> _COUNT) & 31
     known = valid & ~np.isnan(area)
     fraction = (sums & ((1 << _COUNT) - 1)) / np.maximum(count, 1)
     square_metres = np.where(known, fraction * area, 0.0) / FULL
@@ -265,7 +265,7 @@ def _built(
 
 
 def _greenness(sums: NDArray[np.int64], inside: NDArray[np.bool_]) -> NDArray[np.int16]:
-    count = (sums >> _GREEN_COUNT) & 15
+    count = (sums >> _GREEN_COUNT) & 31
     total = (sums >> _GREEN) & ((1 << (_GREEN_COUNT - _GREEN)) - 1)
     mean = np.rint(total / np.maximum(count, 1)) - 32768
     return np.where(inside, mean, GREENNESS_NODATA).astype(np.int16)

@@ -36,9 +36,9 @@ _OFFSETS = {
 }
 _IMAGES = ("IMAGE_FILE", "IMAGE_FILE_2A", "IMAGE_ID", "IMAGE_ID_2A")
 _NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?")
-_TILE = re.compile(r"_T(\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])(?=_|$)")
+_TILE = re.compile(r"_T(\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])(?=_|$)", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
-_BASELINE = re.compile(r"\d{2}\.\d{2}")
+_BASELINE = re.compile(r"\d{2}\.\d{2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ def parse_tile(xml: bytes, name: str) -> TileMetadata:
     if match is None:
         raise SceneError(name, f"TILE_ID {identifier[:80]!r} names no MGRS tile")
     code = document.text("HORIZONTAL_CS_CODE")
-    if not re.fullmatch(r"EPSG:32[67](0[1-9]|[1-5]\d|60)", code):
+    if not re.fullmatch(r"EPSG:32[67](0[1-9]|[1-5][0-9]|60)", code):
         raise SceneError(name, f"HORIZONTAL_CS_CODE {code[:40]!r}, expected EPSG of a UTM zone")
     size, place = document.at_10m("Size"), document.at_10m("Geoposition")
     rows, cols = (document.number(tag, within=size) for tag in ("NROWS", "NCOLS"))
@@ -267,6 +267,6 @@ def _band_indices(document: _Document) -> dict[str, str]:
 def _moment(text: str, name: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise SceneError(name, f"sensing time {text[:40]!r}, expected ISO 8601") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 from transforms.elements import Level
 
-TILE = r"\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]"
-_STAMP = r"\d{8}T\d{6}"
+TILE = r"[0-9]{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]"
+_STAMP = r"[0-9]{8}T[0-9]{6}"
 _COMPACT = re.compile(
     rf"(?P<satellite>S2[A-Z])_MSI(?P<level>L1C|L2A)_(?P<sensing>{_STAMP})"
     rf"(_N(?P<baseline>\d{{4}}))?_R\d{{3}}_T(?P<tile>{TILE})_(?P<made>{_STAMP})"

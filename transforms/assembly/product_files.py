@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from typing import Protocol
@@ -86,7 +87,7 @@ def read_bytes(path: str, limit: int) -> bytes:
     try:
         with zipfile.ZipFile(path[:end]) as source:
             return _read_entry(source, path[end + 1 :], path, limit)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise SceneError(path, f"not readable: {_line(error)}") from error
 
 
@@ -143,7 +144,13 @@ class ZipFiles:
         try:
             with zipfile.ZipFile(path) as source:
                 entries = source.infolist()
-        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        except (
+            OSError,
+            zipfile.BadZipFile,
+            NotImplementedError,
+            ValueError,
+            struct.error,
+        ) as error:
             raise SceneError(path, f"not a readable zip: {_line(error)}") from error
         if len(entries) > MAX_ENTRIES:
             raise SceneError(path, f"{len(entries)} entries in the zip, at most {MAX_ENTRIES}")

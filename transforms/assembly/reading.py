@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,12 +9,15 @@ import numpy as np
 import rasterio
 import rasterio.windows
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
+from rasterio.errors import RasterioError, RasterioIOError
 
 from transforms.elements import SceneError, Window
 
-DRIVERS = {".jp2": "JP2OpenJPEG", ".tif": "GTiff", ".tiff": "GTiff"}
-"""GDAL driver by extension: a VRT under such a name, which may name any file, is not opened."""
+DRIVERS = ("JP2OpenJPEG", "GTiff")
+"""Formats that a raster of a product may have, whatever its name; a VRT, which may name any other
+file, is none of them."""
+MAX_PIXELS = 2**28
+"""The most that is decoded of one band for one window: far more than a whole tile at 10 m."""
 
 
 def source_indices(
@@ -60,11 +62,8 @@ def read_bands(
     """
     height, width = window.shape
     out = np.zeros((len(bands), height, width), np.uint16)
-    driver = DRIVERS.get(posixpath.splitext(path)[1].lower())
-    if driver is None:
-        raise SceneError(path, f"no raster of a product, expected {', '.join(DRIVERS)}")
     try:
-        with rasterio.open(path, driver=driver) as source:
+        with _open(path) as source:
             _check(source, path, epsg, bands)
             place = source.transform
             rows = source_indices(
@@ -78,13 +77,16 @@ def read_bands(
                 return out
             rows, cols = rows[inner_rows], cols[inner_cols]
             first_row, first_col = int(rows[0]), int(cols[0])
+            last_row, last_col = int(rows[-1]), int(cols[-1])
+            if (last_row - first_row + 1) * (last_col - first_col + 1) > MAX_PIXELS:
+                raise SceneError(path, f"pixels of {place.a:g} m are too fine for such a window")
             values = source.read(
                 list(bands),
                 window=rasterio.windows.Window(
                     first_col,
                     first_row,
-                    int(cols[-1]) - first_col + 1,
-                    int(rows[-1]) - first_row + 1,
+                    last_col - first_col + 1,
+                    last_row - first_row + 1,
                 ),
             )
     except RasterioError as error:
@@ -96,6 +98,15 @@ def read_bands(
     else:
         part[...] = values.take(rows - first_row, axis=1).take(cols - first_col, axis=2)
     return out
+
+
+def _open(path: str) -> Any:
+    for driver in DRIVERS[:-1]:
+        try:
+            return rasterio.open(path, driver=driver)
+        except RasterioIOError:
+            continue
+    return rasterio.open(path, driver=DRIVERS[-1])
 
 
 def _check(source: Any, path: str, epsg: int, bands: Sequence[int]) -> None:

@@ -47,11 +47,15 @@ class RoadSource:
             raise RasterError(
                 f"{self.path}: no field {self.width_field!r}; there are no road widths"
             )
-        lines = shapely.transform(shapely.from_wkb(geometries), into.transform, interleaved=False)
         try:
             widths = [float(width) for width in fields[0]]
+            if max(widths, default=0) > 2 * self.longest_reach:
+                raise ValueError(f"a width of {max(widths):g} m, above {2 * self.longest_reach:g}")
+            found = zip(shapely.from_wkb(geometries), widths, strict=True)
             return tuple(
-                Road(line, width) for line, width in zip(lines, widths, strict=True) if width > 0
+                Road(shapely.transform(line, into.transform, interleaved=False), width)
+                for line, width in found
+                if line is not None and not line.is_empty and width > 0
             )
         except (TypeError, ValueError) as error:
             raise RasterError(f"{self.path}: not roads with a width in metres: {error}") from error

@@ -70,15 +70,18 @@ def write_block(
     """
     bands = array if array.ndim == 3 else array[np.newaxis]
     try:
-        with published(path) as partial, rasterio.open(
-            partial,
-            "w",
-            **_BLOCK_PROFILE,
-            **georeference,
-            count=bands.shape[0],
-            dtype=bands.dtype.name,
-            nodata=nodata,
-        ) as target:
+        with (
+            published(path) as partial,
+            rasterio.open(
+                partial,
+                "w",
+                **_BLOCK_PROFILE,
+                **georeference,
+                count=bands.shape[0],
+                dtype=bands.dtype.name,
+                nodata=nodata,
+            ) as target,
+        ):
             target.write(bands)
             target.update_tags(**tags)
     except (OSError, RasterioError) as error:

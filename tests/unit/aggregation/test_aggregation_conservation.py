@@ -72,6 +72,10 @@ def test_a_full_cell_holds_its_capacity_and_no_more():
 def test_area_is_conserved_on_other_grids(grid, place):
     source = tile_at("t", *place, size=700)
     layers = layers_of(source)
+    # Pixels at the edge of the data are on the grid whole or not at all: none is built here.
+    rim = np.ones_like(layers[Layer.BUFRAC], bool)
+    rim[5:-5, 5:-5] = False
+    layers[Layer.BUFRAC][rim] = 0
     found = totals(grid, [source], reader({"t": layers}))
     expected = layers[Layer.BUFRAC].sum(dtype=np.int64)
     assert found[grid.levels[0].name] == pytest.approx(expected, rel=1e-3)

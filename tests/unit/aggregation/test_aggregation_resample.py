@@ -15,7 +15,13 @@ from transforms.aggregation import (
     ghsl_mollweide,
     map_window,
 )
-from transforms.aggregation.lattice import LATTICE, nodes, source_pixels, sub_positions
+from transforms.aggregation.lattice import (
+    LATTICE,
+    SUBSAMPLES,
+    nodes,
+    source_pixels,
+    sub_positions,
+)
 from transforms.elements import Layer, RasterError, Window
 
 MOLLWEIDE = ghsl_mollweide()
@@ -99,7 +105,7 @@ def test_classes_are_gdals_nearest(grid, epsg, lon, lat):
     np.testing.assert_array_equal(ours[~near], gdals[~near])
 
 
-def test_values_and_means_are_those_of_nine_samples():
+def test_values_and_means_are_those_of_all_samples():
     source = tile_at("t", 32633, 15.0, 50.0, size=300)
     layers = layers_of(source, holes=0.2)
     grid = MOLLWEIDE
@@ -108,34 +114,35 @@ def test_values_and_means_are_those_of_nine_samples():
     region = region_of(grid, source, cell)
     found = assemble(grid, cell, region, [source], reader({"t": layers}))
     window = Window(row, col, LATTICE, LATTICE)
-    at = source_pixels(grid, source, *sub_positions(window, 0, 0, 3))
+    at = source_pixels(grid, source, *sub_positions(window, 0, 0, SUBSAMPLES))
     near = np.zeros(at[0].shape, bool)
     for place in at:
         near |= np.abs(place - np.rint(place)) < 0.02
 
-    def nine(values):
-        return values.reshape(LATTICE, 3, LATTICE, 3).swapaxes(1, 2).reshape(-1, 9)
+    def samples(values):
+        shape = (LATTICE, SUBSAMPLES, LATTICE, SUBSAMPLES)
+        return values.reshape(shape).swapaxes(1, 2).reshape(-1, SUBSAMPLES**2)
 
-    sure = ~nine(near).any(axis=1)
+    sure = ~samples(near).any(axis=1)
     assert sure.any()
     index = tuple(np.floor(place).astype(int) for place in at)
     local = Window(row % 10_000, col % 10_000, LATTICE, LATTICE)
     inside = local.slices_in(region)
     area = map_window(grid, window, source).areas[0, 0]
     assert 99.9 < area < 100.3
-    fractions = nine(np.where(layers[Layer.BUFRAC] == 255, np.nan, layers[Layer.BUFRAC])[index])
+    fractions = samples(np.where(layers[Layer.BUFRAC] == 255, np.nan, layers[Layer.BUFRAC])[index])
     built = found["54009_10", GridLayer.BUILT_S][inside].ravel().astype(float)
-    valid = ~np.isnan(fractions[:, 4])
+    valid = ~np.isnan(fractions[:, SUBSAMPLES**2 // 2])
     np.testing.assert_array_equal((built == 255)[sure], ~valid[sure])
     mean = np.nanmean(fractions[sure & valid], axis=1) * area / 100
     assert np.abs(built[sure & valid] - mean).max() <= 1
     green = layers[Layer.GREENNESS].astype(float)
-    greens = nine(np.where(green == -32768, np.nan, green)[index])
-    has = ~np.isnan(greens[:, 4]) & sure
+    greens = samples(np.where(green == -32768, np.nan, green)[index])
+    has = ~np.isnan(greens[:, SUBSAMPLES**2 // 2]) & sure
     wanted = np.rint(np.nanmean(greens[has], axis=1))
     ours = found["54009_10", GridLayer.GREENNESS][inside].ravel()
     assert np.abs(ours[has] - wanted).max() <= 1
-    assert (ours[sure & np.isnan(greens[:, 4])] == -32768).all()
+    assert (ours[sure & np.isnan(greens[:, SUBSAMPLES**2 // 2])] == -32768).all()
 
 
 @pytest.mark.parametrize("lat", [-16.8, 65.0])

@@ -13,15 +13,11 @@ from transforms.elements import BANDS, Level, SceneError
 
 
 def product_xml(offset=None):
-    import numpy as np
-
     product = Product("33UUU", 32633, 300000, 5800020, np.zeros((4, 1, 1)), offset=offset)
     return _product_xml(product, "G", "S").encode(), product
 
 
 def tile_xml(rows=120, cols=60):
-    import numpy as np
-
     product = Product("33UUU", 32633, 300000, 5800020, np.zeros((4, 1, 1)), cloud_cover=7.5)
     return _tile_xml(product, rows, cols).encode()
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.transform import Affine, from_origin
 
-from transforms.assembly import read_band, read_bands, source_indices
+from transforms.assembly import read_band, read_bands, reading, source_indices
 from transforms.elements import SceneError, Window
 
 ULX, ULY = 300000, 5800020
@@ -132,3 +132,12 @@ def test_a_truncated_image_is_an_error(tmp_path):
     (tmp_path / "b.jp2").write_bytes(data[: len(data) // 2])
     with pytest.raises(SceneError, match="not readable"):
         read_band(path, 32633, ULX, ULY, Window(0, 0, 256, 256))
+
+
+def test_pixels_that_are_too_fine_for_a_window(tmp_path, monkeypatch):
+    place = Affine(0.01, 0, ULX, 0, -400, ULY)
+    path = write(tmp_path / "fine.tif", np.ones((1, 40000), np.uint16), 0, transform=place)
+    assert read_band(path, 32633, ULX, ULY, Window(0, 0, 40, 40)).all()
+    monkeypatch.setattr(reading, "MAX_PIXELS", 1000)
+    with pytest.raises(SceneError, match="too fine"):
+        read_band(path, 32633, ULX, ULY, Window(0, 0, 40, 40))
