@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import tempfile
+import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -189,24 +192,33 @@ def train_residential_command(
 
 def main() -> None:
     """The console script: errors are one line on stderr, exit codes those of the design."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     try:
         app(standalone_mode=False)
     except typer.Exit as ended:
         sys.exit(ended.exit_code)
+    except typer.Abort:
+        sys.exit(1)
     except RequestError as error:
         _die(error, 2)
     except GhslBeamError as error:
         _die(error, 1)
-    except typer.Abort:
-        sys.exit(1)
-    except Exception as error:
-        usage = getattr(error, "format_message", None)
-        if usage is None:
-            raise
-        _die(usage(), 2)
+    except Exception as error:  # noqa: BLE001 - the last resort: one line, traceback kept
+        if hasattr(error, "format_message"):  # a usage error of the command line
+            _die(error.format_message(), 2)
+        _die(f"failed: {type(error).__name__}: {error} (traceback: {_keep_traceback()})", 1)
 
 
-def _die(error: object, code: int) -> None:
-    print(f"ghsl-beam: {' '.join(str(error).split())}", file=sys.stderr)
+def _keep_traceback() -> str:
+    """The traceback in a file of its own; returns its path."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="ghsl-beam-", suffix=".log", delete=False
+    ) as target:
+        traceback.print_exc(file=target)
+    return target.name
+
+
+def _die(error: object, code: int) -> NoReturn:
+    print(f"ghsl-beam: {' '.join(str(error).split())[:2000]}", file=sys.stderr)
     sys.exit(code)

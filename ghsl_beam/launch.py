@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -110,8 +110,11 @@ def _check_writable(output: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise RequestError(f"output: {existing} is not a folder")
-    if not os.access(existing, os.W_OK):
-        raise RequestError(f"output: {existing} is not writable")
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise RequestError(f"output: {existing} is not writable: {error.strerror}") from error
 
 
 def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) -> Any:

@@ -9,7 +9,6 @@ from pathlib import Path
 import shapely
 from pyproj import Transformer
 from pyproj.exceptions import CRSError
-from transforms.inference.models import resolve
 
 from ghsl_beam.area import Area, area_in_tile, read_area
 from ghsl_beam.configuration import Job
@@ -23,13 +22,16 @@ from transforms.elements import (
     Layer,
     Level,
     Loss,
+    ModelError,
     RequestError,
     Scene,
+    SceneError,
     TilePlan,
     Window,
     fingerprint,
 )
 from transforms.greenness.greenness import GreennessParameters
+from transforms.inference.models import available, resolve
 from transforms.inference.predict import HALO
 from transforms.inference.weights import load_weights, sha256_of
 from transforms.raster.area_mask import pixel_bounds
@@ -159,14 +161,17 @@ def _scenes(
     if not settings.archive.is_dir():
         raise RequestError(f"input.archive: no such folder: {settings.archive}")
     wanted = [tile.id for tile in tiles]
-    found, errors = assembly.find_scenes(
-        str(settings.archive),
-        wanted,
-        period.start,
-        period.end,
-        settings.level,
-        settings.max_cloud_cover,
-    )
+    try:
+        found, errors = assembly.find_scenes(
+            str(settings.archive),
+            wanted,
+            period.start,
+            period.end,
+            settings.level,
+            settings.max_cloud_cover,
+        )
+    except SceneError as error:
+        raise RequestError(f"input.archive: {error}") from error
     if not found and not errors:
         raise RequestError(
             f"input: no {settings.level} scene of {', '.join(wanted[:5])}"
@@ -203,16 +208,23 @@ def _models(job: Job, zones: list[str]) -> tuple[Model, ...]:
     models = []
     for zone in zones:
         path = str(files[zone])
-        load_weights(path)
-        own = Path(path).name == f"{settings.prefix}MODEL_CNN_{zone}.h5"
+        try:
+            load_weights(path)
+        except ModelError as error:
+            raise RequestError(f"models: {error}") from error
+        own = path == str(available(str(settings.folder), settings.prefix).get(zone))
         demonstration = "DEMONSTRATION" in Path(path).name
         models.append(Model(zone, path, sha256_of(path), not own, demonstration))
     return tuple(models)
 
 
 def _classifier(job: Job) -> str:
-    ResidentialClassifier.load(str(job.residential.model))
-    return sha256_of(str(job.residential.model))
+    path = str(job.residential.model)
+    try:
+        ResidentialClassifier.load(path)
+        return sha256_of(path)
+    except ModelError as error:
+        raise RequestError(f"residential.model: {error}") from error
 
 
 def _roads(job: Job) -> str:

@@ -50,5 +50,5 @@ def test_a_real_zip_goes_through(shared_data, tmp_path):
         rows, cols = np.nonzero(s2[3])
         points = [place * (col + 0.5, row + 0.5) for row, col in zip(rows, cols, strict=True)]
         expected = [value[0] for value in source.sample(points[::97])]
-    assert len(expected) > 500
+    assert len(expected) > 300
     np.testing.assert_array_equal(s2[3][rows, cols][::97], expected)
