@@ -1,0 +1,51 @@
+"""What fails is an element of its own: recorded, in the exit code, and made good by a rerun."""
+
+import json
+from datetime import date
+
+import numpy as np
+import rasterio
+
+from tests.support.archive import Product, write_product
+from tests.support.jobs import lonlat_box, make, write_job
+from tests.support.scenes import town
+
+ULX, ULY = 330000, 5820000
+
+
+def test_a_scene_that_cannot_be_read(tmp_path):
+    dn = town(220, 260)
+    days = [date(2020, 6, 10), date(2020, 6, 15)]
+    products = [Product("33UUU", 32633, ULX, ULY, dn + 10 * i, day) for i, day in enumerate(days)]
+    folders = [write_product(tmp_path / "archive", product) for product in products]
+    (red,) = folders[1].glob("GRANULE/*/IMG_DATA/*_B04.jp2")
+    good = red.read_bytes()
+    red.write_bytes(good[:200] + bytes(len(good) - 200))
+    area = lonlat_box(32633, ULX, ULY - 2200, ULX + 2600, ULY)
+    file = write_job(tmp_path, area, tmp_path / "archive", block_size=128)
+
+    output, record = make(file)
+    assert record["exit_code"] == 3
+    assert record["losses"]
+    for loss in record["losses"]:
+        assert loss["tile"] == "33UUU"
+        assert loss["scene"] == products[1].name
+        assert loss["file"].endswith("_B04.jp2")
+        assert loss["reason"]
+    assert json.loads((output / "run.json").read_text())["exit_code"] == 3
+    s2 = output / "utm/33UUU/S2_E2020_town_33UUU.tif"
+    with rasterio.open(s2) as source:
+        first = source.read()
+        assert source.tags()["GHSL_FINGERPRINT"] == "incomplete"
+    assert (output / "work").is_dir()
+
+    red.write_bytes(good)
+    _, record = make(file)
+    assert (record["exit_code"], record["losses"]) == (0, [])
+    assert not (output / "work").exists()
+    with rasterio.open(s2) as source:
+        second = source.read()
+    valid = (products[0].dn > 0).all(axis=0)[None] & (products[1].dn > 0).all(axis=0) & (second > 0)
+    expected = np.rint(np.percentile([p.dn for p in products], 30, axis=0)).astype("uint16")
+    np.testing.assert_array_equal(second[valid], expected[valid])
+    assert (first != second).any()
