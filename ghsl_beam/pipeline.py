@@ -10,7 +10,6 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
-from transforms.inference.handler import GhsS2NetHandler
 
 from ghsl_beam.credits import CREDITS
 from ghsl_beam.plan import LINES, JobPlan, cleaning_parameters, greenness_parameters
@@ -23,6 +22,7 @@ from transforms.cleaning.road_file import RoadSource
 from transforms.cleaning.transform import CleanBuiltUp
 from transforms.elements import Layer, Loss, RasterRef, StoredTile, TilePlan, fingerprint
 from transforms.greenness.transform import MeasureGreenness
+from transforms.inference.handler import GhsS2NetHandler
 from transforms.inference.predict import HALO
 from transforms.inference.transform import PredictBuiltUp
 from transforms.raster.blocks import (
