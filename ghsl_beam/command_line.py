@@ -172,6 +172,36 @@ def models_verify(
     raise typer.Exit(1 if broken else 0)
 
 
+@models_app.command("fetch")
+def models_fetch(
+    zone: Annotated[list[str], typer.Option(help="grid zone such as 33U; more than once for more")],
+    source: Annotated[str, typer.Option("--from", help="folder of the files, any fsspec URL")],
+    folder: Annotated[Path, typer.Option(help="where to put them")] = Path("cnn_models"),
+) -> None:
+    """Fetch models by zone; each is checked before it is put in its place."""
+    from ghsl_beam.model_download import fetch_model
+
+    for name in zone:
+        path, digest = fetch_model(name, source, folder)
+        print(f"{name}\t{digest}\t{path}")
+
+
+@train_app.command("network")
+def train_network_command(
+    output: Annotated[Path, typer.Argument(help="folder of a run, with its S2")],
+    polygons: Annotated[Path, typer.Option(help="vector file of built-up")],
+    model: Annotated[Path, typer.Option(help="weight file to write (h5)")],
+    unlabelled: Annotated[
+        float, typer.Option(min=0, max=1, help="weight of a pixel outside the polygons")
+    ] = 0.2,
+    epochs: Annotated[int, typer.Option(min=1, max=1000)] = 8,
+) -> None:
+    """Train a GHS-S2Net on a run's composites."""
+    from ghsl_beam.network_training import train_network
+
+    print(json.dumps(train_network(output, polygons, model, unlabelled, epochs)))
+
+
 @train_app.command("residential")
 def train_residential_command(
     output: Annotated[Path, typer.Argument(help="folder of a run, with its S2 and BUFRAC")],

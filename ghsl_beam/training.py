@@ -61,7 +61,7 @@ def read_labels(file: Path, field: str, residential: str, non_residential: str) 
     return Labels(list(polygons), classes)
 
 
-def _tiles(output: Path) -> Iterator[tuple[Path, Path]]:
+def tiles_of_run(output: Path) -> Iterator[tuple[Path, Path]]:
     """S2 and BUFRAC of each tile of a run."""
     try:
         record = json.loads((output / "run.json").read_text())
@@ -88,7 +88,7 @@ def train_residential(
         RequestError: too few built pixels of a class lie in the polygons.
     """
     tables, classes, groups = [], [], []
-    for s2_path, bufrac_path in _tiles(output):
+    for s2_path, bufrac_path in tiles_of_run(output):
         with rasterio.open(s2_path) as source, rasterio.open(bufrac_path) as built:
             s2, bufrac = source.read(), built.read(1)
             project = Transformer.from_crs("OGC:CRS84", source.crs, always_xy=True).transform

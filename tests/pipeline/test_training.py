@@ -1,0 +1,64 @@
+"""Training on the layers of a run, and running with what was trained."""
+
+import json
+
+import numpy as np
+import pytest
+import shapely
+from pyproj import Transformer
+
+from ghsl_beam.network_training import train_network
+from ghsl_beam.training import read_labels, train_residential
+from tests.pipeline.conftest import ULX, ULY
+from tests.support.jobs import layers, make
+from transforms.elements import RequestError
+
+
+@pytest.fixture(scope="module")
+def labels_file(tmp_path_factory):
+    into = Transformer.from_crs(32633, 4326, always_xy=True).transform
+    features = []
+    for number in range(16):
+        left, top = ULX + 500 * number + 200, ULY - 800 - 300 * (number % 4)
+        box = shapely.transform(
+            shapely.box(left, top - 900, left + 400, top), into, interleaved=False
+        )
+        kind = ("home", "works")[number % 2]
+        geometry = json.loads(shapely.to_geojson(box))
+        features.append({"type": "Feature", "properties": {"use": kind}, "geometry": geometry})
+    file = tmp_path_factory.mktemp("labels") / "labels.geojson"
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return file
+
+
+def test_a_classifier_trained_on_a_run_serves_the_next(made, job_file, labels_file, tmp_path):
+    output, _ = made
+    labels = read_labels(labels_file, "use", "home", "works")
+    model = tmp_path / "own.skops"
+    scores = train_residential(output, labels, "spectral", model, "a test")
+    assert scores["pixels"] > 100
+    assert 0 <= scores["balanced_accuracy"] <= 1
+    settings = (f"residential.model={model}", f"output={tmp_path / 'out'}")
+    other, record = make(job_file, settings=settings)
+    assert record["exit_code"] == 0
+    assert record["classifier"]["demonstration"] is False
+    classes = layers(other)["utm/33UUU/RES_NRES_E2020_town_33UUU.tif"]
+    assert set(np.unique(classes)) >= {0, 1, 2}
+
+
+def test_labels_that_do_not_fit(labels_file):
+    with pytest.raises(RequestError, match="has no field 'class'"):
+        read_labels(labels_file, "class", "home", "works")
+    with pytest.raises(RequestError, match="must hold both"):
+        read_labels(labels_file, "use", "home", "shop")
+
+
+def test_a_network_trained_on_a_run_serves_the_next(made, job_file, labels_file, tmp_path):
+    output, _ = made
+    model = tmp_path / "MODEL_CNN_33U.h5"
+    counts = train_network(output, labels_file, model, unlabelled=0.2, epochs=1)
+    assert counts["pixels"] > counts["built_up"] > 1000
+    models = f"models={{folder: {tmp_path}}}"
+    _, record = make(job_file, settings=(models, f"output={tmp_path / 'out'}"))
+    assert record["exit_code"] == 0
+    assert record["tiles"][0]["model"]["demonstration"] is False
