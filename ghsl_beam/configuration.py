@@ -6,7 +6,7 @@ import difflib
 import re
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -250,9 +250,6 @@ def _keys_at(location: tuple[int | str, ...]) -> list[str]:
                 (t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)), model
             )
     return list(model.model_fields)
-
-
-SchemaFormat = Literal["yaml", "json"]
 
 
 def schema() -> dict[str, Any]:

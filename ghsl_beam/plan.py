@@ -143,6 +143,8 @@ def make_plan(job: Job) -> JobPlan:
         f"zone {m.zone}: model {Path(m.path).name} is another zone's" for m in models if m.fallback
     ]
     warnings += [f"model {Path(m.path).name} is a demonstration" for m in models if m.demonstration]
+    if "DEMONSTRATION" in job.residential.model.name:
+        warnings.append(f"classifier {job.residential.model.name} is a demonstration")
     return JobPlan(job, tuple(plans), grids, models, classifier_sha, tuple(losses), tuple(warnings))
 
 

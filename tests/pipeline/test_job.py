@@ -1,6 +1,7 @@
 """The job from an archive to every layer, on the DirectRunner."""
 
 import json
+import shutil
 
 import numpy as np
 import rasterio
@@ -76,6 +77,8 @@ def test_the_record_tells_scenes_models_and_products(made):
     assert tile["model"]["demonstration"] is True
     assert len(tile["model"]["sha256"]) == 64
     assert [scene["baseline"] for scene in tile["scenes"]] == ["02.09"]
+    assert written["classifier"]["demonstration"] is True
+    assert len([text for text in written["warnings"] if "demonstration" in text]) == 2
     assert written["stages"]["inference"]["pixels"] == ROWS * COLS
     paths = {product["path"] for product in written["products"]}
     assert paths == set(layers(output))
@@ -111,8 +114,6 @@ def test_a_second_run_computes_nothing(made, job_file):
 def test_a_changed_parameter_makes_only_what_depends_on_it(made, job_file, tmp_path):
     output, _ = made
     other = tmp_path / "copy"
-    import shutil
-
     shutil.copytree(output, other)
     settings = (f"output={other}", "cleaning.ndvi_above=0.1")
     _, record = make(job_file, settings=settings)
