@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
 from transforms.elements import RequestError
 from transforms.raster.files import published
@@ -114,16 +116,18 @@ def _layers(output: Path, products: Sequence[Mapping[str, Any]]) -> list[dict[st
 
 
 def quicklook(path: Path, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
-    """A PNG of a layer, at most 900 px on a side, and its legend as (label, colour).
+    """A PNG of a layer where it has data, at most 900 px a side; legend as (label, colour).
 
     Raises:
         RasterioError: the raster cannot be read.
     """
+    classes = layer in {"RES_NRES", "BUILT_C_FUN"}
     with rasterio.open(path) as source:
-        shrink = max(source.width, source.height, MAX_PIXELS) / MAX_PIXELS
-        size = (max(1, round(source.height / shrink)), max(1, round(source.width / shrink)))
-        classes = layer in {"RES_NRES", "BUILT_C_FUN"}
+        part = _part_with_data(source)
+        shrink = max(part.width, part.height, MAX_PIXELS) / MAX_PIXELS
+        size = (max(1, round(part.height / shrink)), max(1, round(part.width / shrink)))
         values = source.read(
+            window=part,
             out_shape=(source.count, *size),
             masked=True,
             resampling=Resampling.nearest if classes else Resampling.average,
@@ -141,6 +145,22 @@ def quicklook(path: Path, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
     if layer.startswith("GREENNESS"):
         legend = [(f"{(low + (high - low) * i / 4) / 1e4:g}", c[1]) for i, c in enumerate(legend)]
     return _png(_coloured(fraction, colours)), legend
+
+
+def _part_with_data(source: Any) -> Window:
+    """The rectangle that holds all valid pixels, to the pixel of an overview; else everything."""
+    step = max(1, math.ceil(max(source.width, source.height) / MAX_PIXELS))
+    size = (math.ceil(source.height / step), math.ceil(source.width / step))
+    # An average is valid where any of its pixels is.
+    coarse = source.read(1, out_shape=size, masked=True, resampling=Resampling.average)
+    rows, cols = np.nonzero(~np.ma.getmaskarray(coarse))
+    if rows.size == 0:
+        return Window(0, 0, source.width, source.height)
+    down, across = source.height / size[0], source.width / size[1]
+    top, left = math.floor(rows.min() * down), math.floor(cols.min() * across)
+    bottom = min(source.height, math.ceil((rows.max() + 1) * down))
+    right = min(source.width, math.ceil((cols.max() + 1) * across))
+    return Window(left, top, right - left, bottom - top)
 
 
 def true_colour(bands: np.ma.MaskedArray[Any, Any]) -> NDArray[np.uint8]:

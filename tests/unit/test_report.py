@@ -96,8 +96,25 @@ def test_quicklook_is_small_and_transparent_where_nodata(output: Path, tmp_path:
     (tmp_path / "look.png").write_bytes(png)
     with rasterio.open(tmp_path / "look.png") as source:
         alpha = source.read(4)
-    assert not alpha[:20].any()
-    assert (alpha[20:] == 255).all()
+        assert source.shape == (100, 200)  # without the 20 rows that hold no data at all
+    assert (alpha == 255).all()
+
+
+def test_quicklook_shows_the_part_with_data_and_its_gaps(tmp_path: Path) -> None:
+    values = np.full((3000, 2500), 255, "uint8")
+    values[1200:1500, 700:1100] = 40
+    values[1300:1320, 800:840] = 255
+    path = tmp_path / "layer.tif"
+    profile = {"driver": "GTiff", "height": 3000, "width": 2500, "count": 1, "dtype": "uint8"}
+    with rasterio.open(path, "w", nodata=255, **profile) as target:
+        target.write(values, 1)
+    (tmp_path / "look.png").write_bytes(quicklook(path, "BUFRAC")[0])
+    with rasterio.open(tmp_path / "look.png") as source:
+        alpha = source.read(4)
+    step = 4  # 3000 px in 900
+    assert 300 <= alpha.shape[0] <= 300 + 2 * step
+    assert 400 <= alpha.shape[1] <= 400 + 2 * step
+    assert (alpha == 255).sum() == 300 * 400 - 20 * 40
 
 
 def test_pixels_of_pictures() -> None:
