@@ -9,6 +9,9 @@ RUN python -m venv /opt/ghsl-beam \
 
 FROM python:3.11-slim
 COPY --from=build /opt/ghsl-beam /opt/ghsl-beam
+# The raster library of the wheels links against the system's expat.
+RUN apt-get update && apt-get install --yes --no-install-recommends libexpat1 \
+ && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 10001 ghsl
 ENV PATH=/opt/ghsl-beam/bin:$PATH TF_CPP_MIN_LOG_LEVEL=3
 USER ghsl
