@@ -47,7 +47,7 @@ def run(job: Job, beam_options: Sequence[str] = ()) -> dict[str, Any]:
     plan = make_plan(job)
     _check_writable(job.output)
     todo = sum(len(plan.missing(line)) for line in range(len(LINES)))
-    todo += sum(len(grid.missing_cells(job.output)) for grid in plan.grids)
+    todo += sum(len(cells) for cells in plan.missing_cells.values())
     before = _existing(plan)
     record = new_record(plan)
     if todo:

@@ -20,7 +20,16 @@ from transforms.classification.classifier import ResidentialClassifier
 from transforms.classification.transform import ClassifyResidential
 from transforms.cleaning.road_file import RoadSource
 from transforms.cleaning.transform import CleanBuiltUp
-from transforms.elements import Layer, Loss, RasterRef, StoredTile, TilePlan, fingerprint
+from transforms.elements import (
+    Layer,
+    Loss,
+    Pixels,
+    Product,
+    RasterRef,
+    StoredTile,
+    TilePlan,
+    fingerprint,
+)
 from transforms.greenness.transform import MeasureGreenness
 from transforms.inference.handler import GhsS2NetHandler
 from transforms.inference.predict import HALO
@@ -76,51 +85,67 @@ def _published(plan: JobPlan, tile: TilePlan, layers: Iterable[Layer]) -> Stored
     )
 
 
-def _publish(
-    plan: JobPlan, line: int, margin: int, tiles: PCollection[StoredTile]
-) -> dict[str, PCollection[Any]]:
-    job = plan.job
-    paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in LINES[line])
-    name = "Publish " + " ".join(LINES[line])
-    transform = PublishTiles(
-        work_area(plan), str(job.output), paths, job.block_size, margin, CREDITS
+def _margin(layer: Layer) -> int:
+    """Pixels that a layer's blocks reach past the area of interest."""
+    return HALO if layer in LINES[0] else 0
+
+
+def _fan_out(plan: JobPlan, line: int, halo: int, inputs: tuple[Layer, ...] = ()) -> FanOut:
+    layers = LINES[line]
+    margins = tuple((layer, _margin(layer)) for layer in inputs)
+    return FanOut(work_area(plan), layers, plan.job.block_size, halo, _margin(layers[0]), margins)
+
+
+def _finish(
+    plan: JobPlan,
+    line: int,
+    fanned: dict[str, PCollection[Any]],
+    pixels: PCollection[Pixels],
+    losses: list[PCollection[Loss]],
+) -> tuple[PCollection[StoredTile], PCollection[Product]]:
+    """The end of a line: blocks stored, grouped by tile, published. Returns tiles and products."""
+    job, work, layers = plan.job, work_area(plan), LINES[line]
+    name = " ".join(layers)
+    stored = pixels | f"Store {name}" >> StoreBlocks(work, layers)
+    tiles = (
+        (fanned[STORED], stored["references"])
+        | f"All blocks of {name}" >> beam.Flatten()
+        | f"{name} by tile" >> GroupByTile()
     )
-    outputs = tiles | name >> transform
-    return {"products": outputs["products"], LOSSES: outputs[LOSSES]}
+    paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in layers)
+    published = tiles | f"Publish {name}" >> PublishTiles(
+        work, str(job.output), paths, job.block_size, _margin(layers[0]), CREDITS
+    )
+    losses += [stored[LOSSES], published[LOSSES]]
+    return tiles, published["products"]
 
 
 def _line_s2(
     pipeline: beam.Pipeline, plan: JobPlan, losses: list[PCollection[Loss]]
 ) -> PCollection[StoredTile]:
     """Line 1: scenes to the composite."""
-    job, work, layers = plan.job, work_area(plan), LINES[0]
     todo = plan.missing(0)
     there = [_published(plan, tile, (Layer.S2,)) for tile in plan.tiles if tile not in todo]
     fanned = (
         pipeline
         | "Tiles to assemble" >> beam.Create([StoredTile(tile.tile) for tile in todo])
-        | "Blocks to assemble" >> FanOut(work, layers, job.block_size, 0, HALO)
+        | "Blocks to assemble" >> _fan_out(plan, 0, 0)
     )
     assembled = fanned["todo"] | "AssembleScenes" >> AssembleScenes(
-        work, job.composite.percentile, HALO
+        work_area(plan), plan.job.composite.percentile, HALO
     )
-    stored = assembled["pixels"] | "Store S2" >> StoreBlocks(work, layers)
-    tiles = (
-        (fanned[STORED], stored["references"])
-        | "All S2 blocks" >> beam.Flatten()
-        | "S2 by tile" >> GroupByTile()
-    )
-    losses += [assembled[LOSSES], stored[LOSSES], _publish(plan, 0, HALO, tiles)[LOSSES]]
+    losses.append(assembled[LOSSES])
+    tiles, _ = _finish(plan, 0, fanned, assembled["pixels"], losses)
     return (
         tiles,
         pipeline | "S2 that exists" >> beam.Create(there),
     ) | "S2 of all tiles" >> beam.Flatten()
 
 
-def _only(tiles: PCollection[StoredTile], plan: JobPlan, line: int) -> PCollection[StoredTile]:
-    """Tiles for which the line has something to do."""
+def _only(plan: JobPlan, line: int) -> beam.PTransform:
+    """Lets through tiles for which the line has something to do."""
     todo = frozenset(tile.tile for tile in plan.missing(line))
-    return tiles | f"To do in line {line + 1}" >> beam.Filter(lambda tile: tile.tile in todo)
+    return beam.Filter(lambda tile: tile.tile in todo)
 
 
 def _line_raw(
@@ -130,19 +155,17 @@ def _line_raw(
     losses: list[PCollection[Loss]],
 ) -> PCollection[StoredTile]:
     """Line 2: the composite to the network's prediction."""
-    job, work, layers = plan.job, work_area(plan), LINES[1]
     todo = plan.missing(1)
-    there = [_published(plan, tile, layers) for tile in plan.tiles if tile not in todo]
+    there = [_published(plan, tile, LINES[1]) for tile in plan.tiles if tile not in todo]
     handler = GhsS2NetHandler(tuple((model.zone, model.path) for model in plan.models))
-    fanned = _only(s2, plan, 1) | "Blocks to predict" >> FanOut(work, layers, job.block_size, HALO)
-    predicted = fanned["todo"] | "PredictBuiltUp" >> PredictBuiltUp(work, handler)
-    stored = predicted["pixels"] | "Store BUFRAC_RAW" >> StoreBlocks(work, layers)
-    tiles = (
-        (fanned[STORED], stored["references"])
-        | "All predicted blocks" >> beam.Flatten()
-        | "Predictions by tile" >> GroupByTile()
+    fanned = (
+        s2
+        | "To do in line 2" >> _only(plan, 1)
+        | "Blocks to predict" >> _fan_out(plan, 1, HALO, (Layer.S2,))
     )
-    losses += [predicted[LOSSES], stored[LOSSES], _publish(plan, 1, 0, tiles)[LOSSES]]
+    predicted = fanned["todo"] | "PredictBuiltUp" >> PredictBuiltUp(work_area(plan), handler)
+    losses.append(predicted[LOSSES])
+    tiles, _ = _finish(plan, 1, fanned, predicted["pixels"], losses)
     return (
         tiles,
         pipeline | "Predictions that exist" >> beam.Create(there),
@@ -158,7 +181,6 @@ def _line_layers(
 ) -> PCollection[str]:
     """Line 3: predictions to the three layers. Returns the tiles that have them published."""
     job, work, layers = plan.job, work_area(plan), LINES[2]
-    todo = plan.missing(2)
     clean, green = cleaning_parameters(job), greenness_parameters(job)
     classifier_halo = ResidentialClassifier.load(str(job.residential.model)).halo
     halo = clean.halo + max(classifier_halo, green.halo)
@@ -167,36 +189,28 @@ def _line_layers(
         if job.cleaning.roads
         else None
     )
-    inputs = (
-        (_only(s2, plan, 2), raw)
+    inputs = (Layer.S2, Layer.BUFRAC_RAW)
+    fanned = (
+        (s2, raw)
         | "Both inputs" >> beam.Flatten()
+        | "To do in line 3" >> _only(plan, 2)
         | "References of both" >> beam.FlatMap(lambda tile: tile.references)
         | "Both by tile" >> GroupByTile()
+        | "Blocks to clean" >> _fan_out(plan, 2, halo, inputs)
     )
-    wanted = frozenset(tile.tile for tile in todo)
-    fanned = (
-        inputs
-        | "With something to do" >> beam.Filter(lambda tile: tile.tile in wanted)
-        | "Blocks to clean" >> FanOut(work, layers, job.block_size, halo)
-    )
-    read = fanned["todo"] | "Read with halo" >> ReadBlocks(work, (Layer.S2, Layer.BUFRAC_RAW), halo)
+    read = fanned["todo"] | "Read with halo" >> ReadBlocks(work, inputs, halo)
+    losses.append(read[LOSSES])
     made = (
         read["pixels"]
         | "CleanBuiltUp" >> CleanBuiltUp(work, clean, roads)
         | "ClassifyResidential" >> ClassifyResidential(str(job.residential.model))
         | "MeasureGreenness" >> MeasureGreenness(green)
     )
-    stored = made | "Store layers" >> StoreBlocks(work, layers)
-    tiles = (
-        (fanned[STORED], stored["references"])
-        | "All layer blocks" >> beam.Flatten()
-        | "Layers by tile" >> GroupByTile()
-    )
-    published = _publish(plan, 2, 0, tiles)
-    losses += [read[LOSSES], stored[LOSSES], published[LOSSES]]
+    _, products = _finish(plan, 2, fanned, made, losses)
+    todo = plan.missing(2)
     there = [tile.tile for tile in plan.tiles if tile not in todo]
     finished = (
-        published["products"]
+        products
         | "Layer of a tile" >> beam.Map(lambda product: (product.key, product.layer))
         | "Published layers" >> beam.GroupByKey()
         | "Tiles with all" >> beam.Filter(lambda item: len(set(item[1])) == len(layers))
@@ -219,7 +233,7 @@ def _grids(
     paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in LINES[2])
     for grid_plan in plan.grids:
         label = grid_plan.name
-        todo = frozenset(grid_plan.missing_cells(job.output))
+        todo = plan.missing_cells[label]
         of_tile = {
             tile.tile: tuple(
                 c.key for c in grid_plan.cells if c.key in todo and tile.tile in c.tiles

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import shapely
@@ -72,17 +73,30 @@ class JobPlan:
         """The product of a layer of a tile."""
         return self.job.output / utm_path(tile, layer, self.job.epoch, self.job.name)
 
-    def exists(self, plan: TilePlan, layer: Layer) -> bool:
-        """Whether the product is there, made from what this plan says."""
-        path = self.path_of(layer, plan.tile)
-        return stored_fingerprint(path) == plan.fingerprints[layer]
+    @cached_property
+    def existing(self) -> frozenset[tuple[str, Layer]]:
+        """Tile and layer of the products that are there, made from what this plan says.
+
+        Looked up once: what a launch makes does not change what it set out to make.
+        """
+        return frozenset(
+            (plan.tile, layer)
+            for plan in self.tiles
+            for layer, mark in plan.fingerprints.items()
+            if stored_fingerprint(self.path_of(layer, plan.tile)) == mark
+        )
+
+    @cached_property
+    def missing_cells(self) -> dict[str, frozenset[str]]:
+        """By output grid, the cells that a product still to be made is made of; looked up once."""
+        return {grid.name: frozenset(grid.missing_cells(self.job.output)) for grid in self.grids}
 
     def missing(self, line: int) -> tuple[TilePlan, ...]:
         """Tiles for which a line has something to do."""
         return tuple(
             plan
             for plan in self.tiles
-            if not all(self.exists(plan, layer) for layer in LINES[line])
+            if not all((plan.tile, layer) in self.existing for layer in LINES[line])
         )
 
 

@@ -27,7 +27,9 @@ def summary(plan: JobPlan) -> dict[str, Any]:
                 ],
                 "bytes_to_read": sum(scene.size for scene in tile.scenes),
                 "blocks": sum(1 for _ in blocks_of(tile, job.block_size, 0)),
-                "exists": [layer for layer in tile.fingerprints if plan.exists(tile, layer)],
+                "exists": [
+                    layer for layer in tile.fingerprints if (tile.tile, layer) in plan.existing
+                ],
             }
             for tile in plan.tiles
         ],
@@ -35,7 +37,7 @@ def summary(plan: JobPlan) -> dict[str, Any]:
             {
                 "grid": grid.name,
                 "cells": len(grid.cells),
-                "missing": len(grid.missing_cells(job.output)),
+                "missing": len(plan.missing_cells[grid.name]),
             }
             for grid in plan.grids
         ],

@@ -7,7 +7,7 @@ import numpy as np
 import rasterio
 
 from tests.support.archive import Product, write_product
-from tests.support.jobs import lonlat_box, make, write_job
+from tests.support.jobs import differing, layers, lonlat_box, make, write_job
 from tests.support.scenes import town
 
 ULX, ULY = 330000, 5820000
@@ -36,8 +36,11 @@ def test_a_scene_that_cannot_be_read(tmp_path):
     s2 = output / "utm/33UUU/S2_E2020_town_33UUU.tif"
     with rasterio.open(s2) as source:
         first = source.read()
-        assert source.tags()["GHSL_FINGERPRINT"] == "incomplete"
     assert (output / "work").is_dir()
+    for path in layers(output):
+        with rasterio.open(output / path) as source:
+            assert source.tags()["GHSL_FINGERPRINT"] == "incomplete", path
+    assert not any(product["whole"] for product in record["products"])
 
     red.write_bytes(good)
     _, record = make(file)
@@ -49,3 +52,39 @@ def test_a_scene_that_cannot_be_read(tmp_path):
     expected = np.rint(np.percentile([p.dn for p in products], 30, axis=0)).astype("uint16")
     np.testing.assert_array_equal(second[valid], expected[valid])
     assert (first != second).any()
+    undisturbed, _ = make(file, settings=(f"output={tmp_path / 'undisturbed'}",))
+    assert set(differing(layers(undisturbed), layers(output)).values()) == {0}
+
+
+def test_only_what_a_loss_reaches_is_made_again(tmp_path):
+    """The second scene covers the east alone: blocks that it does not reach stay."""
+    dn = town(256, 768)
+    days = [date(2020, 6, 10), date(2020, 6, 15)]
+    east = dn[:, :, 512:] + 10
+    products = [
+        Product("33UUU", 32633, ULX, ULY, dn, days[0]),
+        Product("33UUU", 32633, ULX + 5120, ULY, east, days[1]),
+    ]
+    folders = [write_product(tmp_path / "archive", product) for product in products]
+    (red,) = folders[1].glob("GRANULE/*/IMG_DATA/*_B04.jp2")
+    good = red.read_bytes()
+    red.write_bytes(good[:200] + bytes(len(good) - 200))
+    area = lonlat_box(32633, ULX - 100, ULY - 2700, ULX + 7800, ULY + 100)
+    settings = {
+        "block_size": 128,
+        "cleaning": {"minimum_area_m2": 400},
+        "greenness": {"radius_m": 20},
+    }
+    file = write_job(tmp_path, area, tmp_path / "archive", **settings)
+    _, first = make(file)
+    assert first["exit_code"] == 3
+    red.write_bytes(good)
+    output, second = make(file)
+    assert second["exit_code"] == 0
+    # 2 x 6 blocks, 2 x 2 of them in the east; a line's halo takes one more column each.
+    assert first["stages"]["inference"]["blocks"] == 12
+    assert second["stages"]["assembly"]["blocks"] == 4
+    assert second["stages"]["inference"]["blocks"] == 6
+    assert second["stages"]["cleaning"]["blocks"] == 8
+    undisturbed, _ = make(file, settings=(f"output={tmp_path / 'undisturbed'}",))
+    assert set(differing(layers(undisturbed), layers(output)).values()) == {0}

@@ -47,12 +47,16 @@ class Block:
 
 @dataclass(frozen=True, slots=True, order=True)
 class RasterRef:
-    """A stored raster that holds one layer over a window of a tile."""
+    """A stored raster that holds one layer over a window of a tile.
+
+    `whole` is False where an input was lost on the way to it.
+    """
 
     tile: str
     layer: Layer
     window: Window
     path: str
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,14 @@ class StoredTile:
 
 @dataclass(frozen=True, slots=True)
 class BlockTask:
-    """A block to be made, and the stored rasters within its reach."""
+    """A block to be made, and the stored rasters within its reach.
+
+    `whole` is False where one of them is not whole, or is not there though it should be.
+    """
 
     block: Block
     references: tuple[RasterRef, ...] = ()
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,14 @@ class PredictionInput:
         window: the block, counted from the tile's corner.
         dn: axes (band, row, column), uint16, red, green, blue, near infrared, nodata 0: the
             block and 2 px on each side, (4, height + 4, width + 4).
+        whole: False where an input of these pixels was lost.
     """
 
     zone: str
     tile: str
     window: Window
     dn: NDArray[np.uint16]
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +51,12 @@ class PredictionOutput:
     Attributes:
         block: tile and window.
         bufrac_raw: axes (row, column), uint16, 0..10 000, nodata 65535, the block without halo.
+        whole: as of the input.
     """
 
     block: Block
     bufrac_raw: NDArray[np.uint16]
+    whole: bool = True
 
 
 class ModelBank:
@@ -112,7 +116,8 @@ class ModelBank:
                 probability = engine.probabilities(x, window.row, window.col, inside)
             else:
                 probability = np.zeros(window.shape, np.float32)
-        return PredictionOutput(Block(example.tile, window), encode(probability, inside))
+        raw = encode(probability, inside)
+        return PredictionOutput(Block(example.tile, window), raw, example.whole)
 
 
 class GhsS2NetHandler(ModelHandler[PredictionInput, PredictionOutput, ModelBank]):

@@ -55,7 +55,7 @@ class PredictBuiltUp(StageTransform):
             yield loss_of(STAGE, task.block, error)
         else:
             dn = pad_block(pixels[Layer.S2], inside, wanted, plan.extent)
-            yield PredictionInput(plan.zone, plan.tile, task.block.window, dn)
+            yield PredictionInput(plan.zone, plan.tile, task.block.window, dn, pixels.whole)
 
     def within_area(self, prediction: PredictionOutput) -> Pixels:
         """Predictions outside the area of interest become nodata."""
@@ -65,4 +65,4 @@ class PredictBuiltUp(StageTransform):
         count(STAGE, "blocks")
         count(STAGE, "pixels", window.height * window.width)
         raw = masked(prediction.bufrac_raw, inside, NODATA[Layer.BUFRAC_RAW])
-        return Pixels(prediction.block, window, {Layer.BUFRAC_RAW: raw})
+        return Pixels(prediction.block, window, {Layer.BUFRAC_RAW: raw}, prediction.whole)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,24 @@ def blocks_of(plan: TilePlan, size: int, margin: int) -> Iterator[Block]:
             yield Block(plan.tile, window)
 
 
+def is_covered(
+    needed: Iterable[tuple[Layer, Window]], references: Sequence[RasterRef], reach: Window
+) -> bool:
+    """Whether whole rasters hold all that is needed within a window.
+
+    Args:
+        needed: layers and the windows that each should be stored for.
+        references: the rasters within `reach`.
+        reach: the window that will be read.
+    """
+    parts = ((layer, window.intersect(reach)) for layer, window in needed)
+    return all(reference.whole for reference in references) and all(
+        any(r.layer == layer and part.intersect(r.window) == part for r in references)
+        for layer, part in parts
+        if part is not None
+    )
+
+
 def loss_of(stage: str, block: Block, error: GhslBeamError) -> TaggedOutput:
     """A block that could not be made, as an element of its own."""
     count(stage, "losses")
@@ -60,6 +78,9 @@ def loss_of(stage: str, block: Block, error: GhslBeamError) -> TaggedOutput:
 class FanOut(StageTransform):
     """Tiles to blocks. Those stored already, made from the same things, are not made again.
 
+    `inputs` are the layers that will be read, each with the margin its own blocks were made with:
+    a task that lacks one of them within its reach is marked as not whole.
+
     Outputs: main, the `BlockTask`s to do, reshuffled so that a tile's blocks spread over the
     workers; `stored`, references of blocks that exist.
     """
@@ -69,6 +90,7 @@ class FanOut(StageTransform):
     block_size: int
     halo: int
     margin: int = 0
+    inputs: tuple[tuple[Layer, int], ...] = ()
 
     def expand(self, tiles: PCollection[StoredTile]) -> dict[str, PCollection[Any]]:
         """Split, spread, then look at the storage in parallel."""
@@ -80,10 +102,16 @@ class FanOut(StageTransform):
 
     def tasks_of(self, stored: StoredTile) -> Iterator[BlockTask]:
         """Blocks of the tile, each with the references within its reach."""
-        for block in blocks_of(self.work.plan(stored.tile), self.block_size, self.margin):
+        plan = self.work.plan(stored.tile)
+        needed = [
+            (layer, block.window)
+            for layer, margin in self.inputs
+            for block in blocks_of(plan, self.block_size, margin)
+        ]
+        for block in blocks_of(plan, self.block_size, self.margin):
             reach = block.window.expand(self.halo)
-            near = (r for r in stored.references if r.window.intersect(reach) is not None)
-            yield BlockTask(block, tuple(sorted(set(near))))
+            near = tuple(sorted({r for r in stored.references if r.window.intersect(reach)}))
+            yield BlockTask(block, near, is_covered(needed, near, reach))
 
     def skip_stored(self, task: BlockTask) -> Iterator[BlockTask | TaggedOutput]:
         """The task, or references to what it would make."""
@@ -186,9 +214,7 @@ class PublishTiles(StageTransform):
         references = [r for r in stored.references if r.window in expected]
         try:
             with measured("publish", plan.window.height * plan.window.width):
-                whole = len(references) == len(expected) and all(
-                    self.work.find(layer, Block(plan.tile, r.window)) for r in references
-                )
+                whole = len(references) == len(expected) and all(r.whole for r in references)
                 tag = plan.fingerprints[layer] if whole else "incomplete"
                 with cog_writer(
                     Path(self.output, relative),

@@ -73,7 +73,7 @@ class WorkArea:
         return RasterRef(block.tile, layer, block.window, str(path))
 
     def write(self, layer: Layer, block: Block, array: NDArray[Any], *, whole: bool) -> RasterRef:
-        """Store a block; one that lost a scene is not marked as made from what the plan says."""
+        """Store a block; one that lost an input is not marked as made from what the plan says."""
         plan = self.plan(block.tile)
         window = block.window
         path = self.block_path(layer, block)
@@ -86,7 +86,7 @@ class WorkArea:
         )
         tags = {FINGERPRINT_TAG: plan.fingerprints[layer] if whole else "incomplete"}
         write_block(path, array, georeference, NODATA[layer], tags)
-        return RasterRef(block.tile, layer, window, str(path))
+        return RasterRef(block.tile, layer, window, str(path), whole)
 
 
 @lru_cache(maxsize=64)
@@ -106,4 +106,4 @@ def read_pixels(task: BlockTask, window: Window, layers: tuple[Layer, ...]) -> P
         )
         for layer in layers
     }
-    return Pixels(task.block, window, arrays)
+    return Pixels(task.block, window, arrays, task.whole)

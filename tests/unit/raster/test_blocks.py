@@ -1,9 +1,10 @@
 import pickle
+from dataclasses import replace
 
 import shapely
 
 from transforms.elements import Block, Layer, RasterRef, StoredTile, TilePlan, Window
-from transforms.raster.blocks import FanOut, blocks_of
+from transforms.raster.blocks import FanOut, blocks_of, is_covered
 from transforms.raster.store import WorkArea
 
 LEFT, TOP, SIZE = 300000, 5900040, 10980
@@ -56,3 +57,18 @@ def test_what_a_whole_tile_sends_through_shuffles_is_small(tmp_path):
     assert len(middle.references) == 2 * 9
     sent = len(pickle.dumps(tile)) + sum(len(pickle.dumps(task)) for task in tasks)
     assert sent < 1_000_000
+
+
+def test_a_task_knows_whether_all_that_it_needs_is_there():
+    halves = [Window(0, 0, 100, 100), Window(0, 100, 100, 100)]
+    needed = [(layer, window) for layer in (Layer.S2, Layer.BUFRAC_RAW) for window in halves]
+    there = [RasterRef("t", layer, window, "p") for layer, window in needed]
+    reach = Window(-2, 90, 104, 20)
+    assert is_covered(needed, there, reach)
+    assert not is_covered(needed, there[:-1], reach)
+    lossy = [*there[:-1], replace(there[-1], whole=False)]
+    assert not is_covered(needed, lossy, reach)
+    assert is_covered(needed, [there[0], there[2]], Window(0, 0, 50, 50))
+    product = RasterRef("t", Layer.S2, Window(0, 0, 100, 200), "p")
+    assert is_covered(needed[:2], [product], reach)
+    assert is_covered([], [], reach)
