@@ -1,4 +1,4 @@
-"""Small archives of synthetic Sentinel-2 L1C products, in the real layout and formats."""
+"""Small archives of synthetic Sentinel-2 products, in the real layout and formats."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -28,59 +28,83 @@ class Product:
     cloud_polygons: list[str] = field(default_factory=list)
     """GML posLists (x y x y ...) of clouds in the tile's CRS."""
     generation: str = "T120000"
+    scl: np.ndarray | None = None
+    """Scene classification (rows, columns) at 20 m: makes it an L2A product."""
+
+    @property
+    def level(self) -> str:
+        return "1C" if self.scl is None else "2A"
 
     @property
     def name(self) -> str:
         stamp = f"{self.day:%Y%m%d}T102101"
         baseline = self.baseline.replace(".", "")
-        return (
-            f"S2A_MSIL1C_{stamp}_N{baseline}_R065_T{self.tile}_{self.day:%Y%m%d}{self.generation}"
-        )
+        made = f"{self.day:%Y%m%d}{self.generation}"
+        return f"S2A_MSIL{self.level}_{stamp}_N{baseline}_R065_T{self.tile}_{made}"
 
 
 def write_product(folder: Path, product: Product) -> Path:
     """Write a product as an unpacked SAFE; returns its folder."""
     safe = folder / f"{product.name}.SAFE"
     stamp = f"{product.day:%Y%m%d}T102101"
-    granule = safe / "GRANULE" / f"L1C_T{product.tile}_A008640_{stamp}"
+    granule = safe / "GRANULE" / f"L{product.level}_T{product.tile}_A008640_{stamp}"
     images = granule / "IMG_DATA"
-    images.mkdir(parents=True)
-    (granule / "QI_DATA").mkdir()
+    (granule / "QI_DATA").mkdir(parents=True)
     rows, cols = product.dn.shape[1:]
-    for band, values in zip(ORDER, product.dn, strict=True):
-        path = images / f"T{product.tile}_{stamp}_{band}.jp2"
-        profile = {
-            "driver": "JP2OpenJPEG",
-            "height": rows,
-            "width": cols,
-            "count": 1,
-            "dtype": "uint16",
-            "crs": f"EPSG:{product.epsg}",
-            "transform": from_origin(product.ulx, product.uly, 10, 10),
-            "quality": 100,
-            "reversible": "YES",
-            "blockxsize": 256,
-            "blockysize": 256,
-        }
-        with rasterio.open(path, "w", **profile) as target:
-            target.write(values.astype("uint16"), 1)
-    (safe / "MTD_MSIL1C.xml").write_text(_product_xml(product, granule.name, stamp))
+    for band, name, values in zip(ORDER, _image_names(product, stamp), product.dn, strict=True):
+        assert band in name
+        _write_image(images / f"{name}.jp2", values.astype("uint16"), product, 10)
+    if product.scl is not None:
+        path = images / "R20m" / f"T{product.tile}_{stamp}_SCL_20m.jp2"
+        _write_image(path, product.scl.astype("uint8"), product, 20)
+    (safe / f"MTD_MSIL{product.level}.xml").write_text(_product_xml(product, granule.name, stamp))
     (granule / "MTD_TL.xml").write_text(_tile_xml(product, rows, cols))
     (granule / "QI_DATA" / "MSK_CLOUDS_B00.gml").write_text(_clouds(product))
     return safe
 
 
+def _image_names(product: Product, stamp: str) -> list[str]:
+    """Band images below IMG_DATA, in the order of the bands, without extension."""
+    folder, end = ("", "") if product.scl is None else ("R10m/", "_10m")
+    return [f"{folder}T{product.tile}_{stamp}_{band}{end}" for band in ORDER]
+
+
+def _write_image(path: Path, values: np.ndarray, product: Product, resolution: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    profile = {
+        "driver": "JP2OpenJPEG",
+        "height": values.shape[0],
+        "width": values.shape[1],
+        "count": 1,
+        "dtype": values.dtype.name,
+        "crs": f"EPSG:{product.epsg}",
+        "transform": from_origin(product.ulx, product.uly, resolution, resolution),
+        "quality": 100,
+        "reversible": "YES",
+        "blockxsize": 256,
+        "blockysize": 256,
+    }
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(values, 1)
+
+
 def _product_xml(product: Product, granule: str, stamp: str) -> str:
+    if product.scl is None:
+        offset_list, tag = "Radiometric_Offset_List", "RADIO_ADD_OFFSET"
+        scale = '<QUANTIFICATION_VALUE unit="none">10000</QUANTIFICATION_VALUE>'
+    else:
+        offset_list, tag = "BOA_ADD_OFFSET_VALUES_LIST", "BOA_ADD_OFFSET"
+        scale = (
+            '<QUANTIFICATION_VALUES_LIST><BOA_QUANTIFICATION_VALUE unit="none">10000'
+            "</BOA_QUANTIFICATION_VALUE></QUANTIFICATION_VALUES_LIST>"
+        )
     offsets = ""
     if product.offset is not None:
-        lines = "".join(
-            f'<RADIO_ADD_OFFSET band_id="{i}">{product.offset}</RADIO_ADD_OFFSET>'
-            for i in range(13)
-        )
-        offsets = f"<Radiometric_Offset_List>{lines}</Radiometric_Offset_List>"
+        lines = "".join(f'<{tag} band_id="{i}">{product.offset}</{tag}>' for i in range(13))
+        offsets = f"<{offset_list}>{lines}</{offset_list}>"
     images = "".join(
-        f"<IMAGE_FILE>GRANULE/{granule}/IMG_DATA/T{product.tile}_{stamp}_{band}</IMAGE_FILE>"
-        for band in ORDER
+        f"<IMAGE_FILE>GRANULE/{granule}/IMG_DATA/{name}</IMAGE_FILE>"
+        for name in _image_names(product, stamp)
     )
     names = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
     bands = "".join(
@@ -88,12 +112,13 @@ def _product_xml(product: Product, granule: str, stamp: str) -> str:
         for i, name in enumerate(names)
     )
     moment = f"{product.day:%Y-%m-%d}T10:21:01.026Z"
+    level = product.level
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
-<n1:Level-1C_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-1C.xsd">
+<n1:Level-{level}_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-{level}.xsd">
 <n1:General_Info><Product_Info>
 <PRODUCT_START_TIME>{moment}</PRODUCT_START_TIME><PRODUCT_STOP_TIME>{moment}</PRODUCT_STOP_TIME>
 <PRODUCT_URI>{product.name}.SAFE</PRODUCT_URI>
-<PROCESSING_LEVEL>Level-1C</PROCESSING_LEVEL><PRODUCT_TYPE>S2MSI1C</PRODUCT_TYPE>
+<PROCESSING_LEVEL>Level-{level}</PROCESSING_LEVEL><PRODUCT_TYPE>S2MSI{level}</PRODUCT_TYPE>
 <PROCESSING_BASELINE>{product.baseline}</PROCESSING_BASELINE>
 <GENERATION_TIME>{product.day:%Y-%m-%d}T12:00:00.000000Z</GENERATION_TIME>
 <Datatake datatakeIdentifier="GS2A_{stamp}_008640_N{product.baseline}">
@@ -102,15 +127,15 @@ def _product_xml(product: Product, granule: str, stamp: str) -> str:
 <SENSING_ORBIT_NUMBER>65</SENSING_ORBIT_NUMBER>
 <SENSING_ORBIT_DIRECTION>DESCENDING</SENSING_ORBIT_DIRECTION></Datatake>
 <Product_Organisation><Granule_List><Granule imageFormat="JPEG2000"
- granuleIdentifier="S2A_OPER_MSI_L1C_TL_SGS__{stamp}_A008640_T{product.tile}_N{product.baseline}">
+ granuleIdentifier="S2A_OPER_MSI_L{level}_TL_SGS__{stamp}_A008640_T{product.tile}_N{product.baseline}">
 {images}</Granule></Granule_List></Product_Organisation></Product_Info>
 <Product_Image_Characteristics>
-<QUANTIFICATION_VALUE unit="none">10000</QUANTIFICATION_VALUE>{offsets}
+{scale}{offsets}
 <Spectral_Information_List>{bands}</Spectral_Information_List>
 </Product_Image_Characteristics></n1:General_Info>
 <n1:Quality_Indicators_Info>
 <Cloud_Coverage_Assessment>{product.cloud_cover}</Cloud_Coverage_Assessment>
-</n1:Quality_Indicators_Info></n1:Level-1C_User_Product>
+</n1:Quality_Indicators_Info></n1:Level-{level}_User_Product>
 """
 
 
@@ -125,9 +150,10 @@ def _tile_xml(product: Product, rows: int, cols: int) -> str:
         f"<XDIM>{r}</XDIM><YDIM>-{r}</YDIM></Geoposition>"
         for r in (10, 20, 60)
     )
-    identity = f"S2A_OPER_MSI_L1C_TL_SGS__20200615T102101_A008640_T{product.tile}"
+    level = product.level
+    identity = f"S2A_OPER_MSI_L{level}_TL_SGS__20200615T102101_A008640_T{product.tile}"
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
-<n1:Level-1C_Tile_ID xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/S2_PDI_Level-1C_Tile_Metadata.xsd">
+<n1:Level-{level}_Tile_ID xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/S2_PDI_Level-{level}_Tile_Metadata.xsd">
 <n1:General_Info>
 <TILE_ID metadataLevel="Brief">{identity}_N{product.baseline}</TILE_ID>
 <SENSING_TIME metadataLevel="Standard">{product.day:%Y-%m-%d}T10:21:01.026Z</SENSING_TIME>
@@ -138,7 +164,7 @@ def _tile_xml(product: Product, rows: int, cols: int) -> str:
 </Tile_Geocoding></n1:Geometric_Info>
 <n1:Quality_Indicators_Info><Image_Content_QI>
 <CLOUDY_PIXEL_PERCENTAGE>{product.cloud_cover}</CLOUDY_PIXEL_PERCENTAGE>
-</Image_Content_QI></n1:Quality_Indicators_Info></n1:Level-1C_Tile_ID>
+</Image_Content_QI></n1:Quality_Indicators_Info></n1:Level-{level}_Tile_ID>
 """
 
 

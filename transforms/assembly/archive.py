@@ -31,7 +31,7 @@ def find_scenes(
     `archive` is an `/eodata` tree (or its `Sentinel-2/MSI`, or a collection in it), a folder of
     products, or one product; `max_cloud` is in percent. Products whose name says that they are
     not wanted are not opened; in a dated tree only the period's folders are visited. Of an
-    acquisition's processings only the one `reduce_duplicates` keeps counts, with its own cloud
+    acquisition's processings only what `reduce_duplicates` keeps counts, with its own cloud
     cover. Returns the scenes by tile, sensing and name, and what could not be read, by path.
     Raises SceneError where the archive itself cannot be listed.
     """
@@ -63,20 +63,28 @@ def find_scenes(
 
 
 def reduce_duplicates(scenes: Iterable[Scene]) -> list[Scene]:
-    """One scene per acquisition: of the highest baseline, then the latest made, then by name.
+    """Of each acquisition the highest baseline; of each datastrip in it the latest made.
 
-    An acquisition is a satellite's pass over a tile at one level. Returns them by tile, sensing
-    and name, whatever the order given.
+    An acquisition is a satellite's pass over a tile at one level. It may be cut into datastrips,
+    a product each, that cover parts of the tile; two products of one datastrip are one processing
+    made twice. Returns scenes by tile, sensing and name, whatever the order given.
     """
     ordered = sorted(scenes, key=lambda s: (s.tile, s.level, s.id[:3], s.sensing, s.id, s.path))
-    kept: list[Scene] = []
-    last: Scene | None = None
+    acquisitions: list[list[Scene]] = []
     for scene in ordered:
-        if last is not None and _same_acquisition(last, scene):
-            kept[-1] = max(kept[-1], scene, key=_preference)
+        if acquisitions and _same_acquisition(acquisitions[-1][-1], scene):
+            acquisitions[-1].append(scene)
         else:
-            kept.append(scene)
-        last = scene
+            acquisitions.append([scene])
+    kept: list[Scene] = []
+    for acquisition in acquisitions:
+        highest = max(_baseline(scene) for scene in acquisition)
+        strips: dict[str, Scene] = {}
+        for scene in acquisition:
+            if _baseline(scene) == highest:
+                other = strips.setdefault(scene.datastrip, scene)
+                strips[scene.datastrip] = max(other, scene, key=_made)
+        kept += strips.values()
     return sorted(kept, key=lambda s: (s.tile, s.sensing, s.id, s.path))
 
 
@@ -86,10 +94,13 @@ def _same_acquisition(one: Scene, other: Scene) -> bool:
     )
 
 
-def _preference(scene: Scene) -> tuple[tuple[int, ...], str, str, str]:
+def _baseline(scene: Scene) -> tuple[int, ...]:
+    return tuple(int(part) for part in scene.baseline.split("."))
+
+
+def _made(scene: Scene) -> tuple[str, str, str]:
     name = parse_name(scene.id)
-    baseline = tuple(int(part) for part in scene.baseline.split("."))
-    return baseline, name.made if name else "", scene.id, scene.path
+    return name.made if name else "", scene.id, scene.path
 
 
 def _products(archive: str, start: date, end: date, level: Level) -> Iterator[str]:

@@ -38,6 +38,7 @@ _IMAGES = ("IMAGE_FILE", "IMAGE_FILE_2A", "IMAGE_ID", "IMAGE_ID_2A")
 _NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?")
 _TILE = re.compile(r"_T(\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])(?=_|$)", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+_STRIP_START = re.compile(r"_S(\d{8}T\d{6})(?=_|$)", re.ASCII)
 _BASELINE = re.compile(r"\d{2}\.\d{2}", re.ASCII)
 
 
@@ -65,7 +66,8 @@ class ProductMetadata:
 class TileMetadata:
     """The tile's metadata (MTD_TL.xml): its 10 m grid, upper left corner in metres of `epsg`.
 
-    `cloud_cover` is in percent, None where absent.
+    `cloud_cover` is in percent, None where absent; `datastrip` is the sensing start of the
+    datastrip, `YYYYMMDDTHHMMSS`, empty where absent.
     """
 
     level: Level
@@ -76,6 +78,7 @@ class TileMetadata:
     rows: int
     cols: int
     cloud_cover: float | None
+    datastrip: str
 
 
 def parse_product(xml: bytes, name: str) -> ProductMetadata:
@@ -138,6 +141,7 @@ def parse_tile(xml: bytes, name: str) -> TileMetadata:
         rows=int(rows),
         cols=int(cols),
         cloud_cover=document.percent("CLOUDY_PIXEL_PERCENTAGE"),
+        datastrip=_datastrip(document),
     )
 
 
@@ -262,6 +266,15 @@ def _band_indices(document: _Document) -> dict[str, str]:
         band = f"B{match[1]}A" if match[2] else f"B{int(match[1]):02d}"
         indices[band] = (element.get("bandId") or "").strip()
     return indices
+
+
+def _datastrip(document: _Document) -> str:
+    for tag in ("DATASTRIP_ID", "DATASTRIP_ID_2A"):
+        for text in document.texts(tag):
+            match = _STRIP_START.search(text)
+            if match:
+                return match[1]
+    return ""
 
 
 def _moment(text: str, name: str) -> datetime:

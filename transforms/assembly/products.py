@@ -100,6 +100,7 @@ def read_scene(path: str, tile: str | None = None) -> Scene:
         rows=place.rows,
         cols=place.cols,
         size=files.size(bands),
+        datastrip=place.datastrip,
     )
 
 

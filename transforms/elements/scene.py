@@ -53,3 +53,5 @@ class Scene:
     cols: int
     size: int
     """Bytes of the band files (of the archive for a zip)."""
+    datastrip: str = ""
+    """Sensing start of the datastrip, `YYYYMMDDTHHMMSS`; empty where the metadata name none."""

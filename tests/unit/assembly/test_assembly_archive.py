@@ -131,3 +131,13 @@ def test_duplicates(tmp_path):
     for seed in range(10):
         order = np.random.default_rng(seed).permutation(len(scenes))
         assert reduce_duplicates(scenes[i] for i in order) == expected
+
+
+def test_both_datastrips_of_a_pass_are_kept(tmp_path):
+    """A pass over a tile may come as two products, each with a part of the tile."""
+    north = replace(read_scene(str(make(tmp_path))), datastrip="20200615T102047")
+    south = replace(north, datastrip="20200615T102103", id=north.id.replace("T120000", "T120001"))
+    again = replace(south, id=north.id.replace("T120000", "T150000"))
+    assert reduce_duplicates([north, south, again]) == [north, again]
+    reprocessed = replace(north, baseline="05.00", datastrip="20200615T102046")
+    assert reduce_duplicates([north, south, again, reprocessed]) == [reprocessed]

@@ -68,6 +68,9 @@ def test_real_tiles(shared_data):
             assert (found.rows, found.cols) == (10980, 10980)
             assert b"_T" + found.tile.encode() in text
             assert f"EPSG:{found.epsg}".encode() in text
+            strips = set(re.findall(rb"<DATASTRIP_ID[^>]*>[^<]*_S(\d{8}T\d{6})_", text))
+            assert strips <= {found.datastrip.encode()}
+            assert found.datastrip or b"_DS_" not in text
             seen += 1
     assert seen >= 20
 
