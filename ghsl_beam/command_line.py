@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import tempfile
-import traceback
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from ghsl_beam import logs
+from ghsl_beam.logs import LogLevel
+from ghsl_beam.native_output import native_output_logged
 from transforms.elements import GhslBeamError, RequestError
+
+if TYPE_CHECKING:
+    from ghsl_beam.plan import JobPlan
 
 app = typer.Typer(
     add_completion=False,
@@ -38,14 +43,30 @@ Settings = Annotated[
 
 @app.command("run", context_settings=_BEAM)
 def run_command(
-    context: typer.Context, job_file: JobFile, output: Output = None, setting: Settings = None
+    context: typer.Context,
+    job_file: JobFile,
+    output: Output = None,
+    setting: Settings = None,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="lines on stderr from this level on")
+    ] = LogLevel.WARNING,
+    log_json: Annotated[bool, typer.Option("--log-json", help="log lines as JSON")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
 ) -> None:
     """Run a job; what exists already is not computed again. Takes any Beam option."""
     from ghsl_beam.configuration import load_job
     from ghsl_beam.launch import run
+    from ghsl_beam.progress import follow
 
+    logs.configure(log_level, as_json=log_json)
     job = load_job(job_file, tuple(setting or ()), output)
-    record = run(job, context.args)
+    logs.set_job(job.name)
+
+    def watch(plan: JobPlan, events: Path) -> AbstractContextManager[None]:
+        logs.log_to_file(job.output / "logs")
+        return nullcontext() if quiet else follow(plan, events)
+
+    record = run(job, context.args, watch)
     _print_outcome(record, job.output)
     raise typer.Exit(record["exit_code"])
 
@@ -223,7 +244,12 @@ def train_residential_command(
 def main() -> None:
     """The console script: errors are one line on stderr, exit codes those of the design."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure(LogLevel.WARNING, as_json=False)
+    with native_output_logged():
+        _main()
+
+
+def _main() -> None:
     try:
         app(standalone_mode=False)
     except typer.Exit as ended:
@@ -237,18 +263,15 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the last resort: one line, traceback kept
         if hasattr(error, "format_message"):  # a usage error of the command line
             _die(error.format_message(), 2)
-        _die(f"failed: {type(error).__name__}: {error} (traceback: {_keep_traceback()})", 1)
+        kept = logs.log_file() or logs.log_to_file(Path(tempfile.mkdtemp(prefix="ghsl-beam-")))
+        text = f"failed: {type(error).__name__}: {error}"
+        _die(f"{_one_line(text)} (traceback: {kept})", 1, with_traceback=True)
 
 
-def _keep_traceback() -> str:
-    """The traceback in a file of its own; returns its path."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="ghsl-beam-", suffix=".log", delete=False
-    ) as target:
-        traceback.print_exc(file=target)
-    return target.name
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:2000]
 
 
-def _die(error: object, code: int) -> NoReturn:
-    print(f"ghsl-beam: {' '.join(str(error).split())[:2000]}", file=sys.stderr)
+def _die(error: object, code: int, *, with_traceback: bool = False) -> NoReturn:
+    logs.failed(_one_line(str(error)), with_traceback=with_traceback)
     sys.exit(code)

@@ -7,7 +7,8 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,25 @@ from ghsl_beam.run_record import (
     write_record,
 )
 from ghsl_beam.stac import write_catalog
+from ghsl_beam.worker import tell_workers
 from transforms.elements import Loss, Product, RequestError
+from transforms.raster.events import new_events_folder
 from transforms.raster.files import stored_fingerprint
 
 WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
 _LOG = logging.getLogger(__name__)
+_OUTCOME = ("exit_code", "computed", "reused", "seconds")
 
 
-def run(job: Job, beam_options: Sequence[str] = ()) -> dict[str, Any]:
+Watch = Callable[[JobPlan, Path], AbstractContextManager[None]]
+"""Looks on while a plan is computed; the path is the folder of the run's events."""
+
+
+def run(
+    job: Job,
+    beam_options: Sequence[str] = (),
+    watch: Watch = lambda plan, events: nullcontext(),
+) -> dict[str, Any]:
     """Run a job and return its record, which is also written as run.json.
 
     Raises:
@@ -52,7 +64,10 @@ def run(job: Job, beam_options: Sequence[str] = ()) -> dict[str, Any]:
     record = new_record(plan)
     if todo:
         write_record(job.output, record)
-        counters = _compute(plan, runner, options)
+        events = new_events_folder(job.output / "work" / "events")
+        with watch(plan, events):
+            _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": str(job.output)})
+            counters = _compute(plan, runner, options)
         record["stages"], record["counts"] = _stages(counters)
     products = _existing(plan)
     losses = [*plan.losses, *_recorded_losses(job.output)]
@@ -65,6 +80,7 @@ def run(job: Job, beam_options: Sequence[str] = ()) -> dict[str, Any]:
     record["seconds"] = round(time.monotonic() - start, 1)
     whole = not losses and all(product.whole for product in products)
     record["exit_code"] = WHOLE if whole else WITH_LOSSES
+    _LOG.info("run ended", extra={key: record[key] for key in _OUTCOME})
     if todo or not (job.output / "run.json").is_file():
         _finish(plan, record, products)
     if whole:
@@ -93,8 +109,11 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
     unknown = [key for key in arguments if key.startswith("--") and not _known(key, options)]
     if unknown:
         raise RequestError(f"{unknown[0]}: neither an option of ghsl-beam nor one of Beam")
+    told = tell_workers(options)
     try:
-        return (FnApiRunner() if name == "DirectRunner" else create_runner(name)), options
+        return (
+            FnApiRunner(provision_info=told) if name == "DirectRunner" else create_runner(name)
+        ), options
     except (ValueError, ImportError) as error:
         raise RequestError(f"--runner {name}: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from transforms.elements import (
     Window,
 )
 from transforms.raster.blocks import LOSSES
+from transforms.raster.events import emit
 from transforms.raster.files import (
     FINGERPRINT_TAG,
     cog_writer,
@@ -33,7 +35,7 @@ from transforms.raster.files import (
     stored_fingerprint,
     write_block,
 )
-from transforms.raster.metrics import count, measured
+from transforms.raster.metrics import lost, measured
 from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea
 
@@ -42,6 +44,7 @@ from .cell import LevelArrays, aggregate_cell
 from .grid import GridLevel, GridTile, OutputGrid
 from .source import TileSource
 
+_LOG = logging.getLogger(__name__)
 STAGE = "aggregation"
 _LARGEST_FILE = 20_000
 """Pixels along a side above which an R/C tile is published cell by cell."""
@@ -113,7 +116,7 @@ def _profile(box: GeoBox) -> dict[str, Any]:
 
 
 def _loss(key: str, error: GhslBeamError) -> TaggedOutput:
-    count(STAGE, "losses")
+    lost(STAGE, key, str(error))
     return TaggedOutput(LOSSES, Loss(STAGE, key, str(error)))
 
 
@@ -145,10 +148,11 @@ class AggregateCells(StageTransform):
             for layer in published_layers(level)
         ]
         if all(stored_fingerprint(path) == plan.fingerprint for path in outputs):
+            emit(STAGE, "reused", task.key)
             yield from references
             return
         try:
-            with measured(STAGE, self.spec.grid.cell_pixels**2):
+            with measured(STAGE, self.spec.grid.cell_pixels**2, task.key):
                 self._compute(task, plan)
         except GhslBeamError as error:
             yield _loss(task.key, error)
@@ -269,7 +273,7 @@ class PublishGridTiles(StageTransform):
         parts = sorted(set(parts))
         fingerprints = {cell.key: cell.fingerprint for cell in self.spec.cells_in(key)}
         try:
-            with measured("publish"):
+            with measured("publish", tile=key):
                 whole = {part.cell for part in parts} == set(fingerprints) and all(
                     stored_fingerprint(Path(p.path)) == fingerprints[p.cell] for p in parts
                 )
@@ -292,4 +296,5 @@ class PublishGridTiles(StageTransform):
         except GhslBeamError as error:
             yield _loss(key, error)
         else:
+            _LOG.info("published", extra={"tile": key, "path": path, "whole": whole})
             yield Product(layer, key, name, path, mark, whole)

@@ -13,7 +13,7 @@ from transforms.elements import NODATA, BlockTask, Layer, Loss, Pixels
 from transforms.raster.area_mask import area_mask
 from transforms.raster.blocks import LOSSES
 from transforms.raster.masking import grown, masked
-from transforms.raster.metrics import count, measured
+from transforms.raster.metrics import count, lost, measured
 from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea
 
@@ -41,7 +41,7 @@ class AssembleScenes(StageTransform):
     def assemble(self, task: BlockTask) -> Iterator[Pixels | TaggedOutput]:
         """Pixels of one block."""
         plan, window = self.work.plan(task.block.tile), task.block.window
-        with measured(STAGE, window.height * window.width):
+        with measured(STAGE, window.height * window.width, plan.tile, window):
             made = assemble_block(
                 plan.scenes, window, plan.epsg, plan.ulx, plan.uly, self.percentile
             )
@@ -54,6 +54,6 @@ class AssembleScenes(StageTransform):
         count(STAGE, "scenes", len(plan.scenes) - len(made.failures))
         yield Pixels(task.block, window, layers, whole=not made.failures)
         for scene, error in made.failures:
-            count(STAGE, "losses")
+            lost(STAGE, plan.tile, str(error), window, scene.id)
             loss = Loss(STAGE, plan.tile, error.reason, scene.id, error.file, window)
             yield TaggedOutput(LOSSES, loss)

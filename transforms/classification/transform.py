@@ -35,6 +35,7 @@ class ClassifyResidential(StageTransform):
 
     def classify(self, pixels: Pixels) -> Pixels:
         """One block."""
-        with measured(STAGE, pixels.window.height * pixels.window.width):
+        block = pixels.block
+        with measured(STAGE, pixels.window.height * pixels.window.width, block.tile, block.window):
             classes = classify(pixels[Layer.BUFRAC], pixels[Layer.S2], _loaded(self.model))
             return pixels.having(RES_NRES=classes)

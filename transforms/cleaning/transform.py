@@ -34,7 +34,8 @@ class CleanBuiltUp(StageTransform):
     def clean(self, pixels: Pixels) -> Pixels:
         """One block."""
         plan = self.work.plan(pixels.block.tile)
-        with measured(STAGE, pixels.window.height * pixels.window.width):
+        block = pixels.block
+        with measured(STAGE, pixels.window.height * pixels.window.width, block.tile, block.window):
             roads = self.roads.near(plan, pixels.window) if self.roads else ()
             bufrac = clean(
                 pixels[Layer.BUFRAC_RAW],

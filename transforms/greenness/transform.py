@@ -28,6 +28,7 @@ class MeasureGreenness(StageTransform):
 
     def measure(self, pixels: Pixels) -> Pixels:
         """One block."""
-        with measured(STAGE, pixels.window.height * pixels.window.width):
+        block = pixels.block
+        with measured(STAGE, pixels.window.height * pixels.window.width, block.tile, block.window):
             green = greenness(pixels[Layer.BUFRAC], pixels[Layer.S2], self.parameters)
             return pixels.having(GREENNESS=green)

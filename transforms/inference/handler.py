@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from apache_beam.ml.inference.base import ModelHandler
 from numpy.typing import NDArray
 
 from transforms.elements import Block, RequestError, Window
-from transforms.raster.metrics import count
+from transforms.raster.metrics import measured
 
 from .engine import TensorFlowEngine
 from .network import collapse
@@ -158,9 +157,10 @@ class GhsS2NetHandler(ModelHandler[PredictionInput, PredictionOutput, ModelBank]
     ) -> Iterator[PredictionOutput]:
         """Predict the blocks of a batch, which holds one."""
         for example in batch:
-            start = time.perf_counter()
-            yield model.predict(example)
-            count(NAMESPACE, "milliseconds", round(1000 * (time.perf_counter() - start)))
+            window = example.window
+            with measured(NAMESPACE, window.height * window.width, example.tile, window):
+                output = model.predict(example)
+            yield output
 
     def get_num_bytes(self, batch: Sequence[PredictionInput]) -> int:
         """Bytes of the pixels; Beam's default would pickle them to find out."""

@@ -14,7 +14,6 @@ from transforms.elements import NODATA, BlockTask, GhslBeamError, Layer, Pixels
 from transforms.raster.area_mask import area_mask
 from transforms.raster.blocks import LOSSES, loss_of
 from transforms.raster.masking import masked
-from transforms.raster.metrics import count
 from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea, read_pixels
 
@@ -62,7 +61,5 @@ class PredictBuiltUp(StageTransform):
         plan = self.work.plan(prediction.block.tile)
         window = prediction.block.window
         inside = area_mask(plan.area, plan.ulx, plan.uly, window)
-        count(STAGE, "blocks")
-        count(STAGE, "pixels", window.height * window.width)
         raw = masked(prediction.bufrac_raw, inside, NODATA[Layer.BUFRAC_RAW])
         return Pixels(prediction.block, window, {Layer.BUFRAC_RAW: raw}, prediction.whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +29,11 @@ from transforms.elements import (
 )
 
 from .files import FINGERPRINT_TAG, cog_writer, raster_profile, read_window
-from .metrics import count, measured
+from .metrics import lost, measured, reused
 from .stage import StageTransform
 from .store import BANDS_OF, WorkArea, read_pixels
 
+_LOG = logging.getLogger(__name__)
 LOSSES = "losses"
 STORED = "stored"
 _OVERVIEWS = {Layer.S2: "average", Layer.BUFRAC_RAW: "average", Layer.BUFRAC: "average"}
@@ -69,7 +71,7 @@ def is_covered(
 
 def loss_of(stage: str, block: Block, error: GhslBeamError) -> TaggedOutput:
     """A block that could not be made, as an element of its own."""
-    count(stage, "losses")
+    lost(stage, block.tile, str(error), block.window)
     file = str(getattr(error, "file", ""))
     return TaggedOutput(LOSSES, Loss(stage, block.tile, str(error), file=file, window=block.window))
 
@@ -117,7 +119,7 @@ class FanOut(StageTransform):
         """The task, or references to what it would make."""
         found = [self.work.find(layer, task.block) for layer in self.layers]
         if all(found):
-            count("storage", "blocks_reused")
+            reused(self.layers[0], task.block.tile, task.block.window)
             yield from (TaggedOutput(STORED, reference) for reference in found)
         else:
             yield task
@@ -140,7 +142,7 @@ class ReadBlocks(StageTransform):
         try:
             extent = self.work.plan(task.block.tile).extent
             window = task.block.window.expand(self.halo).intersect(extent) or task.block.window
-            with measured("read", window.height * window.width):
+            with measured("read", window.height * window.width, task.block.tile, task.block.window):
                 pixels = read_pixels(task, window, self.layers)
         except GhslBeamError as error:
             yield loss_of("read", task.block, error)
@@ -164,7 +166,9 @@ class StoreBlocks(StageTransform):
         block = pixels.block
         core = pixels.crop(block.window)
         try:
-            with measured("store", block.window.height * block.window.width):
+            with measured(
+                "store", block.window.height * block.window.width, block.tile, block.window
+            ):
                 references = [
                     self.work.write(layer, block, core[layer], whole=pixels.whole)
                     for layer in self.layers
@@ -213,7 +217,7 @@ class PublishTiles(StageTransform):
         expected = {b.window for b in blocks_of(plan, self.block_size, self.margin)}
         references = [r for r in stored.references if r.window in expected]
         try:
-            with measured("publish", plan.window.height * plan.window.width):
+            with measured("publish", plan.window.height * plan.window.width, plan.tile):
                 whole = len(references) == len(expected) and all(r.whole for r in references)
                 tag = plan.fingerprints[layer] if whole else "incomplete"
                 with cog_writer(
@@ -236,6 +240,7 @@ class PublishTiles(StageTransform):
         except GhslBeamError as error:
             yield loss_of("publish", Block(stored.tile, plan.window), error)
         else:
+            _LOG.info("published", extra={"tile": plan.tile, "path": relative, "whole": whole})
             yield Product(layer, stored.tile, "utm", relative, tag, whole)
 
     @staticmethod

@@ -1,0 +1,192 @@
+"""Logs: one structured line an event, credentials masked, the same from worker processes.
+
+A line is `key=value key=value ...` or a JSON object. Lines carry time, level, logger and message,
+the job, and tile and block where the process is at work on one. `ghsl_beam.worker` makes worker
+processes send their records as JSON; `_from_worker` turns them into records again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TextIO
+
+from ghsl_beam.redaction import MASK, is_secret_name, redact
+from transforms.raster.events import place
+
+
+class LogLevel(StrEnum):
+    """From which level on lines are shown."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+OURS = ("ghsl_beam", "transforms")
+_OTHERS = {"debug": "INFO", "info": "WARNING", "warning": "ERROR", "error": "ERROR"}
+_FAILURE = logging.getLogger("ghsl_beam.failure")
+_WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
+"""Where Beam's DirectRunner logs what its worker processes send."""
+_PROGRESS = "ghsl_beam.progress"
+"""What this logger says is shown at any level; `--quiet` keeps it from speaking."""
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class StructuredFormatter(logging.Formatter):
+    """One line a record: key=value pairs, or a JSON object; credentials are masked."""
+
+    def __init__(self, *, as_json: bool, job: str = "") -> None:
+        """Format as JSON or not; `job` stands in every line, where given."""
+        super().__init__()
+        self.as_json = as_json
+        self.job = job
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        fields = {key: _masked(key, value) for key, value in self._fields(record).items()}
+        if self.as_json:
+            return json.dumps(fields)
+        return " ".join(f"{key}={_quoted(str(value))}" for key, value in fields.items())
+
+    def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        moment = datetime.fromtimestamp(record.created, UTC)
+        fields: dict[str, Any] = {
+            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if self.job:
+            fields["job"] = self.job
+        fields.update(place())
+        fields.update({k: v for k, v in vars(record).items() if k not in _STANDARD})
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return fields
+
+
+class _ForPeople(StructuredFormatter):
+    """As the other, but what ends the program is one plain line, without its traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        if record.name == _FAILURE.name:
+            return f"ghsl-beam: {redact(record.getMessage())}"
+        return super().format(record)
+
+
+def _masked(key: str, value: Any) -> Any:
+    if is_secret_name(key):
+        return MASK
+    return value if isinstance(value, int | float) else redact(str(value))
+
+
+def _quoted(value: str) -> str:
+    plain = value.isprintable() and not any(sign in value for sign in ' "=\\')
+    return value if value and plain else json.dumps(value, ensure_ascii=not value.isprintable())
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to whatever sys.stderr is at the time, so that live progress can print around it."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+def configure(level: LogLevel, *, as_json: bool) -> None:
+    """Log to stderr from `level` on; of other libraries only what is worse."""
+    lowest = getattr(logging, level.upper())
+    handler = _Stderr()
+    handler.addFilter(lambda record: record.levelno >= lowest or record.name == _PROGRESS)
+    handler.setFormatter((StructuredFormatter if as_json else _ForPeople)(as_json=as_json))
+    logging.basicConfig(handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    set_levels(level)
+    worker = logging.getLogger(_WORKER_LOGGER)
+    worker.setLevel(logging.DEBUG)
+    worker.addFilter(_from_worker)
+
+
+def set_levels(level: LogLevel) -> None:
+    """Levels of the loggers: the job's own go to its log file from `info` on."""
+    logging.getLogger().setLevel(_OTHERS[level])
+    for name in OURS:
+        logging.getLogger(name).setLevel("DEBUG" if level == "debug" else "INFO")
+
+
+def set_job(job: str) -> None:
+    """From now on lines carry the job's name."""
+    _formatter().job = job
+
+
+def log_to_file(folder: Path) -> Path:
+    """Log to a file in the folder too, from info on; returns its path."""
+    shown = _formatter()
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(folder / f"{stamp}.log", encoding="utf-8")
+    handler.setFormatter(StructuredFormatter(as_json=shown.as_json, job=shown.job))
+    logging.getLogger().addHandler(handler)
+    return Path(handler.baseFilename)
+
+
+def log_file() -> Path | None:
+    """The file that `log_to_file` has opened, if any."""
+    handlers = logging.getLogger().handlers
+    found = [Path(h.baseFilename) for h in handlers if isinstance(h, logging.FileHandler)]
+    return found[-1] if found else None
+
+
+def failed(text: str, *, with_traceback: bool = False) -> None:
+    """Say what ends the program; the traceback goes to the log file, or where lines are JSON."""
+    _FAILURE.error(text, exc_info=with_traceback)
+
+
+def _formatter() -> StructuredFormatter:
+    """The one that `configure` has set."""
+    (found,) = (
+        handler.formatter
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, _Stderr) and isinstance(handler.formatter, StructuredFormatter)
+    )
+    return found
+
+
+def _from_worker(record: logging.LogRecord) -> bool:
+    """A record that a worker process sent, restored in place; whether it is to be logged."""
+    from apache_beam.portability.api import beam_fn_api_pb2
+    from apache_beam.runners.worker.log_handler import LOGENTRY_TO_LOG_LEVEL_MAP
+    from google.protobuf import text_format
+
+    if record.msg != "Worker: %s":
+        return record.levelno >= logging.getLogger().level
+    text = record.args[0] if isinstance(record.args, tuple) else ""
+    entry = text_format.Parse(str(text), beam_fn_api_pb2.LogEntry())
+    try:
+        fields = json.loads(entry.message)
+    except ValueError:
+        fields = None
+    if (
+        not isinstance(fields, dict) or not {"logger", "message"} <= fields.keys()
+    ):  # from before the worker was set up
+        fields = {"logger": "apache_beam.worker", "message": entry.message}
+        if entry.trace:
+            fields["traceback"] = entry.trace
+    record.name, record.msg, record.args = fields.pop("logger"), fields.pop("message"), ()
+    record.levelno = LOGENTRY_TO_LOG_LEVEL_MAP[entry.severity]
+    record.levelname = logging.getLevelName(record.levelno)
+    record.created = entry.timestamp.seconds + entry.timestamp.nanos / 1e9
+    for key in ("time", "level"):
+        fields.pop(key, None)
+    vars(record).update(fields)
+    return logging.getLogger(record.name).isEnabledFor(record.levelno)

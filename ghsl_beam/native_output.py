@@ -1,0 +1,48 @@
+"""What native libraries print on file descriptor 2 becomes log records.
+
+TensorFlow's start-up lines, for one, come before its own settings count, from every process. The
+descriptor is replaced by a pipe that worker processes inherit; a thread logs what comes through.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_LOG = logging.getLogger("ghsl_beam.native_output")
+_LONGEST = 4000
+
+
+@contextmanager
+def native_output_logged() -> Iterator[None]:
+    """Within, descriptor 2 leads to the log (level info); sys.stderr leads where 2 led before."""
+    before = sys.stderr
+    terminal = os.dup(2)
+    source, target = os.pipe()
+    os.dup2(target, 2)
+    os.close(target)
+    reader = threading.Thread(target=_log_lines, args=(source,), daemon=True)
+    reader.start()
+    sys.stderr = os.fdopen(terminal, "w", buffering=1, encoding=before.encoding, errors="replace")
+    faulthandler.enable(sys.stderr)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        # The pipe ends when worker processes, which have it too, have ended.
+        reader.join(timeout=1)
+        faulthandler.disable()
+        sys.stderr.flush()
+        sys.stderr = before
+
+
+def _log_lines(source: int) -> None:
+    with os.fdopen(source, "r", encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if line.strip():
+                _LOG.info(line.strip()[:_LONGEST])

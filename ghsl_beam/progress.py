@@ -1,0 +1,237 @@
+"""How far a run is, while it runs: live bars on a terminal, log lines at intervals elsewhere.
+
+The totals come from the plan, the counts from the events that every process of the run appends to
+(`transforms.raster.events`), so that all running modes of the DirectRunner look the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from ghsl_beam.plan import LINES, JobPlan
+from transforms.aggregation.aggregate import published_layers
+from transforms.elements import Layer, TilePlan
+from transforms.inference.predict import HALO
+from transforms.raster.blocks import blocks_of
+from transforms.raster.events import Event, EventReader
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at the events."""
+LINE_EVERY = 30.0
+"""Seconds between two lines about a stage where there is no terminal."""
+STAGES_OF_LINE = (("assembly",), ("inference",), ("cleaning", "classification", "greenness"))
+_STAGES_OF_LAYER = dict(zip((line[0] for line in LINES), STAGES_OF_LINE, strict=True))
+_LOG = logging.getLogger(__name__)
+
+
+def blocks_to_do(tile: TilePlan, line: int, block_size: int) -> int:
+    """Blocks of a tile that a line goes through."""
+    return sum(1 for _ in blocks_of(tile, block_size, HALO if Layer.S2 in LINES[line] else 0))
+
+
+def totals(plan: JobPlan) -> dict[str, int]:
+    """By stage, in the order of the work: blocks, output cells and products that a run will do."""
+    found: Counter[str] = Counter()
+    products = 0
+    for line, stages in enumerate(STAGES_OF_LINE):
+        tiles = plan.missing(line)
+        blocks = sum(blocks_to_do(tile, line, plan.job.block_size) for tile in tiles)
+        found.update(dict.fromkeys(stages, blocks))
+        products += len(tiles) * len(LINES[line])
+    for grid_plan in plan.grids:
+        cells, spec = plan.missing_cells[grid_plan.name], grid_plan.spec
+        found["aggregation"] += len(cells)
+        tiles_of_grid = {spec.grid.tile_of(spec.grid.parse_cell(cell)).key for cell in cells}
+        for level in spec.grid.levels:
+            if not spec.by_cell(level):
+                products += len(tiles_of_grid) * len(published_layers(level))
+    return {stage: number for stage, number in {**found, "publish": products}.items() if number}
+
+
+@dataclass
+class Count:
+    """How far one stage is."""
+
+    total: int
+    made: int = 0
+    reused: int = 0
+    lost: int = 0
+    start: float = 0.0
+    end: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """What needs no more work, at most the total (a bundle that is retried counts twice)."""
+        return min(self.made + self.reused + self.lost, self.total)
+
+    def rate(self, now: float) -> float | None:
+        """Blocks made a second, from the stage's begin until now, or to its end; None before."""
+        until = self.end if self.done == self.total else now
+        return self.made / (until - self.start) if self.made and until > self.start else None
+
+    def left(self, now: float) -> float | None:
+        """Seconds to go at the rate so far, None where that is not known or nothing is left."""
+        rate = self.rate(now)
+        return (self.total - self.done) / rate if rate and self.done < self.total else None
+
+
+@dataclass
+class Tally:
+    """The counts of all stages."""
+
+    counts: dict[str, Count] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: JobPlan) -> Tally:
+        """Nothing done yet of what the plan holds."""
+        return cls({stage: Count(total) for stage, total in totals(plan).items()})
+
+    def add(self, event: Event) -> None:
+        """Count an event; those of parts that are no stage of the display are passed over."""
+        for stage in _stages(event):
+            count = self.counts.get(stage)
+            if count is None:
+                continue
+            if event.what == "done":
+                began = event.time - event.seconds
+                count.start = min(count.start, began) if count.start else began
+                count.end = max(count.end, event.time)
+                count.made += 1
+            elif event.what == "reused":
+                count.reused += 1
+            else:
+                count.lost += 1
+
+
+def _stages(event: Event) -> Iterable[str]:
+    """The stages that an event moves forward."""
+    if event.what == "reused" and event.stage in set(Layer):
+        return _STAGES_OF_LAYER.get(Layer(event.stage), ())
+    if event.what == "lost":
+        # A scene set aside in the assembly leaves its block to be made from the others.
+        lost = {"assembly": (), "read": STAGES_OF_LINE[2]}
+        return lost.get(event.stage, (event.stage,))
+    return (event.stage,)
+
+
+@contextmanager
+def follow(
+    plan: JobPlan, events: Path, *, terminal: bool | None = None, line_every: float = LINE_EVERY
+) -> Iterator[None]:
+    """Within, progress is shown on stderr.
+
+    Args:
+        plan: what the run will do.
+        events: folder that the run's processes append their events to.
+        terminal: bars (True) or log lines (False); what stderr is, where None.
+        line_every: seconds between log lines; a run that ends before the first writes none.
+    """
+    console = Console(file=sys.stderr, force_terminal=terminal)
+    if not console.is_terminal:
+        with _polled(_Lines(line_every), plan, events):
+            yield
+        return
+    with _bars(console) as bars, _polled(_Bars(bars), plan, events):
+        yield
+
+
+@contextmanager
+def _polled(show: Callable[[Tally], None], plan: JobPlan, events: Path) -> Iterator[None]:
+    reader, tally, stop = EventReader(events), Tally.of(plan), threading.Event()
+
+    def look() -> None:
+        for event in reader.new():
+            tally.add(event)
+        show(tally)
+
+    def loop() -> None:
+        while not stop.wait(LOOK_EVERY):
+            look()
+
+    thread = threading.Thread(target=loop, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        look()
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+    )
+
+
+class _Bars:
+    """A bar a stage."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, int] = {}
+
+    def __call__(self, tally: Tally) -> None:
+        now = time.time()
+        for stage, count in tally.counts.items():
+            if stage not in self._tasks:
+                task = self._bars.add_task(stage, total=count.total, rate="", left="")
+                self._tasks[stage] = task
+            rate, left = count.rate(now), count.left(now)
+            self._bars.update(
+                self._tasks[stage],  # type: ignore[arg-type]
+                completed=count.done,
+                rate="" if rate is None else f"{rate:.2g}/s",
+                left="" if left is None else f"{duration(left)} left",
+            )
+
+
+class _Lines:
+    """A log line at intervals for each stage that moved."""
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+        self._next = time.monotonic() + every
+        self._told: dict[str, int] = {}
+
+    def __call__(self, tally: Tally) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + self._every
+        now = time.time()
+        for stage, count in tally.counts.items():
+            if count.done == self._told.get(stage, 0):
+                continue
+            self._told[stage] = count.done
+            rate, left = count.rate(now), count.left(now)
+            extra: dict[str, object] = {"stage": stage, "done": count.done, "total": count.total}
+            if rate is not None:
+                extra["rate"] = f"{rate:.3g}/s"
+            if left is not None:
+                extra["left"] = duration(left)
+            _LOG.info("progress", extra=extra)
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: `45 s`, `12 min`, `3.5 h`."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 5970:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

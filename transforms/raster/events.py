@@ -1,0 +1,132 @@
+"""What happens on the way, as lines in files: for live progress, and for a run that is killed.
+
+Every process of a run on this machine appends to a file of its own in the folder that the
+environment names, one short write an event, so that nothing is locked and a line is whole or
+absent. Where the environment names no folder (a cluster's workers), nothing is written: there the
+same numbers are Beam's counters.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from transforms.elements import Window
+
+FOLDER = "GHSL_BEAM_EVENTS"
+"""Environment variable with the folder of the run's events; worker processes inherit it."""
+_LOG = logging.getLogger(__name__)
+_PLACE: ContextVar[Mapping[str, str]] = ContextVar("place", default={})  # noqa: B039 - never changed
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened: `what` is `done`, `reused` or `lost`.
+
+    `time` is in seconds since 1970, UTC; `tile` an MGRS tile or an output cell; `block` the window
+    as `block_label` writes it, empty where the whole tile is meant; `seconds` what it took.
+    """
+
+    time: float
+    stage: str
+    what: str
+    tile: str = ""
+    block: str = ""
+    seconds: float = 0.0
+
+
+def block_label(window: Window | None) -> str:
+    """A block as logs and events name it: first row and column, height and width."""
+    if window is None:
+        return ""
+    return f"r{window.row}_c{window.col}_{window.height}x{window.width}"
+
+
+@contextmanager
+def at(tile: str, window: Window | None) -> Iterator[None]:
+    """Within, log lines carry tile and block."""
+    place = {"tile": tile, "block": block_label(window)}
+    token = _PLACE.set({key: value for key, value in place.items() if value})
+    try:
+        yield
+    finally:
+        _PLACE.reset(token)
+
+
+def place() -> Mapping[str, str]:
+    """Tile and block that this thread is at work on, where known."""
+    return _PLACE.get()
+
+
+def emit(
+    stage: str, what: str, tile: str = "", window: Window | None = None, seconds: float = 0.0
+) -> None:
+    """Append an event to this process's file, where the run has a folder for them."""
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        return
+    event = Event(time.time(), stage, what, tile, block_label(window), round(seconds, 3))
+    line = json.dumps(asdict(event), separators=(",", ":")) + "\n"
+    path = Path(folder, f"{platform.node()}-{os.getpid()}.jsonl")
+    try:
+        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            os.write(target, line.encode())
+        finally:
+            os.close(target)
+    except OSError as error:
+        # No pixel depends on it; where the storage is at fault, the stages meet it themselves.
+        _LOG.warning("event not written: %s", error)
+
+
+def new_events_folder(parent: Path) -> Path:
+    """A folder for the events of one run, which processes started from now on append to."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    folder = parent / f"{stamp}-{os.getpid()}"
+    folder.mkdir(parents=True)
+    os.environ[FOLDER] = str(folder)
+    return folder
+
+
+class EventReader:
+    """The events of a folder, read on from where the last look ended."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep the folder; it need not exist yet."""
+        self._folder = folder
+        self._read: dict[Path, int] = {}
+
+    def new(self) -> Iterator[Event]:
+        """Events since the last look, file by file; a line that is still being written waits."""
+        for path in sorted(self._folder.glob("*.jsonl")):
+            with path.open("rb") as source:
+                source.seek(self._read.get(path, 0))
+                for line in source:
+                    if not line.endswith(b"\n"):
+                        break
+                    self._read[path] = self._read.get(path, 0) + len(line)
+                    event = _parsed(line, path)
+                    if event is not None:
+                        yield event
+
+
+def read_events(folder: Path) -> Iterator[Event]:
+    """All events of a run's folder, file by file, in the order each process wrote them."""
+    return EventReader(folder).new()
+
+
+def _parsed(line: bytes, path: Path) -> Event | None:
+    try:
+        return Event(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        _LOG.warning("%s: not an event: %s", path, error)
+        return None
