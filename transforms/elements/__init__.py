@@ -1,6 +1,13 @@
 """The frozen values that travel between the stages."""
 
-from .errors import GhslBeamError, ModelError, RasterError, RequestError, SceneError
+from .errors import (
+    GhslBeamError,
+    ModelError,
+    RasterError,
+    RequestError,
+    SceneError,
+    StorageError,
+)
 from .fingerprint import fingerprint
 from .pixels import Pixels
 from .references import DTYPE, NODATA, Block, BlockTask, Layer, Loss, RasterRef, StoredTile
@@ -27,6 +34,7 @@ __all__ = [
     "RequestError",
     "Scene",
     "SceneError",
+    "StorageError",
     "StoredTile",
     "TilePlan",
     "Window",

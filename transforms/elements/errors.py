@@ -35,3 +35,16 @@ class ModelError(GhslBeamError):
 
 class RasterError(GhslBeamError):
     """A raster of the work area or of the output cannot be read or written."""
+
+
+class StorageError(RasterError):
+    """A file on local or object storage cannot be read, written, listed or removed."""
+
+    def __init__(self, file: str, reason: str, absent: bool = False) -> None:
+        super().__init__(f"{file}: {reason}")
+        self.file = file
+        self.reason = reason
+        self.absent = absent
+
+    def __reduce__(self) -> tuple[type["StorageError"], tuple[str, str, bool]]:
+        return type(self), (self.file, self.reason, self.absent)

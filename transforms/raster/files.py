@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +17,8 @@ from rasterio.transform import from_origin
 
 from transforms.elements import RasterError, RasterRef, Window
 
+from .storage import published as published
+
 FINGERPRINT_TAG = "GHSL_FINGERPRINT"
 _BLOCK_PROFILE = {
     "driver": "GTiff",
@@ -30,18 +30,6 @@ _BLOCK_PROFILE = {
     "predictor": 2,
     "sparse_ok": True,
 }
-
-
-@contextmanager
-def published(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; moved to `path` when the body ends well, else removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def raster_profile(
