@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.errors import GEOSException, ShapelyError
 
-from transforms.elements import RequestError
+from transforms.elements import RequestError, StorageError
+from transforms.raster import storage
+from transforms.raster.vectors import vector_path
 
 MAX_BYTES = 256 * 2**20
 MAX_VERTICES = 5_000_000
@@ -67,8 +69,8 @@ def read_area(source: str | Mapping[str, Any] | Sequence[float], base_dir: str |
     """The area a person gave.
 
     Args:
-        source: a file (GeoJSON, GeoPackage or another vector file in any CRS, WKT; a layer of a
-            GeoPackage as `file.gpkg|layer`), relative to `base_dir`; or WKT; or a GeoJSON object;
+        source: a file or URL (GeoJSON, GeoPackage or another vector file in any CRS, WKT; a layer
+            of a GeoPackage as `file.gpkg|layer`), relative to `base_dir`; or WKT; or GeoJSON;
             or a bounding box west, south, east, north, where west > east crosses the
             antimeridian.
         base_dir: the folder that relative file names count from.
@@ -92,33 +94,33 @@ def read_area(source: str | Mapping[str, Any] | Sequence[float], base_dir: str |
 
 def _read_file(source: str, base_dir: Path) -> Area:
     name, _, layer = source.partition("|")
-    path = base_dir / Path(name).expanduser()
-    label = str(path)
+    label = storage.absolute(name, base_dir)
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise RequestError(f"{label}: is not a file; give {_KINDS}")
-        if size > MAX_BYTES:
+        if (size := storage.size(label)) > MAX_BYTES:
             raise RequestError(
                 f"{label}: {size / 2**20:.0f} MiB is more than {MAX_BYTES >> 20} MiB; "
                 "simplify the polygons"
             )
-        suffix = path.suffix.lower()
+        suffix = Path(name).suffix.lower()
         if suffix == ".wkt":
-            return _area(label, [_from_wkt(label, path.read_text("utf-8"))])
+            return _area(label, [_from_wkt(label, _text(label))])
         if suffix in {".geojson", ".json"}:
             try:
-                document = json.loads(path.read_text("utf-8-sig"))
+                document = json.loads(_text(label))
             except (ValueError, RecursionError) as error:
                 raise RequestError(
                     f"{label}: is not valid JSON ({error}); export the area as GeoJSON again"
                 ) from error
             return _area(label, _from_geojson(label, document))
-        return _area(label, _from_vector(path, layer.removeprefix("layername=")))
-    except FileNotFoundError as error:
-        raise RequestError(f"{label}: no such file; give {_KINDS}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"{label}: cannot be read ({_line(error)}); give {_KINDS}") from error
+        return _area(label, _from_vector(label, layer.removeprefix("layername=")))
+    except (StorageError, UnicodeDecodeError) as error:
+        absent = isinstance(error, StorageError) and error.absent
+        reason = "no such file" if absent else f"cannot be read ({error.reason})"
+        raise RequestError(f"{label}: {reason}; give {_KINDS}") from error
+
+
+def _text(label: str) -> str:
+    return storage.read_bytes(label, MAX_BYTES).decode("utf-8-sig")
 
 
 def _from_geojson(label: str, document: Any) -> list[shapely.Geometry]:
@@ -181,24 +183,25 @@ def _from_wkt(label: str, text: str) -> shapely.Geometry:
         ) from error
 
 
-def _from_vector(path: Path, layer: str) -> list[shapely.Geometry]:
+def _from_vector(path: str, layer: str) -> list[shapely.Geometry]:
+    file = vector_path(path)
     try:
-        layers = [str(row[0]) for row in pyogrio.list_layers(path) if row[1] is not None]
+        layers = [str(row[0]) for row in pyogrio.list_layers(file) if row[1] is not None]
         if layer and layer not in layers:
             raise RequestError(f"{path}: has no layer {layer!r}; it has {', '.join(layers)}")
         if not layer and len(layers) != 1:
             raise RequestError(
                 f"{path}: has {len(layers)} layers of geometry ({', '.join(layers)}); "
-                f"name one as {path.name}|layer"
+                f"name one as {storage.name(path)}|layer"
             )
-        meta, _, geometry, _ = pyogrio.raw.read(path, layer=layer or layers[0], columns=[])
+        meta, _, geometry, _ = pyogrio.raw.read(file, layer=layer or layers[0], columns=[])
         shapes = [shapely.force_2d(shapely.from_wkb(wkb)) for wkb in geometry if wkb is not None]
     except (DataSourceError, DataLayerError, ShapelyError, GEOSException) as error:
         raise RequestError(f"{path}: cannot be read ({_line(error)}); give {_KINDS}") from error
     if not meta.get("crs"):
         raise RequestError(f"{path}: states no CRS; assign one and save it again")
-    crs = _crs(str(path), str(meta["crs"]))
-    return [_to_lonlat(str(path), shape, crs) for shape in shapes]
+    crs = _crs(path, str(meta["crs"]))
+    return [_to_lonlat(path, shape, crs) for shape in shapes]
 
 
 def _crs(label: str, text: str) -> pyproj.CRS:

@@ -35,7 +35,9 @@ app.add_typer(train_app, name="train")
 
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 JobFile = Annotated[Path, typer.Argument(help="job file, YAML")]
-Output = Annotated[Path | None, typer.Option(help="folder of the products, over the job file's")]
+Output = Annotated[
+    str | None, typer.Option(help="folder or URL of the products, over the job file's")
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="key.path=value, over the job file's")
 ]
@@ -57,21 +59,28 @@ def run_command(
     from ghsl_beam.configuration import load_job
     from ghsl_beam.launch import run
     from ghsl_beam.progress import follow
+    from transforms.raster import storage
 
     logs.configure(log_level, as_json=log_json)
     job = load_job(job_file, tuple(setting or ()), output)
     logs.set_job(job.name)
 
     def watch(plan: JobPlan, events: Path) -> AbstractContextManager[None]:
-        logs.log_to_file(job.output / "logs")
+        remote = storage.is_url(job.output)
+        logs.log_to_file(Path(tempfile.mkdtemp() if remote else job.output, "logs"))
         return nullcontext() if quiet else follow(plan, events)
 
-    record = run(job, context.args, watch)
+    try:
+        record = run(job, context.args, watch)
+    finally:
+        log = logs.log_file()
+        if log and storage.is_url(job.output):
+            storage.write_whole(storage.join(job.output, "logs", log.name), log.read_bytes())
     _print_outcome(record, job.output)
     raise typer.Exit(record["exit_code"])
 
 
-def _print_outcome(record: dict[str, Any], output: Path) -> None:
+def _print_outcome(record: dict[str, Any], output: str) -> None:
     for warning in record["warnings"]:
         print(f"warning: {warning}")
     for loss in record["losses"]:
@@ -87,7 +96,7 @@ def _print_outcome(record: dict[str, Any], output: Path) -> None:
             f"nothing to do: all {record['reused']} products are there, made from the same things"
         )
     print(f"layers: {output}")
-    print(f"report: {output / 'report' / 'index.html'}")
+    print(f"report: {output.rstrip('/')}/report/index.html")
     if record["losses"]:
         print("run the same command again to make only what is missing")
 
@@ -137,19 +146,20 @@ def schema_command() -> None:
 
 
 @app.command("report")
-def report_command(output: Annotated[Path, typer.Argument(help="folder of a run")]) -> None:
+def report_command(output: Annotated[str, typer.Argument(help="folder or URL of a run")]) -> None:
     """Write the report of a run anew."""
     from ghsl_beam.report import write_report
+    from transforms.raster import storage
 
-    if not (output / "run.json").is_file():
+    if not storage.is_file(storage.join(output, "run.json")):
         raise RequestError(f"{output}: no run.json there; is it the output of a run?")
     print(write_report(output))
 
 
 @app.command("validate")
 def validate_command(
-    output: Annotated[Path, typer.Argument(help="folder of a run")],
-    reference: Annotated[Path, typer.Option(help="raster or polygons of built-up")],
+    output: Annotated[str, typer.Argument(help="folder or URL of a run")],
+    reference: Annotated[str, typer.Option(help="raster or polygons of built-up")],
 ) -> None:
     """Compare a run's built-up with a reference."""
     from ghsl_beam.validate import validate
@@ -209,8 +219,8 @@ def models_fetch(
 
 @train_app.command("network")
 def train_network_command(
-    output: Annotated[Path, typer.Argument(help="folder of a run, with its S2")],
-    polygons: Annotated[Path, typer.Option(help="vector file of built-up")],
+    output: Annotated[str, typer.Argument(help="folder or URL of a run, with its S2")],
+    polygons: Annotated[str, typer.Option(help="vector file of built-up")],
     model: Annotated[Path, typer.Option(help="weight file to write (h5)")],
     unlabelled: Annotated[
         float, typer.Option(min=0, max=1, help="weight of a pixel outside the polygons")
@@ -225,9 +235,9 @@ def train_network_command(
 
 @train_app.command("residential")
 def train_residential_command(
-    output: Annotated[Path, typer.Argument(help="folder of a run, with its S2 and BUFRAC")],
-    labels: Annotated[Path, typer.Option(help="vector file of labelled polygons")],
-    model: Annotated[Path, typer.Option(help="classifier file to write (skops)")],
+    output: Annotated[str, typer.Argument(help="folder or URL of a run, with its S2 and BUFRAC")],
+    labels: Annotated[str, typer.Option(help="vector file of labelled polygons")],
+    model: Annotated[str, typer.Option(help="classifier file to write (skops)")],
     field: Annotated[str, typer.Option(help="field with the class")] = "class",
     residential: Annotated[str, typer.Option(help="its value for residential")] = "residential",
     non_residential: Annotated[str, typer.Option(help="and for the rest")] = "non-residential",
@@ -235,9 +245,11 @@ def train_residential_command(
 ) -> None:
     """Train a residential classifier; prints scores held out by polygon."""
     from ghsl_beam.training import read_labels, train_residential
+    from transforms.raster import storage
 
     found = read_labels(labels, field, residential, non_residential)
-    about = f"trained on {labels.name}, field {field}, with the layers of {output.name}"
+    about = f"trained on {storage.name(labels)}, field {field}, "
+    about += f"with the layers of {storage.name(output)}"
     print(json.dumps(train_residential(output, found, feature_set, model, about), indent=2))
 
 

@@ -9,11 +9,35 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from transforms.elements import Level, RequestError
+from transforms.raster import storage
 
 _MAX_BYTES = 1 << 20
+
+
+class _Location(str):
+    """Marks the texts that are locations: relative paths count from the job file's folder."""
+
+
+def _location(text: str) -> _Location:
+    reason = storage.problem(text)
+    if reason:
+        raise ValueError(reason)
+    return _Location(text)
+
+
+Location = Annotated[str, AfterValidator(_location)]
+"""A local path, or a URL of object storage."""
 
 
 class _Section(BaseModel):
@@ -23,7 +47,7 @@ class _Section(BaseModel):
 class Area(_Section):
     """The area of interest: exactly one of file, wkt, bbox."""
 
-    file: Path | None = Field(None, description="GeoJSON, GeoPackage or WKT file of polygons")
+    file: Location | None = Field(None, description="GeoJSON, GeoPackage or WKT file of polygons")
     wkt: str | None = Field(None, description="polygons as WKT, longitude latitude in degrees")
     bbox: tuple[float, float, float, float] | None = Field(
         None, description="west, south, east, north in degrees; west > east crosses 180 degrees"
@@ -52,7 +76,7 @@ class Period(_Section):
 class Input(_Section):
     """Where scenes come from and which are taken."""
 
-    archive: Path = Field(description="folder of SAFE products: /eodata tree or flat, zip or not")
+    archive: Location = Field(description="folder of SAFE products: /eodata or flat, zip or not")
     level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
     max_cloud_cover: float = Field(90, ge=0, le=100, description="percent of the product")
 
@@ -66,7 +90,7 @@ class Composite(_Section):
 class Models(_Section):
     """The GHS-S2Net models, one a grid zone."""
 
-    folder: Path = Field(Path("cnn_models"), description="folder of MODEL_CNN_<zone>.h5")
+    folder: Location = Field(_Location("cnn_models"), description="folder of MODEL_CNN_<zone>.h5")
     prefix: str = Field(
         "",
         pattern=r"^[A-Za-z0-9_-]*$",
@@ -91,7 +115,7 @@ class Cleaning(_Section):
     ndwi_above: Annotated[float, Field(ge=-1, le=1)] | None = Field(
         0.0, description="NDWI above: water, not built"
     )
-    roads: Path | None = Field(None, description="vector file of road lines")
+    roads: Location | None = Field(None, description="vector file of road lines")
     road_width_field: str = Field("width", description="field with the road's width in metres")
     minimum_area_m2: Annotated[int, Field(ge=0, le=10_000_000)] | None = Field(
         400, description="components of built-up under this size, m2, become 0"
@@ -101,7 +125,7 @@ class Cleaning(_Section):
 class Residential(_Section):
     """The residential classifier."""
 
-    model: Path = Field(description="classifier file (skops)")
+    model: Location = Field(description="classifier file (skops)")
 
 
 class Greenness(_Section):
@@ -133,7 +157,7 @@ class Job(_Section):
     residential: Residential
     greenness: Greenness = Greenness()
     grids: tuple[Grid, ...] = (Grid(),)
-    output: Path = Field(description="folder of the products")
+    output: Location = Field(description="folder of the products")
     block_size: int = Field(
         1024, ge=64, le=4096, description="pixels of 10 m; no effect on results"
     )
@@ -148,11 +172,11 @@ class Job(_Section):
         return grids
 
     def resolved(self, folder: Path) -> Job:
-        """The job with paths made absolute; relative ones count from the job file's folder."""
+        """The job with locations made absolute; relative ones count from the job file's folder."""
 
         def absolute(value: Any) -> Any:
-            if isinstance(value, Path):
-                return (folder / value.expanduser()).resolve()
+            if isinstance(value, _Location):
+                return _Location(storage.absolute(value, folder))
             if isinstance(value, BaseModel):
                 changed = {
                     name: absolute(getattr(value, name)) for name in type(value).model_fields
@@ -163,7 +187,7 @@ class Job(_Section):
         return absolute(self)
 
 
-def load_job(file: Path, settings: tuple[str, ...] = (), output: Path | None = None) -> Job:
+def load_job(file: Path, settings: tuple[str, ...] = (), output: str | None = None) -> Job:
     """Read and validate a job file.
 
     Args:
@@ -186,7 +210,7 @@ def load_job(file: Path, settings: tuple[str, ...] = (), output: Path | None = N
     for setting in settings:
         _apply(content, setting)
     if output is not None:
-        content["output"] = str(output.resolve())
+        content["output"] = storage.absolute(output, Path.cwd())
     try:
         return Job.model_validate(content).resolved(file.resolve().parent)
     except ValidationError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from ghsl_beam.configuration import Grid, Job
 from ghsl_beam.mosaic import write_vrt
@@ -16,6 +16,7 @@ from transforms.aggregation.grid import GridLevel, OutputGrid, from_config
 from transforms.aggregation.source import TileSource
 from transforms.aggregation.transform import CellPlan, GridSpec
 from transforms.elements import Product, TilePlan, fingerprint
+from transforms.raster import storage
 from transforms.raster.files import stored_fingerprint
 
 
@@ -48,33 +49,35 @@ class GridPlan:
                         inside = tuple(cell.key for cell in self.spec.cells_in(tile))
                         yield level, layer, tile, mark, inside
 
-    def missing_cells(self, output: Path) -> set[str]:
+    def missing_cells(self, output: str) -> set[str]:
         """Cells that a product which is not there, or is of other things, is made of."""
         missing: set[str] = set()
         for level, layer, key, mark, cells in self.products():
-            if stored_fingerprint(output / self.spec.path(level, layer, key)) != mark:
+            if stored_fingerprint(storage.join(output, self.spec.path(level, layer, key))) != mark:
                 missing.update(cells)
         return missing
 
-    def existing(self, output: Path) -> list[Product]:
+    def existing(self, output: str) -> list[Product]:
         """Products on storage."""
         found = []
         for level, layer, key, mark, _ in self.products():
             path = self.spec.path(level, layer, key)
-            stored = stored_fingerprint(output / path)
+            stored = stored_fingerprint(storage.join(output, path))
             if stored:
                 found.append(Product(layer, key, level.name, path, stored, stored == mark))
         return found
 
-    def write_mosaics(self, output: Path) -> None:
+    def write_mosaics(self, output: str) -> None:
         """A VRT over the files of a level that is published cell by cell."""
         for level in self.spec.grid.levels:
             if self.spec.by_cell(level):
                 for layer in published_layers(level):
-                    names = [self.spec.path(level, layer, cell.key) for cell in self.cells]
-                    files = [output / name for name in names if (output / name).is_file()]
-                    target = output / self.spec.path(level, layer, "all")
-                    write_vrt(target.with_suffix(".vrt"), files)
+                    target = PurePosixPath(self.spec.path(level, layer, "all"))
+                    folder = storage.join(output, str(target.parent))
+                    there = set(storage.listing(folder))
+                    paths = [self.spec.path(level, layer, cell.key) for cell in self.cells]
+                    names = [name for name in map(storage.name, paths) if name in there]
+                    write_vrt(folder, target.with_suffix(".vrt").name, names)
 
 
 def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:

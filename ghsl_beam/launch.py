@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +30,15 @@ from ghsl_beam.run_record import (
 )
 from ghsl_beam.stac import write_catalog
 from ghsl_beam.worker import tell_workers
-from transforms.elements import Loss, Product, RequestError
+from transforms.elements import Loss, Product, RequestError, StorageError
+from transforms.raster import storage
 from transforms.raster.events import new_events_folder
 from transforms.raster.files import stored_fingerprint
 
 WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
 _LOG = logging.getLogger(__name__)
 _OUTCOME = ("exit_code", "computed", "reused", "seconds")
+_MAX_LOSS_BYTES = 1 << 20
 
 
 Watch = Callable[[JobPlan, Path], AbstractContextManager[None]]
@@ -64,9 +65,8 @@ def run(
     record = new_record(plan)
     if todo:
         write_record(job.output, record)
-        events = new_events_folder(job.output / "work" / "events")
-        with watch(plan, events):
-            _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": str(job.output)})
+        with _events(job.output) as events, watch(plan, events):
+            _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": job.output})
             counters = _compute(plan, runner, options)
         record["stages"], record["counts"] = _stages(counters)
     products = _existing(plan)
@@ -81,11 +81,21 @@ def run(
     whole = not losses and all(product.whole for product in products)
     record["exit_code"] = WHOLE if whole else WITH_LOSSES
     _LOG.info("run ended", extra={key: record[key] for key in _OUTCOME})
-    if todo or not (job.output / "run.json").is_file():
+    if todo or not storage.is_file(storage.join(job.output, "run.json")):
         _finish(plan, record, products)
     if whole:
-        shutil.rmtree(job.output / "work", ignore_errors=True)
+        storage.remove_tree(storage.join(job.output, "work"))
     return record
+
+
+@contextmanager
+def _events(output: str) -> Iterator[Path]:
+    """A folder for the run's events; they are of this machine, so it is one of its own."""
+    if storage.is_url(output):
+        with tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder:
+            yield new_events_folder(Path(folder))
+    else:
+        yield new_events_folder(Path(output, "work", "events"))
 
 
 def _finish(plan: JobPlan, record: dict[str, Any], products: list[Product]) -> None:
@@ -122,9 +132,17 @@ def _known(argument: str, options: PipelineOptions) -> bool:
     return argument[2:].partition("=")[0].replace("-", "_") in options.get_all_options()
 
 
-def _check_writable(output: Path) -> None:
+def _check_writable(output: str) -> None:
     """The output, or the nearest folder above it that exists, must be a writable folder."""
-    existing = output
+    if storage.is_url(output):
+        probe = storage.join(output, ".ghsl-beam-probe")
+        try:
+            storage.write_whole(probe, b"")
+            storage.remove(probe)
+        except StorageError as error:
+            raise RequestError(f"output: {output} is not writable: {error.reason}") from error
+        return
+    existing = Path(output)
     while not existing.exists():
         existing = existing.parent
     if not existing.is_dir():
@@ -138,7 +156,7 @@ def _check_writable(output: Path) -> None:
 
 def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) -> Any:
     work = work_area(plan)
-    shutil.rmtree(plan.job.output / "work" / "losses", ignore_errors=True)
+    storage.remove_tree(storage.join(plan.job.output, "work", "losses"))
     for tile in plan.tiles:
         work.write_plan(tile)
     pipeline = beam.Pipeline(runner=runner, options=options)
@@ -174,7 +192,7 @@ def _existing(plan: JobPlan) -> list[Product]:
     for tile in plan.tiles:
         for layer, mark in tile.fingerprints.items():
             path = utm_path(tile.tile, layer, job.epoch, job.name)
-            found = stored_fingerprint(job.output / path)
+            found = stored_fingerprint(storage.join(job.output, path))
             if found:
                 products.append(Product(layer, tile.tile, "utm", path, found, found == mark))
     for grid in plan.grids:
@@ -182,8 +200,10 @@ def _existing(plan: JobPlan) -> list[Product]:
     return products
 
 
-def _recorded_losses(output: Path) -> list[Loss]:
+def _recorded_losses(output: str) -> list[Loss]:
+    folder = storage.join(output, "work", "losses")
     return [
-        Loss(**json.loads(path.read_text()))
-        for path in sorted((output / "work" / "losses").glob("*.json"))
+        Loss(**json.loads(storage.read_bytes(storage.join(folder, name), _MAX_LOSS_BYTES)))
+        for name in storage.listing(folder)
+        if name.endswith(".json")
     ]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import rasterio
-
-from transforms.raster.files import published
+from transforms.raster import storage
+from transforms.raster.files import opened
 
 _TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32"}
 
 
-def write_vrt(path: Path, files: Sequence[Path]) -> None:
-    """Write a GDAL virtual raster over single-band files of one grid, with relative paths.
+def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
+    """Write a GDAL virtual raster over single-band files of one grid in the same folder.
 
     Nothing is written where there are no files.
     """
@@ -22,7 +20,7 @@ def write_vrt(path: Path, files: Sequence[Path]) -> None:
         return
     parts = []
     for file in files:
-        with rasterio.open(file) as source:
+        with opened(storage.join(folder, file)) as source:
             parts.append((file, source.bounds, source.shape))
             crs, pixel = source.crs, source.transform.a
             dtype, nodata = source.dtypes[0], source.nodata
@@ -36,12 +34,11 @@ def write_vrt(path: Path, files: Sequence[Path]) -> None:
     ET.SubElement(band, "NoDataValue").text = f"{nodata:g}"
     for file, bounds, (rows, cols) in parts:
         simple = ET.SubElement(band, "SimpleSource")
-        name = ET.SubElement(simple, "SourceFilename", relativeToVRT="1")
-        name.text = str(file.relative_to(path.parent))
+        ET.SubElement(simple, "SourceFilename", relativeToVRT="1").text = file
         ET.SubElement(simple, "SourceBand").text = "1"
         size = {"xSize": str(cols), "ySize": str(rows)}
         ET.SubElement(simple, "SrcRect", {"xOff": "0", "yOff": "0", **size})
         x, y = round((bounds.left - left) / pixel), round((top - bounds.top) / pixel)
         ET.SubElement(simple, "DstRect", {"xOff": str(x), "yOff": str(y), **size})
-    with published(path) as partial:
+    with storage.published(storage.join(folder, name)) as partial:
         ET.ElementTree(root).write(partial, encoding="utf-8")

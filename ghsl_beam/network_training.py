@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pyogrio
-import rasterio
 import shapely
 from pyogrio.errors import DataSourceError
 from pyproj import Transformer
@@ -17,10 +16,13 @@ from transforms.elements import RequestError
 from transforms.inference.predict import prepare, valid
 from transforms.inference.training import TrainingSettings, train
 from transforms.inference.weights import save_weights
+from transforms.raster import storage
+from transforms.raster.files import opened
+from transforms.raster.vectors import vector_path
 
 
 def train_network(
-    output: Path, polygons: Path, model: Path, unlabelled: float, epochs: int
+    output: str, polygons: str, model: Path, unlabelled: float, epochs: int
 ) -> dict[str, int]:
     """Train on the S2 layers of a run: inside the polygons built-up, elsewhere not.
 
@@ -38,13 +40,13 @@ def train_network(
         RequestError: the polygons cannot be read, or meet no valid pixel of the run.
     """
     try:
-        meta, _, geometries, _ = pyogrio.raw.read(str(polygons), columns=[])
+        meta, _, geometries, _ = pyogrio.raw.read(vector_path(polygons), columns=[])
     except (DataSourceError, OSError, ValueError) as error:
         raise RequestError(f"{polygons}: cannot read the polygons: {error}") from error
     shapes = shapely.from_wkb(geometries)
     images, labels, weights = [], [], []
     for s2_path, _ in tiles_of_run(output):
-        with rasterio.open(s2_path) as source:
+        with opened(s2_path) as source:
             dn = source.read()
             into = Transformer.from_crs(meta["crs"] or "OGC:CRS84", source.crs, always_xy=True)
             burnt = rasterize(
@@ -74,6 +76,6 @@ def train_network(
     if not (w[y == 1] > 0).any() or not (w[y == 0] > 0).any():
         raise RequestError(f"{polygons}: must cover some but not all valid pixels of {output}")
     trained = train(x, y, w, TrainingSettings(epochs=epochs))
-    about = {"trained": f"{polygons.name} on the composites of {output.name}"}
+    about = {"trained": f"{storage.name(polygons)} on the composites of {storage.name(output)}"}
     save_weights(model, trained, about)
     return {"built_up": int((w[y == 1] > 0).sum()), "pixels": int((w > 0).sum())}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -34,6 +33,7 @@ from transforms.greenness.transform import MeasureGreenness
 from transforms.inference.handler import GhsS2NetHandler
 from transforms.inference.predict import HALO
 from transforms.inference.transform import PredictBuiltUp
+from transforms.raster import storage
 from transforms.raster.blocks import (
     LOSSES,
     STORED,
@@ -43,13 +43,12 @@ from transforms.raster.blocks import (
     ReadBlocks,
     StoreBlocks,
 )
-from transforms.raster.files import published
 from transforms.raster.store import WorkArea
 
 
 def work_area(plan: JobPlan) -> WorkArea:
     """The job's work area, beside its products."""
-    return WorkArea(str(plan.job.output / "work"))
+    return WorkArea(storage.join(plan.job.output, "work"), plan.launch)
 
 
 def build(pipeline: beam.Pipeline, plan: JobPlan) -> None:
@@ -62,16 +61,15 @@ def build(pipeline: beam.Pipeline, plan: JobPlan) -> None:
     _ = (
         losses
         | "All losses" >> beam.Flatten()
-        | "Record losses" >> beam.Map(record_loss, str(plan.job.output / "work" / "losses"))
+        | "Record losses" >> beam.Map(record_loss, storage.join(plan.job.output, "work", "losses"))
     )
 
 
 def record_loss(loss: Loss, folder: str) -> None:
     """A loss as a small file of its own: the same loss twice is one file."""
     content = asdict(loss)
-    path = Path(folder, f"{fingerprint(content)}.json")
-    with published(path) as partial:
-        partial.write_text(json.dumps(content))
+    path = storage.join(folder, f"{fingerprint(content)}.json")
+    storage.write_whole(path, json.dumps(content).encode())
 
 
 def _published(plan: JobPlan, tile: TilePlan, layers: Iterable[Layer]) -> StoredTile:
@@ -79,7 +77,7 @@ def _published(plan: JobPlan, tile: TilePlan, layers: Iterable[Layer]) -> Stored
     return StoredTile(
         tile.tile,
         tuple(
-            RasterRef(tile.tile, layer, tile.window, str(plan.path_of(layer, tile.tile)))
+            RasterRef(tile.tile, layer, tile.window, plan.path_of(layer, tile.tile))
             for layer in layers
         ),
     )
@@ -114,7 +112,7 @@ def _finish(
     )
     paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in layers)
     published = tiles | f"Publish {name}" >> PublishTiles(
-        work, str(job.output), paths, job.block_size, _margin(layers[0]), CREDITS
+        work, job.output, paths, job.block_size, _margin(layers[0]), CREDITS
     )
     losses += [stored[LOSSES], published[LOSSES]]
     return tiles, published["products"]
@@ -182,10 +180,10 @@ def _line_layers(
     """Line 3: predictions to the three layers. Returns the tiles that have them published."""
     job, work, layers = plan.job, work_area(plan), LINES[2]
     clean, green = cleaning_parameters(job), greenness_parameters(job)
-    classifier_halo = ResidentialClassifier.load(str(job.residential.model)).halo
+    classifier_halo = ResidentialClassifier.load(job.residential.model).halo
     halo = clean.halo + max(classifier_halo, green.halo)
     roads = (
-        RoadSource(str(job.cleaning.roads), job.cleaning.road_width_field)
+        RoadSource(job.cleaning.roads, job.cleaning.road_width_field)
         if job.cleaning.roads
         else None
     )
@@ -203,7 +201,7 @@ def _line_layers(
     made = (
         read["pixels"]
         | "CleanBuiltUp" >> CleanBuiltUp(work, clean, roads)
-        | "ClassifyResidential" >> ClassifyResidential(str(job.residential.model))
+        | "ClassifyResidential" >> ClassifyResidential(job.residential.model)
         | "MeasureGreenness" >> MeasureGreenness(green)
     )
     _, products = _finish(plan, 2, fanned, made, losses)
@@ -249,9 +247,9 @@ def _grids(
             >> beam.MapTuple(lambda cell, names: CellTask(cell, tuple(sorted(set(names)))))
         )
         made = cells | f"{label}: ReprojectAndAggregate" >> AggregateCells(
-            work, str(job.output), paths, grid_plan.spec, CREDITS
+            work, job.output, paths, grid_plan.spec, CREDITS
         )
         products = made["blocks"] | f"{label}: publish" >> PublishGridTiles(
-            str(job.output), grid_plan.spec, CREDITS
+            job.output, grid_plan.spec, CREDITS
         )
         losses += [made[LOSSES], products[LOSSES]]

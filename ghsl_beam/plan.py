@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from uuid import uuid4
 
 import shapely
 from pyproj import Transformer
@@ -35,6 +36,7 @@ from transforms.greenness.greenness import GreennessParameters
 from transforms.inference.models import available, resolve
 from transforms.inference.predict import HALO
 from transforms.inference.weights import load_weights, sha256_of
+from transforms.raster import storage
 from transforms.raster.area_mask import pixel_bounds
 from transforms.raster.files import stored_fingerprint
 
@@ -68,10 +70,12 @@ class JobPlan:
     classifier_sha256: str
     losses: tuple[Loss, ...]
     warnings: tuple[str, ...]
+    launch: str = field(default_factory=lambda: uuid4().hex)
 
-    def path_of(self, layer: Layer, tile: str) -> Path:
+    def path_of(self, layer: Layer, tile: str) -> str:
         """The product of a layer of a tile."""
-        return self.job.output / utm_path(tile, layer, self.job.epoch, self.job.name)
+        path = utm_path(tile, layer, self.job.epoch, self.job.name)
+        return storage.join(self.job.output, path)
 
     @cached_property
     def existing(self) -> frozenset[tuple[str, Layer]]:
@@ -157,14 +161,15 @@ def make_plan(job: Job) -> JobPlan:
         f"zone {m.zone}: model {Path(m.path).name} is another zone's" for m in models if m.fallback
     ]
     warnings += [f"model {Path(m.path).name} is a demonstration" for m in models if m.demonstration]
-    if "DEMONSTRATION" in job.residential.model.name:
-        warnings.append(f"classifier {job.residential.model.name} is a demonstration")
+    classifier = storage.name(job.residential.model)
+    if "DEMONSTRATION" in classifier:
+        warnings.append(f"classifier {classifier} is a demonstration")
     return JobPlan(job, tuple(plans), grids, models, classifier_sha, tuple(losses), tuple(warnings))
 
 
 def _area(job: Job) -> Area:
     settings = job.area
-    source = str(settings.file) if settings.file else settings.wkt or settings.bbox
+    source = settings.file if settings.file else settings.wkt or settings.bbox
     if source is None:
         raise RequestError("area: exactly one of file, wkt, bbox is needed")
     return read_area(source, Path.cwd())
@@ -174,12 +179,12 @@ def _scenes(
     job: Job, tiles: Iterable[MgrsTile]
 ) -> tuple[Mapping[str, tuple[Scene, ...]], list[Loss]]:
     settings, period = job.input, job.period
-    if not settings.archive.is_dir():
+    if not storage.is_folder(settings.archive):
         raise RequestError(f"input.archive: no such folder: {settings.archive}")
     wanted = [tile.id for tile in tiles]
     try:
         found, errors = assembly.find_scenes(
-            str(settings.archive),
+            settings.archive,
             wanted,
             period.start,
             period.end,
@@ -220,7 +225,7 @@ def _not_seen(job: Job, area: Area, candidates: list[MgrsTile], seen: list[MgrsT
 
 def _models(job: Job, zones: list[str]) -> tuple[Model, ...]:
     settings = job.models
-    files = resolve(zones, str(settings.folder), settings.fallback, prefix=settings.prefix)
+    files = resolve(zones, settings.folder, settings.fallback, prefix=settings.prefix)
     models = []
     for zone in zones:
         path = str(files[zone])
@@ -228,17 +233,17 @@ def _models(job: Job, zones: list[str]) -> tuple[Model, ...]:
             load_weights(path)
         except ModelError as error:
             raise RequestError(f"models: {error}") from error
-        own = path == str(available(str(settings.folder), settings.prefix).get(zone))
+        own = path == str(available(settings.folder, settings.prefix).get(zone))
         demonstration = "DEMONSTRATION" in Path(path).name
         models.append(Model(zone, path, sha256_of(path), not own, demonstration))
     return tuple(models)
 
 
 def _classifier(job: Job) -> str:
-    path = str(job.residential.model)
+    path = job.residential.model
     try:
         ResidentialClassifier.load(path)
-        return sha256_of(path)
+        return storage.sha256(path)
     except ModelError as error:
         raise RequestError(f"residential.model: {error}") from error
 
@@ -246,9 +251,9 @@ def _classifier(job: Job) -> str:
 def _roads(job: Job) -> str:
     if job.cleaning.roads is None:
         return ""
-    if not job.cleaning.roads.is_file():
+    if not storage.is_file(job.cleaning.roads):
         raise RequestError(f"cleaning.roads: no such file: {job.cleaning.roads}")
-    return sha256_of(str(job.cleaning.roads))
+    return storage.sha256(job.cleaning.roads)
 
 
 def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:

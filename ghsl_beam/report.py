@@ -7,11 +7,9 @@ import json
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from jinja2 import ChainableUndefined, Environment, PackageLoader
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
@@ -19,10 +17,12 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
-from transforms.elements import RequestError
-from transforms.raster.files import published
+from transforms.elements import RasterError, RequestError, StorageError
+from transforms.raster import storage
+from transforms.raster.files import opened
 
 MAX_PIXELS = 900
+MAX_RECORD_BYTES = 1 << 30
 MAX_PICTURES = 6
 """Pictures of one layer; a continent's report stays readable."""
 _HEAT = ("#ffffff", "#fee8c8", "#fdbb84", "#ef6548", "#b30000", "#5b0000")
@@ -43,18 +43,18 @@ _TITLES = {
 _ORDER = {layer: place for place, layer in enumerate(_TITLES)}
 
 
-def write_report(output: Path) -> Path:
-    """Write `report/index.html` from `run.json` and the layers below `output`; return its path.
+def write_report(output: str) -> str:
+    """Write `report/index.html` from `run.json` and the layers of a run; return its location.
 
     Keys that the record lacks, and layers that cannot be read, are left out and said so.
 
     Raises:
         RequestError: there is no record of a run, or it cannot be read.
     """
-    record = output / "run.json"
+    record = storage.join(output, "run.json")
     try:
-        run = json.loads(record.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        run = json.loads(storage.read_bytes(record, MAX_RECORD_BYTES))
+    except (StorageError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise RequestError(f"{record}: cannot be read ({reason}); is it a run's output?") from error
     if not isinstance(run, dict):
@@ -78,13 +78,12 @@ def write_report(output: Path) -> Path:
         versions=run.get("versions") or {},
         machine=run.get("machine") or {},
     )
-    path = output / "report" / "index.html"
-    with published(path) as partial:
-        partial.write_text(page, "utf-8")
+    path = storage.join(output, "report", "index.html")
+    storage.write_whole(path, page.encode())
     return path
 
 
-def _layers(output: Path, products: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _layers(output: str, products: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Layers in the order they are made, with pictures of the first few of each."""
     grouped: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for product in products:
@@ -101,9 +100,9 @@ def _layers(output: Path, products: Sequence[Mapping[str, Any]]) -> list[dict[st
             }
             entry["path"] = str(product.get("path") or "")
             try:
-                png, legend = quicklook(output / entry["path"], layer)
+                png, legend = quicklook(storage.join(output, entry["path"]), layer)
                 entry |= {"png": base64.b64encode(png).decode(), "legend": legend}
-            except (OSError, RasterioError) as error:
+            except (RasterError, RasterioError) as error:
                 entry["error"] = " ".join(str(error).split())
             pictures.append(entry)
         title = _TITLES.get(layer, layer)
@@ -115,14 +114,14 @@ def _layers(output: Path, products: Sequence[Mapping[str, Any]]) -> list[dict[st
     return found
 
 
-def quicklook(path: Path, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
+def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
     """A PNG of a layer where it has data, at most 900 px a side; legend as (label, colour).
 
     Raises:
         RasterioError: the raster cannot be read.
     """
     classes = layer in {"RES_NRES", "BUILT_C_FUN"}
-    with rasterio.open(path) as source:
+    with opened(path) as source:
         part = _part_with_data(source)
         shrink = max(part.width, part.height, MAX_PIXELS) / MAX_PIXELS
         size = (max(1, round(part.height / shrink)), max(1, round(part.width / shrink)))

@@ -15,7 +15,7 @@ from typing import Any
 from ghsl_beam.credits import CREDITS
 from ghsl_beam.plan import JobPlan, Model
 from transforms.elements import Loss, Product, TilePlan
-from transforms.raster.files import published
+from transforms.raster import storage
 
 _PACKAGES = (
     "ghsl-beam",
@@ -50,6 +50,7 @@ def versions() -> dict[str, str]:
 def new_record(plan: JobPlan) -> dict[str, Any]:
     """The record at the start of a run."""
     job = plan.job
+    classifier = storage.name(job.residential.model)
     return {
         "job": job.name,
         "name": job.name,
@@ -67,9 +68,9 @@ def new_record(plan: JobPlan) -> dict[str, Any]:
         },
         "tiles": [_tile(tile, plan.models) for tile in plan.tiles],
         "classifier": {
-            "file": job.residential.model.name,
+            "file": classifier,
             "sha256": plan.classifier_sha256,
-            "demonstration": "DEMONSTRATION" in job.residential.model.name,
+            "demonstration": "DEMONSTRATION" in classifier,
         },
         "warnings": list(plan.warnings),
         "stages": {},
@@ -127,7 +128,7 @@ def products_as_json(products: Iterable[Product]) -> list[dict[str, Any]]:
     ]
 
 
-def write_record(output: Path, record: dict[str, Any]) -> None:
+def write_record(output: str, record: dict[str, Any]) -> None:
     """Write run.json whole."""
-    with published(output / "run.json") as partial:
-        partial.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+    text = json.dumps(record, indent=2, sort_keys=True) + "\n"
+    storage.write_whole(storage.join(output, "run.json"), text.encode())

@@ -6,19 +6,21 @@ import datetime
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 import pystac
-import rasterio
 import shapely
 from pyproj import Transformer
 from rasterio.errors import RasterioError
 
 from transforms.elements import Product, RasterError
-from transforms.raster.files import published
+from transforms.raster import storage
+from transforms.raster.files import opened
 
+_ROOT = "/output/"
+"""Stands for the output while links are made: they are relative, whatever it is."""
 _PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _MODELS = "GHS-S2Net models: European Commission, Joint Research Centre (JRC), CC BY 4.0"
@@ -35,21 +37,20 @@ _TITLES = {
 }
 
 
-def write_catalog(output: Path, products: Sequence[Product], run: Mapping[str, Any]) -> None:
+def write_catalog(output: str, products: Sequence[Product], run: Mapping[str, Any]) -> None:
     """Write `catalog.json`, and collections and items below `stac/`, with relative links.
 
     Georeferencing is read from the products' files. The same products and run give the same
     bytes; each file is replaced whole, `catalog.json` last.
 
     Args:
-        output: the run's folder.
+        output: the run's folder, a location.
         products: what it published, paths relative to `output`.
         run: the run record; of it `name`, `epoch`, `configuration.period` and `tiles` are used.
 
     Raises:
         RasterError: a product cannot be read.
     """
-    root = output.resolve()
     name, epoch = str(run.get("name") or "run"), int(run.get("epoch") or 1970)
     credit = f"contains modified Copernicus Sentinel data {epoch}; {_MODELS}"
     catalog = pystac.Catalog(
@@ -59,13 +60,13 @@ def write_catalog(output: Path, products: Sequence[Product], run: Mapping[str, A
         catalog_type=pystac.CatalogType.SELF_CONTAINED,
         extra_fields={"ghsl:credits": credit},
     )
-    catalog.set_self_href(str(root / "catalog.json"))
+    catalog.set_self_href(f"{_ROOT}catalog.json")
     times = _times(run, epoch)
     grouped: dict[str, dict[str, list[Product]]] = defaultdict(lambda: defaultdict(list))
     for product in sorted(products, key=lambda p: (p.grid, p.key, p.layer, p.path)):
         grouped[product.grid][product.key].append(product)
     for grid, keys in sorted(grouped.items()):
-        made = [_item(root, f"{name}-E{epoch}", key, keys[key], times, run) for key in keys]
+        made = [_item(output, f"{name}-E{epoch}", key, keys[key], times, run) for key in keys]
         boxes = [item.bbox for item, _ in made if item.bbox]
         extent = [min(b[i] for b in boxes) for i in (0, 1)]
         extent += [max(b[i] for b in boxes) for i in (2, 3)]
@@ -83,23 +84,23 @@ def write_catalog(output: Path, products: Sequence[Product], run: Mapping[str, A
             ],
             extra_fields={"ghsl:credits": credit},
         )
-        collection.set_self_href(str(root / "stac" / grid / "collection.json"))
+        collection.set_self_href(f"{_ROOT}stac/{grid}/collection.json")
         catalog.add_child(collection, set_parent=True)
-        collection.set_self_href(str(root / "stac" / grid / "collection.json"))
+        collection.set_self_href(f"{_ROOT}stac/{grid}/collection.json")
         for item, assets in made:
             collection.add_item(item)
-            item.set_self_href(str(root / "stac" / grid / f"{item.id}.json"))
+            item.set_self_href(f"{_ROOT}stac/{grid}/{item.id}.json")
             for layer, asset in sorted(assets.items()):  # last: a new place would move them
                 item.add_asset(layer, asset)
     for collection in catalog.get_children():
         for item in collection.get_items():
-            _write(item)
-        _write(collection)
-    _write(catalog)
+            _write(output, item)
+        _write(output, collection)
+    _write(output, catalog)
 
 
 def _item(
-    root: Path,
+    output: str,
     prefix: str,
     key: str,
     products: Sequence[Product],
@@ -108,10 +109,10 @@ def _item(
 ) -> tuple[pystac.Item, dict[str, pystac.Asset]]:
     assets, places = {}, []
     for product in products:
-        fields, place = _georeference(root / product.path)
+        fields, place = _georeference(storage.join(output, product.path))
         places.append(place)
         fields |= {"ghsl:fingerprint": product.fingerprint, "ghsl:whole": product.whole}
-        name = product.layer if product.layer not in assets else Path(product.path).stem
+        name = product.layer if product.layer not in assets else PurePosixPath(product.path).stem
         below = "../" * 2 + product.path
         title = _TITLES.get(product.layer, product.layer)
         assets[name] = pystac.Asset(below, title, media_type=_COG, roles=["data"])
@@ -144,10 +145,10 @@ def _item(
     return item, assets
 
 
-def _georeference(path: Path) -> tuple[dict[str, Any], shapely.Geometry]:
+def _georeference(path: str) -> tuple[dict[str, Any], shapely.Geometry]:
     """The projection fields of a raster, and its footprint in lon/lat."""
     try:
-        with rasterio.open(path) as source:
+        with opened(path) as source:
             crs, transform, shape = source.crs, source.transform, [source.height, source.width]
             bounds = [float(number) for number in source.bounds]
             bands = [{"data_type": kind, "nodata": source.nodata} for kind in source.dtypes]
@@ -202,11 +203,7 @@ def _times(run: Mapping[str, Any], epoch: int) -> tuple[datetime.datetime, datet
     return start, end
 
 
-def _write(thing: pystac.STACObject) -> None:
-    path = Path(str(thing.get_self_href()))
+def _write(output: str, thing: pystac.STACObject) -> None:
+    path = storage.join(output, str(thing.get_self_href()).removeprefix(_ROOT))
     text = json.dumps(thing.to_dict(include_self_link=False), indent=2, sort_keys=True)
-    try:
-        with published(path) as partial:
-            partial.write_text(text + "\n", "utf-8")
-    except OSError as error:
-        raise RasterError(f"{path}: cannot write the catalogue: {error}") from error
+    storage.write_whole(path, (text + "\n").encode())

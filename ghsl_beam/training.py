@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyogrio
-import rasterio
 import shapely
 from numpy.typing import NDArray
 from pyogrio.errors import DataSourceError
@@ -18,6 +16,7 @@ from pyproj import Transformer
 from rasterio.features import rasterize
 
 from ghsl_beam.products import utm_path
+from ghsl_beam.report import MAX_RECORD_BYTES
 from transforms.classification import (
     NON_RESIDENTIAL,
     RESIDENTIAL,
@@ -25,7 +24,10 @@ from transforms.classification import (
     held_out_scores,
     train,
 )
-from transforms.elements import Layer, RequestError
+from transforms.elements import Layer, RequestError, StorageError
+from transforms.raster import storage
+from transforms.raster.files import opened
+from transforms.raster.vectors import vector_path
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,14 @@ class Labels:
     classes: NDArray[np.uint8]
 
 
-def read_labels(file: Path, field: str, residential: str, non_residential: str) -> Labels:
+def read_labels(file: str, field: str, residential: str, non_residential: str) -> Labels:
     """Polygons whose field says one of two words; others are left out.
 
     Raises:
         RequestError: the file cannot be read, has no such field, or one class is absent.
     """
     try:
-        meta, _, geometries, columns = pyogrio.raw.read(str(file), columns=[field])
+        meta, _, geometries, columns = pyogrio.raw.read(vector_path(file), columns=[field])
     except (DataSourceError, OSError, ValueError) as error:
         raise RequestError(f"{file}: cannot read the labels: {error}") from error
     if field not in list(meta["fields"]):
@@ -61,23 +63,23 @@ def read_labels(file: Path, field: str, residential: str, non_residential: str) 
     return Labels(list(polygons), classes)
 
 
-def tiles_of_run(output: Path) -> Iterator[tuple[Path, Path]]:
+def tiles_of_run(output: str) -> Iterator[tuple[str, str]]:
     """S2 and BUFRAC of each tile of a run."""
     try:
-        record = json.loads((output / "run.json").read_text())
-    except (OSError, ValueError) as error:
+        record = json.loads(storage.read_bytes(storage.join(output, "run.json"), MAX_RECORD_BYTES))
+    except (StorageError, ValueError) as error:
         raise RequestError(f"{output}: no run.json that can be read: {error}") from error
     for tile in record["tiles"]:
         s2, bufrac = (
-            output / utm_path(tile["tile"], layer, record["epoch"], record["name"])
+            storage.join(output, utm_path(tile["tile"], layer, record["epoch"], record["name"]))
             for layer in (Layer.S2, Layer.BUFRAC)
         )
-        if s2.is_file() and bufrac.is_file():
+        if storage.is_file(s2) and storage.is_file(bufrac):
             yield s2, bufrac
 
 
 def train_residential(
-    output: Path, labels: Labels, feature_set: str, model: Path, description: str
+    output: str, labels: Labels, feature_set: str, model: str, description: str
 ) -> dict[str, float]:
     """Train on the built pixels inside the polygons; scores are held out by polygon.
 
@@ -89,7 +91,7 @@ def train_residential(
     """
     tables, classes, groups = [], [], []
     for s2_path, bufrac_path in tiles_of_run(output):
-        with rasterio.open(s2_path) as source, rasterio.open(bufrac_path) as built:
+        with opened(s2_path) as source, opened(bufrac_path) as built:
             s2, bufrac = source.read(), built.read(1)
             project = Transformer.from_crs("OGC:CRS84", source.crs, always_xy=True).transform
             shapes = shapely.transform(np.array(labels.polygons), project, interleaved=False)

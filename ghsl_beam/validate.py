@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-import rasterio
 import rasterio.features
 import rasterio.windows
 import shapely
@@ -20,6 +19,8 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from transforms.elements import RasterError, RequestError
+from transforms.raster import storage
+from transforms.raster.files import opened
 
 from .area import read_area, to_crs
 
@@ -102,8 +103,8 @@ def measures(sums: Agreement, pixel_m2: float) -> dict[str, float | int | None]:
 
 
 def validate(
-    output: Path,
-    reference: str | Path,
+    output: str,
+    reference: str,
     *,
     layer: str = "BUFRAC",
     scale: float | None = None,
@@ -112,9 +113,9 @@ def validate(
     """Compare a layer of a run with a reference on the layer's own pixels.
 
     Args:
-        output: the run's folder.
-        reference: a raster of built-up (read by nearest neighbour), or polygons of built-up
-            (rasterised to fractions).
+        output: the run's folder, a location.
+        reference: location of a raster of built-up (read by nearest neighbour), or of polygons of
+            built-up (rasterised to fractions).
         layer: BUFRAC (tiles in UTM) or BUILT_S (the output grid).
         scale: what a raster's values are multiplied by to be fractions. Without it: 1 for
             floating point and for 0/1 rasters, 0.01 for bytes, 0.0001 for other integers.
@@ -128,25 +129,25 @@ def validate(
         RequestError: no such layer or reference.
         RasterError: a raster cannot be read.
     """
-    path = Path(reference)
-    if not path.is_file():
-        raise RequestError(f"{path}: no such file; give a raster or polygons of built-up")
+    if not storage.is_file(reference):
+        raise RequestError(f"{reference}: no such file; give a raster or polygons of built-up")
     pattern = {"BUFRAC": "utm/*/BUFRAC_E*.tif", "BUILT_S": "grid/*/BUILT_S_E*.tif"}.get(layer)
-    files = sorted(output.glob(pattern)) if pattern else []
+    files = storage.glob(output, pattern) if pattern else []
     if not files:
         raise RequestError(f"{output}: holds no {layer}; give the folder of a run, BUFRAC, BUILT_S")
-    polygons = read_area(str(path), ".").geometry if path.suffix.lower() in _VECTORS else None
+    vector = PurePath(reference).suffix.lower() in _VECTORS
+    polygons = read_area(reference, ".").geometry if vector else None
     found: dict[str, dict[str, Any]] = {}
     total, pixel = Agreement(), 0.0
     try:
-        factor = 1.0 if polygons is not None else scale or _guess_scale(path)
+        factor = 1.0 if polygons is not None else scale or _guess_scale(reference)
         for file in files:
-            with rasterio.open(file) as source:
+            with opened(storage.join(output, file)) as source:
                 if pixel and abs(source.transform.a) ** 2 != pixel:
                     continue  # another resolution of the same grid
                 pixel = abs(source.transform.a) ** 2
                 expected = (
-                    _from_raster(source, path, factor)
+                    _from_raster(source, reference, factor)
                     if polygons is None
                     else _from_polygons(source, polygons)
                 )
@@ -156,15 +157,17 @@ def validate(
                     values = source.read(1, window=window).astype(np.float64)
                     values[values == source.nodata] = np.nan
                     sums += compare(values / whole, theirs, threshold)
-            found[str(file.relative_to(output))] = measures(sums, pixel)
+            found[file] = measures(sums, pixel)
             total += sums
     except (OSError, RasterioError) as error:
-        raise RasterError(f"cannot compare with {path}: {' '.join(str(error).split())}") from error
+        raise RasterError(
+            f"cannot compare with {reference}: {storage.masked(str(error))}"
+        ) from error
     if not total.count:
-        raise RequestError(f"{path}: shares no pixel with {layer} of {output}")
+        raise RequestError(f"{reference}: shares no pixel with {layer} of {output}")
     return {
         "layer": layer,
-        "reference": str(path),
+        "reference": reference,
         "scale": factor,
         "threshold": threshold,
         **measures(total, pixel),
@@ -178,8 +181,8 @@ def _ratio(part: float, whole: float, *, root: bool = False) -> float | None:
     return (part / whole) ** 0.5 if root else part / whole
 
 
-def _guess_scale(path: Path) -> float:
-    with rasterio.open(path) as source:
+def _guess_scale(path: str) -> float:
+    with opened(path) as source:
         kind = np.dtype(source.dtypes[0])
         if kind.kind == "f":
             return 1.0
@@ -203,10 +206,10 @@ def _windows(source: Any) -> Iterator[Window]:
 
 
 def _from_raster(
-    source: Any, path: Path, scale: float
+    source: Any, path: str, scale: float
 ) -> Iterator[tuple[Window, NDArray[np.float64]]]:
     with (
-        rasterio.open(path) as reference,
+        opened(path) as reference,
         WarpedVRT(
             reference,
             crs=source.crs,

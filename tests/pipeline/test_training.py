@@ -33,9 +33,9 @@ def labels_file(tmp_path_factory):
 
 def test_a_classifier_trained_on_a_run_serves_the_next(made, job_file, labels_file, tmp_path):
     output, _ = made
-    labels = read_labels(labels_file, "use", "home", "works")
+    labels = read_labels(str(labels_file), "use", "home", "works")
     model = tmp_path / "own.skops"
-    scores = train_residential(output, labels, "spectral", model, "a test")
+    scores = train_residential(str(output), labels, "spectral", str(model), "a test")
     assert scores["pixels"] > 100
     assert 0 <= scores["balanced_accuracy"] <= 1
     settings = (f"residential.model={model}", f"output={tmp_path / 'out'}")
@@ -48,15 +48,15 @@ def test_a_classifier_trained_on_a_run_serves_the_next(made, job_file, labels_fi
 
 def test_labels_that_do_not_fit(labels_file):
     with pytest.raises(RequestError, match="has no field 'class'"):
-        read_labels(labels_file, "class", "home", "works")
+        read_labels(str(labels_file), "class", "home", "works")
     with pytest.raises(RequestError, match="must hold both"):
-        read_labels(labels_file, "use", "home", "shop")
+        read_labels(str(labels_file), "use", "home", "shop")
 
 
 def test_a_network_trained_on_a_run_serves_the_next(made, job_file, labels_file, tmp_path):
     output, _ = made
     model = tmp_path / "MODEL_CNN_33U.h5"
-    counts = train_network(output, labels_file, model, unlabelled=0.2, epochs=1)
+    counts = train_network(str(output), str(labels_file), model, unlabelled=0.2, epochs=1)
     assert counts["pixels"] > counts["built_up"] > 1000
     models = f"models={{folder: {tmp_path}}}"
     _, record = make(job_file, settings=(models, f"output={tmp_path / 'out'}"))

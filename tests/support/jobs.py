@@ -46,7 +46,7 @@ def write_job(folder: Path, wkt: str, archive: Path, **over) -> Path:
 def make(file: Path, *options: str, settings: tuple[str, ...] = ()):
     """Run a job; returns its output folder and its record."""
     job = load_job(file, settings)
-    return job.output, run(job, options)
+    return Path(job.output), run(job, options)
 
 
 def layers(output: Path) -> dict[str, np.ndarray]:

@@ -143,7 +143,7 @@ def test_rubbish_files(name: str, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=name):
         read_area(name, tmp_path)
     (tmp_path / "dir.geojson").mkdir()
-    with pytest.raises(RequestError, match="not a file"):
+    with pytest.raises(RequestError, match="Is a directory"):
         read_area("dir.geojson", tmp_path)
 
 

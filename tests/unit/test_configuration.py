@@ -25,15 +25,15 @@ def job_file(tmp_path):
 
 def test_paths_count_from_the_job_file(job_file):
     job = load_job(job_file)
-    assert job.input.archive == job_file.parent / "scenes"
-    assert job.output == job_file.parent / "out"
+    assert job.input.archive == str(job_file.parent / "scenes")
+    assert job.output == str(job_file.parent / "out")
 
 
 def test_settings_and_output_go_over_the_file(job_file, tmp_path):
-    job = load_job(job_file, ("cleaning.ndvi_above=null", "block_size=256"), tmp_path / "else")
+    job = load_job(job_file, ("cleaning.ndvi_above=null", "block_size=256"), f"{tmp_path}/else")
     assert job.cleaning.ndvi_above is None
     assert job.block_size == 256
-    assert job.output == tmp_path / "else"
+    assert job.output == f"{tmp_path}/else"
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def output(tmp_path: Path) -> Path:
 
 
 def test_report_stands_alone_and_escapes(output: Path) -> None:
-    path = write_report(output)
+    path = Path(write_report(str(output)))
     assert path == output / "report" / "index.html"
     text = path.read_text()
     assert text.count("data:image/png;base64,") == len(LAYERS)
@@ -68,7 +68,7 @@ def test_report_stands_alone_and_escapes(output: Path) -> None:
     assert text.index("What was lost") < text.index("<h2>Layers")
     for said in ("demonstration", "S2A_X", "1,234", "gone.tif", "Finished with losses"):
         assert said in text
-    write_report(output)
+    write_report(str(output))
     assert path.read_text() == text
 
 
@@ -77,7 +77,7 @@ def test_report_stands_alone_and_escapes(output: Path) -> None:
 )
 def test_missing_keys_are_tolerated(run: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps(run))
-    assert write_report(tmp_path).is_file()
+    assert Path(write_report(str(tmp_path))).is_file()
 
 
 @pytest.mark.parametrize("text", [None, "{", "[]"])
@@ -85,11 +85,11 @@ def test_no_record(text: str | None, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "run.json").write_text(text)
     with pytest.raises(RequestError, match=r"run\.json"):
-        write_report(tmp_path)
+        write_report(str(tmp_path))
 
 
 def test_quicklook_is_small_and_transparent_where_nodata(output: Path, tmp_path: Path) -> None:
-    png, legend = quicklook(output / "utm/33UUU/BUFRAC_E2017_x_33UUU.tif", "BUFRAC")
+    png, legend = quicklook(f"{output}/utm/33UUU/BUFRAC_E2017_x_33UUU.tif", "BUFRAC")
     assert png.startswith(b"\x89PNG")
     assert legend[0] == ("0 %", "#ffffff")
     assert legend[-1][0] == "100 %"
@@ -108,7 +108,7 @@ def test_quicklook_shows_the_part_with_data_and_its_gaps(tmp_path: Path) -> None
     profile = {"driver": "GTiff", "height": 3000, "width": 2500, "count": 1, "dtype": "uint8"}
     with rasterio.open(path, "w", nodata=255, **profile) as target:
         target.write(values, 1)
-    (tmp_path / "look.png").write_bytes(quicklook(path, "BUFRAC")[0])
+    (tmp_path / "look.png").write_bytes(quicklook(str(path), "BUFRAC")[0])
     with rasterio.open(tmp_path / "look.png") as source:
         alpha = source.read(4)
     step = 4  # 3000 px in 900

@@ -54,7 +54,7 @@ def products(tmp_path: Path) -> list[Product]:
 
 
 def test_reads_back_with_every_asset(tmp_path: Path, products: list[Product]) -> None:
-    write_catalog(tmp_path, products, RUN)
+    write_catalog(str(tmp_path), products, RUN)
     catalog = pystac.Catalog.from_file(tmp_path / "catalog.json")
     items = {item.id: item for item in catalog.get_items(recursive=True)}
     assert set(items) == {
@@ -82,20 +82,20 @@ def test_reads_back_with_every_asset(tmp_path: Path, products: list[Product]) ->
 
 
 def test_same_bytes_twice_in_any_order(tmp_path: Path, products: list[Product]) -> None:
-    write_catalog(tmp_path, products, RUN)
+    write_catalog(str(tmp_path), products, RUN)
     first = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
-    write_catalog(tmp_path, products[::-1], RUN)
+    write_catalog(str(tmp_path), products[::-1], RUN)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == first
 
 
 def test_missing_product_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(RasterError, match=r"gone\.tif") as caught:
-        write_catalog(tmp_path, [Product("BUFRAC", "33UUU", "utm", "gone.tif", "f")], RUN)
+        write_catalog(str(tmp_path), [Product("BUFRAC", "33UUU", "utm", "gone.tif", "f")], RUN)
     assert "\n" not in str(caught.value)
 
 
 def test_nothing_made(tmp_path: Path) -> None:
-    write_catalog(tmp_path, [], {})
+    write_catalog(str(tmp_path), [], {})
     assert json.loads((tmp_path / "catalog.json").read_text())["type"] == "Catalog"
 
 

@@ -63,7 +63,7 @@ def test_raster_reference(tmp_path: Path, kind: str, factor: int) -> None:
     reference = np.where(values == 255, 50, values).astype("float64") / 100 * factor
     reference = reference if kind == "float32" else np.rint(reference)
     write(tmp_path / "reference.tif", reference.astype(kind), None)
-    got = validate(tmp_path, tmp_path / "reference.tif")
+    got = validate(str(tmp_path), f"{tmp_path}/reference.tif")
     assert got["pixels"] == 27 * 40
     assert got["rmse"] == pytest.approx(0, abs=1e-6)
     assert got["f1"] == 1
@@ -77,7 +77,7 @@ def test_polygon_reference(tmp_path: Path) -> None:
     document = json.loads(shapely.to_geojson(shapely.MultiPolygon([box])))
     document["crs"] = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
     (tmp_path / "reference.geojson").write_text(json.dumps(document))
-    got = validate(tmp_path, tmp_path / "reference.geojson")
+    got = validate(str(tmp_path), f"{tmp_path}/reference.geojson")
     assert (got["precision"], got["recall"], got["iou"]) == (1, 1, 1)
     assert got["reference_m2"] == pytest.approx(5000, rel=0.01)
 
@@ -87,18 +87,18 @@ def test_grid_layer(tmp_path: Path) -> None:
     values = np.full((5, 5), 2500, "uint16")
     write(tmp_path / "grid/54009_100/BUILT_S_E2017_x.tif", values, 65535, **grid)
     write(tmp_path / "ref.tif", np.full((5, 5), 0.25, "float32"), None, **grid)
-    got = validate(tmp_path, tmp_path / "ref.tif", layer="BUILT_S")
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", layer="BUILT_S")
     assert got["rmse"] == 0
     assert got["product_m2"] == 25 * 2500
 
 
 def test_mistakes(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="no such file"):
-        validate(tmp_path, tmp_path / "no.tif")
+        validate(str(tmp_path), f"{tmp_path}/no.tif")
     write(tmp_path / "ref.tif", np.zeros((3, 3), "uint8"), None)
     with pytest.raises(RequestError, match="holds no BUFRAC"):
-        validate(tmp_path, tmp_path / "ref.tif")
+        validate(str(tmp_path), f"{tmp_path}/ref.tif")
     far = {"transform": from_origin(500000, 5822040, 10, 10)}
     write(tmp_path / "utm/33UVU/BUFRAC_E2017_x_33UVU.tif", np.zeros((3, 3), "uint8"), 255, **far)
     with pytest.raises(RequestError, match="shares no pixel"):
-        validate(tmp_path, tmp_path / "ref.tif")
+        validate(str(tmp_path), f"{tmp_path}/ref.tif")

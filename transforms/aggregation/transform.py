@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -26,6 +25,7 @@ from transforms.elements import (
     RasterRef,
     Window,
 )
+from transforms.raster import storage
 from transforms.raster.blocks import LOSSES
 from transforms.raster.events import emit
 from transforms.raster.files import (
@@ -141,8 +141,8 @@ class AggregateCells(StageTransform):
         """The stored parts of one cell; its own products are published on the way."""
         plan = self.spec.cell_plans[task.key]
         references = self._references(task.key)
-        outputs = [Path(r.path) for r in references] + [
-            Path(self.output, self.spec.path(level, layer, task.key))
+        outputs = [r.path for r in references] + [
+            storage.join(self.output, self.spec.path(level, layer, task.key))
             for level in self.spec.grid.levels
             if self.spec.by_cell(level)
             for layer in published_layers(level)
@@ -163,18 +163,18 @@ class AggregateCells(StageTransform):
         grid = self.spec.grid
         tile = grid.tile_of(grid.parse_cell(key)).key
         return [
-            CellRef(level.name, layer, tile, key, str(self._block(level, layer, key)))
+            CellRef(level.name, layer, tile, key, self._block(level, layer, key))
             for level in grid.levels
             if not self.spec.by_cell(level)
             for layer in published_layers(level)
         ]
 
-    def _block(self, level: GridLevel, layer: GridLayer, key: str) -> Path:
-        return Path(self.work.folder, "grid", level.name, layer, f"{key}.tif")
+    def _block(self, level: GridLevel, layer: GridLayer, key: str) -> str:
+        return storage.join(self.work.folder, "grid", level.name, layer, f"{key}.tif")
 
     def _read(self, source: TileSource, layer: Layer, window: Window) -> NDArray[Any]:
-        path = Path(self.output, dict(self.paths)[layer].format(tile=source.tile))
-        reference = RasterRef(source.tile, layer, source.extent, str(path))
+        path = storage.join(self.output, dict(self.paths)[layer].format(tile=source.tile))
+        reference = RasterRef(source.tile, layer, source.extent, path)
         return read_window([reference], window, 1, DTYPE[layer], NODATA[layer])
 
     def _sources(self, tiles: tuple[str, ...]) -> list[TileSource]:
@@ -191,7 +191,7 @@ class AggregateCells(StageTransform):
     def _is_whole(self, task: CellTask, plan: CellPlan) -> bool:
         """Whether every tile of the cell is there, made from what its plan says."""
         return task.tiles == plan.tiles and all(
-            stored_fingerprint(Path(self.output, pattern.format(tile=tile)))
+            stored_fingerprint(storage.join(self.output, pattern.format(tile=tile)))
             == self.work.plan(tile).fingerprints[layer]
             for tile in task.tiles
             for layer, pattern in self.paths
@@ -212,7 +212,7 @@ class AggregateCells(StageTransform):
                     if spec.by_cell(level):
                         writers[level.name, layer] = stack.enter_context(
                             cog_writer(
-                                Path(self.output, spec.path(level, layer, task.key)),
+                                storage.join(self.output, spec.path(level, layer, task.key)),
                                 _profile(box),
                                 bands=1,
                                 dtype=dtype,
@@ -275,13 +275,13 @@ class PublishGridTiles(StageTransform):
         try:
             with measured("publish", tile=key):
                 whole = {part.cell for part in parts} == set(fingerprints) and all(
-                    stored_fingerprint(Path(p.path)) == fingerprints[p.cell] for p in parts
+                    stored_fingerprint(p.path) == fingerprints[p.cell] for p in parts
                 )
                 mark = dict(self.spec.tiles)[key] if whole else "incomplete"
                 tags = {FINGERPRINT_TAG: mark, "LAYER": layer, "CREDITS": self.credits}
                 box = grid.tile_geobox(tile, level)
                 with cog_writer(
-                    Path(self.output, path),
+                    storage.join(self.output, path),
                     _profile(box),
                     bands=1,
                     dtype=dtype,

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import joblib  # type: ignore[import-untyped]
 import numpy as np
 import skops.io
@@ -26,8 +25,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from transforms.elements import ModelError
-from transforms.raster.files import published
+from transforms.elements import ModelError, StorageError
+from transforms.raster import storage
 
 from .features import FEATURE_SETS, feature_halo
 from .majority import MAJORITY_HALO, NON_RESIDENTIAL, RESIDENTIAL
@@ -52,6 +51,7 @@ TRUSTED = (
 """Types a file may hold besides those skops itself trusts (estimators and arrays)."""
 
 _FORMAT = "ghsl-beam residential classifier 1"
+_MAX_BYTES = 1 << 30
 
 
 @lru_cache(maxsize=1)
@@ -144,7 +144,7 @@ class ResidentialClassifier:
             "demonstration": self.demonstration,
             "versions": dict(self.versions),
         }
-        with published(Path(path)) as partial:
+        with storage.published(path) as partial:
             skops.io.dump(content, partial, compression=zipfile.ZIP_DEFLATED)
 
     @classmethod
@@ -152,7 +152,7 @@ class ResidentialClassifier:
         """Read a file that `save` wrote; nothing in it is executed.
 
         Args:
-            path: a local path or an fsspec URL.
+            path: a local path or a URL.
             allow_pickle: whether a file that is not skops is read by joblib (the same content,
                 dumped). A pickle runs whatever its author put into it: only for files of known
                 origin.
@@ -163,10 +163,9 @@ class ResidentialClassifier:
         """
         name = str(path)
         try:
-            with fsspec.open(name, "rb") as file:
-                data: bytes = file.read()
-        except (OSError, ImportError, ValueError) as error:
-            raise ModelError(name, f"cannot be read: {_line(error)}") from error
+            data = storage.read_bytes(name, _MAX_BYTES)
+        except StorageError as error:
+            raise ModelError(name, f"cannot be read: {error.reason}") from error
         return cls._of(name, _content(name, data, allow_pickle))
 
     @classmethod

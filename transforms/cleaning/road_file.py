@@ -10,6 +10,7 @@ from pyogrio.errors import DataSourceError
 from pyproj import CRS, Transformer
 
 from transforms.elements import RasterError, TilePlan, Window
+from transforms.raster.vectors import vector_path
 
 from .streets import Road
 
@@ -33,13 +34,14 @@ class RoadSource:
         """
         left, top = plan.ulx + 10 * window.col, plan.uly - 10 * window.row
         box = shapely.box(left, top - 10 * window.height, left + 10 * window.width, top)
+        file = vector_path(self.path)
         try:
-            crs = CRS.from_user_input(pyogrio.read_info(self.path)["crs"] or "OGC:CRS84")
+            crs = CRS.from_user_input(pyogrio.read_info(file)["crs"] or "OGC:CRS84")
             into = Transformer.from_crs(crs, f"EPSG:{plan.epsg}", always_xy=True)
             west, south, east, north = shapely.bounds(box.buffer(self.longest_reach))
             bounds = into.transform_bounds(west, south, east, north, direction="INVERSE")
             meta, _, geometries, fields = pyogrio.raw.read(
-                self.path, columns=[self.width_field], bbox=bounds
+                file, columns=[self.width_field], bbox=bounds
             )
         except (DataSourceError, OSError, ValueError) as error:
             raise RasterError(f"{self.path}: cannot read the roads: {error}") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -28,6 +27,7 @@ from transforms.elements import (
     Window,
 )
 
+from . import storage
 from .files import FINGERPRINT_TAG, cog_writer, raster_profile, read_window
 from .metrics import lost, measured, reused
 from .stage import StageTransform
@@ -221,7 +221,7 @@ class PublishTiles(StageTransform):
                 whole = len(references) == len(expected) and all(r.whole for r in references)
                 tag = plan.fingerprints[layer] if whole else "incomplete"
                 with cog_writer(
-                    Path(self.output, relative),
+                    storage.join(self.output, relative),
                     raster_profile(
                         f"EPSG:{plan.epsg}",
                         plan.ulx + 10 * plan.window.col,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from rasterio.transform import from_origin
 
 from transforms.elements import RasterError, RasterRef, Window
 
+from . import storage
 from .storage import published as published
 
 FINGERPRINT_TAG = "GHSL_FINGERPRINT"
@@ -44,8 +44,23 @@ def raster_profile(
     }
 
 
+@contextmanager
+def opened(location: str) -> Iterator[Any]:
+    """A raster opened for reading, wherever it lies.
+
+    Raises:
+        RasterioError: it cannot be opened.
+        StorageError: the location cannot be used.
+    """
+    with (
+        storage.gdal_environment(location),
+        rasterio.open(storage.gdal_path(location)) as source,
+    ):
+        yield source
+
+
 def write_block(
-    path: Path,
+    path: str,
     array: NDArray[Any],
     georeference: Mapping[str, Any],
     nodata: float,
@@ -76,14 +91,20 @@ def write_block(
         raise RasterError(f"{path}: cannot write the block: {error}") from error
 
 
-def stored_fingerprint(path: Path) -> str | None:
-    """The fingerprint a raster carries, None where there is no such raster or no fingerprint."""
-    if not path.is_file():
+def stored_fingerprint(path: str) -> str | None:
+    """The fingerprint a raster carries, None where there is no such raster or no fingerprint.
+
+    Raises:
+        RasterError: the storage cannot be asked.
+    """
+    if not storage.is_file(path):
         return None
     try:
-        with rasterio.open(path) as source:
+        with opened(path) as source:
             return source.tags().get(FINGERPRINT_TAG)
-    except RasterioError:
+    except RasterioError as error:
+        if storage.is_url(path):  # an object is there whole: what fails is the way to it
+            raise RasterError(f"{path}: cannot be opened: {storage.masked(str(error))}") from error
         return None  # not a raster: as good as absent, it will be written anew
 
 
@@ -115,7 +136,7 @@ def read_window(
             part.height,
         )
         try:
-            with rasterio.open(reference.path) as source:
+            with opened(reference.path) as source:
                 result[(slice(None), *part.slices_in(window))] = source.read(window=inside)
         except (OSError, RasterioError) as error:
             raise RasterError(f"{reference.path}: cannot read the block: {error}") from error
@@ -124,7 +145,7 @@ def read_window(
 
 @contextmanager
 def cog_writer(
-    path: Path,
+    path: str,
     georeference: Mapping[str, Any],
     *,
     bands: int,
@@ -175,7 +196,7 @@ def cog_writer(
                         sparse_ok="TRUE",
                         bigtiff="IF_SAFER",
                     )
-                if stored_fingerprint(partial) != tags.get(FINGERPRINT_TAG):
+                if stored_fingerprint(str(partial)) != tags.get(FINGERPRINT_TAG):
                     raise RasterError(f"{path}: written, but it does not read back")
             finally:
                 plain.unlink(missing_ok=True)

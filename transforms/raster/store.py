@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -19,13 +18,14 @@ from transforms.elements import (
     Pixels,
     RasterError,
     RasterRef,
+    StorageError,
     TilePlan,
     Window,
 )
 
+from . import storage
 from .files import (
     FINGERPRINT_TAG,
-    published,
     raster_profile,
     read_window,
     stored_fingerprint,
@@ -34,43 +34,46 @@ from .files import (
 
 _PLANS = TypeAdapter(TilePlan)
 BANDS_OF = {Layer.S2: 4}
+_MAX_PLAN_BYTES = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class WorkArea:
-    """Where plans and block files of a job lie; a path, so it travels."""
+    """Where plans and block files of a job lie; a location, so it travels.
+
+    A worker keeps the plans it has read by the `launch` that wrote them.
+    """
 
     folder: str
+    launch: str = ""
 
     def write_plan(self, plan: TilePlan) -> None:
         """Store a tile's plan for the workers."""
-        path = self._plan_path(plan.tile)
-        with published(path) as partial:
-            partial.write_bytes(_PLANS.dump_json(plan))
+        storage.write_whole(self._plan_path(plan.tile), _PLANS.dump_json(plan))
 
     def plan(self, tile: str) -> TilePlan:
         """The plan of a tile, read once a worker."""
         path = self._plan_path(tile)
         try:
-            return _read_plan(path, path.stat().st_mtime_ns)
-        except OSError as error:
-            raise RasterError(f"{path}: the tile's plan is gone: {error}") from error
+            return _read_plan(path, self.launch)
+        except StorageError as error:
+            raise RasterError(f"{path}: the tile's plan is gone: {error.reason}") from error
 
-    def _plan_path(self, tile: str) -> Path:
-        return Path(self.folder, "plan", f"{tile}.json")
+    def _plan_path(self, tile: str) -> str:
+        return storage.join(self.folder, "plan", f"{tile}.json")
 
-    def block_path(self, layer: Layer, block: Block) -> Path:
+    def block_path(self, layer: Layer, block: Block) -> str:
         """Where a block file lies; its name tells window and tile."""
         window = block.window
         name = f"r{window.row}_c{window.col}_{window.height}x{window.width}.tif"
-        return Path(self.folder, "blocks", layer, block.tile, name)
+        return storage.join(self.folder, "blocks", layer, block.tile, name)
 
     def find(self, layer: Layer, block: Block) -> RasterRef | None:
         """The stored block, if it was made from what the plan says."""
         path = self.block_path(layer, block)
         if stored_fingerprint(path) != self.plan(block.tile).fingerprints[layer]:
             return None
-        return RasterRef(block.tile, layer, block.window, str(path))
+        return RasterRef(block.tile, layer, block.window, path)
 
     def write(self, layer: Layer, block: Block, array: NDArray[Any], *, whole: bool) -> RasterRef:
         """Store a block; one that lost an input is not marked as made from what the plan says."""
@@ -86,12 +89,12 @@ class WorkArea:
         )
         tags = {FINGERPRINT_TAG: plan.fingerprints[layer] if whole else "incomplete"}
         write_block(path, array, georeference, NODATA[layer], tags)
-        return RasterRef(block.tile, layer, window, str(path), whole)
+        return RasterRef(block.tile, layer, window, path, whole)
 
 
 @lru_cache(maxsize=64)
-def _read_plan(path: Path, modified: int) -> TilePlan:
-    return _PLANS.validate_json(path.read_bytes())
+def _read_plan(path: str, launch: str) -> TilePlan:
+    return _PLANS.validate_json(storage.read_bytes(path, _MAX_PLAN_BYTES))
 
 
 def read_pixels(task: BlockTask, window: Window, layers: tuple[Layer, ...]) -> Pixels:
