@@ -15,8 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
-from ghsl_beam.redaction import MASK, is_secret_name, redact
 from transforms.raster.events import place
+from transforms.raster.redaction import MASK, is_secret_name, redact
 
 
 class LogLevel(StrEnum):

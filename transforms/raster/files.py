@@ -17,6 +17,7 @@ from rasterio.transform import from_origin
 from transforms.elements import RasterError, RasterRef, Window
 
 from . import storage
+from .gdal_access import gdal_environment, gdal_path
 from .storage import published as published
 
 FINGERPRINT_TAG = "GHSL_FINGERPRINT"
@@ -53,8 +54,8 @@ def opened(location: str) -> Iterator[Any]:
         StorageError: the location cannot be used.
     """
     with (
-        storage.gdal_environment(location),
-        rasterio.open(storage.gdal_path(location)) as source,
+        gdal_environment(location),
+        rasterio.open(gdal_path(location)) as source,
     ):
         yield source
 

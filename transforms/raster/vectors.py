@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pyogrio
 
-from . import storage
+from .gdal_access import gdal_options, gdal_path
+from .locations import is_url
 
 
 def vector_path(location: str) -> str:
@@ -13,6 +14,6 @@ def vector_path(location: str) -> str:
     Raises:
         StorageError: the location cannot be used.
     """
-    if storage.is_url(location):
-        pyogrio.set_gdal_config_options(storage.gdal_options())
-    return storage.gdal_path(location)
+    if is_url(location):
+        pyogrio.set_gdal_config_options(gdal_options())
+    return gdal_path(location)

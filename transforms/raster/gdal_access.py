@@ -1,0 +1,62 @@
+"""How GDAL reaches what fsspec reaches with the same environment."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+from urllib.parse import urlsplit
+
+import rasterio
+from rasterio.session import DummySession
+
+from .locations import is_url, parts
+from .object_store import endpoint
+
+_PREFIXES = {
+    "": "",
+    "s3": "/vsis3/",
+    "gs": "/vsigs/",
+    "http": "/vsicurl/http://",
+    "https": "/vsicurl/https://",
+}
+"""What GDAL puts before the rest of a location, by scheme."""
+
+
+def gdal_path(location: str) -> str:
+    """The name under which GDAL opens a location.
+
+    Raises:
+        StorageError: the location cannot be used.
+    """
+    scheme, rest = parts(location)
+    return f"{_PREFIXES[scheme]}{rest}"
+
+
+def gdal_environment(path: str) -> AbstractContextManager[Any]:
+    """What GDAL must know while it opens and reads `path`, a location or a name for GDAL."""
+    if is_url(path) or "/vsis3/" in path or "/vsigs/" in path or "/vsicurl/" in path:
+        return rasterio.Env(session=DummySession(), **gdal_options())
+    return nullcontext()
+
+
+def gdal_options() -> dict[str, str]:
+    """GDAL's options for the storage that fsspec reaches with the same environment."""
+    options = {
+        "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+        "GDAL_HTTP_MAX_RETRY": "4",
+        "GDAL_HTTP_RETRY_DELAY": "0.5",
+        "GDAL_HTTP_CONNECTTIMEOUT": "10",
+        "GDAL_HTTP_LOW_SPEED_TIME": "30",
+        "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+        # Block files are written anew under the same names.
+        "CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsigs/",
+    }
+    address = endpoint()
+    if address:
+        url = urlsplit(address)
+        options |= {
+            "AWS_S3_ENDPOINT": f"{url.netloc}{url.path}".rstrip("/"),
+            "AWS_HTTPS": "NO" if url.scheme == "http" else "YES",
+            "AWS_VIRTUAL_HOSTING": "FALSE",
+        }
+    return options

@@ -1,0 +1,97 @@
+"""The clients of object storage: one rule for what is tried again, errors of one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import fsspec
+import stamina
+
+from transforms.elements import StorageError
+
+from .locations import masked, parts
+
+LONGEST_WAIT = 30.0
+"""Seconds that a server may ask us to wait before the next try; asked for more, we wait this."""
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+T = TypeVar("T")
+
+
+def endpoint() -> str | None:
+    """Address of the S3 service where it is not Amazon's, as the AWS tools are told it."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+
+def _system(location: str) -> tuple[Any, str]:
+    """The file system of a URL, and the path in it; nothing it lists or finds is remembered."""
+    scheme, _ = parts(location)
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if scheme == "s3":
+        config: dict[str, Any] = {"retries": {"mode": "standard", "total_max_attempts": 1}}
+        if endpoint():
+            config["s3"] = {"addressing_style": "path"}
+        options |= {"endpoint_url": endpoint(), "config_kwargs": config}
+    system = fsspec.filesystem(scheme, **options)
+    system.retries = 1  # `call` decides what is tried again, and when
+    return system, str(system._strip_protocol(location))
+
+
+def call(location: str, action: Callable[[Any, str], T]) -> T:
+    """Do something with the file system of a URL and the path in it, again if it fails in passing.
+
+    Raises:
+        StorageError: it failed for good.
+    """
+    try:
+        system, path = _system(location)
+        for attempt in stamina.retry_context(
+            on=_again, attempts=5, timeout=180.0, wait_initial=0.2, wait_max=10.0
+        ):
+            with attempt:
+                return action(system, path)
+    except FileNotFoundError as error:
+        raise StorageError(location, f"not there: {masked(str(error))}", absent=True) from error
+    except _errors() as error:
+        reason = masked(str(error)) or type(error).__name__
+        raise StorageError(location, reason) from error
+    raise AssertionError("stamina ends with a result or an error")
+
+
+@cache
+def _errors() -> tuple[type[Exception], ...]:
+    """What the clients of the storages raise; they are imported when first needed."""
+    import aiohttp
+    import botocore.exceptions
+
+    return (
+        OSError,
+        ImportError,
+        ValueError,
+        aiohttp.ClientError,
+        botocore.exceptions.BotoCoreError,
+        botocore.exceptions.ClientError,
+    )
+
+
+def _again(error: Exception) -> bool | float:
+    """Whether an error may be gone at the next try, and how long its server asks to wait."""
+    import aiohttp
+    import botocore.exceptions
+
+    cause = error.__cause__ or error
+    response = getattr(cause, "response", None)
+    if isinstance(response, dict):
+        about = response.get("ResponseMetadata", {})
+        status, headers = about.get("HTTPStatusCode"), about.get("HTTPHeaders", {})
+    else:
+        status, headers = getattr(cause, "status", None), getattr(cause, "headers", None) or {}
+    if status is None:
+        lost = (ConnectionError, TimeoutError, aiohttp.ClientConnectionError)
+        return isinstance(error, (*lost, botocore.exceptions.HTTPClientError))
+    if status not in _TRANSIENT:
+        return False
+    wait = str(headers.get("retry-after") or headers.get("Retry-After") or "")
+    return min(float(wait), LONGEST_WAIT) if wait.isdigit() else True
