@@ -34,15 +34,9 @@ from transforms.inference.handler import GhsS2NetHandler
 from transforms.inference.predict import HALO
 from transforms.inference.transform import PredictBuiltUp
 from transforms.raster import storage
-from transforms.raster.blocks import (
-    LOSSES,
-    STORED,
-    FanOut,
-    GroupByTile,
-    PublishTiles,
-    ReadBlocks,
-    StoreBlocks,
-)
+from transforms.raster.blocks import STORED, FanOut, ReadBlocks, StoreBlocks
+from transforms.raster.losses import LOSSES
+from transforms.raster.publish import GroupByTile, PublishTiles
 from transforms.raster.store import WorkArea
 
 
@@ -188,35 +182,41 @@ def _line_layers(
         else None
     )
     inputs = (Layer.S2, Layer.BUFRAC_RAW)
+    todo = plan.missing(2)
+    missing = {
+        tile.tile: {layer for layer in layers if not plan.exists(tile, layer)} for tile in todo
+    }
+    there = [
+        _published(plan, tile, [layer for layer in layers if plan.exists(tile, layer)])
+        for tile in todo
+    ]
     fanned = (
-        (s2, raw)
-        | "Both inputs" >> beam.Flatten()
+        (s2, raw, pipeline | "Layers that need not be made" >> beam.Create(there))
+        | "All inputs" >> beam.Flatten()
         | "To do in line 3" >> _only(plan, 2)
-        | "References of both" >> beam.FlatMap(lambda tile: tile.references)
-        | "Both by tile" >> GroupByTile()
+        | "References of all" >> beam.FlatMap(lambda tile: tile.references)
+        | "Inputs by tile" >> GroupByTile()
         | "Blocks to clean" >> _fan_out(plan, 2, halo, inputs)
     )
-    read = fanned["todo"] | "Read with halo" >> ReadBlocks(work, inputs, halo)
-    losses.append(read[LOSSES])
-    made = (
-        read["pixels"]
-        | "CleanBuiltUp" >> CleanBuiltUp(work, clean, roads)
-        | "ClassifyResidential" >> ClassifyResidential(job.residential.model)
-        | "MeasureGreenness" >> MeasureGreenness(green)
+    read = fanned["todo"] | "Read with halo" >> ReadBlocks(work, inputs, halo, layers)
+    cleaned = read["pixels"] | "CleanBuiltUp" >> CleanBuiltUp(work, clean, roads)
+    classified = cleaned["pixels"] | "ClassifyResidential" >> ClassifyResidential(
+        work, job.residential.model
     )
-    _, products = _finish(plan, 2, fanned, made, losses)
-    todo = plan.missing(2)
-    there = [tile.tile for tile in plan.tiles if tile not in todo]
+    made = classified["pixels"] | "MeasureGreenness" >> MeasureGreenness(work, green)
+    losses += [read[LOSSES], cleaned[LOSSES], classified[LOSSES], made[LOSSES]]
+    _, products = _finish(plan, 2, fanned, made["pixels"], losses)
+    done = [tile.tile for tile in plan.tiles if tile not in todo]
     finished = (
         products
         | "Layer of a tile" >> beam.Map(lambda product: (product.key, product.layer))
         | "Published layers" >> beam.GroupByKey()
-        | "Tiles with all" >> beam.Filter(lambda item: len(set(item[1])) == len(layers))
+        | "Tiles with all" >> beam.Filter(lambda item: set(item[1]) == missing[item[0]])
         | "Tile" >> beam.Keys()
     )
     return (
         finished,
-        pipeline | "Layers that exist" >> beam.Create(there),
+        pipeline | "Tiles that have all" >> beam.Create(done),
     ) | "Finished tiles" >> beam.Flatten()
 
 
@@ -250,6 +250,6 @@ def _grids(
             work, job.output, paths, grid_plan.spec, CREDITS
         )
         products = made["blocks"] | f"{label}: publish" >> PublishGridTiles(
-            job.output, grid_plan.spec, CREDITS
+            work, job.output, grid_plan.spec, CREDITS
         )
         losses += [made[LOSSES], products[LOSSES]]

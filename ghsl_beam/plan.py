@@ -90,6 +90,10 @@ class JobPlan:
             if stored_fingerprint(self.path_of(layer, plan.tile)) == mark
         )
 
+    def exists(self, plan: TilePlan, layer: Layer) -> bool:
+        """Whether a product was there when this was first asked."""
+        return (plan.tile, layer) in self.existing
+
     @cached_property
     def missing_cells(self) -> dict[str, frozenset[str]]:
         """By output grid, the cells that a product still to be made is made of; looked up once."""
@@ -100,7 +104,7 @@ class JobPlan:
         return tuple(
             plan
             for plan in self.tiles
-            if not all((plan.tile, layer) in self.existing for layer in LINES[line])
+            if not all(self.exists(plan, layer) for layer in LINES[line])
         )
 
 

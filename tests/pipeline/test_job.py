@@ -125,6 +125,24 @@ def test_a_changed_parameter_makes_only_what_depends_on_it(made, job_file, tmp_p
     assert [name for name in changed if "/BUFRAC_E" in name]
 
 
+def test_a_changed_greenness_makes_greenness_alone(made, job_file, tmp_path):
+    output, _ = made
+    other = tmp_path / "copy"
+    shutil.copytree(output, other)
+    settings = (f"output={other}", "greenness.radius_m=50")
+    _, record = make(job_file, settings=settings)
+    for stage in ("assembly", "inference", "cleaning", "classification"):
+        assert stage not in record["stages"]
+    assert record["stages"]["greenness"]["blocks"] > 0
+    fresh, _ = make(job_file, settings=(f"output={tmp_path / 'fresh'}", "greenness.radius_m=50"))
+    assert not any(differing(layers(fresh), layers(other)).values())
+    changed = {name for name, count in differing(layers(output), layers(other)).items() if count}
+    assert changed
+    assert all("GREENNESS" in name for name in changed)
+    kept = "utm/33UUU/BUFRAC_E2020_town_33UUU.tif"
+    assert (other / kept).stat().st_mtime_ns == (output / kept).stat().st_mtime_ns
+
+
 def test_two_processes_give_the_same_bytes(made, job_file, tmp_path):
     output, _ = made
     options = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")

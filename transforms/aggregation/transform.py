@@ -18,24 +18,23 @@ from odc.geo.geobox import GeoBox
 from transforms.elements import (
     DTYPE,
     NODATA,
-    GhslBeamError,
     Layer,
-    Loss,
     Product,
     RasterRef,
     Window,
 )
 from transforms.raster import storage
-from transforms.raster.blocks import LOSSES
 from transforms.raster.events import emit
 from transforms.raster.files import (
     FINGERPRINT_TAG,
+    INCOMPLETE,
     cog_writer,
     read_window,
     stored_fingerprint,
     write_block,
 )
-from transforms.raster.metrics import lost, measured
+from transforms.raster.losses import LOSSES, attempted
+from transforms.raster.metrics import measured
 from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea
 
@@ -115,11 +114,6 @@ def _profile(box: GeoBox) -> dict[str, Any]:
     return {"crs": str(box.crs), "transform": box.affine, "height": height, "width": width}
 
 
-def _loss(key: str, error: GhslBeamError) -> TaggedOutput:
-    lost(STAGE, key, str(error))
-    return TaggedOutput(LOSSES, Loss(STAGE, key, str(error)))
-
-
 @dataclass(eq=False)
 class AggregateCells(StageTransform):
     """Cell tasks to cell products and to stored parts of R/C tiles.
@@ -147,17 +141,17 @@ class AggregateCells(StageTransform):
             if self.spec.by_cell(level)
             for layer in published_layers(level)
         ]
-        if all(stored_fingerprint(path) == plan.fingerprint for path in outputs):
-            emit(STAGE, "reused", task.key)
-            yield from references
-            return
-        try:
-            with measured(STAGE, self.spec.grid.cell_pixels**2, task.key):
-                self._compute(task, plan)
-        except GhslBeamError as error:
-            yield _loss(task.key, error)
-        else:
-            yield from references
+
+        def made() -> list[CellRef]:
+            if all(stored_fingerprint(path) == plan.fingerprint for path in outputs):
+                emit(STAGE, "reused", task.key)
+            else:
+                with measured(STAGE, self.spec.grid.cell_pixels**2, task.key):
+                    self._compute(task, plan)
+            return references
+
+        for found in attempted(self.work, STAGE, task.key, None, made):
+            yield from [found] if isinstance(found, TaggedOutput) else found
 
     def _references(self, key: str) -> list[CellRef]:
         grid = self.spec.grid
@@ -200,7 +194,7 @@ class AggregateCells(StageTransform):
     def _compute(self, task: CellTask, plan: CellPlan) -> None:
         grid, spec = self.spec.grid, self.spec
         cell = grid.parse_cell(task.key)
-        mark = plan.fingerprint if self._is_whole(task, plan) else "incomplete"
+        mark = plan.fingerprint if self._is_whole(task, plan) else INCOMPLETE
         tags = {FINGERPRINT_TAG: mark, "CREDITS": self.credits}
         parts: dict[tuple[str, GridLayer], NDArray[Any]] = {}
         with ExitStack() as stack:
@@ -248,6 +242,7 @@ def _put(arrays: LevelArrays, writers: dict[Any, Any], parts: dict[Any, NDArray[
 class PublishGridTiles(StageTransform):
     """Stored parts of R/C tiles to one cloud-optimised GeoTIFF a tile, layer and level."""
 
+    work: WorkArea
     output: str
     spec: GridSpec
     credits: str = ""
@@ -264,37 +259,51 @@ class PublishGridTiles(StageTransform):
     def publish(self, item: tuple[tuple[str, str, str], Any]) -> Iterator[Any]:
         """The product of one layer of one R/C tile at one level."""
         (name, label, key), parts = item
-        layer = GridLayer(label)
+        yield from attempted(
+            self.work,
+            STAGE,
+            key,
+            None,
+            lambda: self.write(name, GridLayer(label), key, sorted(set(parts))),
+        )
+
+    def write(self, name: str, layer: GridLayer, key: str, parts: list[CellRef]) -> Product:
+        """Write the product, where it is not there as it should be.
+
+        Raises:
+            RasterError: a part cannot be read, or the product cannot be written.
+        """
         grid = self.spec.grid
         level = next(level for level in grid.levels if level.name == name)
         tile: GridTile = grid.parse_tile(key)
         dtype, nodata = layer_dtype(layer, level)
         path = self.spec.path(level, layer, key)
-        parts = sorted(set(parts))
         fingerprints = {cell.key: cell.fingerprint for cell in self.spec.cells_in(key)}
-        try:
-            with measured("publish", tile=key):
-                whole = {part.cell for part in parts} == set(fingerprints) and all(
-                    stored_fingerprint(p.path) == fingerprints[p.cell] for p in parts
-                )
-                mark = dict(self.spec.tiles)[key] if whole else "incomplete"
-                tags = {FINGERPRINT_TAG: mark, "LAYER": layer, "CREDITS": self.credits}
-                box = grid.tile_geobox(tile, level)
-                with cog_writer(
-                    storage.join(self.output, path),
-                    _profile(box),
-                    bands=1,
-                    dtype=dtype,
-                    nodata=nodata,
-                    tags=tags,
-                ) as write:
-                    for part in parts:
-                        window = grid.window_in_tile(grid.parse_cell(part.cell), level)
-                        whole_part = Window(0, 0, window.height, window.width)
-                        reference = RasterRef(key, Layer.BUFRAC, whole_part, part.path)
-                        write(window, read_window([reference], whole_part, 1, dtype, nodata))
-        except GhslBeamError as error:
-            yield _loss(key, error)
-        else:
-            _LOG.info("published", extra={"tile": key, "path": path, "whole": whole})
-            yield Product(layer, key, name, path, mark, whole)
+        whole = {part.cell for part in parts} == set(fingerprints) and all(
+            stored_fingerprint(p.path) == fingerprints[p.cell] for p in parts
+        )
+        mark = dict(self.spec.tiles)[key] if whole else INCOMPLETE
+        product = Product(layer, key, name, path, mark, whole)
+        location = storage.join(self.output, path)
+        if whole and stored_fingerprint(location) == mark:
+            emit("publish", "reused", key)
+            return product
+        box = grid.tile_geobox(tile, level)
+        with (
+            measured("publish", tile=key),
+            cog_writer(
+                location,
+                _profile(box),
+                bands=1,
+                dtype=dtype,
+                nodata=nodata,
+                tags={FINGERPRINT_TAG: mark, "LAYER": layer, "CREDITS": self.credits},
+            ) as write,
+        ):
+            for part in parts:
+                window = grid.window_in_tile(grid.parse_cell(part.cell), level)
+                whole_part = Window(0, 0, window.height, window.width)
+                reference = RasterRef(key, Layer.BUFRAC, whole_part, part.path)
+                write(window, read_window([reference], whole_part, 1, dtype, nodata))
+        _LOG.info("published", extra={"tile": key, "path": path, "whole": whole})
+        return product

@@ -13,6 +13,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from transforms.elements import StorageError
+
 SPOOL_BYTES = 128 * 2**20
 STRIP_BYTES = 192 * 2**20
 MAX_OBSERVATIONS = 65_534
@@ -100,7 +102,8 @@ class Composite:
 
         `dn` is (4, h, w), uint16, composite digital numbers, nodata 0; `masked` is (h, w), bool,
         True where the scene is not to be used. An observation counts where it is not masked and
-        above 0 in all bands. Raises ValueError where shape or dtype do not fit.
+        above 0 in all bands. Raises ValueError where shape or dtype do not fit, StorageError where
+        the temporary folder does not hold the observations.
         """
         height, width = self.shape
         if dn.shape != (4, height, width) or masked.shape != self.shape:
@@ -114,8 +117,12 @@ class Composite:
             raise ValueError(f"more than {MAX_OBSERVATIONS} scenes in one composite")
         rows = np.zeros((height, 4, width), np.uint16)  # row by row, so that a strip is one piece
         np.copyto(rows, dn.transpose(1, 0, 2), where=valid[:, np.newaxis])
-        self._spool.seek(self._scenes * rows.nbytes)
-        self._spool.write(rows.data)
+        try:
+            self._spool.seek(self._scenes * rows.nbytes)
+            self._spool.write(rows.data)
+        except OSError as error:
+            folder = tempfile.gettempdir()
+            raise StorageError(folder, f"cannot hold observations: {error.strerror}") from error
         self._scenes += 1
 
     def result(self) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:

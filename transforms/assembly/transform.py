@@ -9,11 +9,11 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.elements import NODATA, BlockTask, Layer, Loss, Pixels
+from transforms.elements import NODATA, BlockTask, Layer, Pixels, Scene, SceneError
 from transforms.raster.area_mask import area_mask
-from transforms.raster.blocks import LOSSES
+from transforms.raster.losses import LOSSES, attempted, loss_of
 from transforms.raster.masking import grown, masked
-from transforms.raster.metrics import count, lost, measured
+from transforms.raster.metrics import count, measured
 from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea
 
@@ -40,6 +40,22 @@ class AssembleScenes(StageTransform):
 
     def assemble(self, task: BlockTask) -> Iterator[Pixels | TaggedOutput]:
         """Pixels of one block."""
+        tile, window = task.block.tile, task.block.window
+        for made in attempted(self.work, STAGE, tile, window, lambda: self.composite(task)):
+            if isinstance(made, TaggedOutput):
+                yield made
+                continue
+            pixels, failures = made
+            yield pixels
+            for scene, error in failures:
+                yield loss_of(self.work, STAGE, tile, window, error, scene.id)
+
+    def composite(self, task: BlockTask) -> tuple[Pixels, list[tuple[Scene, SceneError]]]:
+        """Pixels of one block, and the scenes that were set aside.
+
+        Raises:
+            RasterError: the plan cannot be read, or the observations cannot be kept.
+        """
         plan, window = self.work.plan(task.block.tile), task.block.window
         with measured(STAGE, window.height * window.width, plan.tile, window):
             made = assemble_block(
@@ -52,8 +68,5 @@ class AssembleScenes(StageTransform):
                 Layer.S2_COUNT: masked(made.count, inside, NODATA[Layer.S2_COUNT]),
             }
         count(STAGE, "scenes", len(plan.scenes) - len(made.failures))
-        yield Pixels(task.block, window, layers, whole=not made.failures)
-        for scene, error in made.failures:
-            lost(STAGE, plan.tile, str(error), window, scene.id)
-            loss = Loss(STAGE, plan.tile, error.reason, scene.id, error.file, window)
-            yield TaggedOutput(LOSSES, loss)
+        whole = not made.failures
+        return Pixels(task.block, window, layers, whole, task.make), made.failures

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import PCollection
+from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import Layer, Pixels
+from transforms.raster.losses import LOSSES, attempted
 from transforms.raster.metrics import measured
 from transforms.raster.stage import StageTransform
+from transforms.raster.store import WorkArea
 
 from .classifier import ResidentialClassifier
 from .classify import classify
@@ -25,17 +29,28 @@ def _loaded(path: str) -> ResidentialClassifier:
 
 @dataclass(eq=False)
 class ClassifyResidential(StageTransform):
-    """Adds RES_NRES to pixels; the classifier is read once a worker."""
+    """Adds RES_NRES to pixels that are to have it; the classifier is read once a worker.
 
+    Outputs: main, pixels; `losses`.
+    """
+
+    work: WorkArea
     model: str
 
-    def expand(self, pixels: PCollection[Pixels]) -> PCollection[Pixels]:
-        """Pixels with RES_NRES."""
-        return pixels | beam.Map(self.classify)
+    def expand(self, pixels: PCollection[Pixels]) -> Any:
+        """Main output pixels with RES_NRES, and losses."""
+        return pixels | beam.FlatMap(self.classify).with_outputs(LOSSES, main="pixels")
 
-    def classify(self, pixels: Pixels) -> Pixels:
+    def classify(self, pixels: Pixels) -> Iterator[Pixels | TaggedOutput]:
         """One block."""
-        block = pixels.block
-        with measured(STAGE, pixels.window.height * pixels.window.width, block.tile, block.window):
-            classes = classify(pixels[Layer.BUFRAC], pixels[Layer.S2], _loaded(self.model))
-            return pixels.having(RES_NRES=classes)
+        block, window = pixels.block, pixels.window
+
+        def classified() -> Pixels:
+            with measured(STAGE, window.height * window.width, block.tile, block.window):
+                classes = classify(pixels[Layer.BUFRAC], pixels[Layer.S2], _loaded(self.model))
+                return pixels.having(RES_NRES=classes)
+
+        if Layer.RES_NRES in pixels.make:
+            yield from attempted(self.work, STAGE, block.tile, block.window, classified)
+        else:
+            yield pixels

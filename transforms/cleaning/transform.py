@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import PCollection
+from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import Layer, Pixels
+from transforms.raster.losses import LOSSES, attempted
 from transforms.raster.metrics import measured
 from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea
@@ -21,29 +24,39 @@ STAGE = "cleaning"
 
 @dataclass(eq=False)
 class CleanBuiltUp(StageTransform):
-    """Adds BUFRAC to pixels; right but for `parameters.halo` pixels at their rim."""
+    """Adds BUFRAC to pixels; right but for `parameters.halo` pixels at their rim.
+
+    Pixels that come with a published BUFRAC keep it. Outputs: main, pixels; `losses`.
+    """
 
     work: WorkArea
     parameters: CleaningParameters
     roads: RoadSource | None = None
 
-    def expand(self, pixels: PCollection[Pixels]) -> PCollection[Pixels]:
-        """Pixels with BUFRAC."""
-        return pixels | beam.Map(self.clean)
+    def expand(self, pixels: PCollection[Pixels]) -> Any:
+        """Main output pixels with BUFRAC, and losses."""
+        return pixels | beam.FlatMap(self.clean).with_outputs(LOSSES, main="pixels")
 
-    def clean(self, pixels: Pixels) -> Pixels:
+    def clean(self, pixels: Pixels) -> Iterator[Pixels | TaggedOutput]:
         """One block."""
-        plan = self.work.plan(pixels.block.tile)
-        block = pixels.block
-        with measured(STAGE, pixels.window.height * pixels.window.width, block.tile, block.window):
-            roads = self.roads.near(plan, pixels.window) if self.roads else ()
-            bufrac = clean(
-                pixels[Layer.BUFRAC_RAW],
-                pixels[Layer.S2],
-                self.parameters,
-                roads=roads,
-                window=pixels.window,
-                ulx=plan.ulx,
-                uly=plan.uly,
-            )
-            return pixels.having(BUFRAC=bufrac)
+        block, window = pixels.block, pixels.window
+
+        def cleaned() -> Pixels:
+            plan = self.work.plan(block.tile)
+            with measured(STAGE, window.height * window.width, block.tile, block.window):
+                roads = self.roads.near(plan, window) if self.roads else ()
+                bufrac = clean(
+                    pixels[Layer.BUFRAC_RAW],
+                    pixels[Layer.S2],
+                    self.parameters,
+                    roads=roads,
+                    window=window,
+                    ulx=plan.ulx,
+                    uly=plan.uly,
+                )
+                return pixels.having(BUFRAC=bufrac)
+
+        if Layer.BUFRAC in pixels.layers:
+            yield pixels
+        else:
+            yield from attempted(self.work, STAGE, block.tile, block.window, cleaned)

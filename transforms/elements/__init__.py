@@ -7,6 +7,7 @@ from .errors import (
     RequestError,
     SceneError,
     StorageError,
+    StrictError,
 )
 from .fingerprint import fingerprint
 from .pixels import Pixels
@@ -36,6 +37,7 @@ __all__ = [
     "SceneError",
     "StorageError",
     "StoredTile",
+    "StrictError",
     "TilePlan",
     "Window",
     "fingerprint",

@@ -37,6 +37,10 @@ class RasterError(GhslBeamError):
     """A raster of the work area or of the output cannot be read or written."""
 
 
+class StrictError(GhslBeamError):
+    """A strict job met its first loss: exit code 1."""
+
+
 class StorageError(RasterError):
     """A file on local or object storage cannot be read, written, listed or removed."""
 

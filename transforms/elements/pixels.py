@@ -24,6 +24,8 @@ class Pixels:
     layers: dict[Layer, NDArray[Any]]
     whole: bool = True
     """False where an input was lost on the way, so that the result is not taken for whole."""
+    make: tuple[Layer, ...] = ()
+    """Layers to make and store; others of the line are stored or published already."""
 
     def __getitem__(self, layer: Layer) -> NDArray[Any]:
         return self.layers[layer]

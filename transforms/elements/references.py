@@ -71,12 +71,14 @@ class StoredTile:
 class BlockTask:
     """A block to be made, and the stored rasters within its reach.
 
-    `whole` is False where one of them is not whole, or is not there though it should be.
+    `make` are the layers to store; `whole` is False where a raster within reach is not whole, or
+    is not there though it should be.
     """
 
     block: Block
     references: tuple[RasterRef, ...] = ()
     whole: bool = True
+    make: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +91,9 @@ class Loss:
     scene: str = ""
     file: str = ""
     window: Window | None = None
+
+    @property
+    def summary(self) -> str:
+        """Tile, scene, file and reason, on one line."""
+        named = " ".join(part for part in (self.tile, self.scene, self.file) if part)
+        return f"{named}: {self.reason}"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
-from apache_beam.pvalue import PCollection
+from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import Layer, Pixels
+from transforms.raster.losses import LOSSES, attempted
 from transforms.raster.metrics import measured
 from transforms.raster.stage import StageTransform
+from transforms.raster.store import WorkArea
 
 from .greenness import GreennessParameters, greenness
 
@@ -18,17 +22,28 @@ STAGE = "greenness"
 
 @dataclass(eq=False)
 class MeasureGreenness(StageTransform):
-    """Adds GREENNESS to pixels; right but for `parameters.halo` pixels at their rim."""
+    """Adds GREENNESS to pixels that are to have it; right but for a rim of `parameters.halo`.
 
+    Outputs: main, pixels; `losses`.
+    """
+
+    work: WorkArea
     parameters: GreennessParameters
 
-    def expand(self, pixels: PCollection[Pixels]) -> PCollection[Pixels]:
-        """Pixels with GREENNESS."""
-        return pixels | beam.Map(self.measure)
+    def expand(self, pixels: PCollection[Pixels]) -> Any:
+        """Main output pixels with GREENNESS, and losses."""
+        return pixels | beam.FlatMap(self.measure).with_outputs(LOSSES, main="pixels")
 
-    def measure(self, pixels: Pixels) -> Pixels:
+    def measure(self, pixels: Pixels) -> Iterator[Pixels | TaggedOutput]:
         """One block."""
-        block = pixels.block
-        with measured(STAGE, pixels.window.height * pixels.window.width, block.tile, block.window):
-            green = greenness(pixels[Layer.BUFRAC], pixels[Layer.S2], self.parameters)
-            return pixels.having(GREENNESS=green)
+        block, window = pixels.block, pixels.window
+
+        def measured_green() -> Pixels:
+            with measured(STAGE, window.height * window.width, block.tile, block.window):
+                green = greenness(pixels[Layer.BUFRAC], pixels[Layer.S2], self.parameters)
+                return pixels.having(GREENNESS=green)
+
+        if Layer.GREENNESS in pixels.make:
+            yield from attempted(self.work, STAGE, block.tile, block.window, measured_green)
+        else:
+            yield pixels

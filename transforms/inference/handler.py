@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from apache_beam.ml.inference.base import ModelHandler
 from numpy.typing import NDArray
 
 from transforms.elements import Block, RequestError, Window
+from transforms.raster.losses import RECOVERABLE, tried
 from transforms.raster.metrics import measured
 
 from .engine import TensorFlowEngine
@@ -56,6 +58,14 @@ class PredictionOutput:
     block: Block
     bufrac_raw: NDArray[np.uint16]
     whole: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionFailure:
+    """A block that could not be predicted, and why."""
+
+    block: Block
+    error: Exception
 
 
 class ModelBank:
@@ -119,7 +129,9 @@ class ModelBank:
         return PredictionOutput(Block(example.tile, window), raw, example.whole)
 
 
-class GhsS2NetHandler(ModelHandler[PredictionInput, PredictionOutput, ModelBank]):
+class GhsS2NetHandler(
+    ModelHandler[PredictionInput, PredictionOutput | PredictionFailure, ModelBank]
+):
     """Predicts blocks, each with the model of its grid zone.
 
     Beam's own handlers hold one model, and its KeyedModelHandler loads each in a process beside
@@ -154,13 +166,19 @@ class GhsS2NetHandler(ModelHandler[PredictionInput, PredictionOutput, ModelBank]
         batch: Sequence[PredictionInput],
         model: ModelBank,
         inference_args: dict[str, Any] | None = None,
-    ) -> Iterator[PredictionOutput]:
+    ) -> Iterator[PredictionOutput | PredictionFailure]:
         """Predict the blocks of a batch, which holds one."""
         for example in batch:
-            window = example.window
-            with measured(NAMESPACE, window.height * window.width, example.tile, window):
-                output = model.predict(example)
-            yield output
+            try:
+                yield tried(partial(self._predict, model, example))
+            except RECOVERABLE as error:
+                yield PredictionFailure(Block(example.tile, example.window), error)
+
+    @staticmethod
+    def _predict(model: ModelBank, example: PredictionInput) -> PredictionOutput:
+        window = example.window
+        with measured(NAMESPACE, window.height * window.width, example.tile, window):
+            return model.predict(example)
 
     def get_num_bytes(self, batch: Sequence[PredictionInput]) -> int:
         """Bytes of the pixels; Beam's default would pickle them to find out."""

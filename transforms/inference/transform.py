@@ -10,14 +10,15 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.elements import NODATA, BlockTask, GhslBeamError, Layer, Pixels
+from transforms.elements import NODATA, BlockTask, Layer, Pixels
 from transforms.raster.area_mask import area_mask
-from transforms.raster.blocks import LOSSES, loss_of
+from transforms.raster.blocks import read_or_lost
+from transforms.raster.losses import LOSSES, loss_of
 from transforms.raster.masking import masked
 from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea, read_pixels
 
-from .handler import GhsS2NetHandler, PredictionInput, PredictionOutput
+from .handler import GhsS2NetHandler, PredictionFailure, PredictionInput, PredictionOutput
 from .predict import HALO, pad_block
 
 STAGE = "inference"
@@ -27,7 +28,7 @@ STAGE = "inference"
 class PredictBuiltUp(StageTransform):
     """Prediction of each block by the model of its grid zone.
 
-    Outputs: main, pixels of BUFRAC_RAW; `losses`, blocks whose input could not be read.
+    Outputs: main, pixels of BUFRAC_RAW; `losses`, blocks whose input or model cannot be used.
     """
 
     work: WorkArea
@@ -36,30 +37,38 @@ class PredictBuiltUp(StageTransform):
     def expand(self, tasks: PCollection[BlockTask]) -> dict[str, PCollection[Any]]:
         """Read, predict, encode."""
         read = tasks | "Read" >> beam.FlatMap(self.read).with_outputs(LOSSES, main="inputs")
-        pixels = (
+        predicted = (
             read["inputs"]
             | "RunInference" >> RunInference(self.handler)
-            | "Within the area" >> beam.Map(self.within_area)
+            | "Within the area"
+            >> beam.FlatMap(self.within_area).with_outputs(LOSSES, main="pixels")
         )
-        return {"pixels": pixels, LOSSES: read[LOSSES]}
+        losses = (read[LOSSES], predicted[LOSSES]) | "Losses" >> beam.Flatten()
+        return {"pixels": predicted["pixels"], LOSSES: losses}
 
     def read(self, task: BlockTask) -> Iterator[PredictionInput | TaggedOutput]:
         """The composite of a block and the network's halo, reflected at the true edge alone."""
-        try:
+
+        def read() -> PredictionInput:
             plan = self.work.plan(task.block.tile)
             wanted = task.block.window.expand(HALO)
             inside = wanted.intersect(plan.extent) or task.block.window
             pixels = read_pixels(task, inside, (Layer.S2,))
-        except GhslBeamError as error:
-            yield loss_of(STAGE, task.block, error)
-        else:
             dn = pad_block(pixels[Layer.S2], inside, wanted, plan.extent)
-            yield PredictionInput(plan.zone, plan.tile, task.block.window, dn, pixels.whole)
+            return PredictionInput(plan.zone, plan.tile, task.block.window, dn, pixels.whole)
 
-    def within_area(self, prediction: PredictionOutput) -> Pixels:
-        """Predictions outside the area of interest become nodata."""
-        plan = self.work.plan(prediction.block.tile)
-        window = prediction.block.window
-        inside = area_mask(plan.area, plan.ulx, plan.uly, window)
+        yield from read_or_lost(self.work, STAGE, task.block, read)
+
+    def within_area(
+        self, prediction: PredictionOutput | PredictionFailure
+    ) -> Iterator[Pixels | TaggedOutput]:
+        """Predictions outside the area of interest become nodata; failures become losses."""
+        block = prediction.block
+        if isinstance(prediction, PredictionFailure):
+            yield loss_of(self.work, STAGE, block.tile, block.window, prediction.error)
+            return
+        plan = self.work.plan(block.tile)
+        inside = area_mask(plan.area, plan.ulx, plan.uly, block.window)
         raw = masked(prediction.bufrac_raw, inside, NODATA[Layer.BUFRAC_RAW])
-        return Pixels(prediction.block, window, {Layer.BUFRAC_RAW: raw}, prediction.whole)
+        layers = {Layer.BUFRAC_RAW: raw}
+        yield Pixels(block, block.window, layers, prediction.whole, (Layer.BUFRAC_RAW,))

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.transform import from_origin
 
-from transforms.elements import RasterError, RasterRef, Window
+from transforms.elements import RasterError, RasterRef, StorageError, Window
 
 from . import storage
 from .gdal_access import gdal_environment, gdal_path
 from .storage import published as published
 
 FINGERPRINT_TAG = "GHSL_FINGERPRINT"
+INCOMPLETE = "incomplete"
+"""In place of the fingerprint of a raster that lacks something: it will be made anew."""
 _BLOCK_PROFILE = {
     "driver": "GTiff",
     "tiled": True,
@@ -89,7 +91,7 @@ def write_block(
             target.write(bands)
             target.update_tags(**tags)
     except (OSError, RasterioError) as error:
-        raise RasterError(f"{path}: cannot write the block: {error}") from error
+        raise StorageError(path, f"cannot be written: {error}") from error
 
 
 def stored_fingerprint(path: str) -> str | None:
@@ -140,7 +142,7 @@ def read_window(
             with opened(reference.path) as source:
                 result[(slice(None), *part.slices_in(window))] = source.read(window=inside)
         except (OSError, RasterioError) as error:
-            raise RasterError(f"{reference.path}: cannot read the block: {error}") from error
+            raise StorageError(reference.path, f"cannot be read: {error}") from error
     return result if bands > 1 else result[0]
 
 
@@ -202,4 +204,4 @@ def cog_writer(
             finally:
                 plain.unlink(missing_ok=True)
     except (OSError, RasterioError) as error:
-        raise RasterError(f"{path}: cannot publish: {error}") from error
+        raise StorageError(path, f"cannot be published: {error}") from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,17 +16,20 @@ from transforms.elements import (
     Block,
     BlockTask,
     Layer,
+    Loss,
     Pixels,
     RasterError,
     RasterRef,
     StorageError,
     TilePlan,
     Window,
+    fingerprint,
 )
 
 from . import storage
 from .files import (
     FINGERPRINT_TAG,
+    INCOMPLETE,
     raster_profile,
     read_window,
     stored_fingerprint,
@@ -33,19 +37,23 @@ from .files import (
 )
 
 _PLANS = TypeAdapter(TilePlan)
+_LOSS = TypeAdapter(Loss)
 BANDS_OF = {Layer.S2: 4}
 _MAX_PLAN_BYTES = 1 << 30
+_MAX_LOSS_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class WorkArea:
     """Where plans and block files of a job lie; a location, so it travels.
 
-    A worker keeps the plans it has read by the `launch` that wrote them.
+    A worker keeps the plans it has read by the `launch` that wrote them. A `strict` job stops at
+    its first loss.
     """
 
     folder: str
     launch: str = ""
+    strict: bool = False
 
     def write_plan(self, plan: TilePlan) -> None:
         """Store a tile's plan for the workers."""
@@ -87,9 +95,33 @@ class WorkArea:
             10,
             window.shape,
         )
-        tags = {FINGERPRINT_TAG: plan.fingerprints[layer] if whole else "incomplete"}
+        tags = {FINGERPRINT_TAG: plan.fingerprints[layer] if whole else INCOMPLETE}
         write_block(path, array, georeference, NODATA[layer], tags)
         return RasterRef(block.tile, layer, window, path, whole)
+
+    def discard(self, path: str) -> None:
+        """Remove a block that cannot be read, so that the next launch makes it anew."""
+        if path.startswith(storage.join(self.folder, "blocks")):
+            storage.remove(path)
+
+    def record(self, loss: Loss) -> None:
+        """A loss as a small file of its own: the same loss twice is one file."""
+        content = asdict(loss)
+        path = storage.join(self.folder, "losses", f"{fingerprint(content)}.json")
+        storage.write_whole(path, json.dumps(content).encode())
+
+    def losses(self) -> list[Loss]:
+        """The losses of the last launch."""
+        folder = storage.join(self.folder, "losses")
+        return [
+            _LOSS.validate_json(storage.read_bytes(storage.join(folder, name), _MAX_LOSS_BYTES))
+            for name in storage.listing(folder)
+            if name.endswith(".json")
+        ]
+
+    def forget_losses(self) -> None:
+        """Remove what the last launch recorded."""
+        storage.remove_tree(storage.join(self.folder, "losses"))
 
 
 @lru_cache(maxsize=64)
@@ -109,4 +141,4 @@ def read_pixels(task: BlockTask, window: Window, layers: tuple[Layer, ...]) -> P
         )
         for layer in layers
     }
-    return Pixels(task.block, window, arrays, task.whole)
+    return Pixels(task.block, window, arrays, task.whole, task.make)

@@ -96,5 +96,5 @@ def test_no_raster_has_no_fingerprint(tmp_path):
 def test_a_broken_block_is_named(tmp_path):
     (tmp_path / "x.tif").write_text("not a raster")
     reference = RasterRef("33UUU", Layer.S2, Window(0, 0, 5, 5), str(tmp_path / "x.tif"))
-    with pytest.raises(RasterError, match=r"x\.tif: cannot read the block"):
+    with pytest.raises(RasterError, match=r"x\.tif: cannot be read"):
         read_window([reference], Window(0, 0, 5, 5), 1, "uint16", 0)

@@ -1,0 +1,65 @@
+"""Runs of the job in a process of their own, that tests disturb."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+
+def start(file: Path, *options: str) -> subprocess.Popen:
+    """Start `ghsl-beam run` as the leader of a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ghsl_beam", "run", str(file), "--quiet", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+
+
+def finish(process: subprocess.Popen, seconds: float = 300) -> tuple[int, str, str]:
+    """Wait for the end: exit code, standard output, standard error."""
+    out, err = process.communicate(timeout=seconds)
+    return process.returncode, out, err
+
+
+def cut(process: subprocess.Popen) -> None:
+    """End the launcher and all that it started at once, without a chance to tidy up."""
+    with suppress(ProcessLookupError):  # it had ended by itself
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def wait_until(condition, process: subprocess.Popen, seconds: float = 120) -> bool:
+    """Look until the condition holds (True), or the process has ended (False)."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        if process.poll() is not None:
+            return False
+        time.sleep(0.01)
+    raise AssertionError("the process neither came so far nor ended")
+
+
+def children(pid: int) -> list[int]:
+    """Processes below a process, deepest last."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found += [int(child), *children(int(child))]
+    return found
+
+
+def files_of(output: Path, pattern: str) -> dict[str, tuple[int, int]]:
+    """Inode and time of each file, by path: the same pair means that it was not written again."""
+    found = {}
+    for path in sorted(output.glob(pattern)):
+        if ".partial" not in path.name:
+            about = path.stat()
+            found[str(path.relative_to(output))] = (about.st_ino, about.st_mtime_ns)
+    return found
