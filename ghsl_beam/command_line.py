@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import tempfile
+from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -18,6 +20,7 @@ from ghsl_beam import logs
 from ghsl_beam.logs import LogLevel
 from ghsl_beam.native_output import native_output_logged
 from transforms.elements import GhslBeamError, RequestError
+from transforms.raster.redaction import redact
 
 if TYPE_CHECKING:
     from ghsl_beam.plan import JobPlan
@@ -33,6 +36,7 @@ train_app = typer.Typer(no_args_is_help=True, help="Train a model of one's own."
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 
+_LOSSES_SHOWN = 20
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 JobFile = Annotated[Path, typer.Argument(help="job file, YAML")]
 Output = Annotated[
@@ -83,9 +87,6 @@ def run_command(
 def _print_outcome(record: dict[str, Any], output: str) -> None:
     for warning in record["warnings"]:
         print(f"warning: {warning}")
-    for loss in record["losses"]:
-        what = " ".join(str(loss[key]) for key in ("tile", "scene", "file") if loss[key])
-        print(f"lost in {loss['stage']}: {what}: {loss['reason']}")
     if record["computed"]:
         print(
             f"{record['computed']} products made, {record['reused']} found as they were,", end=" "
@@ -98,7 +99,20 @@ def _print_outcome(record: dict[str, Any], output: str) -> None:
     print(f"layers: {output}")
     print(f"report: {output.rstrip('/')}/report/index.html")
     if record["losses"]:
-        print("run the same command again to make only what is missing")
+        _print_losses(record["losses"])
+
+
+def _print_losses(losses: list[dict[str, Any]]) -> None:
+    """The last lines: what was lost, and the command that makes only that."""
+    parts = ("stage", "tile", "scene", "file", "reason")
+    counts = Counter(tuple(str(loss[part]) for part in parts) for loss in losses)
+    for (stage, *what, reason), number in sorted(counts.items())[:_LOSSES_SHOWN]:
+        blocks = f" ({number} blocks)" if number > 1 else ""
+        print(f"lost in {stage}: {' '.join(part for part in what if part)}: {reason}{blocks}")
+    if len(counts) > _LOSSES_SHOWN:
+        print(f"and {len(counts) - _LOSSES_SHOWN} more: see losses in run.json")
+    command = redact(shlex.join(["ghsl-beam", *sys.argv[1:]]))
+    print(f"to make only what was lost, run again: {command}")
 
 
 @app.command("plan")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +17,38 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_runner
 
 from ghsl_beam.configuration import Job
+from ghsl_beam.launch_lock import only_launch
 from ghsl_beam.pipeline import build, work_area
-from ghsl_beam.plan import LINES, JobPlan, make_plan
+from ghsl_beam.plan import JobPlan, make_plan
 from ghsl_beam.products import utm_path
 from ghsl_beam.report import write_report
 from ghsl_beam.run_record import (
+    is_of,
     losses_as_json,
     new_record,
     now,
     products_as_json,
+    read_record,
+    set_aside,
     write_record,
 )
 from ghsl_beam.stac import write_catalog
 from ghsl_beam.worker import tell_workers
-from transforms.elements import Loss, Product, RequestError, StorageError
+from transforms.elements import GhslBeamError, Product, RequestError, StorageError, StrictError
 from transforms.raster import storage
 from transforms.raster.events import new_events_folder
 from transforms.raster.files import stored_fingerprint
+from transforms.raster.redaction import redact
 
 WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
 _LOG = logging.getLogger(__name__)
 _OUTCOME = ("exit_code", "computed", "reused", "seconds")
-_MAX_LOSS_BYTES = 1 << 20
+_WORKER_GONE = ("Channel closed prematurely", "SDK harness", "Socket closed")
+"""What runners say when a worker process was killed."""
+
+
+class LaunchError(GhslBeamError):
+    """The run broke off: exit code 1."""
 
 
 Watch = Callable[[JobPlan, Path], AbstractContextManager[None]]
@@ -53,39 +63,63 @@ def run(
     """Run a job and return its record, which is also written as run.json.
 
     Raises:
-        RequestError: the request is wrong; nothing was written.
+        RequestError: the request is wrong, or another launch is at work; nothing was written.
+        StrictError: the job is strict, and something was lost.
+        LaunchError: a worker process ended before its work was done.
     """
     start = time.monotonic()
     runner, options = _runner(beam_options)
     plan = make_plan(job)
     _check_writable(job.output)
-    todo = sum(len(plan.missing(line)) for line in range(len(LINES)))
-    todo += sum(len(cells) for cells in plan.missing_cells.values())
-    before = _existing(plan)
     record = new_record(plan)
-    if todo:
+    before = _existing(plan)
+    if not plan.has_work:
+        _account(record, plan, before, before, start)
+        if not is_of(read_record(job.output), record):
+            with only_launch(job.output):
+                _finish(plan, record, before)
+        return record
+    with only_launch(job.output):
+        plan = replace(plan)  # looks again: another launch may just have ended
         write_record(job.output, record)
-        with _events(job.output) as events, watch(plan, events):
-            _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": job.output})
-            counters = _compute(plan, runner, options)
-        record["stages"], record["counts"] = _stages(counters)
-    products = _existing(plan)
-    losses = [*plan.losses, *_recorded_losses(job.output)]
+        try:
+            with _events(job.output) as events, watch(plan, events):
+                _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": job.output})
+                record["stages"], record["counts"] = _stages(_compute(plan, runner, options))
+        except BaseException as error:
+            _account(record, plan, before, _existing(plan), start, error)
+            write_record(job.output, record)
+            raise
+        products = _existing(plan)
+        _account(record, plan, before, products, start)
+        _finish(plan, record, products)
+    return record
+
+
+def _account(
+    record: dict[str, Any],
+    plan: JobPlan,
+    before: list[Product],
+    products: list[Product],
+    start: float,
+    error: BaseException | None = None,
+) -> None:
+    """Complete the record: products, losses, time and exit code."""
+    losses = losses_as_json([*plan.losses, *work_area(plan).losses()])
     known = {(product.path, product.fingerprint) for product in before}
     record["products"] = products_as_json(products)
     record["reused"] = sum((p.path, p.fingerprint) in known for p in products)
     record["computed"] = len(products) - record["reused"]
-    record["losses"] = losses_as_json(losses)
+    record["losses"] = losses
+    record["scenes_set_aside"] = set_aside(losses)
     record["ended"] = now()
     record["seconds"] = round(time.monotonic() - start, 1)
     whole = not losses and all(product.whole for product in products)
     record["exit_code"] = WHOLE if whole else WITH_LOSSES
+    if error is not None:
+        record["exit_code"] = FAILED
+        record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
     _LOG.info("run ended", extra={key: record[key] for key in _OUTCOME})
-    if todo or not storage.is_file(storage.join(job.output, "run.json")):
-        _finish(plan, record, products)
-    if whole:
-        storage.remove_tree(storage.join(job.output, "work"))
-    return record
 
 
 @contextmanager
@@ -99,13 +133,15 @@ def _events(output: str) -> Iterator[Path]:
 
 
 def _finish(plan: JobPlan, record: dict[str, Any], products: list[Product]) -> None:
-    """Line 5: everything about the products, the record last."""
+    """Line 5: everything about the products, the record last; then the work area goes."""
     output = plan.job.output
     for grid in plan.grids:
         grid.write_mosaics(output)
     write_catalog(output, products, record)
     write_record(output, record)
     write_report(output)
+    if record["exit_code"] == WHOLE:
+        storage.remove_tree(storage.join(output, "work"))
 
 
 def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
@@ -155,14 +191,30 @@ def _check_writable(output: str) -> None:
 
 
 def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) -> Any:
+    """Run the graph; returns Beam's counters.
+
+    Raises:
+        StrictError: the job is strict, and something was lost.
+        LaunchError: a worker process ended before its work was done.
+    """
     work = work_area(plan)
-    storage.remove_tree(storage.join(plan.job.output, "work", "losses"))
+    work.forget_losses()
     for tile in plan.tiles:
         work.write_plan(tile)
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline, plan)
-    result: PipelineResult = pipeline.run()
-    result.wait_until_finish()
+    try:
+        result: PipelineResult = pipeline.run()
+        result.wait_until_finish()
+    except Exception as error:
+        if plan.job.strict and (losses := work.losses()):
+            raise StrictError(f"strict: stopped at the first loss: {losses[0].summary}") from error
+        if any(text in str(error) for text in _WORKER_GONE):
+            raise LaunchError(
+                "a worker process ended before its work was done (killed, or out of memory?): "
+                "run the same command again to go on where it was"
+            ) from error
+        raise
     return result.metrics().query()["counters"]
 
 
@@ -198,12 +250,3 @@ def _existing(plan: JobPlan) -> list[Product]:
     for grid in plan.grids:
         products += grid.existing(job.output)
     return products
-
-
-def _recorded_losses(output: str) -> list[Loss]:
-    folder = storage.join(output, "work", "losses")
-    return [
-        Loss(**json.loads(storage.read_bytes(storage.join(folder, name), _MAX_LOSS_BYTES)))
-        for name in storage.listing(folder)
-        if name.endswith(".json")
-    ]

@@ -99,6 +99,12 @@ class JobPlan:
         """By output grid, the cells that a product still to be made is made of; looked up once."""
         return {grid.name: frozenset(grid.missing_cells(self.job.output)) for grid in self.grids}
 
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is still to be made."""
+        lines = any(self.missing(line) for line in range(len(LINES)))
+        return lines or any(self.missing_cells.values())
+
     def missing(self, line: int) -> tuple[TilePlan, ...]:
         """Tiles for which a line has something to do."""
         return tuple(
@@ -166,6 +172,12 @@ def make_plan(job: Job) -> JobPlan:
     ]
     warnings += [f"model {Path(m.path).name} is a demonstration" for m in models if m.demonstration]
     classifier = storage.name(job.residential.model)
+    warnings += [
+        f"scene {scene.id}: no cloud mask in it, used as it is"
+        for plan in plans
+        for scene in plan.scenes
+        if scene.mask is None
+    ]
     if "DEMONSTRATION" in classifier:
         warnings.append(f"classifier {classifier} is a demonstration")
     return JobPlan(job, tuple(plans), grids, models, classifier_sha, tuple(losses), tuple(warnings))

@@ -14,9 +14,10 @@ from typing import Any
 
 from ghsl_beam.credits import CREDITS
 from ghsl_beam.plan import JobPlan, Model
-from transforms.elements import Loss, Product, TilePlan
+from transforms.elements import Loss, Product, StorageError, TilePlan
 from transforms.raster import storage
 
+_MAX_BYTES = 1 << 30
 _PACKAGES = (
     "ghsl-beam",
     "apache-beam",
@@ -76,6 +77,8 @@ def new_record(plan: JobPlan) -> dict[str, Any]:
         "stages": {},
         "counts": {},
         "losses": [],
+        "scenes_set_aside": [],
+        "error": None,
         "products": [],
         "computed": 0,
         "reused": 0,
@@ -113,6 +116,17 @@ def losses_as_json(losses: Iterable[Loss]) -> list[dict[str, Any]]:
     return [json.loads(text) for text in sorted(unique)]
 
 
+def set_aside(losses: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
+    """Scenes that could not be used, or not everywhere, each reason once."""
+    found = {
+        (loss["tile"], loss["scene"], loss["file"], loss["reason"])
+        for loss in losses
+        if loss["scene"] or loss["stage"] == "catalogue"
+    }
+    names = ("tile", "scene", "file", "reason")
+    return [dict(zip(names, values, strict=True)) for values in sorted(found)]
+
+
 def products_as_json(products: Iterable[Product]) -> list[dict[str, Any]]:
     """Products as the record lists them."""
     return [
@@ -132,3 +146,29 @@ def write_record(output: str, record: dict[str, Any]) -> None:
     """Write run.json whole."""
     text = json.dumps(record, indent=2, sort_keys=True) + "\n"
     storage.write_whole(storage.join(output, "run.json"), text.encode())
+
+
+def read_record(output: str) -> dict[str, Any] | None:
+    """The record on storage, None where there is none, or it is not JSON.
+
+    Raises:
+        StorageError: the storage cannot be read.
+    """
+    try:
+        found = json.loads(storage.read_bytes(storage.join(output, "run.json"), _MAX_BYTES))
+    except ValueError:
+        return None
+    except StorageError as error:
+        if not error.absent:
+            raise
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def is_of(stored: dict[str, Any] | None, record: dict[str, Any]) -> bool:
+    """Whether a stored record is that of a run which ended with these very products."""
+    return (
+        stored is not None
+        and bool(stored.get("ended"))
+        and all(stored.get(key) == record[key] for key in ("exit_code", "products"))
+    )

@@ -72,7 +72,8 @@ def _observations(
     for band, path in zip(dn, scene.bands, strict=True):
         if not left.any():
             return None
-        band[...] = read_band(path, scene.epsg, scene.ulx, scene.uly, own)
+        grid = scene.epsg, scene.ulx, scene.uly
+        band[...] = read_band(path, *grid, own, shape=(scene.rows, scene.cols))
         left &= band > 0
     return to_composite_dn(dn, scene.offsets, scene.quantification), masked
 

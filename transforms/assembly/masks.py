@@ -92,11 +92,12 @@ def read_mask(scene: Scene, window: Window) -> NDArray[np.bool_]:
     """
     if scene.mask is None:
         return np.zeros(window.shape, np.bool_)
-    grid = (scene.epsg, scene.ulx, scene.uly)
+    grid, shape = (scene.epsg, scene.ulx, scene.uly), (scene.rows, scene.cols)
     if scene.mask_kind is MaskKind.SCL:
-        return cloud_from_scl(read_band(scene.mask, *grid, window))
+        return cloud_from_scl(read_band(scene.mask, *grid, window, shape=shape))
     if scene.mask_kind is MaskKind.CLASSIFICATION:
-        return cloud_from_classification(read_bands(scene.mask, *grid, window, bands=(1, 2, 3)))
+        bands = read_bands(scene.mask, *grid, window, bands=(1, 2, 3), shape=shape)
+        return cloud_from_classification(bands)
     if scene.mask_kind is MaskKind.CLOUDS_GML:
         epsg, polygons = cloud_from_gml(read_bytes(scene.mask, MAX_XML_BYTES), scene.mask)
         if epsg is not None and epsg != scene.epsg:

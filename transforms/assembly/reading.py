@@ -37,10 +37,16 @@ def source_indices(
 
 
 def read_band(
-    path: str, epsg: int, ulx: float, uly: float, window: Window, resolution: float = 10.0
+    path: str,
+    epsg: int,
+    ulx: float,
+    uly: float,
+    window: Window,
+    resolution: float = 10.0,
+    shape: tuple[int, int] | None = None,
 ) -> NDArray[np.uint16]:
     """One band of a product's raster; see `read_bands`. Returns uint16 (h, w), 0 outside it."""
-    return read_bands(path, epsg, ulx, uly, window, resolution)[0]
+    return read_bands(path, epsg, ulx, uly, window, resolution, shape=shape)[0]
 
 
 def read_bands(
@@ -51,14 +57,16 @@ def read_bands(
     window: Window,
     resolution: float = 10.0,
     bands: Sequence[int] = (1,),
+    shape: tuple[int, int] | None = None,
 ) -> NDArray[np.uint16]:
     """Bands of a product's raster over a window of a grid, nearest neighbour.
 
     The grid has its upper left corner at `ulx`, `uly` (metres of `epsg`) and pixels of
-    `resolution` metres; the raster may have any resolution and extent. `bands` count from 1.
-    Returns uint16 (bands, h, w), 0 outside the raster. Only what encloses the window is decoded.
-    Raises SceneError where the raster cannot be read, lacks a band, is not north-up, not of
-    unsigned integers up to 16 bits, or in another CRS.
+    `resolution` metres; the raster may have any resolution, and any extent unless `shape` gives
+    the grid's rows and columns: then it must cover them, to less than a pixel of its own.
+    `bands` count from 1. Returns uint16 (bands, h, w), 0 outside the raster. Only what encloses
+    the window is decoded. Raises SceneError where the raster cannot be read, lacks a band, is not
+    north-up, not of unsigned integers up to 16 bits, in another CRS, or of another extent.
     """
     height, width = window.shape
     out = np.zeros((len(bands), height, width), np.uint16)
@@ -66,6 +74,10 @@ def read_bands(
         with _open(path) as source:
             _check(source, path, epsg, bands)
             place = source.transform
+            if shape is not None:
+                rows_there, cols_there = shape
+                right, bottom = ulx + resolution * cols_there, uly - resolution * rows_there
+                _check_extent(source, path, (ulx, bottom, right, uly))
             rows = source_indices(
                 window.row, height, resolution, place.f - uly, -place.e, source.height
             )
@@ -107,6 +119,15 @@ def _open(path: str) -> Any:
         except RasterioIOError:
             continue
     return rasterio.open(path, driver=DRIVERS[-1])
+
+
+def _check_extent(source: Any, path: str, expected: tuple[float, ...]) -> None:
+    pixel = source.transform.a
+    if any(abs(a - b) >= pixel for a, b in zip(source.bounds, expected, strict=True)):
+        found, wanted = (
+            " ".join(f"{value:.0f}" for value in bounds) for bounds in (source.bounds, expected)
+        )
+        raise SceneError(path, f"covers {found}, expected {wanted} (west south east north)")
 
 
 def _check(source: Any, path: str, epsg: int, bands: Sequence[int]) -> None:

@@ -105,7 +105,7 @@ def test_clouded_or_empty_scenes_are_not_decoded(made, monkeypatch):
     read = []
     real = assemble.read_band
     monkeypatch.setattr(
-        assemble, "read_band", lambda path, *rest: read.append(path) or real(path, *rest)
+        assemble, "read_band", lambda path, *a, **k: read.append(path) or real(path, *a, **k)
     )
     assemble_block(scenes[:1], Window(0, 0, 30, 20), *GRID, 30)
     assert read == []

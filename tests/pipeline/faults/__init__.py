@@ -1,0 +1,1 @@
+"""Faults, injected: what the job meets, and what it makes of it."""

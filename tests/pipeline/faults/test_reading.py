@@ -1,0 +1,179 @@
+"""A scene that cannot be read is set aside, named, and the composite goes on with the rest."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from tests.pipeline.faults.table import fault
+
+SET_ASIDE = "the scene is set aside with file and reason, the composite is that of the others; 3"
+
+
+def rewrite(path, values, epsg=32633):
+    """Write a band anew with other pixels or another CRS."""
+    with rasterio.open(path) as source:
+        place = source.transform
+    profile = {
+        "driver": "JP2OpenJPEG",
+        "height": values.shape[0],
+        "width": values.shape[1],
+        "count": 1,
+        "dtype": "uint16",
+        "crs": f"EPSG:{epsg}",
+        "transform": from_origin(place.c, place.f, 10, 10),
+        "quality": 100,
+        "reversible": "YES",
+    }
+    path.unlink()
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(values, 1)
+
+
+def truncated(job):
+    job.red.write_bytes(job.red.read_bytes()[: job.red.stat().st_size // 2])
+
+
+def zero_byte(job):
+    job.red.write_bytes(b"")
+
+
+def bit_flipped(job):
+    data = bytearray(job.red.read_bytes())
+    start = data.index(b"\xff\x4f\xff\x51")  # start of the code stream and of its sizes
+    data[start + 8 : start + 16] = bytes(byte ^ 0xFF for byte in data[start + 8 : start + 16])
+    job.red.write_bytes(bytes(data))
+
+
+def wrong_crs(job):
+    rewrite(job.red, job.second[0], epsg=32634)
+
+
+def wrong_shape(job):
+    rewrite(job.red, job.second[0][:50])
+
+
+def missing_band(job):
+    job.red.unlink()
+
+
+def duplicated_band(job):
+    shutil.copy(job.red, job.red.with_name("again_B04.jp2"))
+    product = job.spoiled / "MTD_MSIL1C.xml"
+    product.write_text(re.sub(r"<IMAGE_FILE>.*?</IMAGE_FILE>", "", product.read_text()))
+
+
+def mask_broken(job):
+    (mask,) = job.spoiled.glob("GRANULE/*/QI_DATA/MSK_CLOUDS_B00.gml")
+    mask.write_text(mask.read_text().replace("</eop:Mask>", "<gml:Polygon></eop:Mask>"))
+
+
+def metadata(job, old, new):
+    product = job.spoiled / "MTD_MSIL1C.xml"
+    text = product.read_text()
+    assert old in text
+    product.write_text(text.replace(old, new))
+
+
+def entity_bomb(job):
+    lines = "".join(f'<!ENTITY e{i + 1} "{f"&e{i};" * 10}">' for i in range(9))
+    metadata(job, "<n1:Level-1C_U", f'<!DOCTYPE x [<!ENTITY e0 "x">{lines}]>\n<n1:Level-1C_U')
+
+
+def external_entity(job):
+    declared = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]>\n<n1:Level-1C_U'
+    metadata(job, "<n1:Level-1C_U", declared)
+    metadata(job, "<PROCESSING_BASELINE>02.09", "<PROCESSING_BASELINE>&e;")
+
+
+def wrong_root(job):
+    metadata(job, "Level-1C_User_Product", "Level-1B_User_Product")
+
+
+def offsets_incomplete(job):
+    listed = '<Radiometric_Offset_List><RADIO_ADD_OFFSET band_id="1">-1000</RADIO_ADD_OFFSET>'
+    metadata(job, "<Spectral_Inf", f"{listed}</Radiometric_Offset_List><Spectral_Inf")
+
+
+def baseline_no_number(job):
+    metadata(job, "<PROCESSING_BASELINE>02.09", "<PROCESSING_BASELINE>newest")
+
+
+def vanished(job):
+    shutil.rmtree(job.images)
+
+
+SPOILED = {
+    "truncated": (truncated, "_B04.jp2"),
+    "zero-byte": (zero_byte, "_B04.jp2"),
+    "bit-flipped (its head)": (bit_flipped, "_B04.jp2"),
+    "wrong CRS": (wrong_crs, "_B04.jp2"),
+    "wrong shape": (wrong_shape, "_B04.jp2"),
+    "missing band": (missing_band, "IMG_DATA"),
+    "duplicated band": (duplicated_band, "IMG_DATA"),
+    "GML mask broken": (mask_broken, "MSK_CLOUDS_B00.gml"),
+    "XML entity bomb": (entity_bomb, "MTD_MSIL1C.xml"),
+    "XML external entity": (external_entity, "MTD_MSIL1C.xml"),
+    "XML with another root": (wrong_root, "MTD_MSIL1C.xml"),
+    "offset list incomplete": (offsets_incomplete, "MTD_MSIL1C.xml"),
+    "baseline no number": (baseline_no_number, "MTD_MSIL1C.xml"),
+    "images vanished": (vanished, "IMG_DATA"),
+}
+for name in SPOILED:
+    fault("reading", name, SET_ASIDE)
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_spoiled_scene_is_set_aside(job, name):
+    spoil, file = SPOILED[name]
+    spoil(job)
+    output, record = job.run()
+    assert record["exit_code"] == 3
+    (aside,) = record["scenes_set_aside"]
+    assert aside["file"].endswith(file)
+    assert job.spoiled.name in aside["file"]
+    assert aside["reason"]
+    assert "\n" not in aside["reason"]
+    np.testing.assert_array_equal(job.s2(output), job.first)
+
+
+fault("reading", "all nodata", "the scene has no observation; the others make the composite; 0")
+
+
+def test_a_scene_of_nodata_alone(job):
+    rewrite(job.red, np.zeros_like(job.second[0]))
+    output, record = job.run()
+    assert (record["exit_code"], record["losses"]) == (0, [])
+    np.testing.assert_array_equal(job.s2(output), job.first)
+
+
+fault("reading", "missing mask", "the scene is used as it is, and a warning says so; 0")
+
+
+def test_a_scene_without_a_mask(job):
+    for mask in job.spoiled.glob("GRANULE/*/QI_DATA/*"):
+        mask.unlink()
+    output, record = job.run()
+    assert record["exit_code"] == 0
+    name = job.spoiled.name.removesuffix(".SAFE")
+    assert f"scene {name}: no cloud mask in it, used as it is" in record["warnings"]
+    expected = np.rint(np.percentile([job.first, job.second], 30, axis=0))
+    np.testing.assert_array_equal(job.s2(output), np.where(job.first > 0, expected, 0))
+
+
+fault(
+    "reading",
+    "baseline unknown (99.99)",
+    "the scene is used: offsets come from its own XML, never from the baseline; 0",
+)
+
+
+def test_a_baseline_that_nobody_knows(job):
+    metadata(job, "<PROCESSING_BASELINE>02.09", "<PROCESSING_BASELINE>99.99")
+    output, record = job.run()
+    assert record["exit_code"] == 0
+    assert {scene["baseline"] for scene in record["tiles"][0]["scenes"]} == {"02.09", "99.99"}
+    assert (job.s2(output) != job.first).any()
