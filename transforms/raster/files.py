@@ -55,10 +55,8 @@ def opened(location: str) -> Iterator[Any]:
         RasterioError: it cannot be opened.
         StorageError: the location cannot be used.
     """
-    with (
-        gdal_environment(location),
-        rasterio.open(gdal_path(location)) as source,
-    ):
+    path = gdal_path(location)
+    with gdal_environment(path), rasterio.open(path) as source:
         yield source
 
 

@@ -13,10 +13,10 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 from transforms.elements import StorageError
 
@@ -33,6 +33,7 @@ __all__ = [
     "listing",
     "masked",
     "name",
+    "objects_below",
     "problem",
     "published",
     "read_bytes",
@@ -40,9 +41,11 @@ __all__ = [
     "remove_tree",
     "sha256",
     "size",
+    "with_file",
     "write_whole",
 ]
 _PIECE = 1 << 20
+T = TypeVar("T")
 
 
 def is_file(location: str) -> bool:
@@ -75,22 +78,30 @@ def size(location: str) -> int:
         return os.path.getsize(location)
 
 
+def with_file(location: str, use: Callable[[BinaryIO], T]) -> T:
+    """What `use` makes of a file, open for reading; begun again where the storage fails in passing.
+
+    Raises:
+        StorageError: there is none, or it cannot be read.
+    """
+
+    def read(system: Any, path: str) -> T:
+        with system.open(path, "rb", cache_type="readahead", block_size=_PIECE) as file:
+            return use(file)
+
+    if is_url(location):
+        return call(location, read)
+    with _local(location), open(location, "rb") as file:
+        return use(file)
+
+
 def read_bytes(location: str, limit: int) -> bytes:
     """The bytes of a file.
 
     Raises:
         StorageError: there is none, it cannot be read, or it has more than `limit` bytes.
     """
-
-    def read(system: Any, path: str) -> bytes:
-        with system.open(path, "rb", cache_type="none") as file:
-            return bytes(file.read(limit + 1))
-
-    if is_url(location):
-        data = call(location, read)
-    else:
-        with _local(location), open(location, "rb") as file:
-            data = file.read(limit + 1)
+    data = with_file(location, lambda file: file.read(limit + 1))
     if len(data) > limit:
         raise StorageError(location, f"larger than {limit} bytes")
     return data
@@ -103,20 +114,13 @@ def sha256(location: str) -> str:
         StorageError: there is none, or it cannot be read.
     """
 
-    def digest(file: Any) -> str:
+    def digest(file: BinaryIO) -> str:
         found = hashlib.sha256()
         while piece := file.read(_PIECE):
             found.update(piece)
         return found.hexdigest()
 
-    def read(system: Any, path: str) -> str:
-        with system.open(path, "rb", cache_type="readahead", block_size=8 * _PIECE) as file:
-            return digest(file)
-
-    if is_url(location):
-        return call(location, read)
-    with _local(location), open(location, "rb") as file:
-        return digest(file)
+    return with_file(location, digest)
 
 
 @contextmanager
@@ -215,6 +219,21 @@ def listing(folder: str) -> list[str]:
         if error.absent:
             return []
         raise
+
+
+def objects_below(url: str) -> dict[str, int]:
+    """Bytes of all objects below a URL by their names from there, sorted; empty if there are none.
+
+    Raises:
+        StorageError: it cannot be listed.
+    """
+
+    def find(system: Any, path: str) -> dict[str, int]:
+        found = system.find(path, detail=True)
+        below = {key.removeprefix(path).lstrip("/"): about for key, about in found.items()}
+        return {key: int(below[key]["size"]) for key in sorted(below) if key}
+
+    return call(url, find)
 
 
 def glob(base: str, pattern: str) -> list[str]:
