@@ -33,7 +33,6 @@ from ghsl_beam.worker import tell_workers
 from transforms.elements import Loss, Product, RequestError, StorageError
 from transforms.raster import storage
 from transforms.raster.events import new_events_folder
-from transforms.raster.files import stored_fingerprint
 
 WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
 _LOG = logging.getLogger(__name__)
@@ -188,12 +187,12 @@ def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]
 
 def _existing(plan: JobPlan) -> list[Product]:
     """Products on storage; whole where they carry the fingerprint that the plan gives."""
-    job, products = plan.job, []
+    job, products, stored = plan.job, [], plan.stored_marks()
     for tile in plan.tiles:
         for layer, mark in tile.fingerprints.items():
-            path = utm_path(tile.tile, layer, job.epoch, job.name)
-            found = stored_fingerprint(storage.join(job.output, path))
+            found = stored.get((tile.tile, layer))
             if found:
+                path = utm_path(tile.tile, layer, job.epoch, job.name)
                 products.append(Product(layer, tile.tile, "utm", path, found, found == mark))
     for grid in plan.grids:
         products += grid.existing(job.output)

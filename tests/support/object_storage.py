@@ -73,12 +73,13 @@ def get_folder(url: str, folder: Path) -> Path:
 class Front:
     """Stands before a service: counts what is asked, and gives the answers in `faults` first.
 
-    A fault is (method, status, headers); status 0 breaks the connection.
+    A fault is (method, status, headers, body); status 0 breaks the connection.
     """
 
     def __init__(self, service: str) -> None:
-        self.faults: deque[tuple[str, int, dict[str, str]]] = deque()
+        self.faults: deque[tuple[str, int, dict[str, str], str]] = deque()
         self.asked: list[str] = []
+        self.served = 0
         self._lock = threading.Lock()
         front, (host, port) = self, urlsplit(service).netloc.split(":")
 
@@ -97,7 +98,7 @@ class Front:
                     self.connection.close()
                     return
                 if fault is not None:
-                    self.reply(fault[1], fault[2], b"")
+                    self.reply(fault[1], fault[2], fault[3].encode())
                     return
                 ask = HTTPConnection(host, int(port))
                 ask.request(self.command, self.path, body, dict(self.headers))
@@ -114,7 +115,8 @@ class Front:
                 length = headers.get("Content-Length") if self.command == "HEAD" else None
                 self.send_header("Content-Length", length or str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body if self.command != "HEAD" else b"")
+                front.served += len(body)
 
             do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815
 

@@ -183,8 +183,8 @@ class ObjectFiles(_Listed):
     """A product that lies unpacked on object storage: listed once, in a request or two."""
 
     def __init__(self, path: str) -> None:
-        self._sizes = storage.objects_below(path)
-        super().__init__(path, self._sizes, "in the product")
+        self._objects = storage.objects_below(path)
+        super().__init__(path, self._objects, "in the product")
 
     def read(self, name: str, limit: int) -> bytes:
         """See `ProductFiles`."""
@@ -196,7 +196,7 @@ class ObjectFiles(_Listed):
 
     def size(self, names: tuple[str, ...]) -> int:
         """See `ProductFiles`."""
-        return sum(self._sizes[self._place(name)] for name in names)
+        return sum(self._objects[self._place(name)].size for name in names)
 
 
 class ZipFiles(_Listed):

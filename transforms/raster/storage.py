@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from transforms.elements import StorageError
 
@@ -24,6 +24,7 @@ from .locations import absolute, is_url, join, masked, name, problem
 from .object_store import call
 
 __all__ = [
+    "Stored",
     "absolute",
     "glob",
     "is_file",
@@ -45,6 +46,8 @@ __all__ = [
     "write_whole",
 ]
 _PIECE = 1 << 20
+_PART = 16 << 20
+"""Bytes of a part of an upload: a few of them are in memory at a time."""
 T = TypeVar("T")
 
 
@@ -137,10 +140,12 @@ def published(location: str | Path) -> Iterator[Path]:
     """
     location = os.fspath(location)
     if is_url(location):
+        if location.startswith("http"):
+            raise StorageError(masked(location), "read only, expected a local path, s3 or gs")
         with tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder:
             copy = Path(folder, name(location))
             yield copy
-            call(location, lambda system, path: system.put_file(str(copy), path))
+            call(location, lambda system, path: system.put_file(str(copy), path, chunksize=_PART))
         return
     path = Path(location)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,17 +226,28 @@ def listing(folder: str) -> list[str]:
         raise
 
 
-def objects_below(url: str) -> dict[str, int]:
-    """Bytes of all objects below a URL by their names from there, sorted; empty if there are none.
+class Stored(NamedTuple):
+    """An object's bytes, and a text that changes when it is written anew."""
+
+    size: int
+    version: str
+
+
+def objects_below(url: str) -> dict[str, Stored]:
+    """All objects below a URL by their names from there, sorted; empty where there are none.
 
     Raises:
         StorageError: it cannot be listed.
     """
 
-    def find(system: Any, path: str) -> dict[str, int]:
+    def find(system: Any, path: str) -> dict[str, Stored]:
         found = system.find(path, detail=True)
-        below = {key.removeprefix(path).lstrip("/"): about for key, about in found.items()}
-        return {key: int(below[key]["size"]) for key in sorted(below) if key}
+        below = {key.removeprefix(path).lstrip("/"): found[key] for key in sorted(found)}
+        return {
+            key: Stored(int(about["size"]), str(about.get("ETag") or about.get("etag") or ""))
+            for key, about in below.items()
+            if key
+        }
 
     return call(url, find)
 
