@@ -65,7 +65,7 @@ def read_bands(
     height, width = window.shape
     out = np.zeros((len(bands), height, width), np.uint16)
     try:
-        with gdal_environment(path, fixed=True), _open(path) as source:
+        with gdal_environment(path), _open(path) as source:
             _check(source, path, epsg, bands)
             place = source.transform
             rows = source_indices(

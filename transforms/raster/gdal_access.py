@@ -40,16 +40,11 @@ def location_of(path: str) -> str:
     return path
 
 
-def gdal_environment(path: str, *, fixed: bool = False) -> AbstractContextManager[Any]:
-    """What GDAL must know while it opens and reads a name that `gdal_path` gave, in a zip or not.
-
-    `fixed` files never change: what GDAL has read of them it may keep for their next opening.
-    """
+def gdal_environment(path: str) -> AbstractContextManager[Any]:
+    """What GDAL must know while it opens and reads what `gdal_path` named, in a zip or not."""
     if not is_url(location_of(path.removeprefix("/vsizip/"))):
         return nullcontext()
-    # Block files are written anew under the same names.
-    kept = {} if fixed else {"CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsigs/"}
-    return rasterio.Env(session=DummySession(), **gdal_options(), **kept)
+    return rasterio.Env(session=DummySession(), **gdal_options())
 
 
 def gdal_options() -> dict[str, str]:
@@ -61,6 +56,8 @@ def gdal_options() -> dict[str, str]:
         "GDAL_HTTP_CONNECTTIMEOUT": "10",
         "GDAL_HTTP_LOW_SPEED_TIME": "30",
         "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+        # Block files are written anew under the same names, and archives are repaired.
+        "CPL_VSIL_CURL_NON_CACHED": ":".join(sorted(set(_PREFIXES.values()) - {""})),
     }
     address = endpoint()
     if address:
