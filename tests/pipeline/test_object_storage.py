@@ -1,6 +1,11 @@
 """The whole job in buckets: archive, models, classifier, work area and products."""
 
+import json
+import os
+
+import pystac
 import pytest
+import rasterio
 import yaml
 
 from ghsl_beam.configuration import load_job
@@ -8,6 +13,9 @@ from ghsl_beam.launch import run
 from tests.pipeline.test_bad_requests import launch, spoiled
 from tests.support.jobs import MODELS, differing, layers
 from tests.support.object_storage import (
+    KEY_ID,
+    SECRET,
+    Front,
     get_folder,
     make_bucket,
     put_folder,
