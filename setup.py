@@ -12,7 +12,9 @@ setup(
     packages=find_packages(include=["ghsl_beam*", "transforms*"]),
     package_data={"ghsl_beam": ["py.typed", "**/*.html"], "transforms": ["py.typed"]},
     install_requires=[
+        "aiohttp>=3.9",
         "apache-beam>=2.70",
+        "botocore>=1.35",
         "defusedxml>=0.7",
         "fsspec>=2024.2",
         "h5py>=3.10",
@@ -32,12 +34,19 @@ setup(
         "scipy>=1.13",
         "shapely>=2.0",
         "skops>=0.10",
-        "stamina>=24.2",
+        "stamina>=25.2",
         "tensorflow>=2.18",
         "typer>=0.12",
     ],
     extras_require={
-        "dev": ["hypothesis>=6.100", "import-linter>=2.0", "mypy>=1.10", "pytest>=8", "ruff>=0.6"],
+        "dev": [
+            "hypothesis>=6.100",
+            "import-linter>=2.0",
+            "moto[server]>=5",
+            "mypy>=1.10",
+            "pytest>=8",
+            "ruff>=0.6",
+        ],
     },
     entry_points={"console_scripts": ["ghsl-beam=ghsl_beam.command_line:main"]},
 )

@@ -17,7 +17,7 @@ from transforms.aggregation.source import TileSource
 from transforms.aggregation.transform import CellPlan, GridSpec
 from transforms.elements import Product, TilePlan, fingerprint
 from transforms.raster import storage
-from transforms.raster.files import stored_fingerprint
+from transforms.raster.files import stored_fingerprints
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,24 @@ class GridPlan:
     def missing_cells(self, output: str) -> set[str]:
         """Cells that a product which is not there, or is of other things, is made of."""
         missing: set[str] = set()
+        stored = self._stored(output)
         for level, layer, key, mark, cells in self.products():
-            if stored_fingerprint(storage.join(output, self.spec.path(level, layer, key))) != mark:
+            if stored.get(self.spec.path(level, layer, key)) != mark:
                 missing.update(cells)
         return missing
 
+    def _stored(self, output: str) -> dict[str, str]:
+        paths = [self.spec.path(level, layer, key) for level, layer, key, _, _ in self.products()]
+        return stored_fingerprints(output, paths)
+
     def existing(self, output: str) -> list[Product]:
         """Products on storage."""
-        found = []
+        found, stored = [], self._stored(output)
         for level, layer, key, mark, _ in self.products():
             path = self.spec.path(level, layer, key)
-            stored = stored_fingerprint(storage.join(output, path))
-            if stored:
-                found.append(Product(layer, key, level.name, path, stored, stored == mark))
+            there = stored.get(path)
+            if there:
+                found.append(Product(layer, key, level.name, path, there, there == mark))
         return found
 
     def write_mosaics(self, output: str) -> None:

@@ -37,7 +37,6 @@ from ghsl_beam.worker import tell_workers
 from transforms.elements import GhslBeamError, Product, RequestError, StorageError, StrictError
 from transforms.raster import storage
 from transforms.raster.events import new_events_folder
-from transforms.raster.files import stored_fingerprint
 from transforms.raster.redaction import redact
 
 WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
@@ -240,12 +239,12 @@ def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]
 
 def _existing(plan: JobPlan) -> list[Product]:
     """Products on storage; whole where they carry the fingerprint that the plan gives."""
-    job, products = plan.job, []
+    job, products, stored = plan.job, [], plan.stored_marks()
     for tile in plan.tiles:
         for layer, mark in tile.fingerprints.items():
-            path = utm_path(tile.tile, layer, job.epoch, job.name)
-            found = stored_fingerprint(storage.join(job.output, path))
+            found = stored.get((tile.tile, layer))
             if found:
+                path = utm_path(tile.tile, layer, job.epoch, job.name)
                 products.append(Product(layer, tile.tile, "utm", path, found, found == mark))
     for grid in plan.grids:
         products += grid.existing(job.output)

@@ -28,6 +28,7 @@ from transforms.elements import (
     RequestError,
     Scene,
     SceneError,
+    StorageError,
     TilePlan,
     Window,
     fingerprint,
@@ -38,7 +39,7 @@ from transforms.inference.predict import HALO
 from transforms.inference.weights import load_weights, sha256_of
 from transforms.raster import storage
 from transforms.raster.area_mask import pixel_bounds
-from transforms.raster.files import stored_fingerprint
+from transforms.raster.files import stored_fingerprints
 
 LINES: tuple[tuple[Layer, ...], ...] = (
     (Layer.S2, Layer.S2_COUNT),
@@ -83,16 +84,27 @@ class JobPlan:
 
         Looked up once: what a launch makes does not change what it set out to make.
         """
+        stored = self.stored_marks()
         return frozenset(
             (plan.tile, layer)
             for plan in self.tiles
             for layer, mark in plan.fingerprints.items()
-            if stored_fingerprint(self.path_of(layer, plan.tile)) == mark
+            if stored.get((plan.tile, layer)) == mark
         )
 
     def exists(self, plan: TilePlan, layer: Layer) -> bool:
         """Whether a product was there when this was first asked."""
         return (plan.tile, layer) in self.existing
+
+    def stored_marks(self) -> dict[tuple[str, Layer], str]:
+        """Fingerprints of the products that are there now, by tile and layer."""
+        paths = {
+            utm_path(plan.tile, layer, self.job.epoch, self.job.name): (plan.tile, layer)
+            for plan in self.tiles
+            for layer in plan.fingerprints
+        }
+        found = stored_fingerprints(self.job.output, paths)
+        return {paths[path]: mark for path, mark in found.items()}
 
     @cached_property
     def missing_cells(self) -> dict[str, frozenset[str]]:
@@ -195,10 +207,10 @@ def _scenes(
     job: Job, tiles: Iterable[MgrsTile]
 ) -> tuple[Mapping[str, tuple[Scene, ...]], list[Loss]]:
     settings, period = job.input, job.period
-    if not storage.is_folder(settings.archive):
-        raise RequestError(f"input.archive: no such folder: {settings.archive}")
     wanted = [tile.id for tile in tiles]
     try:
+        if not storage.is_folder(settings.archive):
+            raise RequestError(f"input.archive: no such folder: {settings.archive}")
         found, errors = assembly.find_scenes(
             settings.archive,
             wanted,
@@ -207,7 +219,7 @@ def _scenes(
             settings.level,
             settings.max_cloud_cover,
         )
-    except SceneError as error:
+    except (SceneError, StorageError) as error:
         raise RequestError(f"input.archive: {error}") from error
     if not found and not errors:
         raise RequestError(
@@ -267,9 +279,12 @@ def _classifier(job: Job) -> str:
 def _roads(job: Job) -> str:
     if job.cleaning.roads is None:
         return ""
-    if not storage.is_file(job.cleaning.roads):
-        raise RequestError(f"cleaning.roads: no such file: {job.cleaning.roads}")
-    return storage.sha256(job.cleaning.roads)
+    try:
+        if not storage.is_file(job.cleaning.roads):
+            raise RequestError(f"cleaning.roads: no such file: {job.cleaning.roads}")
+        return storage.sha256(job.cleaning.roads)
+    except StorageError as error:
+        raise RequestError(f"cleaning.roads: {error}") from error
 
 
 def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:

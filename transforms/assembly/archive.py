@@ -1,13 +1,18 @@
-"""Scenes of a local archive: an `/eodata` tree, or a folder of `.SAFE` folders and `.zip` files."""
+"""Scenes of an archive: an `/eodata` tree, or a folder of `.SAFE` folders and `.zip` files.
+
+It may lie on a local disk or on object storage.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
-from transforms.elements import Level, Scene, SceneError
+from transforms.elements import Level, Scene, SceneError, StorageError
+from transforms.raster import storage
 
 from .naming import parse_name
 from .products import product_tiles, read_scene
@@ -16,6 +21,8 @@ SAME_ACQUISITION = timedelta(minutes=10)
 """Sensing starts of one satellite over one tile closer than this are one acquisition: an orbit
 takes 100 minutes, while reprocessings and old names differ by seconds at most."""
 _EXTENSIONS = (".safe", ".zip")
+_AT_A_TIME = 16
+"""Products of object storage that are looked at together: each is a few short requests."""
 
 
 def find_scenes(
@@ -38,28 +45,42 @@ def find_scenes(
     wanted = set(tiles)
     scenes: list[Scene] = []
     failures: list[SceneError] = []
-    for path in _products(archive, start, end, level):
-        name = parse_name(os.path.basename(path))
-        if name is not None and name.level is not level:
-            continue
-        tile = name.tile if name else None
-        if name and tile and (tile not in wanted or not start <= name.sensing.date() <= end):
-            continue
-        try:
-            present = (tile,) if tile else product_tiles(path)
-        except SceneError as error:
-            failures.append(error)
-            continue
-        for tile in sorted(wanted.intersection(present)):
-            try:
-                scene = read_scene(path, tile)
-            except SceneError as error:
-                failures.append(error)
-                continue
-            if scene.level is level and start <= scene.sensing.date() <= end:
-                scenes.append(scene)
+
+    def read(path: str) -> list[Scene | SceneError]:
+        return _scenes_of(path, wanted, start, end, level)
+
+    with ThreadPoolExecutor(_AT_A_TIME if storage.is_url(archive) else 1) as pool:
+        for found in pool.map(read, _products(archive, start, end, level)):
+            scenes += [one for one in found if isinstance(one, Scene)]
+            failures += [one for one in found if isinstance(one, SceneError)]
     kept = [scene for scene in reduce_duplicates(scenes) if scene.cloud_cover <= max_cloud]
     return kept, sorted(failures, key=lambda error: (error.file, error.reason))
+
+
+def _scenes_of(
+    path: str, wanted: set[str], start: date, end: date, level: Level
+) -> list[Scene | SceneError]:
+    """Scenes of one product, and what cannot be read of it; empty where its name says no."""
+    name = parse_name(storage.name(path))
+    if name is not None and name.level is not level:
+        return []
+    tile = name.tile if name else None
+    if name and tile and (tile not in wanted or not start <= name.sensing.date() <= end):
+        return []
+    try:
+        present = (tile,) if tile else product_tiles(path)
+    except SceneError as error:
+        return [error]
+    found: list[Scene | SceneError] = []
+    for tile in sorted(wanted.intersection(present)):
+        try:
+            scene = read_scene(path, tile)
+        except SceneError as error:
+            found.append(error)
+            continue
+        if scene.level is level and start <= scene.sensing.date() <= end:
+            found.append(scene)
+    return found
 
 
 def reduce_duplicates(scenes: Iterable[Scene]) -> list[Scene]:
@@ -105,20 +126,23 @@ def _made(scene: Scene) -> tuple[str, str, str]:
 
 def _products(archive: str, start: date, end: date, level: Level) -> Iterator[str]:
     """Paths that may be products, in order; each product once."""
-    archive = os.path.abspath(archive)
+    archive = archive.rstrip("/") if storage.is_url(archive) else os.path.abspath(archive)
     if archive.lower().endswith(_EXTENSIONS):
         yield archive
         return
-    for name in ("Sentinel-2", "MSI"):
-        if os.path.isdir(os.path.join(archive, name)):
-            archive = os.path.join(archive, name)
     entries = _entries(archive)
+    for name in ("Sentinel-2", "MSI"):
+        if name in entries:
+            archive = storage.join(archive, name)
+            entries = _entries(archive)
+    if not entries and not storage.is_folder(archive):
+        raise SceneError(archive, "not a readable archive: no such folder")
     collections = [n for n in entries if re.fullmatch(rf"{level}(_N\d{{4}})?", n)]
     if not collections and any(re.fullmatch(r"(19|20)\d\d", name) for name in entries):
         collections = ["."]
     if collections:
         for collection in collections:
-            root = os.path.normpath(os.path.join(archive, collection))
+            root = archive if collection == "." else storage.join(archive, collection)
             for folder in _days(root, start, end):
                 yield from _products_in(folder)
     else:
@@ -128,7 +152,7 @@ def _products(archive: str, start: date, end: date, level: Level) -> Iterator[st
 def _products_in(folder: str) -> Iterator[str]:
     for name in _entries(folder):
         if name.lower().endswith(_EXTENSIONS):
-            yield os.path.join(folder, name)
+            yield storage.join(folder, name)
 
 
 def _days(root: str, start: date, end: date) -> Iterator[str]:
@@ -136,16 +160,16 @@ def _days(root: str, start: date, end: date) -> Iterator[str]:
     for year in _numbered(root, 4):
         if not start.year <= int(year) <= end.year:
             continue
-        for month in _numbered(os.path.join(root, year), 2):
+        for month in _numbered(storage.join(root, year), 2):
             if not (start.year, start.month) <= (int(year), int(month)) <= (end.year, end.month):
                 continue
-            for day in _numbered(os.path.join(root, year, month), 2):
+            for day in _numbered(storage.join(root, year, month), 2):
                 try:
                     inside = start <= date(int(year), int(month), int(day)) <= end
                 except ValueError:
                     continue
                 if inside:
-                    yield os.path.join(root, year, month, day)
+                    yield storage.join(root, year, month, day)
 
 
 def _numbered(folder: str, digits: int) -> list[str]:
@@ -154,6 +178,6 @@ def _numbered(folder: str, digits: int) -> list[str]:
 
 def _entries(folder: str) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
-    except OSError as error:
-        raise SceneError(folder, f"not a readable archive: {error.strerror}") from error
+        return storage.listing(folder)
+    except StorageError as error:
+        raise SceneError(folder, f"not a readable archive: {error.reason}") from error

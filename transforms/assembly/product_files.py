@@ -1,4 +1,4 @@
-"""The files of one product, in a folder or in a zip archive, reached by safe relative names."""
+"""The files of one product, in a folder, on object storage or in a zip, by safe relative names."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import stat
 import struct
 import zipfile
 import zlib
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import BinaryIO, Protocol, TypeVar
 
-from transforms.elements import SceneError
+from transforms.elements import SceneError, StorageError
+from transforms.raster import storage
+from transforms.raster.gdal_access import gdal_path, location_of
 
 VSIZIP = "/vsizip/"
 MAX_ENTRIES = 100_000
+T = TypeVar("T")
 _PRODUCT_FILE = re.compile(
     r"(MTD_MSIL(1C|2A)|S2[A-Z]_(OPER|USER)_MTD_SAFL(1C|2A)\w*|product_metadata)\.xml", re.IGNORECASE
 )
@@ -47,13 +51,16 @@ class ProductFiles(Protocol):
 
 def open_product(path: str) -> ProductFiles:
     """The files of a product at `path`, a folder or a `.zip`; SceneError where it is neither."""
-    path = os.path.abspath(path)
+    path = path.rstrip("/") if storage.is_url(path) else os.path.abspath(path)
     if not path.isprintable():
         raise SceneError(ascii(path), "control character in a name")
-    if os.path.isdir(path):
-        return FolderFiles(path)
-    if path.lower().endswith(".zip") and os.path.isfile(path):
-        return ZipFiles(path)
+    try:
+        if path.lower().endswith(".zip") and storage.is_file(path):
+            return ZipFiles(path)
+        if storage.is_folder(path):
+            return ObjectFiles(path) if storage.is_url(path) else FolderFiles(path)
+    except StorageError as error:
+        raise SceneError(path, f"not readable: {error.reason}") from error
     raise SceneError(path, "no product: expected a .SAFE folder or a .zip")
 
 
@@ -79,16 +86,13 @@ def unsafe(name: str) -> str | None:
 
 def read_bytes(path: str, limit: int) -> bytes:
     """Bytes of a file as `gdal_path` names it; SceneError as in `ProductFiles.read`."""
+    location = location_of(path.removeprefix(VSIZIP))
     if not path.startswith(VSIZIP):
-        return _read_file(path, limit)
-    path = path.removeprefix(VSIZIP)
-    ends = [match.end() - 1 for match in re.finditer(r"\.zip/", path, re.IGNORECASE)]
-    end = next((end for end in ends if os.path.isfile(path[:end])), len(path))
-    try:
-        with zipfile.ZipFile(path[:end]) as source:
-            return _read_entry(source, path[end + 1 :], path, limit)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-        raise SceneError(path, f"not readable: {_line(error)}") from error
+        return _read_file(location, limit)
+    ends = [match.end() - 1 for match in re.finditer(r"\.zip/", location, re.IGNORECASE)]
+    end = next((end for end in ends if storage.is_file(location[:end])), len(location))
+    entry = location[end + 1 :]
+    return _in_zip(location[:end], lambda source: _read_entry(source, entry, location, limit))
 
 
 class FolderFiles:
@@ -136,31 +140,19 @@ class FolderFiles:
             raise SceneError(self.path, _line(error)) from error
 
 
-class ZipFiles:
-    """A product in a zip archive; an archive with an unsafe name in it is refused whole."""
+class _Listed:
+    """A product whose names are all known at once; one with an unsafe name is refused whole."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, names: Iterable[str], where: str) -> None:
         self.path = path
-        try:
-            with zipfile.ZipFile(path) as source:
-                entries = source.infolist()
-        except (
-            OSError,
-            zipfile.BadZipFile,
-            NotImplementedError,
-            ValueError,
-            struct.error,
-        ) as error:
-            raise SceneError(path, f"not a readable zip: {_line(error)}") from error
-        if len(entries) > MAX_ENTRIES:
-            raise SceneError(path, f"{len(entries)} entries in the zip, at most {MAX_ENTRIES}")
-        for entry in entries:
-            reason = unsafe(entry.filename)
-            if stat.S_ISLNK(entry.external_attr >> 16):
-                reason = "link"
+        names = list(names)
+        if len(names) > MAX_ENTRIES:
+            raise SceneError(path, f"{len(names)} entries {where}, at most {MAX_ENTRIES}")
+        for name in names:
+            reason = unsafe(name)
             if reason:
-                raise SceneError(path, f"{reason} in the zip: {entry.filename[:120]!r}")
-        files = [entry.filename for entry in entries if not entry.is_dir()]
+                raise SceneError(path, f"{reason} {where}: {name[:120]!r}")
+        files = [name for name in names if not name.endswith("/")]
         self._prefix = _shallowest(files)
         self._files = {
             name.removeprefix(self._prefix) for name in files if name.startswith(self._prefix)
@@ -179,20 +171,55 @@ class ZipFiles:
         """See `ProductFiles`."""
         return name in self._files
 
+    def _place(self, name: str) -> str:
+        """The name from `path`."""
+        reason = unsafe(name)
+        if reason:
+            raise SceneError(self.path, f"{reason}: {name[:120]!r}")
+        return f"{self._prefix}{name}"
+
+
+class ObjectFiles(_Listed):
+    """A product that lies unpacked on object storage: listed once, in a request or two."""
+
+    def __init__(self, path: str) -> None:
+        self._objects = storage.objects_below(path)
+        super().__init__(path, self._objects, "in the product")
+
     def read(self, name: str, limit: int) -> bytes:
         """See `ProductFiles`."""
         return read_bytes(self.gdal_path(name), limit)
 
     def gdal_path(self, name: str) -> str:
         """See `ProductFiles`."""
-        reason = unsafe(name)
-        if reason:
-            raise SceneError(self.path, f"{reason}: {name[:120]!r}")
-        return f"{VSIZIP}{self.path}/{self._prefix}{name}"
+        return gdal_path(storage.join(self.path, self._place(name)))
 
     def size(self, names: tuple[str, ...]) -> int:
         """See `ProductFiles`."""
-        return os.path.getsize(self.path)
+        return sum(self._objects[self._place(name)].size for name in names)
+
+
+class ZipFiles(_Listed):
+    """A product in a zip archive."""
+
+    def __init__(self, path: str) -> None:
+        entries = _in_zip(path, zipfile.ZipFile.infolist)
+        for entry in entries:
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                raise SceneError(path, f"link in the zip: {entry.filename[:120]!r}")
+        super().__init__(path, (entry.filename for entry in entries), "in the zip")
+
+    def read(self, name: str, limit: int) -> bytes:
+        """See `ProductFiles`."""
+        return read_bytes(self.gdal_path(name), limit)
+
+    def gdal_path(self, name: str) -> str:
+        """See `ProductFiles`."""
+        return f"{VSIZIP}{gdal_path(self.path)}/{self._place(name)}"
+
+    def size(self, names: tuple[str, ...]) -> int:
+        """See `ProductFiles`."""
+        return storage.size(self.path)
 
 
 def _shallowest(files: list[str]) -> str:
@@ -206,17 +233,28 @@ def _shallowest(files: list[str]) -> str:
     return best.rpartition("/")[0] + "/" if "/" in best else ""
 
 
-def _read_file(path: str, limit: int) -> bytes:
+def _read_file(location: str, limit: int) -> bytes:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise SceneError(path, "not a regular file")
-        with open(path, "rb") as source:
-            data = source.read(limit + 1)
+        if not storage.is_url(location) and not stat.S_ISREG(os.stat(location).st_mode):
+            raise SceneError(location, "not a regular file")
+        return storage.read_bytes(location, limit)
+    except StorageError as error:
+        raise SceneError(location, f"not readable: {error.reason}") from error
     except OSError as error:
-        raise SceneError(path, f"not readable: {_line(error)}") from error
-    if len(data) > limit:
-        raise SceneError(path, f"larger than {limit} bytes")
-    return data
+        raise SceneError(location, f"not readable: {_line(error)}") from error
+
+
+def _in_zip(path: str, use: Callable[[zipfile.ZipFile], T]) -> T:
+    def within(file: BinaryIO) -> T:
+        with zipfile.ZipFile(file) as source:
+            return use(source)
+
+    try:
+        return storage.with_file(path, within)
+    except StorageError as error:
+        raise SceneError(path, f"not readable: {error.reason}") from error
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        raise SceneError(path, f"not a readable zip: {_line(error)}") from error
 
 
 def _read_entry(source: zipfile.ZipFile, entry: str, path: str, limit: int) -> bytes:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError, RasterioIOError
 
 from transforms.elements import SceneError, Window
+from transforms.raster.gdal_access import gdal_environment
+from transforms.raster.locations import masked
 
 DRIVERS = ("JP2OpenJPEG", "GTiff")
 """Formats that a raster of a product may have, whatever its name; a VRT, which may name any other
@@ -71,7 +73,7 @@ def read_bands(
     height, width = window.shape
     out = np.zeros((len(bands), height, width), np.uint16)
     try:
-        with _open(path) as source:
+        with gdal_environment(path), _open(path) as source:
             _check(source, path, epsg, bands)
             place = source.transform
             if shape is not None:
@@ -102,7 +104,7 @@ def read_bands(
                 ),
             )
     except RasterioError as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = masked(str(error))[:200]
         raise SceneError(path, f"not readable: {reason}") from error
     part = out[:, inner_rows[0] : inner_rows[-1] + 1, inner_cols[0] : inner_cols[-1] + 1]
     if values.shape == part.shape:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,8 @@ from .storage import published as published
 FINGERPRINT_TAG = "GHSL_FINGERPRINT"
 INCOMPLETE = "incomplete"
 """In place of the fingerprint of a raster that lacks something: it will be made anew."""
+_AT_A_TIME = 16
+"""Headers on object storage that are read together: each is a few short requests."""
 _BLOCK_PROFILE = {
     "driver": "GTiff",
     "tiled": True,
@@ -55,10 +59,8 @@ def opened(location: str) -> Iterator[Any]:
         RasterioError: it cannot be opened.
         StorageError: the location cannot be used.
     """
-    with (
-        gdal_environment(location),
-        rasterio.open(gdal_path(location)) as source,
-    ):
+    path = gdal_path(location)
+    with gdal_environment(path), rasterio.open(path) as source:
         yield source
 
 
@@ -100,8 +102,43 @@ def stored_fingerprint(path: str) -> str | None:
     Raises:
         RasterError: the storage cannot be asked.
     """
-    if not storage.is_file(path):
-        return None
+    return _fingerprint_in(path) if storage.is_file(path) else None
+
+
+def stored_fingerprints(folder: str, paths: Collection[str]) -> dict[str, str]:
+    """Fingerprints of the rasters below a folder that carry one, by their paths from there.
+
+    On object storage a listing tells which are there, and only headers of objects that are new
+    to this process are read, several at a time.
+
+    Raises:
+        RasterError: the storage cannot be asked.
+    """
+    if not storage.is_url(folder):
+        marks = {path: stored_fingerprint(storage.join(folder, path)) for path in paths}
+    else:
+        tops = sorted({path.partition("/")[0] for path in paths})
+        there = {
+            f"{top}/{name}": about.version
+            for top in tops
+            for name, about in storage.objects_below(storage.join(folder, top)).items()
+        }
+
+        def mark(path: str) -> str | None:
+            return _fingerprint_of(storage.join(folder, path), there[path])
+
+        found = [path for path in paths if path in there]
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            marks = dict(zip(found, pool.map(mark, found), strict=True))
+    return {path: mark for path, mark in marks.items() if mark}
+
+
+@lru_cache(maxsize=1 << 16)
+def _fingerprint_of(path: str, version: str) -> str | None:
+    return _fingerprint_in(path)
+
+
+def _fingerprint_in(path: str) -> str | None:
     try:
         with opened(path) as source:
             return source.tags().get(FINGERPRINT_TAG)

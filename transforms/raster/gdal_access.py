@@ -32,11 +32,19 @@ def gdal_path(location: str) -> str:
     return f"{_PREFIXES[scheme]}{rest}"
 
 
+def location_of(path: str) -> str:
+    """The location that `gdal_path` gave this name for."""
+    for scheme, prefix in _PREFIXES.items():
+        if prefix and path.startswith(prefix):
+            return f"{scheme}://{path.removeprefix(prefix)}"
+    return path
+
+
 def gdal_environment(path: str) -> AbstractContextManager[Any]:
-    """What GDAL must know while it opens and reads `path`, a location or a name for GDAL."""
-    if is_url(path) or "/vsis3/" in path or "/vsigs/" in path or "/vsicurl/" in path:
-        return rasterio.Env(session=DummySession(), **gdal_options())
-    return nullcontext()
+    """What GDAL must know while it opens and reads what `gdal_path` named, in a zip or not."""
+    if not is_url(location_of(path.removeprefix("/vsizip/"))):
+        return nullcontext()
+    return rasterio.Env(session=DummySession(), **gdal_options())
 
 
 def gdal_options() -> dict[str, str]:
@@ -48,8 +56,8 @@ def gdal_options() -> dict[str, str]:
         "GDAL_HTTP_CONNECTTIMEOUT": "10",
         "GDAL_HTTP_LOW_SPEED_TIME": "30",
         "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
-        # Block files are written anew under the same names.
-        "CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsigs/",
+        # Block files are written anew under the same names, and archives are repaired.
+        "CPL_VSIL_CURL_NON_CACHED": ":".join(sorted(set(_PREFIXES.values()) - {""})),
     }
     address = endpoint()
     if address:

@@ -33,7 +33,7 @@ def _system(location: str) -> tuple[Any, str]:
         config: dict[str, Any] = {"retries": {"mode": "standard", "total_max_attempts": 1}}
         if endpoint():
             config["s3"] = {"addressing_style": "path"}
-        options |= {"endpoint_url": endpoint(), "config_kwargs": config}
+        options |= {"endpoint_url": endpoint(), "config_kwargs": config, "max_concurrency": 4}
     system = fsspec.filesystem(scheme, **options)
     system.retries = 1  # `call` decides what is tried again, and when
     return system, str(system._strip_protocol(location))

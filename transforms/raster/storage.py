@@ -13,10 +13,10 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from transforms.elements import StorageError
 
@@ -24,6 +24,7 @@ from .locations import absolute, is_url, join, masked, name, problem
 from .object_store import call
 
 __all__ = [
+    "Stored",
     "absolute",
     "glob",
     "is_file",
@@ -33,6 +34,7 @@ __all__ = [
     "listing",
     "masked",
     "name",
+    "objects_below",
     "problem",
     "published",
     "read_bytes",
@@ -40,9 +42,13 @@ __all__ = [
     "remove_tree",
     "sha256",
     "size",
+    "with_file",
     "write_whole",
 ]
 _PIECE = 1 << 20
+_PART = 16 << 20
+"""Bytes of a part of an upload: a few of them are in memory at a time."""
+T = TypeVar("T")
 
 
 def is_file(location: str) -> bool:
@@ -75,22 +81,30 @@ def size(location: str) -> int:
         return os.path.getsize(location)
 
 
+def with_file(location: str, use: Callable[[BinaryIO], T]) -> T:
+    """What `use` makes of a file, open for reading; begun again where the storage fails in passing.
+
+    Raises:
+        StorageError: there is none, or it cannot be read.
+    """
+
+    def read(system: Any, path: str) -> T:
+        with system.open(path, "rb", cache_type="readahead", block_size=_PIECE) as file:
+            return use(file)
+
+    if is_url(location):
+        return call(location, read)
+    with _local(location), open(location, "rb") as file:
+        return use(file)
+
+
 def read_bytes(location: str, limit: int) -> bytes:
     """The bytes of a file.
 
     Raises:
         StorageError: there is none, it cannot be read, or it has more than `limit` bytes.
     """
-
-    def read(system: Any, path: str) -> bytes:
-        with system.open(path, "rb", cache_type="none") as file:
-            return bytes(file.read(limit + 1))
-
-    if is_url(location):
-        data = call(location, read)
-    else:
-        with _local(location), open(location, "rb") as file:
-            data = file.read(limit + 1)
+    data = with_file(location, lambda file: file.read(limit + 1))
     if len(data) > limit:
         raise StorageError(location, f"larger than {limit} bytes")
     return data
@@ -103,20 +117,13 @@ def sha256(location: str) -> str:
         StorageError: there is none, or it cannot be read.
     """
 
-    def digest(file: Any) -> str:
+    def digest(file: BinaryIO) -> str:
         found = hashlib.sha256()
         while piece := file.read(_PIECE):
             found.update(piece)
         return found.hexdigest()
 
-    def read(system: Any, path: str) -> str:
-        with system.open(path, "rb", cache_type="readahead", block_size=8 * _PIECE) as file:
-            return digest(file)
-
-    if is_url(location):
-        return call(location, read)
-    with _local(location), open(location, "rb") as file:
-        return digest(file)
+    return with_file(location, digest)
 
 
 @contextmanager
@@ -133,10 +140,12 @@ def published(location: str | Path) -> Iterator[Path]:
     """
     location = os.fspath(location)
     if is_url(location):
+        if location.startswith("http"):
+            raise StorageError(masked(location), "read only, expected a local path, s3 or gs")
         with tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder:
             copy = Path(folder, name(location))
             yield copy
-            call(location, lambda system, path: system.put_file(str(copy), path))
+            call(location, lambda system, path: system.put_file(str(copy), path, chunksize=_PART))
         return
     path = Path(location)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -215,6 +224,32 @@ def listing(folder: str) -> list[str]:
         if error.absent:
             return []
         raise
+
+
+class Stored(NamedTuple):
+    """An object's bytes, and a text that changes when it is written anew."""
+
+    size: int
+    version: str
+
+
+def objects_below(url: str) -> dict[str, Stored]:
+    """All objects below a URL by their names from there, sorted; empty where there are none.
+
+    Raises:
+        StorageError: it cannot be listed.
+    """
+
+    def find(system: Any, path: str) -> dict[str, Stored]:
+        found = system.find(path, detail=True)
+        below = {key.removeprefix(path).lstrip("/"): found[key] for key in sorted(found)}
+        return {
+            key: Stored(int(about["size"]), str(about.get("ETag") or about.get("etag") or ""))
+            for key, about in below.items()
+            if key
+        }
+
+    return call(url, find)
 
 
 def glob(base: str, pattern: str) -> list[str]:

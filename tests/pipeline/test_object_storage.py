@@ -1,0 +1,149 @@
+"""The whole job in buckets: archive, models, classifier, work area and products."""
+
+import json
+import os
+
+import pystac
+import pytest
+import rasterio
+import yaml
+
+from ghsl_beam.configuration import load_job
+from ghsl_beam.launch import run
+from tests.pipeline.test_bad_requests import launch, spoiled
+from tests.support.jobs import MODELS, differing, layers
+from tests.support.object_storage import (
+    KEY_ID,
+    SECRET,
+    Front,
+    get_folder,
+    make_bucket,
+    put_folder,
+    s3_service,
+    using,
+)
+from transforms.raster import storage
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    with s3_service() as address, using(address):
+        yield make_bucket("products")
+
+
+@pytest.fixture(scope="module")
+def job_in_bucket(bucket, job_file, archive, tmp_path_factory):
+    """The job of the other tests, with everything it reads and writes in the bucket."""
+    content = yaml.safe_load(job_file.read_text())
+    eodata = put_folder(archive, f"{bucket}/eodata/Sentinel-2/MSI/L1C/2020/06/15")
+    models = put_folder(MODELS, f"{bucket}/models")
+    content["input"]["archive"] = eodata.partition("/Sentinel-2")[0]
+    content["residential"]["model"] = f"{models}/DEMONSTRATION_residential.skops"
+    content["output"] = f"{bucket}/runs/town"
+    file = tmp_path_factory.mktemp("bucket") / "job.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+@pytest.fixture(scope="module")
+def made_in_bucket(job_in_bucket):
+    job = load_job(job_in_bucket)
+    return job.output, run(job)
+
+
+def test_the_same_pixels_as_on_a_local_disk(made_in_bucket, made, tmp_path):
+    url, record = made_in_bucket
+    assert (record["exit_code"], record["losses"]) == (0, [])
+    folder = get_folder(url, tmp_path)
+    assert not any(differing(layers(made[0]), layers(folder)).values())
+
+
+def test_what_is_left_is_what_a_local_run_leaves(made_in_bucket, made):
+    url, _ = made_in_bucket
+    local = {str(path.relative_to(made[0])) for path in made[0].rglob("*") if path.is_file()}
+    assert set(storage.objects_below(url)) == local
+    assert not storage.is_folder(f"{url}/work")
+
+
+def test_a_second_run_computes_nothing(made_in_bucket, job_in_bucket):
+    url, first = made_in_bucket
+    before = storage.objects_below(f"{url}/utm")
+    record = run(load_job(job_in_bucket))
+    assert (record["computed"], record["reused"]) == (0, first["computed"])
+    assert record["exit_code"] == 0
+    assert storage.objects_below(f"{url}/utm") == before
+    assert not storage.is_folder(f"{url}/work")
+
+
+def test_record_report_and_catalogue_can_be_read(made_in_bucket, made, tmp_path):
+    url, record = made_in_bucket
+    written = json.loads(storage.read_bytes(f"{url}/run.json", 1 << 20))
+    assert written == json.loads(json.dumps(record))
+    assert written["configuration"]["output"] == url
+    page = storage.read_bytes(f"{url}/report/index.html", 1 << 24).decode()
+    assert page.count("data:image/png;base64") >= 6
+    catalog = pystac.Catalog.from_file(str(get_folder(url, tmp_path) / "catalog.json"))
+    (item,) = [item for item in catalog.get_items(recursive=True) if item.id.endswith("33UUU")]
+    with rasterio.open(item.assets["BUFRAC"].get_absolute_href()) as source:
+        assert (
+            source.tags()["GHSL_FINGERPRINT"]
+            == item.assets["BUFRAC"].extra_fields["ghsl:fingerprint"]
+        )
+
+
+def test_no_credential_is_left_behind(made_in_bucket):
+    url, _ = made_in_bucket
+    for name in storage.objects_below(url):
+        data = storage.read_bytes(f"{url}/{name}", 1 << 28)
+        assert SECRET.encode() not in data, name
+        assert KEY_ID.encode() not in data, name
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("output", "s3://nowhere-at-all/town", "output: s3://nowhere-at-all/town is not writable"),
+        ("output", "s3://key:hidden@products/town", "output: credentials in a URL"),
+        ("output", "ftp://host/town", "output: scheme 'ftp'"),
+        ("input.archive", "s3://nowhere-at-all/eodata", "input.archive: no such folder"),
+        ("residential.model", "s3://products/none.skops", "residential.model"),
+        ("cleaning.roads", "s3://products/none.gpkg", "cleaning.roads: no such file"),
+        ("area", {"file": "s3://products/none.geojson"}, "none.geojson: no such file"),
+    ],
+)
+def test_what_is_not_there_ends_in_one_line(job_in_bucket, tmp_path, key, value, named):
+    assert named in one_line(job_in_bucket, tmp_path, key, value)
+
+
+def test_wrong_credentials_end_in_one_line(bucket, job_in_bucket, tmp_path):
+    front = Front(os.environ["AWS_ENDPOINT_URL"])
+    body = f"<Error><Code>InvalidAccessKeyId</Code><Message>no key {KEY_ID}</Message></Error>"
+    front.faults += [("PUT", 403, {}, body)]
+    with using(front.address):
+        line = one_line(job_in_bucket, tmp_path, "output", "s3://products/other")
+    front.close()
+    assert "output: s3://products/other is not writable" in line
+    assert KEY_ID not in line
+
+
+def test_no_credentials_end_in_one_line(job_in_bucket, tmp_path, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    line = one_line(job_in_bucket, tmp_path, "output", "s3://products/other")
+    assert "credentials" in line
+
+
+def one_line(job_file, folder, key, value):
+    """What a launch of the job with one key changed says; it must end with exit code 2."""
+    content = yaml.safe_load(job_file.read_text())
+    spoiled(content, key, value)
+    file = folder / "job.yaml"
+    file.write_text(yaml.safe_dump(content))
+    ended = launch(file)
+    assert ended.returncode == 2, ended.stderr
+    (line,) = ended.stderr.splitlines()
+    assert "hidden" not in line
+    assert SECRET not in line
+    return line

@@ -1,0 +1,132 @@
+"""An S3 service on the loopback, and a front of it that fails on request."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from transforms.raster import storage
+from transforms.raster.object_store import call
+
+KEY_ID, SECRET = "PLANTED-KEY-ID", "planted-secret-key"
+
+
+@contextmanager
+def s3_service() -> Iterator[str]:
+    """A new, empty service; its address."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@contextmanager
+def using(address: str) -> Iterator[None]:
+    """Environment variables as the AWS tools read them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ENDPOINT_URL": address,
+            "AWS_ACCESS_KEY_ID": KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            patch.setenv(name, value)
+        yield
+
+
+def make_bucket(name: str) -> str:
+    """A new bucket's URL."""
+    url = f"s3://{name}"
+    call(url, lambda system, path: system.mkdir(path))
+    return url
+
+
+def put_folder(folder: Path, url: str) -> str:
+    """Copy a local folder below a URL; returns the URL."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            storage.write_whole(storage.join(url, str(path.relative_to(folder))), path.read_bytes())
+    return url
+
+
+def get_folder(url: str, folder: Path) -> Path:
+    """Copy what lies below a URL to a local folder; returns the folder."""
+    for name in storage.objects_below(url):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(storage.read_bytes(storage.join(url, name), 1 << 30))
+    return folder
+
+
+class Front:
+    """Stands before a service: counts what is asked, and gives the answers in `faults` first.
+
+    A fault is (method, status, headers, body); status 0 breaks the connection.
+    """
+
+    def __init__(self, service: str) -> None:
+        self.faults: deque[tuple[str, int, dict[str, str], str]] = deque()
+        self.asked: list[str] = []
+        self.served = 0
+        self._lock = threading.Lock()
+        front, (host, port) = self, urlsplit(service).netloc.split(":")
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                with front._lock:
+                    front.asked.append(f"{self.command} {self.path}")
+                    fault = None
+                    if front.faults and front.faults[0][0] == self.command:
+                        fault = front.faults.popleft()
+                if fault is not None and fault[1] == 0:
+                    self.close_connection = True
+                    self.connection.close()
+                    return
+                if fault is not None:
+                    self.reply(fault[1], fault[2], fault[3].encode())
+                    return
+                ask = HTTPConnection(host, int(port))
+                ask.request(self.command, self.path, body, dict(self.headers))
+                got = ask.getresponse()
+                self.reply(got.status, dict(got.getheaders()), got.read())
+                ask.close()
+
+            def reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
+                self.send_response_only(status)
+                dropped = {"transfer-encoding", "connection", "content-length"}
+                for name, value in headers.items():
+                    if name.lower() not in dropped:
+                        self.send_header(name, value)
+                length = headers.get("Content-Length") if self.command == "HEAD" else None
+                self.send_header("Content-Length", length or str(len(body)))
+                self.end_headers()
+                self.wfile.write(body if self.command != "HEAD" else b"")
+                front.served += len(body)
+
+            do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()

@@ -1,0 +1,131 @@
+"""An archive in a bucket gives the scenes and pixels of the same archive on a local disk."""
+
+import shutil
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from tests.support.archive import Product, write_product
+from tests.support.object_storage import Front, make_bucket, put_folder, s3_service, using
+from tests.support.scenes import town
+from transforms.assembly.archive import find_scenes
+from transforms.assembly.assemble import assemble_block
+from transforms.assembly.products import read_scene
+from transforms.elements import Level, SceneError, Window
+from transforms.raster import storage
+
+ULX, ULY = 330000, 5820000
+CLOUDS = [f"{ULX} {ULY} {ULX + 900} {ULY} {ULX + 900} {ULY - 900} {ULX} {ULY - 900} {ULX} {ULY}"]
+PERIOD = (date(2020, 6, 1), date(2020, 6, 30))
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """An `/eodata` tree with two products, the second a zip; and one out of the period."""
+    folder = tmp_path_factory.mktemp("eodata")
+    for day in (10, 15):
+        place = folder / "Sentinel-2" / "MSI" / "L1C" / "2020" / "06" / str(day)
+        product = Product(
+            "33UUU",
+            32633,
+            ULX,
+            ULY,
+            town(220, 260, day),
+            date(2020, 6, day),
+            cloud_polygons=CLOUDS,
+        )
+        safe = write_product(place, product)
+    shutil.make_archive(str(safe), "zip", place, safe.name)
+    shutil.rmtree(safe)
+    other = folder / "Sentinel-2" / "MSI" / "L1C" / "2020" / "07" / "01"
+    write_product(other, Product("33UUU", 32633, ULX, ULY, town(220, 260), date(2020, 7, 1)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service():
+    with s3_service() as address, using(address):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def eodata(service, tree):
+    return put_folder(tree, make_bucket("eodata"))
+
+
+def scenes_of(archive):
+    scenes, failures = find_scenes(str(archive), ["33UUU"], *PERIOD, Level.L1C, 100)
+    assert failures == []
+    return scenes
+
+
+def test_the_same_scenes(tree, eodata):
+    local, remote = scenes_of(tree), scenes_of(eodata)
+    assert len(local) == 2
+    for one, other in zip(local, remote, strict=True):
+        assert other.path == one.path.replace(str(tree), eodata)
+        same = {"path": one.path, "bands": one.bands, "mask": one.mask}
+        assert replace(other, **same) == one
+        assert other.bands == tuple(band.replace(str(tree), "/vsis3/eodata") for band in one.bands)
+
+
+def test_the_same_pixels(tree, eodata):
+    window = Window(30, 40, 150, 120)
+    local, remote = (
+        assemble_block(scenes_of(archive), window, 32633, ULX, ULY) for archive in (tree, eodata)
+    )
+    assert local.failures == remote.failures == []
+    assert (local.count == 0).any(), "no cloud in the window: the mask is not looked at"
+    np.testing.assert_array_equal(local.composite, remote.composite)
+    np.testing.assert_array_equal(local.count, remote.count)
+
+
+def test_only_the_folders_of_the_period_are_visited(service, eodata):
+    front = Front(service)
+    with using(front.address):
+        scenes_of(eodata)
+    front.close()
+    assert not [ask for ask in front.asked if "07%2F01" in ask or "07/01" in ask]
+    assert len(front.asked) < 60
+
+
+def test_a_key_that_leaves_the_product_is_refused(tree, eodata):
+    (safe,) = tree.glob("Sentinel-2/MSI/L1C/2020/06/10/*.SAFE")
+    url = put_folder(safe, f"{eodata}/odd/{safe.name}")
+    assert read_scene(url).tile == "33UUU"
+    storage.write_whole(f"{url}/GRANULE/a\\..\\b", b"x")
+    with pytest.raises(SceneError, match="backslash") as caught:
+        read_scene(url)
+    assert safe.name in caught.value.file
+
+
+@pytest.mark.parametrize("archive", ["s3://nowhere-at-all", "s3://eodata/none"])
+def test_no_archive_is_one_line(eodata, archive):
+    with pytest.raises(SceneError, match="not a readable archive") as caught:
+        find_scenes(archive, ["33UUU"], *PERIOD, Level.L1C, 100)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_product_that_cannot_be_read_is_a_failure_of_its_own(service, eodata):
+    front = Front(service)
+    (path,) = [scene.path for scene in scenes_of(eodata) if scene.path.endswith(".SAFE")]
+    with using(front.address):
+        front.faults += [("GET", 403, {}, "")]
+        with pytest.raises(SceneError, match="not readable") as caught:
+            read_scene(path)
+    front.close()
+    assert caught.value.file.startswith(path)
+
+
+def test_a_band_that_cannot_be_read_sets_its_scene_aside(eodata, tree):
+    (scene, other) = scenes_of(eodata)
+    lost = scene.bands[0].replace("/vsis3/", "s3://")
+    data = storage.read_bytes(lost, 1 << 24)
+    storage.remove(lost)
+    made = assemble_block([scene, other], Window(100, 100, 64, 64), 32633, ULX, ULY)
+    storage.write_whole(lost, data)
+    ((failed, error),) = made.failures
+    assert failed == scene
+    assert scene.bands[0] in str(error)
