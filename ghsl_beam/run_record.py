@@ -89,7 +89,7 @@ def _tile(tile: TilePlan, models: Iterable[Model]) -> dict[str, Any]:
         "tile": tile.tile,
         "zone": tile.zone,
         "model": {
-            "file": Path(model.path).name,
+            "file": model.file,
             "sha256": model.sha256,
             "demonstration": model.demonstration,
             "fallback": model.fallback,
