@@ -186,7 +186,13 @@ def _progress() -> Iterator[Report]:
         yield lambda zone, done, total: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(*columns, TransferSpeedColumn(), console=console, transient=True) as bars:
+    with Progress(
+        *columns,
+        TransferSpeedColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else the lines would go where the bars go
+    ) as bars:
         tasks: dict[str, int] = {}
 
         def report(zone: str, done: int, total: int | None) -> None:

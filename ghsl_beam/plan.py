@@ -35,7 +35,7 @@ from transforms.elements import (
 from transforms.greenness.greenness import GreennessParameters
 from transforms.inference.models import resolve
 from transforms.inference.predict import HALO
-from transforms.inference.weights import load_model, sha256_of
+from transforms.inference.weights import load_model
 from transforms.raster import storage
 from transforms.raster.area_mask import pixel_bounds
 from transforms.raster.files import stored_fingerprint

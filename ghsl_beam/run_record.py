@@ -9,7 +9,6 @@ import platform
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ghsl_beam.credits import CREDITS

@@ -342,3 +342,18 @@ def test_credentials_in_a_url_are_used_and_never_shown(server, folder, fault):
     for word in ("planted-user", "planted-word"):
         assert word not in str(caught.value) + repr(caught.value.__cause__)
         assert word.encode() not in kept
+
+
+def test_a_redirect_is_followed_without_the_credentials(server, folder):
+    with FileServer().running() as mirror:
+        moved = Status(302, {"Location": f"{mirror.url}/raw{PATH}"})
+        server.script[PATH] = [moved, moved]
+        mirror.files["/raw" + PATH] = GOOD
+        mirror.script["/raw" + PATH] = [BreakOff(1_000_000)]
+        url = f"http://planted-user:planted-word@127.0.0.1:{server.port}"
+        assert fetch_model("33U", url, folder, limits=QUICK).sha256 == DIGEST
+        assert [r.range for r in mirror.requests] == [None, "bytes=1000000-"]
+        assert [r.authorization for r in mirror.requests] == [None, None]
+        server.script[PATH] = [Status(302, {"Location": f"file://{folder}/MODEL_CNN_33U.h5"})]
+        with pytest.raises(ModelError, match="not a URL that can be read"):
+            fetch_model("33U", url, folder / "other", limits=QUICK)

@@ -10,7 +10,7 @@ from .engine import TensorFlowEngine
 from .models import ZoneModel, available, resolve
 from .network import CollapsedNetwork, collapse
 from .predict import HALO, encode, pad_block, prepare, valid
-from .weights import NetworkWeights, load_model, load_weights, save_weights, sha256_of
+from .weights import NetworkWeights, load_model, load_weights, save_weights
 
 if TYPE_CHECKING:
     from .handler import GhsS2NetHandler, PredictionInput, PredictionOutput
@@ -46,7 +46,6 @@ __all__ = [
     "prepare",
     "resolve",
     "save_weights",
-    "sha256_of",
     "valid",
 ]
 

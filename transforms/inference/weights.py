@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.elements import ModelError, StorageError
-from transforms.raster.storage import masked, published, read_bytes, sha256
+from transforms.raster.storage import masked, published, read_bytes
 
 from .architecture import (
     LAST_ACTIVATION,
@@ -311,15 +311,3 @@ def read_about(path: str | Path) -> dict[str, str]:
             return {str(k): str(v) for k, v in stored[ABOUT_GROUP].attrs.items()}
     except OSError as error:
         raise ModelError(str(path), f"cannot be read: {error}") from error
-
-
-def sha256_of(location: str | Path) -> str:
-    """SHA-256 of a file's bytes, 64 hexadecimal digits.
-
-    Raises:
-        ModelError: the file cannot be read.
-    """
-    try:
-        return sha256(str(location))
-    except StorageError as error:
-        raise ModelError(masked(str(location)), error.reason) from error
