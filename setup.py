@@ -39,7 +39,14 @@ setup(
         "urllib3>=2.2",
     ],
     extras_require={
-        "dev": ["hypothesis>=6.100", "import-linter>=2.0", "mypy>=1.10", "pytest>=8", "ruff>=0.6"],
+        "dev": [
+            "hypothesis>=6.100",
+            "import-linter>=2.0",
+            "moto[server]>=5",
+            "mypy>=1.10",
+            "pytest>=8",
+            "ruff>=0.6",
+        ],
     },
     entry_points={"console_scripts": ["ghsl-beam=ghsl_beam.command_line:main"]},
 )

@@ -13,7 +13,14 @@ from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from transforms.elements import RequestError
@@ -193,12 +200,12 @@ def _progress() -> Iterator[Report]:
         transient=True,
         redirect_stdout=sys.stdout.isatty(),  # else the lines would go where the bars go
     ) as bars:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def report(zone: str, done: int, total: int | None) -> None:
             if zone not in tasks:
                 tasks[zone] = bars.add_task(zone, total=total)
-            bars.update(tasks[zone], completed=done, total=total)  # type: ignore[arg-type]
+            bars.update(tasks[zone], completed=done, total=total, visible=done != total)
 
         yield report
 
