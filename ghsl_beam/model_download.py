@@ -226,7 +226,7 @@ def _read_state(state: Path, url: str) -> tuple[str, int | None]:
     """Mark and size of the content that a partial file is of; no mark where it is of no use."""
     try:
         source, mark, total = json.loads(state.read_text())
-    except (OSError, ValueError):  # none, or cut short: the file begins anew
+    except (OSError, ValueError, TypeError):  # none, or cut short: the file begins anew
         return "", None
     return (mark, total) if source == fingerprint(url) else ("", None)
 

@@ -66,6 +66,23 @@ def test_what_broke_off_goes_on_where_it_stopped(server, folder, marks):
     assert sum(request.sent for request in seen) == len(GOOD)
 
 
+def test_a_busy_server_does_not_make_it_begin_anew(server, folder):
+    server.script[PATH] = [BreakOff(1_000_000), Status(503), Status(429, {"Retry-After": "0"})]
+    assert fetch_model("33U", server.url, folder, limits=QUICK).sha256 == DIGEST
+    assert [r.range for r in server.seen(PATH)] == [None, *["bytes=1000000-"] * 3]
+    assert sum(request.sent for request in server.seen(PATH)) == len(GOOD)
+
+
+@pytest.mark.parametrize("text", ["", "{", "1", "[1, 2]"])
+def test_a_damaged_note_makes_it_begin_anew(server, folder, text):
+    folder.mkdir()
+    (folder / ".MODEL_CNN_33U.h5.part").write_bytes(bytes(1000))
+    (folder / ".MODEL_CNN_33U.h5.json").write_text(text)
+    assert fetch_model("33U", server.url, folder, limits=QUICK).sha256 == DIGEST
+    assert [r.range for r in server.seen(PATH)] == [None]
+    assert left(folder) == ["MODEL_CNN_33U.h5"]
+
+
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server, folder):
     server.script[PATH] = [BreakOff(1_000_000)]
     with pytest.raises(ModelError, match="broke off after 1000000") as caught:

@@ -64,19 +64,18 @@ def available(folder: str, prefix: str = "") -> dict[str, str]:
     return found
 
 
-def _find(zones: Iterable[str], folder: str, prefix: str) -> dict[str, str]:
-    """Models that are there, by zone with two digits; for HTTP each of `zones` is asked for."""
-    found = {normal(zone): path for zone, path in available(folder, prefix).items()}
-    if is_http(folder):
-        for zone in {normal(zone) for zone in zones} - set(found):
-            for name in model_names(zone, prefix):
-                path = join(folder, name)
-                try:
-                    if url_exists(path):
-                        found[zone] = path
-                        break
-                except Unavailable as error:
-                    raise RequestError(f"models: {masked(path)}: {error}") from error
+def _asked_for(zones: Iterable[str], folder: str, prefix: str) -> dict[str, str]:
+    """Of these zones, those that HTTP gives a model for, whether it lists it or not."""
+    found = {}
+    for zone in sorted({normal(zone) for zone in zones}):
+        for name in model_names(zone, prefix):
+            path = join(folder, name)
+            try:
+                if url_exists(path):
+                    found[zone] = path
+                    break
+            except Unavailable as error:
+                raise RequestError(f"models: {masked(path)}: {error}") from error
     return found
 
 
@@ -92,8 +91,8 @@ def resolve(
     Args:
         zones: grid zones of the job's tiles.
         folder: local folder or URL of the models.
-        fallback: for a zone without a model `error`, `nearest` (of the models that are there),
-            or a grid zone whose model is taken.
+        fallback: for a zone without a model `error`, `nearest` (of the models that are listed
+            there), or a grid zone whose model is taken.
         prefix: prefix of the file names; the demonstration's are found by theirs alone.
 
     Returns:
@@ -107,11 +106,13 @@ def resolve(
     for zone in wanted:
         zone_bounds(zone)
     named = [] if fallback in (ERROR, NEAREST) else [fallback]
-    found = _find([*wanted, *named], folder, prefix)
+    listed = {normal(zone): path for zone, path in available(folder, prefix).items()}
+    asked = [zone for zone in (*wanted, *named) if normal(zone) not in listed]
+    found = listed | (_asked_for(asked, folder, prefix) if is_http(folder) else {})
     chosen, missing = [], []
     for zone in wanted:
         own = normal(zone)
-        instead = nearest(zone, found) if fallback == NEAREST else normal(fallback)
+        instead = nearest(zone, listed) if fallback == NEAREST else normal(fallback)
         of = own if own in found else instead
         if of is not None and of in found:
             chosen.append(ZoneModel(zone, of, found[of]))

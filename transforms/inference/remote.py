@@ -25,6 +25,8 @@ from transforms.raster.storage import masked
 _PIECE = 1 << 16
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MISSING = frozenset({404, 410})
+_RANGED = frozenset({206, 416})
+"""What a server says to a request for the rest that it understood."""
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
@@ -166,12 +168,11 @@ def open_part(
         return
     response = _get(url, limits, start, mark)
     try:
-        if start and response.status_code != HTTPStatus.OK:
-            if not _continues(response, start, mark, total):
-                response.close()
-                response, start = _get(url, limits, 0, ""), 0
-        else:
+        if response.status_code == HTTPStatus.OK:
             start = 0
+        elif response.status_code in _RANGED and not _continues(response, start, mark, total):
+            response.close()
+            response, start = _get(url, limits, 0, ""), 0
         _check(response, limits)
         length = response.headers.get("Content-Length", "")
         size = start + int(length) if length.isdecimal() else None

@@ -101,7 +101,7 @@ def test_a_url_that_gives_files_and_no_list(server: FileServer) -> None:
     with pytest.raises(RequestError, match=f"no file for grid zone 34U in {url}"):
         resolve(["33U", "34U"], url)
     with pytest.raises(RequestError, match="cannot be listed to find the nearest"):
-        resolve(["34U"], url, "nearest")
+        resolve(["33U", "34U"], url, "nearest")  # what else is there is not known
 
 
 def test_a_url_that_lists_its_files(server: FileServer) -> None:
