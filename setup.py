@@ -28,6 +28,7 @@ setup(
         "pystac>=1.10",
         "pyyaml>=6",
         "rasterio>=1.4",
+        "requests>=2.31",
         "rich>=13",
         "s3fs>=2024.2",
         "scikit-learn>=1.5",
@@ -37,6 +38,7 @@ setup(
         "stamina>=25.2",
         "tensorflow>=2.18",
         "typer>=0.12",
+        "urllib3>=2.2",
     ],
     extras_require={
         "dev": [

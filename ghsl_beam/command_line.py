@@ -18,6 +18,7 @@ from rich.table import Table
 
 from ghsl_beam import logs
 from ghsl_beam.logs import LogLevel
+from ghsl_beam.models_command import app as models_app
 from ghsl_beam.native_output import native_output_logged
 from transforms.elements import GhslBeamError, RequestError
 from transforms.raster.redaction import redact
@@ -31,7 +32,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Built-up fraction and settlement layers from Sentinel-2.",
 )
-models_app = typer.Typer(no_args_is_help=True, help="The GHS-S2Net models, one a grid zone.")
 train_app = typer.Typer(no_args_is_help=True, help="Train a model of one's own.")
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
@@ -181,56 +181,6 @@ def validate_command(
     print(json.dumps(validate(output, reference), indent=2))
 
 
-@models_app.command("list")
-def models_list(
-    folder: Annotated[Path, typer.Option(help="folder of the models")] = Path("cnn_models"),
-    prefix: Annotated[str, typer.Option(help="prefix of the file names")] = "",
-) -> None:
-    """List the models that are here."""
-    from transforms.inference.models import available
-
-    found = available(str(folder), prefix=prefix)
-    for zone, path in sorted(found.items()):
-        print(f"{zone}\t{path}")
-    print(f"{len(found)} models in {folder}")
-
-
-@models_app.command("verify")
-def models_verify(
-    folder: Annotated[Path, typer.Option(help="folder of the models")] = Path("cnn_models"),
-    prefix: Annotated[str, typer.Option(help="prefix of the file names")] = "",
-) -> None:
-    """Check each model's structure, shapes and numbers; print its SHA-256."""
-    from transforms.elements import ModelError
-    from transforms.inference.models import available
-    from transforms.inference.weights import load_weights, sha256_of
-
-    broken = 0
-    for zone, path in sorted(available(str(folder), prefix=prefix).items()):
-        try:
-            load_weights(path)
-        except ModelError as error:
-            broken += 1
-            print(f"{zone}\tbroken\t{error}")
-        else:
-            print(f"{zone}\tgood\t{sha256_of(path)}\t{path}")
-    raise typer.Exit(1 if broken else 0)
-
-
-@models_app.command("fetch")
-def models_fetch(
-    zone: Annotated[list[str], typer.Option(help="grid zone such as 33U; more than once for more")],
-    source: Annotated[str, typer.Option("--from", help="folder of the files, any fsspec URL")],
-    folder: Annotated[Path, typer.Option(help="where to put them")] = Path("cnn_models"),
-) -> None:
-    """Fetch models by zone; each is checked before it is put in its place."""
-    from ghsl_beam.model_download import fetch_model
-
-    for name in zone:
-        path, digest = fetch_model(name, source, folder)
-        print(f"{name}\t{digest}\t{path}")
-
-
 @train_app.command("network")
 def train_network_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run, with its S2")],
@@ -277,9 +227,7 @@ def main() -> None:
 
 def _main() -> None:
     try:
-        app(standalone_mode=False)
-    except typer.Exit as ended:
-        sys.exit(ended.exit_code)
+        sys.exit(app(standalone_mode=False))  # the exit code of `typer.Exit`, None without one
     except typer.Abort:
         sys.exit(1)
     except RequestError as error:

@@ -90,7 +90,9 @@ class Composite(_Section):
 class Models(_Section):
     """The GHS-S2Net models, one a grid zone."""
 
-    folder: Location = Field(_Location("cnn_models"), description="folder of MODEL_CNN_<zone>.h5")
+    folder: Location = Field(
+        "cnn_models", validate_default=True, description="folder or URL of MODEL_CNN_<zone>.h5"
+    )
     prefix: str = Field(
         "",
         pattern=r"^[A-Za-z0-9_-]*$",

@@ -15,7 +15,7 @@ from transforms.aggregation.footprint import cells_of_source
 from transforms.aggregation.grid import GridLevel, OutputGrid, from_config
 from transforms.aggregation.source import TileSource
 from transforms.aggregation.transform import CellPlan, GridSpec
-from transforms.elements import Product, TilePlan, fingerprint
+from transforms.elements import Layer, Product, TilePlan, fingerprint
 from transforms.raster import storage
 from transforms.raster.files import stored_fingerprints
 
@@ -93,7 +93,12 @@ def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
         for cell in cells_of_source(grid, _source(tile)):
             of_cell.setdefault(grid.cell_key(cell), []).append(tile)
     cells = tuple(
-        CellPlan(key, tuple(sorted(tile.tile for tile in mine)), _mark(grid, key, mine))
+        CellPlan(
+            key,
+            tuple(sorted(tile.tile for tile in mine)),
+            _mark(grid, key, mine),
+            tuple(sorted({_model(tile) for tile in mine})),
+        )
         for key, mine in sorted(of_cell.items())
     )
     by_tile: dict[str, list[str]] = {}
@@ -110,6 +115,13 @@ def _source(tile: TilePlan) -> TileSource:
     left, top = tile.ulx + 10 * window.col, tile.uly - 10 * window.row
     center = tile.center_lon, tile.center_lat
     return TileSource(tile.tile, tile.epsg, left, top, window.height, window.width, *center)
+
+
+def _model(tile: TilePlan) -> str:
+    """The model of a tile as a grid's files name it: zone, file, SHA-256."""
+    tags = tile.tags[Layer.BUFRAC]
+    of = " (fallback)" if tags["MODEL_FALLBACK"] == "yes" else ""
+    return f"{tile.zone}: {tags['MODEL']}{of} {tags['MODEL_SHA256']}"
 
 
 def _mark(grid: OutputGrid, key: str, tiles: list[TilePlan]) -> str:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from transforms.elements import RequestError
+from transforms.inference.zones import BANDS, EXCEPTIONS
 
 from .area import Area, area_in_tile, around, lonlat_bounds, to_utm
 
@@ -27,21 +28,9 @@ SIZE = 10980
 """Pixels of 10 m on a side."""
 FOOTPRINT = 109_800.0
 _SQUARE = 100_000
-_BANDS = "CDEFGHJKLMNPQRSTUVWX"
 _COLUMNS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
 _ROWS = "ABCDEFGHJKLMNPQRSTUV"
 _ID = re.compile(r"(0[1-9]|[1-5]\d|60)([C-HJ-NP-X])([A-HJ-NP-Z])([A-HJ-NP-V])")
-_EXCEPTIONS: dict[str, tuple[float, float] | None] = {
-    "31V": (0, 3),
-    "32V": (3, 12),
-    "31X": (0, 9),
-    "32X": None,
-    "33X": (9, 21),
-    "34X": None,
-    "35X": (21, 33),
-    "36X": None,
-    "37X": (33, 42),
-}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -282,7 +271,7 @@ def _name(zone: int, northern: bool, col: int, row: int) -> str | None:
     epsg = (32600 if northern else 32700) + zone
     west, south, east, north = _square(col, row)
     _, lat = _to_lonlat(epsg).transform((west + east) / 2, (south + north) / 2)
-    band = _BANDS[min(max(int((lat + 80) // 8), 0), 19)]
+    band = BANDS[min(max(int((lat + 80) // 8), 0), 19)]
     polygon = _zone_polygon(zone, band)
     square = shapely.box(west, south, east, north)
     if polygon is None or (band >= "N") != northern or not shapely.intersects(polygon, square):
@@ -294,18 +283,18 @@ def _name(zone: int, northern: bool, col: int, row: int) -> str | None:
 def _zone_span(zone: int) -> tuple[float, float]:
     """West and east of all grid zones of a UTM zone."""
     spans = [(6.0 * zone - 186, 6.0 * zone - 180)]
-    spans += [span for band in "VX" if (span := _EXCEPTIONS.get(f"{zone:02d}{band}"))]
+    spans += [span for band in "VX" if (span := EXCEPTIONS.get(f"{zone:02d}{band}"))]
     return min(span[0] for span in spans), max(span[1] for span in spans)
 
 
 @lru_cache(maxsize=1200)
 def _zone_polygon(zone: int, band: str) -> shapely.Polygon | None:
     """A grid zone in its UTM zone's metres, None where there is no such zone."""
-    span = _EXCEPTIONS.get(f"{zone:02d}{band}", (6 * zone - 186, 6 * zone - 180))
+    span = EXCEPTIONS.get(f"{zone:02d}{band}", (6 * zone - 186, 6 * zone - 180))
     if span is None:
         return None
-    south = -80 + 8 * _BANDS.index(band) if band > "C" else -83
-    north = 84 if band == "X" else -72 + 8 * _BANDS.index(band)
+    south = -80 + 8 * BANDS.index(band) if band > "C" else -83
+    north = 84 if band == "X" else -72 + 8 * BANDS.index(band)
     box = shapely.segmentize(shapely.box(span[0], south, span[1], north), 0.1)
     polygon = to_utm(box, (32600 if band >= "N" else 32700) + zone)
     shapely.prepare(polygon)

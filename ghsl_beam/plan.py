@@ -34,9 +34,9 @@ from transforms.elements import (
     fingerprint,
 )
 from transforms.greenness.greenness import GreennessParameters
-from transforms.inference.models import available, resolve
+from transforms.inference.models import resolve
 from transforms.inference.predict import HALO
-from transforms.inference.weights import load_weights, sha256_of
+from transforms.inference.weights import load_model
 from transforms.raster import storage
 from transforms.raster.area_mask import pixel_bounds
 from transforms.raster.files import stored_fingerprints
@@ -51,13 +51,32 @@ LINES: tuple[tuple[Layer, ...], ...] = (
 
 @dataclass(frozen=True)
 class Model:
-    """The model of a grid zone; `substitute` where it is another zone's or a demonstration."""
+    """The model of a grid zone; `fallback` where it is another zone's."""
 
     zone: str
     path: str
     sha256: str
     fallback: bool
-    demonstration: bool
+
+    @property
+    def file(self) -> str:
+        """The file's name."""
+        return storage.name(self.path)
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether it is the demonstration's."""
+        return "DEMONSTRATION" in self.file
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the layers made with it say of it in their metadata."""
+        return {
+            "MODEL": self.file,
+            "MODEL_SHA256": self.sha256,
+            "MODEL_GRID_ZONE": self.zone,
+            "MODEL_FALLBACK": "yes" if self.fallback else "no",
+        }
 
 
 @dataclass(frozen=True)
@@ -166,7 +185,9 @@ def make_plan(job: Job) -> JobPlan:
         plan = _tile_plan(tile, scenes[tile.id], area)
         if plan is not None:
             marks = _fingerprints(job, plan, models, classifier_sha, roads_sha)
-            plans.append(replace(plan, fingerprints=marks))
+            model = next(m for m in models if m.zone == plan.zone)
+            tags = dict.fromkeys((*LINES[1], *LINES[2]), model.tags)
+            plans.append(replace(plan, fingerprints=marks, tags=tags))
     if not plans:
         raise RequestError(
             "area: it holds no pixel centre of the scenes found; it is outside their data, "
@@ -179,10 +200,8 @@ def make_plan(job: Job) -> JobPlan:
     warnings = []
     if job.input.level is Level.L2A:
         warnings.append("L2A input: the networks were trained on top-of-atmosphere (L1C) values")
-    warnings += [
-        f"zone {m.zone}: model {Path(m.path).name} is another zone's" for m in models if m.fallback
-    ]
-    warnings += [f"model {Path(m.path).name} is a demonstration" for m in models if m.demonstration]
+    warnings += [f"zone {m.zone}: model {m.file} is another zone's" for m in models if m.fallback]
+    warnings += [f"model {m.file} is a demonstration" for m in models if m.demonstration]
     classifier = storage.name(job.residential.model)
     warnings += [
         f"scene {scene.id}: no cloud mask in it, used as it is"
@@ -253,18 +272,12 @@ def _not_seen(job: Job, area: Area, candidates: list[MgrsTile], seen: list[MgrsT
 
 def _models(job: Job, zones: list[str]) -> tuple[Model, ...]:
     settings = job.models
-    files = resolve(zones, settings.folder, settings.fallback, prefix=settings.prefix)
-    models = []
-    for zone in zones:
-        path = str(files[zone])
-        try:
-            load_weights(path)
-        except ModelError as error:
-            raise RequestError(f"models: {error}") from error
-        own = path == str(available(settings.folder, settings.prefix).get(zone))
-        demonstration = "DEMONSTRATION" in Path(path).name
-        models.append(Model(zone, path, sha256_of(path), not own, demonstration))
-    return tuple(models)
+    chosen = resolve(zones, settings.folder, settings.fallback, prefix=settings.prefix)
+    try:
+        sha256 = {path: load_model(path)[1] for path in dict.fromkeys(m.path for m in chosen)}
+    except ModelError as error:
+        raise RequestError(f"models: {error}") from error
+    return tuple(Model(m.zone, m.path, sha256[m.path], m.fallback) for m in chosen)
 
 
 def _classifier(job: Job) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ghsl_beam.plan import JobPlan
@@ -13,7 +12,7 @@ from transforms.raster.blocks import blocks_of
 def summary(plan: JobPlan) -> dict[str, Any]:
     """Tiles, scenes, models, blocks, grids and what exists, as JSON-like values."""
     job = plan.job
-    models = {model.zone: Path(model.path).name for model in plan.models}
+    models = {model.zone: model.file for model in plan.models}
     return {
         "name": job.name,
         "tiles": [

@@ -9,7 +9,6 @@ import platform
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from ghsl_beam.credits import CREDITS
@@ -92,7 +91,7 @@ def _tile(tile: TilePlan, models: Iterable[Model]) -> dict[str, Any]:
         "tile": tile.tile,
         "zone": tile.zone,
         "model": {
-            "file": Path(model.path).name,
+            "file": model.file,
             "sha256": model.sha256,
             "demonstration": model.demonstration,
             "fallback": model.fallback,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,11 +51,12 @@ _LARGEST_FILE = 20_000
 
 @dataclass(frozen=True)
 class CellPlan:
-    """An output cell, the MGRS tiles it is made of, and what it depends on."""
+    """An output cell, the MGRS tiles it is made of, what it depends on, and their models."""
 
     key: str
     tiles: tuple[str, ...]
     fingerprint: str
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,11 @@ class CellRef:
     tile: str
     cell: str
     path: str
+
+
+def _tags(mark: str, cells: Iterable[CellPlan], credits: str) -> dict[str, str]:
+    models = sorted({model for cell in cells for model in cell.models})
+    return {FINGERPRINT_TAG: mark, "CREDITS": credits, "MODELS": "; ".join(models)}
 
 
 def _profile(box: GeoBox) -> dict[str, Any]:
@@ -195,7 +201,7 @@ class AggregateCells(StageTransform):
         grid, spec = self.spec.grid, self.spec
         cell = grid.parse_cell(task.key)
         mark = plan.fingerprint if self._is_whole(task, plan) else INCOMPLETE
-        tags = {FINGERPRINT_TAG: mark, "CREDITS": self.credits}
+        tags = _tags(mark, [plan], self.credits)
         parts: dict[tuple[str, GridLayer], NDArray[Any]] = {}
         with ExitStack() as stack:
             writers = {}
@@ -278,7 +284,8 @@ class PublishGridTiles(StageTransform):
         tile: GridTile = grid.parse_tile(key)
         dtype, nodata = layer_dtype(layer, level)
         path = self.spec.path(level, layer, key)
-        fingerprints = {cell.key: cell.fingerprint for cell in self.spec.cells_in(key)}
+        cells = self.spec.cells_in(key)
+        fingerprints = {cell.key: cell.fingerprint for cell in cells}
         whole = {part.cell for part in parts} == set(fingerprints) and all(
             stored_fingerprint(p.path) == fingerprints[p.cell] for p in parts
         )
@@ -297,7 +304,7 @@ class PublishGridTiles(StageTransform):
                 bands=1,
                 dtype=dtype,
                 nodata=nodata,
-                tags={FINGERPRINT_TAG: mark, "LAYER": layer, "CREDITS": self.credits},
+                tags={**_tags(mark, cells, self.credits), "LAYER": layer},
             ) as write,
         ):
             for part in parts:

@@ -17,7 +17,7 @@ class TilePlan:
 
     The grid is the 10 m UTM grid of the tile's data: `ulx`, `uly` in metres, `rows` x `cols`
     pixels. `window` is the part the products cover. `area_wkb` is the area of interest in the
-    tile's CRS (hexadecimal WKB).
+    tile's CRS (hexadecimal WKB). `tags` is what a layer's file says of its making, by layer.
     """
 
     tile: str
@@ -33,6 +33,7 @@ class TilePlan:
     area_wkb: str
     scenes: tuple[Scene, ...] = ()
     fingerprints: dict[Layer, str] = field(default_factory=dict)
+    tags: dict[Layer, dict[str, str]] = field(default_factory=dict)
 
     @property
     def extent(self) -> Window:

@@ -7,10 +7,10 @@ the first model is put to work.
 from typing import TYPE_CHECKING, Any
 
 from .engine import TensorFlowEngine
-from .models import available, model_file, resolve
+from .models import ZoneModel, available, resolve
 from .network import CollapsedNetwork, collapse
 from .predict import HALO, encode, pad_block, prepare, valid
-from .weights import NetworkWeights, load_weights, save_weights, sha256_of
+from .weights import NetworkWeights, load_model, load_weights, save_weights
 
 if TYPE_CHECKING:
     from .handler import GhsS2NetHandler, PredictionInput, PredictionOutput
@@ -36,16 +36,16 @@ __all__ = [
     "PredictionInput",
     "PredictionOutput",
     "TensorFlowEngine",
+    "ZoneModel",
     "available",
     "collapse",
     "encode",
+    "load_model",
     "load_weights",
-    "model_file",
     "pad_block",
     "prepare",
     "resolve",
     "save_weights",
-    "sha256_of",
     "valid",
 ]
 

@@ -7,6 +7,7 @@ Corbane, Syrris, Sabo et al. (2020), Neural Computing and Applications.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Mapping
@@ -18,8 +19,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.elements import ModelError
-from transforms.raster.files import published
+from transforms.elements import ModelError, StorageError
+from transforms.raster.storage import masked, published, read_bytes
 
 from .architecture import (
     LAST_ACTIVATION,
@@ -31,10 +32,19 @@ from .architecture import (
     model_config,
     weights_of,
 )
+from .remote import Limits, Unavailable, is_http, read_url
 
-MAX_FILE_BYTES = 64 * 2**20
-"""The JRC's files have 17.4 MB, optimizer state included; a larger file is not one of them."""
 _MAX_CONFIG_CHARACTERS = 2**20
+_UNREADABLE = (
+    Unavailable,
+    OSError,
+    KeyError,
+    ValueError,
+    TypeError,
+    RuntimeError,
+    AttributeError,
+)
+"""What reading a damaged or foreign file raises, h5py's kinds among them."""
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ABOUT_GROUP = "ghsl_beam"
 
@@ -88,37 +98,50 @@ def _check_array(key: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
 
 
 def load_weights(path: str | Path) -> NetworkWeights:
-    """Read a `MODEL_CNN_<zone>.h5`, after checking that it is GHS-S2Net.
-
-    The order and settings of the layers are checked first (their numbers do not matter:
-    `conv2d_5` is as good as `conv2d_1`), then the shape and type of each of the 24 arrays, and
-    only then is anything read. Optimizer state is ignored.
-
-    Args:
-        path: the file, HDF5 as `model.save` of Keras 2.3.1 writes it.
-
-    Returns:
-        The arrays and the epsilons of the batch normalisations.
+    """Read a `MODEL_CNN_<zone>.h5`, after checking that it is GHS-S2Net; see `load_model`.
 
     Raises:
         ModelError: the file is missing, truncated, no HDF5, another network, or holds NaN.
     """
-    file = str(path)
+    return load_model(path)[0]
+
+
+def load_model(location: str | Path) -> tuple[NetworkWeights, str]:
+    """Read a model and the SHA-256 of its file, in one go.
+
+    The order and settings of the layers are checked first (their numbers do not matter:
+    `conv2d_5` is as good as `conv2d_1`), then the shape and type of each of the 24 arrays, and
+    only then is any read. Optimizer state is ignored.
+
+    Args:
+        location: path or URL of the file, HDF5 as `model.save` of Keras 2.3.1 writes it. It is
+            read into memory whole, at most `Limits.size` bytes.
+
+    Returns:
+        The arrays with the epsilons of the batch normalisations, and 64 hexadecimal digits.
+
+    Raises:
+        ModelError: the file is missing, truncated, no HDF5, another network, or holds NaN.
+    """
+    file = masked(str(location))
     try:
-        _check_file(Path(path))
-        with h5py.File(path, "r") as stored:
-            return _read(stored)
-    except ModelError:
-        raise
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+        content = _content(str(location))
+        _check_format(content[:512])
+        with h5py.File(io.BytesIO(content), "r") as stored:
+            return _read(stored), hashlib.sha256(content).hexdigest()
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(file, reason) from error
 
 
-def _check_file(path: Path) -> None:
-    with path.open("rb") as stream:
-        head = stream.read(512)
-    size = path.stat().st_size
+def _content(location: str) -> bytes:
+    try:
+        return read_url(location) if is_http(location) else read_bytes(location, Limits().size)
+    except StorageError as error:
+        raise ValueError(error.reason) from error
+
+
+def _check_format(head: bytes) -> None:
     if not head.startswith(_HDF5_MAGIC):
         kind = "an empty file" if not head else "another format"
         if head[:1] == b"\x80":
@@ -129,9 +152,7 @@ def _check_file(path: Path) -> None:
             kind = "a Git LFS pointer, not the file it stands for"
         elif head.lstrip()[:1] == b"<":
             kind = "a web page or XML"
-        raise ModelError(str(path), f"found {kind}, expected Keras 2.3.1 HDF5")
-    if size > MAX_FILE_BYTES:
-        raise ModelError(str(path), f"found {size} bytes, expected at most {MAX_FILE_BYTES}")
+        raise ValueError(f"found {kind}, expected Keras 2.3.1 HDF5")
 
 
 def _read(stored: h5py.File) -> NetworkWeights:
@@ -288,18 +309,5 @@ def read_about(path: str | Path) -> dict[str, str]:
             if ABOUT_GROUP not in stored:
                 return {}
             return {str(k): str(v) for k, v in stored[ABOUT_GROUP].attrs.items()}
-    except OSError as error:
-        raise ModelError(str(path), f"cannot be read: {error}") from error
-
-
-def sha256_of(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, 64 hexadecimal digits; read in pieces.
-
-    Raises:
-        ModelError: the file cannot be read.
-    """
-    try:
-        with Path(path).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise ModelError(str(path), f"cannot be read: {error}") from error

@@ -107,6 +107,7 @@ class PublishTiles(StageTransform):
         tag = plan.fingerprints[layer] if whole else INCOMPLETE
         product = Product(layer, stored.tile, "utm", relative, tag, whole)
         location = storage.join(self.output, relative)
+        tags = {FINGERPRINT_TAG: tag, "LAYER": layer, "CREDITS": self.credits}
         if whole and stored_fingerprint(location) == tag:
             emit("publish", "reused", plan.tile)
             return product
@@ -124,7 +125,7 @@ class PublishTiles(StageTransform):
                 bands=BANDS_OF.get(layer, 1),
                 dtype=DTYPE[layer],
                 nodata=NODATA[layer],
-                tags={FINGERPRINT_TAG: tag, "LAYER": layer, "CREDITS": self.credits},
+                tags={**plan.tags.get(layer, {}), **tags},
                 resampling=_OVERVIEWS.get(layer, "nearest"),
             ) as write,
         ):

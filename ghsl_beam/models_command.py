@@ -1,0 +1,225 @@
+"""ghsl-beam models: list, refresh, fetch, verify."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from transforms.elements import RequestError
+
+if TYPE_CHECKING:
+    from ghsl_beam.model_download import NotFetched, Report
+    from ghsl_beam.model_manifest import Manifest
+    from ghsl_beam.model_status import ZoneStatus
+
+app = typer.Typer(no_args_is_help=True, help="The GHS-S2Net models, one a grid zone.")
+
+Folder = Annotated[str, typer.Option(help="folder of the models; list and verify take a URL too")]
+Prefix = Annotated[str, typer.Option(help="prefix of the file names")]
+Aoi = Annotated[
+    str | None, typer.Option(help="vector file, WKT, or west,south,east,north in degrees")
+]
+
+
+@app.command("list")
+def list_command(
+    aoi: Aoi = None,
+    folder: Folder = "cnn_models",
+    prefix: Prefix = "",
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Say which models an area needs, which are here, published, or need a fallback."""
+    from ghsl_beam.model_manifest import read_manifest
+    from ghsl_beam.model_status import State, status, zones_of_area
+    from transforms.inference.models import available
+    from transforms.inference.zones import normal
+
+    manifest = read_manifest(folder)
+    here = available(folder, prefix)
+    if aoi is not None:
+        zones = zones_of_area(aoi)
+    else:
+        known = {normal(zone) for zone in here} | {model.zone for model in manifest.models}
+        zones = dict.fromkeys(sorted(known), ())
+    rows = status(zones, here, manifest)
+    if as_json:
+        about = manifest.model_dump(mode="json", include={"source", "date", "count", "complete"})
+        print(json.dumps({"zones": [asdict(row) for row in rows], "published": about}, indent=2))
+        return
+    if rows:
+        _print_table(rows, with_tiles=aoi is not None)
+    counts = {state: sum(row.state is state for row in rows) for state in State}
+    print(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no zones")
+    print(_about(manifest))
+
+
+def _print_table(rows: list[ZoneStatus], *, with_tiles: bool) -> None:
+    from transforms.raster.storage import name
+
+    table = Table("zone", *(["tiles"] if with_tiles else []), "model", "file", "nearest")
+    for row in rows:
+        near = [f"{row.nearest_here} (here)"] if row.nearest_here else []
+        near += [f"{row.nearest_published} (published)"] if row.nearest_published else []
+        tiles = [str(len(row.tiles))] if with_tiles else []
+        table.add_row(row.zone, *tiles, row.state, name(row.path or ""), ", ".join(near))
+    Console().print(table)
+
+
+def _about(manifest: Manifest) -> str:
+    from transforms.raster.storage import masked
+
+    if manifest.complete:
+        return f"{manifest.count} published at {masked(manifest.base)}, listed {manifest.date}"
+    known = len(manifest.models)
+    return (
+        f"{manifest.count} are published at {masked(manifest.base)}, of which {known} known by "
+        "name: ghsl-beam models refresh reads the list"
+    )
+
+
+@app.command("refresh")
+def refresh_command(
+    source: Annotated[
+        str | None, typer.Option("--from", help="folder of the files, a path or URL")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="folder of the models")] = Path("cnn_models"),
+) -> None:
+    """Read the list of the published models from their source into the manifest."""
+    from ghsl_beam.model_manifest import listing_of, read_manifest, refreshed, write_manifest
+
+    manifest = read_manifest(str(folder))
+    if source is not None:
+        if urlsplit(source).username is not None:
+            raise RequestError("models refresh: credentials in a URL: put them into ~/.netrc")
+        manifest = manifest.model_copy(
+            update={"base": source, "listing": listing_of(source), "source": source}
+        )
+    manifest = refreshed(manifest)
+    write_manifest(str(folder), manifest)
+    print(_about(manifest))
+
+
+@app.command("fetch")
+def fetch_command(
+    aoi: Aoi = None,
+    zone: Annotated[
+        list[str] | None, typer.Option(help="grid zone such as 33U; more than once for more")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="folder of the files, a path or URL; else the manifest's"),
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="where to put them")] = Path("cnn_models"),
+) -> None:
+    """Fetch models by area or zone; each is checked before it gets its name."""
+    from ghsl_beam.model_download import Fetched, fetch_models
+    from ghsl_beam.model_manifest import read_manifest
+    from ghsl_beam.model_status import zones_of_area
+    from ghsl_beam.model_sums import record
+    from transforms.inference.zones import normal, zone_bounds
+
+    if (aoi is None) == (not zone):
+        raise RequestError("models fetch: give either --aoi or --zone")
+    wanted = [normal(item) for item in zone] if zone else list(zones_of_area(aoi or ""))
+    for item in wanted:
+        zone_bounds(item)
+    manifest = read_manifest(str(folder))
+    base = source or manifest.base
+    if base == manifest.base and not manifest.complete:
+        manifest = _first_use(folder, manifest)
+    known = {item: manifest.of(item) if base == manifest.base else None for item in wanted}
+    good, failed = {}, []
+    with _progress() as report:
+        for outcome in fetch_models(list(known.items()), base, folder, report=report):
+            if isinstance(outcome, Fetched):
+                good[outcome.path.name] = outcome.sha256
+                what = "fetched" if outcome.new else "here"
+                print(f"{outcome.zone}\t{what}\t{outcome.sha256}\t{outcome.path}", flush=True)
+            else:
+                failed.append(outcome)
+                print(f"{outcome.zone}\tfailed\t{_why(outcome, manifest, base)}", flush=True)
+    record(str(folder), good)
+    if failed:
+        print(f"failed: {', '.join(sorted(outcome.zone for outcome in failed))}", file=sys.stderr)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _first_use(folder: Path, manifest: Manifest) -> Manifest:
+    """The manifest with the list of its source; as it is, with a word, where that is not to be had.
+
+    The list serves to check files and to name zones without a model; files can be had without it.
+    """
+    from ghsl_beam.model_manifest import MANIFEST, refreshed, write_manifest
+
+    try:
+        manifest = refreshed(manifest)
+    except RequestError as error:
+        print(f"going on without the list of models: {error}", file=sys.stderr)
+    else:
+        write_manifest(str(folder), manifest)
+        print(f"{MANIFEST}: {_about(manifest)}", file=sys.stderr)
+    return manifest
+
+
+def _why(outcome: NotFetched, manifest: Manifest, base: str) -> str:
+    if base == manifest.base and manifest.complete and manifest.of(outcome.zone) is None:
+        return f"{outcome.reason}; the list of {manifest.date} has no model for this zone"
+    return outcome.reason
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    """Bars on a terminal; elsewhere the lines of the outcomes are all."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda zone, done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(
+        *columns,
+        TransferSpeedColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else the lines would go where the bars go
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(zone: str, done: int, total: int | None) -> None:
+            if zone not in tasks:
+                tasks[zone] = bars.add_task(zone, total=total)
+            bars.update(tasks[zone], completed=done, total=total, visible=done != total)
+
+        yield report
+
+
+@app.command("verify")
+def verify_command(folder: Folder = "cnn_models", prefix: Prefix = "") -> None:
+    """Check each model's structure, shapes and numbers, and its SHA-256 against SHA256SUMS."""
+    from ghsl_beam.model_sums import Verdict, verify
+    from transforms.raster.storage import masked
+
+    bad = total = 0
+    for checked in verify(folder, prefix):
+        total += 1
+        bad += checked.verdict in {Verdict.BROKEN, Verdict.DIFFERS}
+        print(f"{checked.zone}\t{checked.verdict}\t{checked.detail}\t{masked(checked.path)}")
+    print(f"{total} models in {masked(folder)}, {bad} not as they should be")
+    raise typer.Exit(1 if bad else 0)

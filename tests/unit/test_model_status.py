@@ -1,0 +1,59 @@
+"""Which models an area needs, and how it stands with them."""
+
+import pytest
+
+from ghsl_beam.model_manifest import Manifest, PublishedModel
+from ghsl_beam.model_status import State, ZoneStatus, status, zones_of_area
+from transforms.elements import RequestError
+
+
+@pytest.mark.parametrize(
+    ("area", "zones"),
+    [
+        ("14.4,52.3,14.6,52.5", ["33U"]),
+        ("5.2,60.3,5.4,60.5", ["32V"]),  # Bergen, west of 6 degrees: Norway's exception
+        ("1.0,60.3,1.2,60.5", ["31V"]),
+        ("15.5,78.1,15.7,78.3", ["33X"]),  # Longyearbyen; there is no 32X or 34X
+        ("17.0,78.1,17.2,78.3", ["33X"]),
+        ("25.0,78.1,25.2,78.3", ["35X"]),
+        ("179.9,-17.0,-179.9,-16.8", ["01K", "60K"]),
+    ],
+)
+def test_the_zone_is_the_start_of_the_tiles_names(area, zones):
+    found = zones_of_area(area)
+    assert list(found) == zones
+    for zone, tiles in found.items():
+        assert tiles
+        assert all(tile.startswith(zone) for tile in tiles)
+
+
+def test_an_area_is_a_file_or_wkt_too(tmp_path):
+    wkt = "POLYGON ((14.4 52.3, 14.6 52.3, 14.6 52.5, 14.4 52.5, 14.4 52.3))"
+    (tmp_path / "area.wkt").write_text(wkt)
+    assert zones_of_area(wkt) == zones_of_area(str(tmp_path / "area.wkt"))
+    with pytest.raises(RequestError, match="no such file"):
+        zones_of_area("absent.gpkg")
+
+
+def published(*zones, complete):
+    models = tuple(PublishedModel(zone=zone, file=f"MODEL_CNN_{zone}.h5") for zone in zones)
+    return Manifest(complete=complete, models=models)
+
+
+def test_each_state():
+    zones = {"33U": ("33UUU", "33UVU"), "32U": (), "34U": (), "05Q": ()}
+    here = {"33U": "m/MODEL_CNN_33U.h5", "5Q": "m/MODEL_CNN_5Q.h5"}
+    rows = status(zones, here, published("32U", "35U", complete=True))
+    assert rows == [
+        ZoneStatus("33U", ("33UUU", "33UVU"), State.HERE, "m/MODEL_CNN_33U.h5", None, None),
+        ZoneStatus("32U", (), State.PUBLISHED, None, "33U", None),
+        ZoneStatus("34U", (), State.NONE, None, "33U", "35U"),
+        ZoneStatus("05Q", (), State.HERE, "m/MODEL_CNN_5Q.h5", None, None),
+    ]
+
+
+def test_of_an_incomplete_list_nothing_is_concluded():
+    rows = status({"34U": (), "32U": ()}, {}, published("32U", complete=False))
+    assert [row.state for row in rows] == [State.UNKNOWN, State.PUBLISHED]
+    assert [row.nearest_here for row in rows] == [None, None]
+    assert [row.nearest_published for row in rows] == [None, None]

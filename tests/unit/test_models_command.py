@@ -1,0 +1,169 @@
+"""ghsl-beam models, as a person calls it."""
+
+import hashlib
+import json
+import sys
+
+import pytest
+
+from ghsl_beam import command_line
+from ghsl_beam.model_manifest import Manifest, write_manifest
+from tests.support.file_server import FileServer, Status
+from tests.support.jobs import MODELS
+
+GOOD = (MODELS / "DEMONSTRATION_MODEL_CNN_33U.h5").read_bytes()
+DIGEST = hashlib.sha256(GOOD).hexdigest()
+BLOB = hashlib.sha1(b"blob %d\0" % len(GOOD) + GOOD, usedforsecurity=False).hexdigest()
+LIST = "/repos/a/b/contents/Pretrained_models?ref=main"
+
+
+@pytest.fixture
+def server():
+    with FileServer().running() as running:
+        entries = [
+            {"type": "file", "name": f"MODEL_CNN_{zone}.h5", "size": len(GOOD), "sha": BLOB}
+            for zone in ("32U", "33U", "33T")
+        ]
+        running.files[LIST] = json.dumps(entries).encode()
+        for zone in ("32U", "33U"):
+            running.files[f"/models/MODEL_CNN_{zone}.h5"] = GOOD
+        yield running
+
+
+@pytest.fixture
+def folder(server, tmp_path):
+    """A folder whose manifest names the loopback server as the source."""
+    manifest = Manifest(base=f"{server.url}/models", listing=server.url + LIST)
+    write_manifest(str(tmp_path / "models"), manifest)
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def call(monkeypatch, capfd):
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ghsl-beam", "models", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "120")
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        out, err = capfd.readouterr()
+        return ended.value.code or 0, out, err
+
+    return call
+
+
+def test_an_area_from_nothing_to_good(call, folder, server):
+    aoi = "--aoi=11.7,52.3,12.6,52.5"
+    code, out, _ = call("list", aoi, "--folder", folder)
+    assert code == 0
+    assert out.count("unknown until refreshed") == 2 + 1
+    assert "497 are published" in out
+    assert "ghsl-beam models refresh" in out
+    code, out, err = call("fetch", aoi, "--folder", folder)
+    assert code == 0
+    path = folder / "MODEL_CNN_32U.h5"
+    assert sorted(out.splitlines())[0] == f"32U\tfetched\t{DIGEST}\t{path}"
+    assert f"manifest.json: 3 published at {server.url}/models" in err
+    code, out, _ = call("list", aoi, "--folder", folder)
+    assert (code, "2 here" in out) == (0, True)
+    assert "3 published at" in out
+    code, out, _ = call("verify", "--folder", folder)
+    assert code == 0
+    assert out.splitlines()[0] == f"32U\tgood\t{DIGEST}\t{path}"
+    before = len(server.requests)
+    code, out, _ = call("fetch", aoi, "--folder", folder)
+    assert code == 0
+    assert [line.split("\t")[1] for line in out.splitlines()] == ["here", "here"]
+    assert len(server.requests) == before
+
+
+def test_what_fails_is_named_and_the_rest_is_there(call, folder):
+    zones = [f"--zone={zone}" for zone in ("33U", "34U", "33T")]
+    code, out, err = call("fetch", *zones, "--folder", folder)
+    assert code == 1
+    lines = {line.split("\t")[0]: line for line in out.splitlines()}
+    assert lines["33U"].split("\t")[1:3] == ["fetched", DIGEST]
+    assert "\tfailed\t" in lines["34U"]
+    assert "MODEL_CNN_34U.h5: the server answers 404" in lines["34U"]
+    assert "has no model for this zone" in lines["34U"]
+    assert "MODEL_CNN_33T.h5: the server answers 404" in lines["33T"]
+    assert "has no model" not in lines["33T"]
+    assert err.splitlines()[-1] == "failed: 33T, 34U"
+
+
+def test_without_the_list_files_can_still_be_had(call, folder, server):
+    server.script[LIST] = [Status(403)]
+    code, out, err = call("fetch", "--zone", "33U", "--folder", folder)
+    assert code == 0
+    assert out.startswith("33U\tfetched\t")
+    assert "going on without the list of models" in err
+    assert not json.loads((folder / "manifest.json").read_text())["complete"]
+
+
+def test_a_source_of_ones_own_is_not_held_to_the_list(call, folder, server):
+    entries = [{"type": "file", "name": "MODEL_CNN_33U.h5", "size": 17_400_000, "sha": "a" * 40}]
+    server.files[LIST] = json.dumps(entries).encode()
+    call("refresh", "--folder", folder)
+    code, out, _ = call("fetch", "--zone", "33U", "--folder", folder)
+    assert code == 1
+    assert "the manifest says 17400000" in out
+    assert not (folder / "MODEL_CNN_33U.h5").exists()
+    server.files["/own/MODEL_CNN_33U.h5"] = GOOD
+    code, out, _ = call("fetch", "--zone", "33U", "--from", f"{server.url}/own", "--folder", folder)
+    assert (code, out.split("\t")[1]) == (0, "fetched")
+
+
+def test_list_as_json_and_for_all(call, folder):
+    assert call("refresh", "--folder", folder)[0] == 0
+    code, out, _ = call("list", "--aoi=17.9,52.3,18.2,52.5", "--folder", folder, "--json")
+    assert code == 0
+    content = json.loads(out)
+    states = {row["zone"]: row["state"] for row in content["zones"]}
+    assert states == {"33U": "published", "34U": "needs fallback"}
+    (row,) = [row for row in content["zones"] if row["zone"] == "34U"]
+    assert row["nearest_published"] == "33U"
+    assert row["nearest_here"] is None
+    assert content["published"]["count"] == 3
+    code, out, _ = call("list", "--folder", folder)
+    assert "3 published" in out
+    code, out, _ = call("list", "--folder", MODELS, "--prefix", "DEMONSTRATION_")
+    assert "DEMONSTRATION_MODEL_CNN_33U.h5" in out
+
+
+def test_verify_says_what_is_wrong(call, folder):
+    (folder / "MODEL_CNN_33U.h5").write_bytes(GOOD[:1000])
+    code, out, _ = call("verify", "--folder", folder)
+    assert code == 1
+    assert out.startswith("33U\tbroken\t")
+    assert "truncated" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["fetch"], "either --aoi or --zone"),
+        (["fetch", "--zone", "33U", "--aoi=1,2,3,4"], "either --aoi or --zone"),
+        (["fetch", "--zone", "32X"], "grid zone '32X'"),
+        (["list", "--aoi", "nowhere.gpkg"], "no such file"),
+        (["refresh", "--from", "https://u:planted@host/m"], "credentials in a URL"),
+        (["list", "--folder", "ftp://host/m"], "scheme 'ftp'"),
+    ],
+)
+def test_wrong_requests(call, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(*arguments)
+    assert code == 2
+    (line,) = err.splitlines()
+    assert line.startswith("ghsl-beam: ")
+    assert says in line
+    assert "planted" not in line + out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_credentials_are_not_shown(call, folder, server):
+    source = f"http://planted-user:planted-word@127.0.0.1:{server.port}/models"
+    code, out, err = call("fetch", "--zone=33U", "--zone=34U", "--from", source, "--folder", folder)
+    assert code == 1
+    assert "33U\tfetched" in out
+    assert f"***@127.0.0.1:{server.port}/models/MODEL_CNN_34U.h5: the server answers 404" in out
+    kept = "".join(path.read_text() for path in folder.iterdir() if path.suffix != ".h5")
+    assert "planted" not in out + err + kept
