@@ -59,7 +59,9 @@ def files_of(output: Path, pattern: str) -> dict[str, tuple[int, int]]:
     """Inode and time of each file, by path: the same pair means that it was not written again."""
     found = {}
     for path in sorted(output.glob(pattern)):
-        if ".partial" not in path.name:
+        if ".partial" in path.name:
+            continue
+        with suppress(FileNotFoundError):  # removed since it was listed
             about = path.stat()
             found[str(path.relative_to(output))] = (about.st_ino, about.st_mtime_ns)
     return found

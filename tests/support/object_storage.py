@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -73,14 +75,23 @@ def get_folder(url: str, folder: Path) -> Path:
 class Front:
     """Stands before a service: counts what is asked, and gives the answers in `faults` first.
 
-    A fault is (method, status, headers, body); status 0 breaks the connection.
+    A fault is (method, status, headers, body); status 0 breaks the connection, STALL answers
+    nothing for some seconds, SHORT promises more bytes than come. With `every` set, one of about so
+    many requests of any method gets `fault`, by a fixed throw of dice.
     """
+
+    STALL, SHORT = -1, -2
 
     def __init__(self, service: str) -> None:
         self.faults: deque[tuple[str, int, dict[str, str], str]] = deque()
+        self.every, self.fault = 0, (0, {}, "")
+        self.given = 0
+        self.denied = ""
+        """Requests for what has this in its name are forbidden."""
         self.asked: list[str] = []
         self.served = 0
         self._lock = threading.Lock()
+        self._dice = np.random.default_rng(1)
         front, (host, port) = self, urlsplit(service).netloc.split(":")
 
         class Handler(BaseHTTPRequestHandler):
@@ -93,7 +104,20 @@ class Front:
                     fault = None
                     if front.faults and front.faults[0][0] == self.command:
                         fault = front.faults.popleft()
-                if fault is not None and fault[1] == 0:
+                    elif front.denied and front.denied in self.path:
+                        fault = ("", 403, {}, "")
+                    elif front.every and front._dice.integers(front.every) == 0:
+                        fault = ("", *front.fault)
+                        front.given += 1
+                if fault is not None and fault[1] <= 0:
+                    if fault[1] == front.STALL:
+                        time.sleep(6)
+                    if fault[1] == front.SHORT:
+                        self.send_response_only(200)
+                        self.send_header("Content-Length", "100000")
+                        self.end_headers()
+                        self.wfile.write(b"short")
+                        self.wfile.flush()
                     self.close_connection = True
                     self.connection.close()
                     return

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError, RasterioIOError
 
 from transforms.elements import SceneError, Window
-from transforms.raster.gdal_access import gdal_environment
+from transforms.raster.gdal_access import connection_lost, gdal_environment, read_again
 from transforms.raster.locations import masked
 
 DRIVERS = ("JP2OpenJPEG", "GTiff")
@@ -70,42 +70,50 @@ def read_bands(
     the window is decoded. Raises SceneError where the raster cannot be read, lacks a band, is not
     north-up, not of unsigned integers up to 16 bits, in another CRS, or of another extent.
     """
-    height, width = window.shape
-    out = np.zeros((len(bands), height, width), np.uint16)
-    try:
+
+    def read() -> NDArray[np.uint16]:
         with gdal_environment(path), _open(path) as source:
             _check(source, path, epsg, bands)
-            place = source.transform
             if shape is not None:
-                rows_there, cols_there = shape
-                right, bottom = ulx + resolution * cols_there, uly - resolution * rows_there
+                right, bottom = ulx + resolution * shape[1], uly - resolution * shape[0]
                 _check_extent(source, path, (ulx, bottom, right, uly))
-            rows = source_indices(
-                window.row, height, resolution, place.f - uly, -place.e, source.height
-            )
-            cols = source_indices(
-                window.col, width, resolution, ulx - place.c, place.a, source.width
-            )
-            inner_rows, inner_cols = np.flatnonzero(rows >= 0), np.flatnonzero(cols >= 0)
-            if inner_rows.size == 0 or inner_cols.size == 0:
-                return out
-            rows, cols = rows[inner_rows], cols[inner_cols]
-            first_row, first_col = int(rows[0]), int(cols[0])
-            last_row, last_col = int(rows[-1]), int(cols[-1])
-            if (last_row - first_row + 1) * (last_col - first_col + 1) > MAX_PIXELS:
-                raise SceneError(path, f"pixels of {place.a:g} m are too fine for such a window")
-            values = source.read(
-                list(bands),
-                window=rasterio.windows.Window(
-                    first_col,
-                    first_row,
-                    last_col - first_col + 1,
-                    last_row - first_row + 1,
-                ),
-            )
+            return _read(source, path, ulx, uly, window, resolution, bands)
+
+    try:
+        return read_again(path, read)
     except RasterioError as error:
         reason = masked(str(error))[:200]
         raise SceneError(path, f"not readable: {reason}") from error
+
+
+def _read(
+    source: Any,
+    path: str,
+    ulx: float,
+    uly: float,
+    window: Window,
+    resolution: float,
+    bands: Sequence[int],
+) -> NDArray[np.uint16]:
+    height, width = window.shape
+    out = np.zeros((len(bands), height, width), np.uint16)
+    place = source.transform
+    rows = source_indices(window.row, height, resolution, place.f - uly, -place.e, source.height)
+    cols = source_indices(window.col, width, resolution, ulx - place.c, place.a, source.width)
+    inner_rows, inner_cols = np.flatnonzero(rows >= 0), np.flatnonzero(cols >= 0)
+    if inner_rows.size == 0 or inner_cols.size == 0:
+        return out
+    rows, cols = rows[inner_rows], cols[inner_cols]
+    first_row, first_col = int(rows[0]), int(cols[0])
+    last_row, last_col = int(rows[-1]), int(cols[-1])
+    if (last_row - first_row + 1) * (last_col - first_col + 1) > MAX_PIXELS:
+        raise SceneError(path, f"pixels of {place.a:g} m are too fine for such a window")
+    values = source.read(
+        list(bands),
+        window=rasterio.windows.Window(
+            first_col, first_row, last_col - first_col + 1, last_row - first_row + 1
+        ),
+    )
     part = out[:, inner_rows[0] : inner_rows[-1] + 1, inner_cols[0] : inner_cols[-1] + 1]
     if values.shape == part.shape:
         part[...] = values
@@ -118,8 +126,9 @@ def _open(path: str) -> Any:
     for driver in DRIVERS[:-1]:
         try:
             return rasterio.open(path, driver=driver)
-        except RasterioIOError:
-            continue
+        except RasterioIOError as error:
+            if connection_lost(error):
+                raise
     return rasterio.open(path, driver=DRIVERS[-1])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from rasterio.transform import from_origin
 from transforms.elements import RasterError, RasterRef, StorageError, Window
 
 from . import storage
-from .gdal_access import gdal_environment, gdal_path
+from .gdal_access import gdal_environment, gdal_path, read_again
 from .storage import published as published
 
 FINGERPRINT_TAG = "GHSL_FINGERPRINT"
@@ -139,9 +140,12 @@ def _fingerprint_of(path: str, version: str) -> str | None:
 
 
 def _fingerprint_in(path: str) -> str | None:
-    try:
+    def read() -> str | None:
         with opened(path) as source:
             return source.tags().get(FINGERPRINT_TAG)
+
+    try:
+        return read_again(gdal_path(path), read)
     except RasterioError as error:
         if storage.is_url(path):  # an object is there whole: what fails is the way to it
             raise RasterError(f"{path}: cannot be opened: {storage.masked(str(error))}") from error
@@ -176,11 +180,18 @@ def read_window(
             part.height,
         )
         try:
-            with opened(reference.path) as source:
-                result[(slice(None), *part.slices_in(window))] = source.read(window=inside)
+            values = read_again(
+                gdal_path(reference.path), functools.partial(_read, reference.path, inside)
+            )
         except (OSError, RasterioError) as error:
             raise StorageError(reference.path, f"cannot be read: {error}") from error
+        result[(slice(None), *part.slices_in(window))] = values
     return result if bands > 1 else result[0]
+
+
+def _read(path: str, window: rasterio.windows.Window) -> NDArray[Any]:
+    with opened(path) as source:
+        return np.asarray(source.read(window=window))
 
 
 @contextmanager

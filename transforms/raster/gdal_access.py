@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import rasterio
+import stamina
+from rasterio.errors import RasterioError
 from rasterio.session import DummySession
 
+from . import object_store
 from .locations import is_url, parts
-from .object_store import endpoint
 
+T = TypeVar("T")
 _PREFIXES = {
     "": "",
     "s3": "/vsis3/",
@@ -42,9 +46,30 @@ def location_of(path: str) -> str:
 
 def gdal_environment(path: str) -> AbstractContextManager[Any]:
     """What GDAL must know while it opens and reads what `gdal_path` named, in a zip or not."""
-    if not is_url(location_of(path.removeprefix("/vsizip/"))):
+    if not _is_remote(path):
         return nullcontext()
     return rasterio.Env(session=DummySession(), **gdal_options())
+
+
+def read_again(path: str, read: Callable[[], T]) -> T:
+    """What `read` returns, at a later try where GDAL lost the connection to object storage.
+
+    GDAL itself tries again after the answers of a service that is busy or broken, and after some
+    of the ways a connection may be lost.
+    """
+    if not _is_remote(path):
+        return read()
+    again = stamina.RetryingCaller(attempts=5, timeout=180.0, wait_initial=0.2, wait_max=10.0)
+    return again(connection_lost, read)
+
+
+def connection_lost(error: Exception) -> bool:
+    """Whether GDAL lost the connection to object storage."""
+    return isinstance(error, RasterioError) and "CURL error" in str(error)
+
+
+def _is_remote(path: str) -> bool:
+    return is_url(location_of(path.removeprefix("/vsizip/")))
 
 
 def gdal_options() -> dict[str, str]:
@@ -54,12 +79,12 @@ def gdal_options() -> dict[str, str]:
         "GDAL_HTTP_MAX_RETRY": "4",
         "GDAL_HTTP_RETRY_DELAY": "0.5",
         "GDAL_HTTP_CONNECTTIMEOUT": "10",
-        "GDAL_HTTP_LOW_SPEED_TIME": "30",
+        "GDAL_HTTP_LOW_SPEED_TIME": str(object_store.STALL),
         "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
         # Block files are written anew under the same names, and archives are repaired.
         "CPL_VSIL_CURL_NON_CACHED": ":".join(sorted(set(_PREFIXES.values()) - {""})),
     }
-    address = endpoint()
+    address = object_store.endpoint()
     if address:
         url = urlsplit(address)
         options |= {

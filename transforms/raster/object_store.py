@@ -16,6 +16,8 @@ from .locations import masked, parts
 
 LONGEST_WAIT = 30.0
 """Seconds that a server may ask us to wait before the next try; asked for more, we wait this."""
+STALL = 30
+"""Seconds without a byte after which a request is given up, and tried again."""
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 T = TypeVar("T")
 
@@ -30,7 +32,11 @@ def _system(location: str) -> tuple[Any, str]:
     scheme, _ = parts(location)
     options: dict[str, Any] = {"use_listings_cache": False}
     if scheme == "s3":
-        config: dict[str, Any] = {"retries": {"mode": "standard", "total_max_attempts": 1}}
+        config: dict[str, Any] = {
+            "retries": {"mode": "standard", "total_max_attempts": 1},
+            "connect_timeout": 10,
+            "read_timeout": STALL,
+        }
         if endpoint():
             config["s3"] = {"addressing_style": "path"}
         options |= {"endpoint_url": endpoint(), "config_kwargs": config, "max_concurrency": 4}
@@ -81,7 +87,13 @@ def _again(error: Exception) -> bool | float:
     import aiohttp
     import botocore.exceptions
 
-    cause = error.__cause__ or error
+    cause: BaseException = error
+    while not (hasattr(cause, "response") or hasattr(cause, "status")):
+        # s3fs raises an OSError of its own in the place of what the service answered.
+        before = cause.__cause__ or cause.__context__
+        if before is None:
+            break
+        cause = before
     response = getattr(cause, "response", None)
     if isinstance(response, dict):
         about = response.get("ResponseMetadata", {})
@@ -89,8 +101,9 @@ def _again(error: Exception) -> bool | float:
     else:
         status, headers = getattr(cause, "status", None), getattr(cause, "headers", None) or {}
     if status is None:
-        lost = (ConnectionError, TimeoutError, aiohttp.ClientConnectionError)
-        return isinstance(error, (*lost, botocore.exceptions.HTTPClientError))
+        lost = (ConnectionError, TimeoutError, botocore.exceptions.HTTPClientError)
+        cut = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)
+        return isinstance(error, (*lost, *cut))
     if status not in _TRANSIENT:
         return False
     wait = str(headers.get("retry-after") or headers.get("Retry-After") or "")

@@ -1,0 +1,132 @@
+"""Storage that fails: in passing it costs time alone, for good it is a loss or ends the launch."""
+
+import os
+import subprocess
+
+import numpy as np
+import pytest
+
+from tests.pipeline.faults.conftest import small_job
+from tests.pipeline.faults.table import fault
+from tests.support.disturbed import finish, start
+from tests.support.jobs import differing, layers, make
+from tests.support.object_storage import (
+    Front,
+    get_folder,
+    make_bucket,
+    put_folder,
+    s3_service,
+    using,
+)
+from transforms.raster import object_store
+
+PASSING = "the request is tried again, at growing intervals; the same pixels; 0"
+
+
+@pytest.fixture(scope="module")
+def service():
+    with s3_service() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    job = small_job(tmp_path_factory.mktemp("undisturbed"))
+    return layers(job.run()[0])
+
+
+# name -> one of so many requests, and what it gets
+IN_PASSING = {
+    "500": (7, (500, {}, "")),
+    "503": (7, (503, {}, "")),
+    "429 with Retry-After": (9, (429, {"Retry-After": "1"}, "")),
+    "connection reset": (7, (0, {}, "")),
+    "stall": (31, (Front.STALL, {}, "")),
+    "wrong length": (7, (Front.SHORT, {}, "")),
+}
+for name in IN_PASSING:
+    fault("storage", name, PASSING)
+
+
+@pytest.mark.parametrize("name", IN_PASSING)
+def test_what_fails_in_passing(name, service, undisturbed, tmp_path, monkeypatch):
+    monkeypatch.setattr(object_store, "STALL", 3)
+    job = small_job(tmp_path)
+    front = Front(service)
+    with using(front.address):
+        bucket = make_bucket(f"passing-{abs(hash(name))}")
+        archive = put_folder(tmp_path / "archive", f"{bucket}/archive")
+        front.every, front.fault = IN_PASSING[name]
+        settings = (f"output={bucket}/run", f"input.archive={archive}")
+        _, record = make(job.file, settings=settings)
+        front.every = 0
+        found = layers(get_folder(f"{bucket}/run", tmp_path / "copy"))
+    front.close()
+    assert (record["exit_code"], record["losses"]) == (0, [])
+    assert front.given > 5
+    assert not any(differing(found, undisturbed).values())
+
+
+fault("storage", "permission denied (archive)", "the scene is set aside; 3")
+
+
+def test_a_band_that_may_not_be_read(service, tmp_path):
+    """The bucket gives everything but one band of the second scene."""
+    job = small_job(tmp_path)
+    front = Front(service)
+    with using(front.address):
+        bucket = make_bucket("denied")
+        archive = put_folder(tmp_path / "archive", f"{bucket}/archive")
+        front.denied = job.red.name
+        settings = (f"output={tmp_path / 'run'}", f"input.archive={archive}")
+        output, record = make(job.file, settings=settings)
+    front.close()
+    assert record["exit_code"] == 3
+    (aside,) = record["scenes_set_aside"]
+    assert aside["file"].endswith("_B04.jp2")
+    np.testing.assert_array_equal(job.s2(output), job.first)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 300 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+fault(
+    "storage",
+    "disk full",
+    "what does not fit is lost and named; nothing half under a final name; a rerun with room "
+    "makes the rest; 3",
+)
+
+
+def test_a_full_disk(small_disk, undisturbed, tmp_path):
+    job = small_job(tmp_path)
+    process = start(job.file, "--output", str(small_disk / "run"))
+    code, out, err = finish(process)
+    assert code in (1, 3), err
+    assert "No space left" in out + err or "cannot be" in out + err
+    for path, values in layers(small_disk / "run").items():
+        assert (values == undisturbed[path]).all(), path
+    subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
+    output, record = make(job.file, settings=(f"output={small_disk / 'run'}",))
+    assert record["exit_code"] == 0
+    assert not any(differing(layers(output), undisturbed).values())
+
+
+fault("storage", "read-only output", "one line, nothing written; 2")
+
+
+def test_a_read_only_disk(small_disk, tmp_path):
+    job = small_job(tmp_path)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    code, _, err = finish(start(job.file, "--output", str(small_disk / "run")))
+    assert code == 2
+    assert "is not writable: Read-only file system" in err.splitlines()[-1]
