@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from transforms.raster import storage
-from transforms.raster.files import opened
+from transforms.raster.files import read_raster
 
 _TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32"}
 
@@ -20,10 +20,11 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
         return
     parts = []
     for file in files:
-        with opened(storage.join(folder, file)) as source:
-            parts.append((file, source.bounds, source.shape))
-            crs, pixel = source.crs, source.transform.a
-            dtype, nodata = source.dtypes[0], source.nodata
+        bounds, shape, crs, pixel, dtype, nodata = read_raster(
+            storage.join(folder, file),
+            lambda s: (s.bounds, s.shape, s.crs, s.transform.a, s.dtypes[0], s.nodata),
+        )
+        parts.append((file, bounds, shape))
     left, top = min(b.left for _, b, _ in parts), max(b.top for _, b, _ in parts)
     width = round((max(b.right for _, b, _ in parts) - left) / pixel)
     height = round((top - min(b.bottom for _, b, _ in parts)) / pixel)

@@ -19,7 +19,7 @@ from rasterio.windows import Window
 
 from transforms.elements import RasterError, RequestError, StorageError
 from transforms.raster import storage
-from transforms.raster.files import opened
+from transforms.raster.files import read_raster
 
 MAX_PIXELS = 900
 MAX_RECORD_BYTES = 1 << 30
@@ -121,17 +121,20 @@ def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
         RasterioError: the raster cannot be read.
     """
     classes = layer in {"RES_NRES", "BUILT_C_FUN"}
-    with opened(path) as source:
+
+    def read(source: Any) -> tuple[Any, float]:
         part = _part_with_data(source)
         shrink = max(part.width, part.height, MAX_PIXELS) / MAX_PIXELS
         size = (max(1, round(part.height / shrink)), max(1, round(part.width / shrink)))
-        values = source.read(
+        shown = source.read(
             window=part,
             out_shape=(source.count, *size),
             masked=True,
             resampling=Resampling.nearest if classes else Resampling.average,
         )
-        cell = abs(source.transform.a * source.transform.e)
+        return shown, abs(source.transform.a * source.transform.e)
+
+    values, cell = read_raster(path, read)
     if layer == "S2" and values.shape[0] >= 3:
         return _png(true_colour(values[:3])), []
     band = values[0]

@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 
 from transforms.elements import Product, RasterError
 from transforms.raster import storage
-from transforms.raster.files import opened
+from transforms.raster.files import read_raster
 
 _ROOT = "/output/"
 """Stands for the output while links are made: they are relative, whatever it is."""
@@ -147,14 +147,17 @@ def _item(
 
 def _georeference(path: str) -> tuple[dict[str, Any], shapely.Geometry]:
     """The projection fields of a raster, and its footprint in lon/lat."""
+
+    def read(source: Any) -> tuple[Any, ...]:
+        kinds = [{"data_type": kind, "nodata": source.nodata} for kind in source.dtypes]
+        return source.crs, source.transform, [source.height, source.width], source.bounds, kinds
+
     try:
-        with opened(path) as source:
-            crs, transform, shape = source.crs, source.transform, [source.height, source.width]
-            bounds = [float(number) for number in source.bounds]
-            bands = [{"data_type": kind, "nodata": source.nodata} for kind in source.dtypes]
+        crs, transform, shape, corners, bands = read_raster(path, read)
     except (OSError, RasterioError) as error:
         reason = " ".join(str(error).split())
         raise RasterError(f"{path}: cannot read the product: {reason}") from error
+    bounds = [float(number) for number in corners]
     authority = crs.to_authority()
     box = shapely.box(*bounds)
     edge = shapely.segmentize(box, max(bounds[2] - bounds[0], bounds[3] - bounds[1]) / 16)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 import numpy as np
 import rasterio
@@ -23,9 +22,12 @@ from . import storage
 from .gdal_access import gdal_environment, gdal_path, read_again
 from .storage import published as published
 
+T = TypeVar("T")
 FINGERPRINT_TAG = "GHSL_FINGERPRINT"
 INCOMPLETE = "incomplete"
 """In place of the fingerprint of a raster that lacks something: it will be made anew."""
+_STRIP = 512
+"""Rows compared at a time: those of the tiles in the files."""
 _AT_A_TIME = 16
 """Headers on object storage that are read together: each is a few short requests."""
 _BLOCK_PROFILE = {
@@ -65,6 +67,21 @@ def opened(location: str) -> Iterator[Any]:
         yield source
 
 
+def read_raster(location: str, read: Callable[[Any], T]) -> T:
+    """What `read` takes from an opened raster, at a later try where the connection was lost.
+
+    Raises:
+        RasterioError: it cannot be opened, or read.
+        StorageError: the location cannot be used.
+    """
+
+    def once() -> T:
+        with opened(location) as source:
+            return read(source)
+
+    return read_again(gdal_path(location), once)
+
+
 def write_block(
     path: str,
     array: NDArray[Any],
@@ -79,20 +96,22 @@ def write_block(
     """
     bands = array if array.ndim == 3 else array[np.newaxis]
     try:
-        with (
-            published(path) as partial,
-            rasterio.open(
-                partial,
+        with published(path) as beside:
+            with rasterio.open(
+                beside,
                 "w",
                 **_BLOCK_PROFILE,
                 **georeference,
                 count=bands.shape[0],
                 dtype=bands.dtype.name,
                 nodata=nodata,
-            ) as target,
-        ):
-            target.write(bands)
-            target.update_tags(**tags)
+            ) as target:
+                target.write(bands)
+                target.update_tags(**tags)
+            # What GDAL cannot write when it closes a file, on a full disk, is no error of its own.
+            with rasterio.open(beside) as written:
+                if not np.array_equal(written.read(), bands):
+                    raise StorageError(path, "written, but it does not read back")
     except (OSError, RasterioError) as error:
         raise StorageError(path, f"cannot be written: {error}") from error
 
@@ -140,12 +159,8 @@ def _fingerprint_of(path: str, version: str) -> str | None:
 
 
 def _fingerprint_in(path: str) -> str | None:
-    def read() -> str | None:
-        with opened(path) as source:
-            return source.tags().get(FINGERPRINT_TAG)
-
     try:
-        return read_again(gdal_path(path), read)
+        return read_raster(path, lambda source: source.tags().get(FINGERPRINT_TAG))
     except RasterioError as error:
         if storage.is_url(path):  # an object is there whole: what fails is the way to it
             raise RasterError(f"{path}: cannot be opened: {storage.masked(str(error))}") from error
@@ -180,18 +195,15 @@ def read_window(
             part.height,
         )
         try:
-            values = read_again(
-                gdal_path(reference.path), functools.partial(_read, reference.path, inside)
-            )
+            values = read_raster(reference.path, partial(_read, window=inside))
         except (OSError, RasterioError) as error:
             raise StorageError(reference.path, f"cannot be read: {error}") from error
         result[(slice(None), *part.slices_in(window))] = values
     return result if bands > 1 else result[0]
 
 
-def _read(path: str, window: rasterio.windows.Window) -> NDArray[Any]:
-    with opened(path) as source:
-        return np.asarray(source.read(window=window))
+def _read(source: Any, window: rasterio.windows.Window) -> NDArray[Any]:
+    return np.asarray(source.read(window=window))
 
 
 @contextmanager
@@ -214,8 +226,8 @@ def cog_writer(
         RasterError: the file cannot be written, or what was written does not read back.
     """
     try:
-        with published(path) as partial:
-            plain = partial.with_name(f"{partial.stem}.plain.tif")
+        with published(path) as beside:
+            plain = beside.with_name(f"{beside.stem}.plain.tif")
             try:
                 with rasterio.open(
                     plain,
@@ -239,7 +251,7 @@ def cog_writer(
                 with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
                     rasterio.shutil.copy(
                         plain,
-                        partial,
+                        beside,
                         driver="COG",
                         compress="DEFLATE",
                         predictor="YES",
@@ -247,9 +259,21 @@ def cog_writer(
                         sparse_ok="TRUE",
                         bigtiff="IF_SAFER",
                     )
-                if stored_fingerprint(str(partial)) != tags.get(FINGERPRINT_TAG):
-                    raise RasterError(f"{path}: written, but it does not read back")
+                if not _same(str(plain), str(beside)):
+                    raise StorageError(path, "written, but it does not read back")
             finally:
                 plain.unlink(missing_ok=True)
     except (OSError, RasterioError) as error:
         raise StorageError(path, f"cannot be published: {error}") from error
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two local rasters hold the same pixels and tags."""
+    with rasterio.open(one) as first, rasterio.open(other) as second:
+        strips = (
+            rasterio.windows.Window(0, row, first.width, min(_STRIP, first.height - row))
+            for row in range(0, first.height, _STRIP)
+        )
+        return first.tags().get(FINGERPRINT_TAG) == second.tags().get(FINGERPRINT_TAG) and all(
+            np.array_equal(first.read(window=strip), second.read(window=strip)) for strip in strips
+        )
