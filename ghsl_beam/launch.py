@@ -78,6 +78,8 @@ def run(
             with only_launch(job.output):
                 _finish(plan, record, before)
         return record
+    if job.strict and plan.losses:
+        raise StrictError(f"strict: stopped before it began: {plan.losses[0].summary}")
     with only_launch(job.output):
         plan = replace(plan)  # looks again: another launch may just have ended
         write_record(job.output, record)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 import apache_beam as beam
@@ -27,7 +25,6 @@ from transforms.elements import (
     RasterRef,
     StoredTile,
     TilePlan,
-    fingerprint,
 )
 from transforms.greenness.transform import MeasureGreenness
 from transforms.inference.handler import GhsS2NetHandler
@@ -42,7 +39,7 @@ from transforms.raster.store import WorkArea
 
 def work_area(plan: JobPlan) -> WorkArea:
     """The job's work area, beside its products."""
-    return WorkArea(storage.join(plan.job.output, "work"), plan.launch)
+    return WorkArea(storage.join(plan.job.output, "work"), plan.launch, plan.job.strict)
 
 
 def build(pipeline: beam.Pipeline, plan: JobPlan) -> None:
@@ -55,15 +52,8 @@ def build(pipeline: beam.Pipeline, plan: JobPlan) -> None:
     _ = (
         losses
         | "All losses" >> beam.Flatten()
-        | "Record losses" >> beam.Map(record_loss, storage.join(plan.job.output, "work", "losses"))
+        | "Record losses" >> beam.Map(work_area(plan).record)
     )
-
-
-def record_loss(loss: Loss, folder: str) -> None:
-    """A loss as a small file of its own: the same loss twice is one file."""
-    content = asdict(loss)
-    path = storage.join(folder, f"{fingerprint(content)}.json")
-    storage.write_whole(path, json.dumps(content).encode())
 
 
 def _published(plan: JobPlan, tile: TilePlan, layers: Iterable[Layer]) -> StoredTile:

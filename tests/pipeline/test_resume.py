@@ -1,14 +1,12 @@
 """A run that was cut off goes on where it was, and ends with the same bytes."""
 
-import os
-import signal
 from datetime import date
 
 import numpy as np
 import pytest
 
 from tests.support.archive import Product, write_product
-from tests.support.disturbed import children, cut, files_of, finish, start, wait_until
+from tests.support.disturbed import cut, files_of, finish, start, wait_until
 from tests.support.jobs import differing, layers, lonlat_box, make, write_job
 from tests.support.scenes import town
 
@@ -75,39 +73,3 @@ def test_cut_off_at_twenty_random_points(job, undisturbed, tmp_path):
             finished += 1
             output = tmp_path / f"output{finished}"
     assert cuts == CUTS
-
-
-def test_a_worker_that_is_killed(job, undisturbed, tmp_path):
-    """The launch fails in one line; the next goes on."""
-    output = tmp_path / "output"
-    options = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    process = start(job, "--output", str(output), *options)
-    assert wait_until(lambda: len(files_of(output, BLOCKS)) > 70, process)
-    workers = children(process.pid)
-    assert len(workers) >= 2
-    os.kill(workers[-1], signal.SIGKILL)
-    code, _, err = finish(process)
-    assert code == 1
-    assert "a worker process ended" in err.splitlines()[-1]
-    before = files_of(output, BLOCKS)
-    _, record = make(job, settings=(f"output={output}",))
-    assert record["exit_code"] == 0
-    assert record["stages"]["storage"]["blocks_reused"] > 0
-    assert len(before) > 70
-    assert not any(differing(layers(output), undisturbed).values())
-
-
-def test_a_launcher_that_is_killed_alone(job, undisturbed, tmp_path):
-    """Its workers end by themselves; the next launch goes on at once."""
-    output = tmp_path / "output"
-    options = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-    process = start(job, "--output", str(output), *options)
-    assert wait_until(lambda: len(files_of(output, BLOCKS)) > 70, process)
-    workers = children(process.pid)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    _, record = make(job, settings=(f"output={output}",))
-    assert record["exit_code"] == 0
-    assert not any(differing(layers(output), undisturbed).values())
-    for worker in workers:
-        assert not os.path.exists(f"/proc/{worker}/exe"), "a worker outlived its launcher"

@@ -1,0 +1,197 @@
+"""Processes that die, run out of memory, or come in each other's way."""
+
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+import transforms.assembly.transform
+from tests.pipeline.faults.conftest import small_job
+from tests.pipeline.faults.table import fault
+from tests.support.disturbed import children, cut, files_of, finish, start, wait_until
+from tests.support.jobs import differing, layers, make
+
+BLOCKS = "work/blocks/*/*/*.tif"
+TWO = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+MANY = 12
+"""Block files there when a process is killed: the run is well under way, and not at its end."""
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """The small job in blocks of 64 px: 4 blocks, 24 block files."""
+    return small_job(tmp_path_factory.mktemp("processes"), block_size=64)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(job, tmp_path_factory):
+    output, record = make(
+        job.file, settings=(f"output={tmp_path_factory.mktemp('undisturbed') / 'output'}",)
+    )
+    assert record["exit_code"] == 0
+    return layers(output)
+
+
+def goes_on(job, output, before, undisturbed):
+    """A launch that follows makes nothing again, and ends with the same bytes."""
+    seen = {}
+    process = start(job.file, "--output", str(output))
+
+    def look():
+        seen.update(files_of(output, BLOCKS))
+        return False
+
+    wait_until(look, process)
+    code, _, err = finish(process)
+    assert code == 0, err
+    assert before
+    assert {name: seen[name] for name in before} == before, "blocks were made again"
+    assert not any(differing(layers(output), undisturbed).values())
+
+
+fault(
+    "processes",
+    "worker killed (SIGKILL)",
+    "one line says so; the next launch goes on where it was, with the same bytes; 1",
+)
+
+
+def test_a_worker_that_is_killed(job, undisturbed, tmp_path):
+    output = tmp_path / "output"
+    process = start(job.file, "--output", str(output), *TWO)
+    assert wait_until(lambda: len(files_of(output, BLOCKS)) >= MANY, process)
+    workers = children(process.pid)
+    assert len(workers) >= 2
+    os.kill(workers[-1], signal.SIGKILL)
+    code, _, err = finish(process)
+    assert code == 1
+    assert "a worker process ended" in err.splitlines()[-1]
+    goes_on(job, output, files_of(output, BLOCKS), undisturbed)
+
+
+fault(
+    "processes",
+    "launcher killed (SIGKILL)",
+    "its workers end by themselves; the next launch goes on at once, with the same bytes",
+)
+
+
+def test_a_launcher_that_is_killed(job, undisturbed, tmp_path):
+    output = tmp_path / "output"
+    process = start(job.file, "--output", str(output), *TWO)
+    assert wait_until(lambda: len(files_of(output, BLOCKS)) >= MANY, process)
+    workers = children(process.pid)
+    before = files_of(output, BLOCKS)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    goes_on(job, output, before, undisturbed)
+    for worker in workers:
+        assert not os.path.exists(f"/proc/{worker}/exe"), "a worker outlived its launcher"
+
+
+fault(
+    "processes",
+    "clock moved between launches",
+    "nothing depends on a time of a file: the next launch goes on, with the same bytes",
+)
+
+
+@pytest.mark.parametrize("moment", [0, 4_000_000_000])
+def test_a_clock_that_was_moved(job, undisturbed, tmp_path, moment):
+    output = tmp_path / "output"
+    process = start(job.file, "--output", str(output))
+    assert wait_until(lambda: len(files_of(output, BLOCKS)) >= MANY, process)
+    cut(process)
+    for path in output.rglob("*"):
+        os.utime(path, (moment, moment))
+    goes_on(job, output, files_of(output, BLOCKS), undisturbed)
+
+
+fault(
+    "processes",
+    "two launches of one job",
+    "the second says that the first is at work, in one line, and writes nothing; 2",
+)
+
+
+def test_two_launches_at_once(job, undisturbed, tmp_path):
+    output = tmp_path / "output"
+    first = start(job.file, "--output", str(output))
+    assert wait_until(lambda: (output / "work" / "launch.lock").exists(), first)
+    os.kill(first.pid, signal.SIGSTOP)
+    try:
+        code, _, err = finish(start(job.file, "--output", str(output)))
+    finally:
+        os.kill(first.pid, signal.SIGCONT)
+    assert code == 2
+    assert f"another launch is at work on {output} (process {first.pid} on" in err
+    code, _, err = finish(first)
+    assert code == 0, err
+    assert not any(differing(layers(output), undisturbed).values())
+
+
+fault(
+    "processes",
+    "out of memory in a block",
+    "tried again, then recorded; its pixels are nodata, the rest is made, a rerun makes it; 3",
+)
+
+
+def test_a_block_that_needs_too_much_memory(job, undisturbed, tmp_path, monkeypatch):
+    module = transforms.assembly.transform
+    real, tries = module.assemble_block, []
+
+    def greedy(scenes, window, *rest):
+        if (window.row, window.col) == (0, 0):
+            tries.append(window)
+            np.empty(2**60, np.uint8)  # raises MemoryError, as numpy does
+        return real(scenes, window, *rest)
+
+    monkeypatch.setattr(module, "assemble_block", greedy)
+    settings = (f"output={tmp_path / 'output'}",)
+    output, record = make(job.file, settings=settings)
+    assert record["exit_code"] == 3
+    assert len(tries) == 3
+    (loss,) = record["losses"]
+    assert (loss["stage"], loss["tile"]) == ("assembly", "33UUU")
+    assert loss["reason"].startswith("not enough memory")
+    assert (job.s2(output)[:, :64, :64] == 0).all()
+    assert (job.s2(output)[:, 64:, 64:] > 0).any()
+    monkeypatch.undo()
+    _, record = make(job.file, settings=settings)
+    assert record["exit_code"] == 0
+    assert record["stages"]["assembly"]["blocks"] == 1
+    assert not any(differing(layers(output), undisturbed).values())
+
+
+fault("processes", "error of the program itself", "the job fails with it, nothing is swallowed; 1")
+
+
+def test_an_error_of_the_program_is_no_loss(job, tmp_path, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(transforms.assembly.transform, "assemble_block", broken)
+    with pytest.raises(Exception, match="planted"):
+        make(job.file, settings=(f"output={tmp_path / 'output'}",))
+    record = json.loads((tmp_path / "output" / "run.json").read_text())
+    assert record["exit_code"] == 1
+    assert "planted" in record["error"]
+    assert record["losses"] == []
+
+
+fault("processes", "a loss in a strict job", "the job stops at the first, which it names; 1")
+
+
+def test_a_strict_job_stops_at_the_first_loss(job, tmp_path):
+    own = small_job(tmp_path / "own", block_size=64)
+    own.red.write_bytes(own.red.read_bytes()[:1000])
+    output = tmp_path / "output"
+    code, _, err = finish(start(own.file, "--output", str(output), "--set", "strict=true"))
+    assert code == 1
+    line = err.splitlines()[-1]
+    assert "strict: stopped at the first loss" in line
+    assert "_B04.jp2" in line
+    assert not list(output.glob("utm/**/*.tif"))
