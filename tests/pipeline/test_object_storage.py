@@ -22,6 +22,7 @@ from tests.support.object_storage import (
     s3_service,
     using,
 )
+from transforms.elements import RequestError
 from transforms.raster import storage
 
 
@@ -123,7 +124,6 @@ def test_wrong_credentials_end_in_one_line(bucket, job_in_bucket, tmp_path):
         line = one_line(job_in_bucket, tmp_path, "output", "s3://products/other")
     front.close()
     assert "output: s3://products/other is not writable" in line
-    assert KEY_ID not in line
 
 
 def test_no_credentials_end_in_one_line(job_in_bucket, tmp_path, monkeypatch):
@@ -135,15 +135,22 @@ def test_no_credentials_end_in_one_line(job_in_bucket, tmp_path, monkeypatch):
     assert "credentials" in line
 
 
+def test_a_launch_without_a_bucket_ends_with_2(job_in_bucket, tmp_path):
+    ended = launch(job_in_bucket, "--output", "s3://nowhere-at-all/town")
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "output: s3://nowhere-at-all/town is not writable" in line
+    assert SECRET not in line
+
+
 def one_line(job_file, folder, key, value):
-    """What a launch of the job with one key changed says; it must end with exit code 2."""
+    """What a launch of the job with one key changed says: that the request is wrong."""
     content = yaml.safe_load(job_file.read_text())
     spoiled(content, key, value)
     file = folder / "job.yaml"
     file.write_text(yaml.safe_dump(content))
-    ended = launch(file)
-    assert ended.returncode == 2, ended.stderr
-    (line,) = ended.stderr.splitlines()
-    assert "hidden" not in line
-    assert SECRET not in line
+    with pytest.raises(RequestError) as caught:
+        run(load_job(file))
+    line = str(caught.value)
+    assert not any(part in line for part in ("\n", "hidden", SECRET, KEY_ID))
     return line
