@@ -131,7 +131,9 @@ def test_no_credentials_end_in_one_line(job_in_bucket, tmp_path, monkeypatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    line = one_line(job_in_bucket, tmp_path, "output", "s3://products/other")
+    ended = launch(job_in_bucket, "--output", "s3://products/other")
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
     assert "credentials" in line
 
 
