@@ -39,6 +39,7 @@ def job_in_bucket(bucket, job_file, archive, tmp_path_factory):
     eodata = put_folder(archive, f"{bucket}/eodata/Sentinel-2/MSI/L1C/2020/06/15")
     models = put_folder(MODELS, f"{bucket}/models")
     content["input"]["archive"] = eodata.partition("/Sentinel-2")[0]
+    content["models"]["folder"] = models
     content["residential"]["model"] = f"{models}/DEMONSTRATION_residential.skops"
     content["output"] = f"{bucket}/runs/town"
     file = tmp_path_factory.mktemp("bucket") / "job.yaml"
