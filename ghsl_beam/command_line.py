@@ -185,7 +185,7 @@ def validate_command(
 def train_network_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run, with its S2")],
     polygons: Annotated[str, typer.Option(help="vector file of built-up")],
-    model: Annotated[Path, typer.Option(help="weight file to write (h5)")],
+    model: Annotated[str, typer.Option(help="weight file to write (h5)")],
     unlabelled: Annotated[
         float, typer.Option(min=0, max=1, help="weight of a pixel outside the polygons")
     ] = 0.2,

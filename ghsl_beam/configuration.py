@@ -259,7 +259,7 @@ def _one_line(error: ValidationError, content: Any) -> str:
         return f"{key}: unknown key{hint}"
     if first["type"] == "missing":
         return f"{key}: is missing"
-    given = repr(first["input"])
+    given = storage.masked(repr(first["input"]))
     given = given if len(given) <= 80 else given[:77] + "..."
     message = first["msg"].removeprefix("Value error, ")
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

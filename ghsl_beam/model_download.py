@@ -170,7 +170,7 @@ def _fetch(
         except ModelError as error:
             stream.truncate(0)
             raise ModelError(masked(url), error.reason) from error
-        with published(target) as partial:
+        with published(str(target)) as partial:
             os.replace(part, partial)
         state.unlink()
     return target, digest

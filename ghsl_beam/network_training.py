@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyogrio
 import shapely
@@ -22,7 +20,7 @@ from transforms.raster.vectors import vector_path
 
 
 def train_network(
-    output: str, polygons: str, model: Path, unlabelled: float, epochs: int
+    output: str, polygons: str, model: str, unlabelled: float, epochs: int
 ) -> dict[str, int]:
     """Train on the S2 layers of a run: inside the polygons built-up, elsewhere not.
 

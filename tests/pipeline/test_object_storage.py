@@ -22,6 +22,7 @@ from tests.support.object_storage import (
     s3_service,
     using,
 )
+from transforms.elements import RequestError
 from transforms.raster import storage
 
 
@@ -38,6 +39,7 @@ def job_in_bucket(bucket, job_file, archive, tmp_path_factory):
     eodata = put_folder(archive, f"{bucket}/eodata/Sentinel-2/MSI/L1C/2020/06/15")
     models = put_folder(MODELS, f"{bucket}/models")
     content["input"]["archive"] = eodata.partition("/Sentinel-2")[0]
+    content["models"]["folder"] = models
     content["residential"]["model"] = f"{models}/DEMONSTRATION_residential.skops"
     content["output"] = f"{bucket}/runs/town"
     file = tmp_path_factory.mktemp("bucket") / "job.yaml"
@@ -123,7 +125,6 @@ def test_wrong_credentials_end_in_one_line(bucket, job_in_bucket, tmp_path):
         line = one_line(job_in_bucket, tmp_path, "output", "s3://products/other")
     front.close()
     assert "output: s3://products/other is not writable" in line
-    assert KEY_ID not in line
 
 
 def test_no_credentials_end_in_one_line(job_in_bucket, tmp_path, monkeypatch):
@@ -131,19 +132,28 @@ def test_no_credentials_end_in_one_line(job_in_bucket, tmp_path, monkeypatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    line = one_line(job_in_bucket, tmp_path, "output", "s3://products/other")
+    ended = launch(job_in_bucket, "--output", "s3://products/other")
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
     assert "credentials" in line
 
 
+def test_a_launch_without_a_bucket_ends_with_2(job_in_bucket, tmp_path):
+    ended = launch(job_in_bucket, "--output", "s3://nowhere-at-all/town")
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "output: s3://nowhere-at-all/town is not writable" in line
+    assert SECRET not in line
+
+
 def one_line(job_file, folder, key, value):
-    """What a launch of the job with one key changed says; it must end with exit code 2."""
+    """What a launch of the job with one key changed says: that the request is wrong."""
     content = yaml.safe_load(job_file.read_text())
     spoiled(content, key, value)
     file = folder / "job.yaml"
     file.write_text(yaml.safe_dump(content))
-    ended = launch(file)
-    assert ended.returncode == 2, ended.stderr
-    (line,) = ended.stderr.splitlines()
-    assert "hidden" not in line
-    assert SECRET not in line
+    with pytest.raises(RequestError) as caught:
+        run(load_job(file))
+    line = str(caught.value)
+    assert not any(part in line for part in ("\n", "hidden", SECRET, KEY_ID))
     return line

@@ -56,7 +56,7 @@ def test_labels_that_do_not_fit(labels_file):
 def test_a_network_trained_on_a_run_serves_the_next(made, job_file, labels_file, tmp_path):
     output, _ = made
     model = tmp_path / "MODEL_CNN_33U.h5"
-    counts = train_network(str(output), str(labels_file), model, unlabelled=0.2, epochs=1)
+    counts = train_network(str(output), str(labels_file), str(model), unlabelled=0.2, epochs=1)
     assert counts["pixels"] > counts["built_up"] > 1000
     models = f"models={{folder: {tmp_path}}}"
     _, record = make(job_file, settings=(models, f"output={tmp_path / 'out'}"))

@@ -144,7 +144,7 @@ class ResidentialClassifier:
             "demonstration": self.demonstration,
             "versions": dict(self.versions),
         }
-        with storage.published(path) as partial:
+        with storage.published(str(path)) as partial:
             skops.io.dump(content, partial, compression=zipfile.ZIP_DEFLATED)
 
     @classmethod

@@ -271,7 +271,7 @@ def save_weights(
     """
     names = keras_names()
     try:
-        with published(Path(path)) as partial, h5py.File(partial, "w", libver="earliest") as stored:
+        with published(str(path)) as partial, h5py.File(partial, "w", libver="earliest") as stored:
             stored.attrs["backend"] = np.bytes_("tensorflow")
             stored.attrs["keras_version"] = np.bytes_("2.3.1")
             stored.attrs["model_config"] = np.bytes_(json.dumps(model_config(weights.epsilon)))

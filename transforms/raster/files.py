@@ -20,7 +20,7 @@ from transforms.elements import RasterError, RasterRef, StorageError, Window
 
 from . import storage
 from .gdal_access import gdal_environment, gdal_path, read_again
-from .storage import published as published
+from .storage import published
 
 T = TypeVar("T")
 FINGERPRINT_TAG = "GHSL_FINGERPRINT"

@@ -82,7 +82,7 @@ def gdal_options() -> dict[str, str]:
         "GDAL_HTTP_LOW_SPEED_TIME": str(object_store.STALL),
         "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
         # Block files are written anew under the same names, and archives are repaired.
-        "CPL_VSIL_CURL_NON_CACHED": ":".join(sorted(set(_PREFIXES.values()) - {""})),
+        "CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsigs/:/vsicurl/",
     }
     address = object_store.endpoint()
     if address:

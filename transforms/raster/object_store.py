@@ -101,9 +101,10 @@ def _again(error: Exception) -> bool | float:
     else:
         status, headers = getattr(cause, "status", None), getattr(cause, "headers", None) or {}
     if status is None:
-        lost = (ConnectionError, TimeoutError, botocore.exceptions.HTTPClientError)
+        lost = (ConnectionError, TimeoutError)
+        theirs = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
         cut = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)
-        return isinstance(error, (*lost, *cut))
+        return isinstance(error, (*lost, *theirs, *cut))
     if status not in _TRANSIENT:
         return False
     wait = str(headers.get("retry-after") or headers.get("Retry-After") or "")

@@ -127,7 +127,7 @@ def sha256(location: str) -> str:
 
 
 @contextmanager
-def published(location: str | Path) -> Iterator[Path]:
+def published(location: str) -> Iterator[Path]:
     """A local file to write, published as `location` when the body ends well, else removed.
 
     On a local disk it lies beside `location`; file and folder reach the disk before and after the
@@ -138,7 +138,6 @@ def published(location: str | Path) -> Iterator[Path]:
         StorageError: it cannot be uploaded.
         OSError: a local file cannot be written.
     """
-    location = os.fspath(location)
     if is_url(location):
         if location.startswith("http"):
             raise StorageError(masked(location), "read only, expected a local path, s3 or gs")

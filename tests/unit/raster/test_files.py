@@ -8,12 +8,12 @@ from transforms.elements import Layer, RasterError, RasterRef, Window
 from transforms.raster.files import (
     FINGERPRINT_TAG,
     cog_writer,
-    published,
     raster_profile,
     read_window,
     stored_fingerprint,
     write_block,
 )
+from transforms.raster.storage import published
 
 PLACE = raster_profile("EPSG:32633", 300000, 5900040, 10, (300, 200))
 
@@ -81,7 +81,7 @@ def test_what_fails_half_way_leaves_nothing_and_keeps_what_was(tmp_path):
 
 
 def test_published_moves_whole_files_only(tmp_path):
-    with published(tmp_path / "a.json") as partial:
+    with published(str(tmp_path / "a.json")) as partial:
         partial.write_text("{}")
         assert not (tmp_path / "a.json").exists()
     assert (tmp_path / "a.json").read_text() == "{}"
