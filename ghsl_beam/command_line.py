@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -45,6 +46,12 @@ Output = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="key.path=value, over the job file's")
 ]
+Today = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d"], help="day from which a relative period counts; by default today, UTC"
+    ),
+]
 
 
 @app.command("run", context_settings=_BEAM)
@@ -53,6 +60,7 @@ def run_command(
     job_file: JobFile,
     output: Output = None,
     setting: Settings = None,
+    today: Today = None,
     log_level: Annotated[
         LogLevel, typer.Option(help="lines on stderr from this level on")
     ] = LogLevel.WARNING,
@@ -66,7 +74,7 @@ def run_command(
     from transforms.raster import storage
 
     logs.configure(log_level, as_json=log_json)
-    job = load_job(job_file, tuple(setting or ()), output)
+    job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     logs.set_job(job.name)
 
     def watch(plan: JobPlan, events: Path) -> AbstractContextManager[None]:
@@ -120,6 +128,7 @@ def plan_command(
     job_file: JobFile,
     output: Output = None,
     setting: Settings = None,
+    today: Today = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
     """Say what a run would do; writes nothing."""
@@ -127,7 +136,8 @@ def plan_command(
     from ghsl_beam.plan import make_plan
     from ghsl_beam.plan_summary import summary
 
-    content = summary(make_plan(load_job(job_file, tuple(setting or ()), output)))
+    job = load_job(job_file, tuple(setting or ()), output, today and today.date())
+    content = summary(make_plan(job))
     if as_json:
         print(json.dumps(content, indent=2))
         return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from datetime import date
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +13,16 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from ghsl_beam.period import FORMS, days_of, label
 from transforms.elements import Level, RequestError
 from transforms.raster import storage
 
@@ -71,6 +75,17 @@ class Period(_Section):
         if self.end < self.start:
             raise ValueError(f"end {self.end} is before start {self.start}: swap them")
         return self
+
+
+def _days(value: object, info: ValidationInfo) -> object:
+    """A period given as text becomes its days, counted from the launch's."""
+    if isinstance(value, Mapping | Period):
+        return value
+    first, last = days_of(str(value), (info.context or {})["today"])
+    return {"start": first, "end": last}
+
+
+_PeriodText = Annotated[str | int, Field(description=f"relative to the launch or not: {FORMS}")]
 
 
 class Input(_Section):
@@ -148,10 +163,21 @@ class Grid(_Section):
 class Job(_Section):
     """A job file."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,40}$", description="short name")
-    epoch: int = Field(ge=2015, le=2100, description="the year the layers stand for")
+    # First, since the fields below are made of them.
+    period: Annotated[Period, BeforeValidator(_days, json_schema_input_type=_PeriodText | Period)]
+    epoch: int = Field(
+        default_factory=lambda job: job["period"].end.year,
+        ge=2015,
+        le=2100,
+        validate_default=True,
+        description="the year the layers stand for; where absent, that of the period's last day",
+    )
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,40}$",
+        json_schema_extra={"pattern": r"^([A-Za-z0-9-]|\{period\}|\{epoch\})+$"},
+        description="short name; {period} and {epoch} in it become what they do in output",
+    )
     area: Area
-    period: Period
     input: Input
     composite: Composite = Composite()
     models: Models = Models()
@@ -159,11 +185,28 @@ class Job(_Section):
     residential: Residential
     greenness: Greenness = Greenness()
     grids: tuple[Grid, ...] = (Grid(),)
-    output: Location = Field(description="folder of the products")
+    output: Location = Field(
+        description="folder or URL of the products; {period} in it becomes 2025, 2025-Q1, 2025-06 "
+        "or 20250115-20250331, {epoch} the epoch"
+    )
     block_size: int = Field(
         1024, ge=64, le=4096, description="pixels of 10 m; no effect on results"
     )
     strict: bool = Field(False, description="stop at the first loss")
+
+    @field_validator("name", "output", mode="before")
+    @classmethod
+    def _filled(cls, value: object, info: ValidationInfo) -> object:
+        """The text with its placeholders replaced."""
+        if not isinstance(value, str):
+            return value
+        # Where the period or the epoch is wrong, that alone is to be reported.
+        period, epoch = info.data.get("period"), info.data.get("epoch")
+        filled = value.replace("{period}", label(period.start, period.end) if period else "period")
+        filled = filled.replace("{epoch}", str(epoch))
+        if "{" in filled or "}" in filled:
+            raise ValueError("of braces only {period} and {epoch} are allowed")
+        return filled
 
     @field_validator("grids")
     @classmethod
@@ -189,13 +232,19 @@ class Job(_Section):
         return absolute(self)
 
 
-def load_job(file: Path, settings: tuple[str, ...] = (), output: str | None = None) -> Job:
+def load_job(
+    file: Path,
+    settings: tuple[str, ...] = (),
+    output: str | None = None,
+    today: date | None = None,
+) -> Job:
     """Read and validate a job file.
 
     Args:
         file: YAML.
         settings: `key.path=value` each, over what the file says; the value is YAML.
         output: over the file's `output`; counts from the current folder.
+        today: the day of the launch, from which relative periods count; by default today in UTC.
 
     Raises:
         RequestError: one line that names the key, what was given, and what is allowed.
@@ -214,7 +263,8 @@ def load_job(file: Path, settings: tuple[str, ...] = (), output: str | None = No
     if output is not None:
         content["output"] = storage.absolute(output, Path.cwd())
     try:
-        return Job.model_validate(content).resolved(file.resolve().parent)
+        context = {"today": today or datetime.now(UTC).date()}
+        return Job.model_validate(content, context=context).resolved(file.resolve().parent)
     except ValidationError as error:
         raise RequestError(f"{file}: {_one_line(error, content)}") from error
 
@@ -250,7 +300,8 @@ def _apply(content: dict[str, Any], setting: str) -> None:
 
 
 def _one_line(error: ValidationError, content: Any) -> str:
-    first = error.errors()[0]
+    errors = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
+    first = errors[0]
     key = ".".join(str(part) for part in first["loc"]) or "job"
     if first["type"] == "extra_forbidden":
         known = _keys_at(first["loc"][:-1])
@@ -262,7 +313,7 @@ def _one_line(error: ValidationError, content: Any) -> str:
     given = storage.masked(repr(first["input"]))
     given = given if len(given) <= 80 else given[:77] + "..."
     message = first["msg"].removeprefix("Value error, ")
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{key}: {message}, given {given}{more}"
 
 

@@ -1,5 +1,6 @@
 """Job files for tests, and what they made."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +44,9 @@ def write_job(folder: Path, wkt: str, archive: Path, **over) -> Path:
     return file
 
 
-def make(file: Path, *options: str, settings: tuple[str, ...] = ()):
+def make(file: Path, *options: str, settings: tuple[str, ...] = (), today: date | None = None):
     """Run a job; returns its output folder and its record."""
-    job = load_job(file, settings)
+    job = load_job(file, settings, today=today)
     return Path(job.output), run(job, options)
 
 

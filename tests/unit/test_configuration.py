@@ -1,3 +1,5 @@
+import re
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -53,12 +55,48 @@ def test_settings_and_output_go_over_the_file(job_file, tmp_path):
             "grids.0.resolution: unknown key; did you mean resolutions?",
         ),
         ("block_size", "key.path=value is expected"),
+        ("period=2025-Q5", "period: not a period; allowed: last_month, .*given '2025-Q5'$"),
+        ("period=2025-06-01", "period: not a period; allowed: "),
+        ("period=2025-03-31/2025-01-01", "period: the period ends on 2025-01-01, before"),
+        ("period={start: 2025-01-01}", "period.end: is missing"),
+        ("epoch=20", "epoch: .*greater than or equal to 2015, given 20$"),
+        ("output=out/{month}", "output: of braces only {period} and {epoch} are allowed"),
+        ("name=city-{period", "name: of braces only"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(job_file, setting, named):
     with pytest.raises(RequestError, match=named) as caught:
         load_job(job_file, (setting,))
     assert "\n" not in str(caught.value)
+
+
+def test_a_period_counts_from_the_day_of_the_launch(job_file):
+    job = load_job(job_file, ("period=last_quarter",), today=date(2025, 1, 1))
+    assert (job.period.start, job.period.end) == (date(2024, 10, 1), date(2024, 12, 31))
+
+
+def test_the_day_of_the_launch_is_todays_in_utc(job_file):
+    before = datetime.now(UTC).date()
+    job = load_job(job_file, ("period=last_month",))
+    ends = {day.replace(day=1).toordinal() - 1 for day in (before, datetime.now(UTC).date())}
+    assert job.period.end.toordinal() in ends
+
+
+def test_output_and_name_differ_by_period_where_they_say_so(tmp_path):
+    file = tmp_path / "job.yaml"
+    text = GOOD.replace("{start: 2020-05-01, end: 2020-08-31}", "last_month")
+    text = text.replace("epoch: 2020\n", "").replace("name: city", "name: city-{period}")
+    file.write_text(text.replace("output: out", "output: out/{epoch}/{period}"))
+    job = load_job(file, today=date(2026, 1, 15))
+    assert (job.epoch, job.name) == (2025, "city-2025-12")
+    assert job.output == str(tmp_path / "out" / "2025" / "2025-12")
+    year = load_job(file, ("period=2024", "epoch=2025"))
+    assert (year.epoch, year.output) == (2025, str(tmp_path / "out/2025/2024"))
+
+
+def test_the_command_lines_output_may_differ_by_period(job_file, tmp_path):
+    job = load_job(job_file, ("period=2025-Q1",), str(tmp_path / "else-{period}"))
+    assert job.output == str(tmp_path / "else-2025-Q1")
 
 
 @pytest.mark.parametrize(
@@ -87,3 +125,7 @@ def test_schema_states_units_and_bounds():
     text = str(schema())
     for expected in ("metres", "percent of the product", "'maximum': 100", "YYYY-MM-DD"):
         assert expected in text
+    assert "last_month" in str(schema()["properties"]["period"])
+    assert "period" in schema()["required"]
+    assert "epoch" not in schema()["required"]
+    assert re.fullmatch(schema()["properties"]["name"]["pattern"], "city-{period}")

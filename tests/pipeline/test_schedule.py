@@ -1,0 +1,61 @@
+"""What a scheduler relies on: the same launch again does nothing, soon, and says so."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import date
+
+from tests.support.jobs import make
+
+
+def launch(file, *options):
+    command = [sys.executable, "-m", "ghsl_beam", "run", str(file), *options]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+def stamps(output):
+    return {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file()}
+
+
+def test_a_relative_period_is_that_of_its_dates(made, job_file):
+    output, first = made
+    before = stamps(output)
+    _, record = make(job_file, settings=("period=last_month",), today=date(2020, 7, 31))
+    assert (record["exit_code"], record["computed"]) == (0, 0)
+    assert record["reused"] == first["computed"]
+    assert record["configuration"]["period"] == {"start": "2020-06-01", "end": "2020-06-30"}
+    assert stamps(output) == before
+
+
+def test_a_launch_that_finds_nothing_new_says_so(made, job_file):
+    output, first = made
+    before = stamps(output)
+    ended = launch(job_file, "--set", "period=last_quarter", "--today", "2020-08-01")
+    assert ended.returncode == 0, ended.stderr
+    assert f"nothing to do: all {first['computed']} products are there" in ended.stdout
+    assert stamps(output) == before
+
+
+def test_every_period_has_its_own_output(made, job_file, tmp_path):
+    shutil.copytree(made[0], tmp_path / "2020-06")
+    where = f"output={tmp_path}/{{period}}"
+    june, july = date(2020, 7, 1), date(2020, 8, 1)
+    output, record = make(job_file, settings=("period=last_month", where), today=june)
+    assert (output, record["computed"]) == (tmp_path / "2020-06", 0)
+    written = json.loads((output / "run.json").read_text())
+    assert written["configuration"]["period"] == {"start": "2020-06-01", "end": "2020-06-30"}
+    ended = launch(job_file, "--set", "period=last_month", "--set", where, "--today", str(july))
+    assert ended.returncode == 2, ended.stdout
+    assert "no L1C scene" in ended.stderr
+    assert "from 2020-07-01 to 2020-07-31" in ended.stderr
+    assert not (tmp_path / "2020-07").exists()
+
+
+def test_a_day_that_is_none_is_refused(job_file):
+    ended = launch(job_file, "--today", "yesterday")
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "--today" in line
