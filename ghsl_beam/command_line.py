@@ -131,13 +131,14 @@ def plan_command(
     if as_json:
         print(json.dumps(content, indent=2))
         return
-    table = Table("tile", "zone", "model", "scenes", "blocks", "layers that exist")
+    table = Table("tile", "zone", "model", "scenes", "from", "to", "cloud", "blocks", "exists")
     for tile in content["tiles"]:
         table.add_row(
             tile["tile"],
             tile["zone"],
             tile["model"],
             str(len(tile["scenes"])),
+            *_dates_and_cloud(tile["scenes"]),
             str(tile["blocks"]),
             ", ".join(tile["exists"]) or "none",
         )
@@ -145,10 +146,32 @@ def plan_command(
     console.print(table)
     for grid in content["grids"]:
         console.print(f"grid {grid['grid']}: {grid['cells']} cells, {grid['missing']} to do")
+    _print_estimate(console, content)
     for warning in content["warnings"]:
         console.print(f"warning: {warning}")
     for loss in content["losses"]:
         console.print(f"lost: {loss['tile']} {loss['file']} {loss['reason']}")
+
+
+def _dates_and_cloud(scenes: list[dict[str, Any]]) -> tuple[str, str, str]:
+    """First and last day, and the span of the cloud cover."""
+    days = sorted(scene["sensing"][:10] for scene in scenes)
+    cloud = [scene["cloud_cover"] for scene in scenes]
+    return days[0], days[-1], f"{min(cloud):.0f}..{max(cloud):.0f} %"
+
+
+def _print_estimate(console: Console, content: dict[str, Any]) -> None:
+    from ghsl_beam.progress import duration
+
+    estimate = content["estimate"]
+    console.print(
+        f"to read: {sum(tile['bytes_to_read'] for tile in content['tiles']) / 1e6:.1f} MB"
+    )
+    if estimate["seconds"] is not None:
+        console.print(f"to write: about {estimate['bytes_to_write'] / 1e6:.1f} MB")
+        console.print(f"memory of a worker: about {estimate['peak_bytes_a_worker'] / 1e9:.1f} GB")
+        console.print(f"time: about {duration(estimate['seconds'])} ({estimate['hours']:g} h)")
+    console.print(f"basis of the estimate: {estimate['basis']}")
 
 
 @app.command("schema")

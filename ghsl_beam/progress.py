@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ghsl_beam.plan import LINES, JobPlan
-from transforms.aggregation.aggregate import published_layers
 from transforms.elements import Layer, TilePlan
 from transforms.inference.predict import HALO
 from transforms.raster.blocks import blocks_of
@@ -50,12 +49,9 @@ def totals(plan: JobPlan) -> dict[str, int]:
         found.update(dict.fromkeys(stages, blocks))
         products += len(tiles) * len(LINES[line])
     for grid_plan in plan.grids:
-        cells, spec = plan.missing_cells[grid_plan.name], grid_plan.spec
+        cells = plan.missing_cells[grid_plan.name]
         found["aggregation"] += len(cells)
-        tiles_of_grid = {spec.grid.tile_of(spec.grid.parse_cell(cell)).key for cell in cells}
-        for level in spec.grid.levels:
-            if not spec.by_cell(level):
-                products += len(tiles_of_grid) * len(published_layers(level))
+        products += grid_plan.files_of(cells)
     return {stage: number for stage, number in {**found, "publish": products}.items() if number}
 
 
