@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ghsl_beam import logs
+from ghsl_beam.environment import limit_libraries
 from ghsl_beam.logs import LogLevel
 from ghsl_beam.models_command import app as models_app
 from ghsl_beam.native_output import native_output_logged
@@ -242,7 +242,7 @@ def train_residential_command(
 
 def main() -> None:
     """The console script: errors are one line on stderr, exit codes those of the design."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    limit_libraries()
     logs.configure(LogLevel.WARNING, as_json=False)
     with native_output_logged():
         _main()
