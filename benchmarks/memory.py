@@ -1,8 +1,8 @@
 """Memory of a run over 16 tiles against one over 1 tile, with two worker processes.
 
-Each tile has one block of the default size, so that every stage holds as much at a time as it
-does on a whole Sentinel-2 tile. Three quarters of the block have no data: that saves the time of
-predicting them, but no memory. Memory is the resident memory of all processes of the run summed
+Each tile has four blocks of the default size, so that both workers have work with one tile too,
+and every stage holds as much at a time as it does on a whole Sentinel-2 tile. Most rows have no
+data: that saves the time of predicting them, but no memory. Memory is the resident memory of all processes of the run summed
 (what they share is counted more than once).
 
     python benchmarks/memory.py
@@ -16,7 +16,7 @@ from pathlib import Path
 from synthetic import Outcome, ghsl_beam, machine, synthetic_job
 
 WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-SIDE, DATA_ROWS = 1024, 256
+SIDE, DATA_ROWS = 2048, 128
 
 
 def main() -> None:

@@ -173,6 +173,7 @@ def _bars(console: Console) -> Progress:
         TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[left]}"),
         console=console,
+        refresh_per_second=1 / LOOK_EVERY,
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ghsl_beam.redaction import redact
+from transforms.raster.redaction import redact
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # noqa: S105 - planted
 TOKEN = "FwoGZXIvYXdzEBYaDNplantedplanted"  # noqa: S105 - planted
