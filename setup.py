@@ -46,6 +46,7 @@ setup(
             "import-linter>=2.0",
             "moto[server]>=5",
             "mypy>=1.10",
+            "psutil>=6",
             "pytest>=8",
             "ruff>=0.6",
         ],

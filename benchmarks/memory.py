@@ -2,8 +2,8 @@
 
 Each tile has four blocks of the default size, so that both workers have work with one tile too,
 and every stage holds as much at a time as it does on a whole Sentinel-2 tile. Most rows have no
-data: that saves the time of predicting them, but no memory. Memory is the resident memory of all processes of the run summed
-(what they share is counted more than once).
+data: that saves the time of predicting them, but no memory. Memory is the resident memory of all
+processes of the run summed (what they share is counted more than once).
 
     python benchmarks/memory.py
 """

@@ -31,8 +31,7 @@ def synthetic_job(
 ) -> Path:
     """An archive with a crop of `side` x `side` px in the middle of each of so many tiles.
 
-    Of every 1024 rows, those from `data_rows` on hold no data. Returns the job file; nothing but its output changes
-    between calls with another number of tiles.
+    Of every 1024 rows, those from `data_rows` on hold no data. Returns the job file.
     """
     dn = town(side, side)
     if data_rows is not None:

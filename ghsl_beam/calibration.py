@@ -163,17 +163,18 @@ def _fullest_block(plan: JobPlan, tile: TilePlan) -> Block:
     """The block that holds most of the area."""
     area = tile.area
     blocks = list(blocks_of(tile, plan.job.block_size, 0))
-    return max(blocks, key=lambda block: area.intersection(_box(tile, block.window)).area)
+    return max(blocks, key=lambda block: area.intersection(box_of(tile, block.window)).area)
 
 
-def _box(tile: TilePlan, window: Window) -> shapely.Geometry:
+def box_of(tile: TilePlan, window: Window) -> shapely.Geometry:
+    """A window of a tile as a rectangle in metres of its CRS."""
     left, top = tile.ulx + 10 * window.col, tile.uly - 10 * window.row
     return shapely.box(left, top - 10 * window.height, left + 10 * window.width, top)
 
 
 def _small_tile(tile: TilePlan, block: Block) -> TilePlan:
     """The tile cut to a block, its area to a piece in the middle, its scenes to a few."""
-    part = tile.area.intersection(_box(tile, block.window))
+    part = tile.area.intersection(box_of(tile, block.window))
     middle = part.representative_point()
     half = 5 * SIDE
     square = shapely.box(middle.x - half, middle.y - half, middle.x + half, middle.y + half)

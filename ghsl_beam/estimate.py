@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 
-from ghsl_beam.calibration import Throughput, overlap
+from ghsl_beam.calibration import Throughput, box_of, overlap
 from ghsl_beam.grid_plan import GridPlan
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import LINES, JobPlan, layers_halo
@@ -30,10 +31,14 @@ class TileWork:
     total: tuple[int, ...]
     missing: tuple[bool, ...]
 
-    def pixels_of_area(self, line: int) -> float:
-        """Pixels of the area of interest in the blocks of a line that are to be made."""
-        share = len(self.todo[line]) / self.total[line] if self.total[line] else 0.0
-        return share * self.tile.area.area / 100
+    @cached_property
+    def area_pixels(self) -> float:
+        """Pixels of the area of interest within the tile's data."""
+        return self.tile.area.intersection(box_of(self.tile, self.tile.window)).area / 100
+
+    def pixels_to_do(self, line: int) -> float:
+        """Of these, the share of a line's blocks that are to be made."""
+        return self.area_pixels * len(self.todo[line]) / max(1, self.total[line])
 
     def bytes_to_read(self) -> int:
         """Bytes of the scenes' files under the blocks to assemble."""
@@ -83,12 +88,12 @@ def seconds_by_stage(plan: JobPlan, works: list[TileWork], speed: Throughput) ->
         for block in work.todo[0]:
             seen = sum(overlap(tile, scene, block.window) for scene in tile.scenes)
             found["assembly"] += seen * speed.assembly
-        found["inference"] += work.pixels_of_area(1) * speed.prediction
+        found["inference"] += work.pixels_to_do(1) * speed.prediction
         for block in work.todo[2]:
             reach = block.window.expand(halo).intersect(tile.extent) or block.window
             found["cleaning and greenness"] += reach.height * reach.width * speed.layers
-        found["classification"] += work.pixels_of_area(2) * speed.classification
-    area = sum(work.tile.area.area / 100 for work in works)
+        found["classification"] += work.pixels_to_do(2) * speed.classification
+    area = sum(work.area_pixels for work in works)
     for grid in plan.grids:
         cells = plan.missing_cells[grid.name]
         share = area * len(cells) / max(1, len(grid.cells))
@@ -103,7 +108,7 @@ def seconds_by_stage(plan: JobPlan, works: list[TileWork], speed: Throughput) ->
 def bytes_to_write(plan: JobPlan, works: list[TileWork], speed: Throughput) -> int:
     """Bytes of the products that are missing."""
     size = sum(
-        speed.product_bytes[layer] * work.tile.area.area / 100
+        speed.product_bytes[layer] * work.area_pixels
         for work in works
         for line, layers in enumerate(LINES)
         if work.missing[line]

@@ -71,7 +71,7 @@ def _estimate(plan: JobPlan, works: list[TileWork]) -> dict[str, Any]:
     if not left and not any(plan.missing_cells.values()):
         return {**unknown, "basis": "nothing to do"}
     start = time.perf_counter()
-    tile = max(left or works, key=lambda work: work.tile.area.area).tile
+    tile = max(left or works, key=lambda work: work.area_pixels).tile
     try:
         speed = calibrate(plan, tile)
     except GhslBeamError as error:
