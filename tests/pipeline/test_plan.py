@@ -99,7 +99,9 @@ def test_bytes_to_write_are_near_what_is_written(fresh, made):
 def test_half_an_area_reads_less(job_file, archive, tmp_path):
     """The west 256 columns of the scene: blocks of 256 in one column of three, and a halo."""
     area = lonlat_box(32633, ULX, ULY - 10 * ROWS, ULX + 2500, ULY)
-    job = load_job(job_file, (f"area={{wkt: '{area}'}}", "block_size=256"), tmp_path / "output")
+    job = load_job(
+        job_file, (f"area={{wkt: '{area}'}}", "block_size=256"), str(tmp_path / "output")
+    )
     plan = make_plan(job)
     (tile,) = plan.tiles
     work = tile_work(plan, tile)
@@ -125,7 +127,7 @@ def test_a_product_that_is_gone_is_all_that_costs(job_file, made, tmp_path):
     output, _ = made
     shutil.copytree(output, tmp_path / "output")
     next((tmp_path / "output").glob("utm/33UUU/GREENNESS_*")).unlink()
-    plan = make_plan(load_job(job_file, (), tmp_path / "output"))
+    plan = make_plan(load_job(job_file, (), str(tmp_path / "output")))
     work = tile_work(plan, plan.tiles[0])
     assert [len(blocks) for blocks in work.todo] == [0, 0, BLOCKS]
     assert work.bytes_to_read() == 0
@@ -135,7 +137,7 @@ def test_a_product_that_is_gone_is_all_that_costs(job_file, made, tmp_path):
 
 
 def test_stored_blocks_count_as_done(job_file, tmp_path):
-    plan = make_plan(load_job(job_file, (), tmp_path / "output"))
+    plan = make_plan(load_job(job_file, (), str(tmp_path / "output")))
     (tile,) = plan.tiles
     work = work_area(plan)
     work.write_plan(tile)
@@ -169,7 +171,7 @@ SPEED = Throughput(
 
 
 def test_seconds_follow_from_the_throughput(job_file, tmp_path):
-    plan = make_plan(load_job(job_file, (), tmp_path / "output"))
+    plan = make_plan(load_job(job_file, (), str(tmp_path / "output")))
     works = [tile_work(plan, tile) for tile in plan.tiles]
     found = seconds_by_stage(plan, works, SPEED)
     pixels = ROWS * COLS
@@ -185,7 +187,7 @@ def test_seconds_follow_from_the_throughput(job_file, tmp_path):
 
 
 def test_more_scenes_take_more_memory_up_to_a_bound(job_file, tmp_path):
-    plan = make_plan(load_job(job_file, (), tmp_path / "output"))
+    plan = make_plan(load_job(job_file, (), str(tmp_path / "output")))
     (tile,) = plan.tiles
     several = [
         peak_memory(replace(plan, tiles=(replace(tile, scenes=tile.scenes * n),)), SPEED)
