@@ -114,7 +114,8 @@ def test_json_lines_carry_job_tile_and_block(small_job, tmp_path, mode):
 
 
 FAILING = f"""
-import sys
+import logging
+logging.getLogger().addHandler(logging.NullHandler())  # this import comes earlier than a user's
 import ghsl_beam.launch
 from ghsl_beam.command_line import main
 
