@@ -24,12 +24,12 @@ from transforms.raster.files import stored_fingerprint
 
 @dataclass(frozen=True)
 class TileWork:
-    """What a run has to do for one tile: blocks by line, and lines whose products are missing."""
+    """What a run has to do for one tile: blocks by line, and layers whose products are missing."""
 
     tile: TilePlan
     todo: tuple[tuple[Block, ...], ...]
     total: tuple[int, ...]
-    missing: tuple[bool, ...]
+    missing: tuple[tuple[Layer, ...], ...]
 
     @cached_property
     def area_pixels(self) -> float:
@@ -55,16 +55,15 @@ def tile_work(plan: JobPlan, tile: TilePlan) -> TileWork:
     """Look at what is there of a tile, and say what is left."""
     work, size = work_area(plan), plan.job.block_size
     todo, total, missing = [], [], []
-    for line, layers in enumerate(LINES):
+    for layers in LINES:
         blocks = list(blocks_of(tile, size, HALO if Layer.S2 in layers else 0))
-        absent = tile in plan.missing(line)
+        absent = tuple(layer for layer in layers if not plan.exists(tile, layer))
         left = [
             block
             for block in blocks
-            if absent
-            and any(
+            if any(
                 stored_fingerprint(work.block_path(layer, block)) != tile.fingerprints[layer]
-                for layer in layers
+                for layer in absent
             )
         ]
         todo.append(tuple(left))
@@ -81,10 +80,9 @@ def seconds_by_stage(plan: JobPlan, works: list[TileWork], speed: Throughput) ->
         tile = work.tile
         for line, blocks in enumerate(work.todo):
             pixels = sum(block.window.height * block.window.width for block in blocks)
-            found["store"] += pixels * len(LINES[line]) * speed.storing
-            if work.missing[line]:
-                product = tile.window.height * tile.window.width * len(LINES[line])
-                found["publish"] += product * speed.publishing
+            found["store"] += pixels * len(work.missing[line]) * speed.storing
+            product = tile.window.height * tile.window.width * len(work.missing[line])
+            found["publish"] += product * speed.publishing
         for block in work.todo[0]:
             seen = sum(overlap(tile, scene, block.window) for scene in tile.scenes)
             found["assembly"] += seen * speed.assembly
@@ -92,7 +90,8 @@ def seconds_by_stage(plan: JobPlan, works: list[TileWork], speed: Throughput) ->
         for block in work.todo[2]:
             reach = block.window.expand(halo).intersect(tile.extent) or block.window
             found["cleaning and greenness"] += reach.height * reach.width * speed.layers
-        found["classification"] += work.pixels_to_do(2) * speed.classification
+        if Layer.RES_NRES in work.missing[2]:
+            found["classification"] += work.pixels_to_do(2) * speed.classification
     area = sum(work.area_pixels for work in works)
     for grid in plan.grids:
         cells = plan.missing_cells[grid.name]
@@ -110,8 +109,7 @@ def bytes_to_write(plan: JobPlan, works: list[TileWork], speed: Throughput) -> i
     size = sum(
         speed.product_bytes[layer] * work.area_pixels
         for work in works
-        for line, layers in enumerate(LINES)
-        if work.missing[line]
+        for layers in work.missing
         for layer in layers
     )
     cells = sum(len(cells) for cells in plan.missing_cells.values())

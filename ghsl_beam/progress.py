@@ -29,8 +29,15 @@ LOOK_EVERY = 0.5
 """Seconds between two looks at the events."""
 LINE_EVERY = 30.0
 """Seconds between two lines about a stage where there is no terminal."""
-STAGES_OF_LINE = (("assembly",), ("inference",), ("cleaning", "classification", "greenness"))
-_STAGES_OF_LAYER = dict(zip((line[0] for line in LINES), STAGES_OF_LINE, strict=True))
+_MAKERS = {
+    Layer.S2: "assembly",
+    Layer.BUFRAC_RAW: "inference",
+    Layer.BUFRAC: "cleaning",
+    Layer.RES_NRES: "classification",
+    Layer.GREENNESS: "greenness",
+}
+"""The stage that makes a layer."""
+_STAGES_OF_LINE = tuple(tuple(_MAKERS[x] for x in line if x in _MAKERS) for line in LINES)
 _LOG = logging.getLogger(__name__)
 
 
@@ -43,11 +50,12 @@ def totals(plan: JobPlan) -> dict[str, int]:
     """By stage, in the order of the work: blocks, output cells and products that a run will do."""
     found: Counter[str] = Counter()
     products = 0
-    for line, stages in enumerate(STAGES_OF_LINE):
-        tiles = plan.missing(line)
-        blocks = sum(blocks_to_do(tile, line, plan.job.block_size) for tile in tiles)
-        found.update(dict.fromkeys(stages, blocks))
-        products += len(tiles) * len(LINES[line])
+    for line, layers in enumerate(LINES):
+        for tile in plan.missing(line):
+            blocks = blocks_to_do(tile, line, plan.job.block_size)
+            missing = [layer for layer in layers if not plan.exists(tile, layer)]
+            found.update({_MAKERS[layer]: blocks for layer in missing if layer in _MAKERS})
+            products += len(missing)
     for grid_plan in plan.grids:
         cells = plan.missing_cells[grid_plan.name]
         found["aggregation"] += len(cells)
@@ -112,11 +120,12 @@ class Tally:
 
 def _stages(event: Event) -> Iterable[str]:
     """The stages that an event moves forward."""
-    if event.what == "reused" and event.stage in set(Layer):
-        return _STAGES_OF_LAYER.get(Layer(event.stage), ())
+    if event.what == "reused":
+        of_line = {line[0]: stages for line, stages in zip(LINES, _STAGES_OF_LINE, strict=True)}
+        return of_line.get(Layer(event.stage), ()) if event.stage in set(Layer) else (event.stage,)
     if event.what == "lost":
         # A scene set aside in the assembly leaves its block to be made from the others.
-        lost = {"assembly": (), "read": STAGES_OF_LINE[2]}
+        lost: dict[str, tuple[str, ...]] = {"assembly": (), "read": _STAGES_OF_LINE[2]}
         return lost.get(event.stage, (event.stage,))
     return (event.stage,)
 
