@@ -276,7 +276,7 @@ def _grids(plan: JobPlan, work: WorkArea, tile: TilePlan, clock: _Clock) -> tupl
             by_file: dict[tuple[str, str, str], list[Any]] = {}
             for part in parts:
                 by_file.setdefault((part.level, str(part.layer), part.tile), []).append(part)
-            publish = PublishGridTiles(job.output, grid.spec)
+            publish = PublishGridTiles(work, job.output, grid.spec)
             with clock.on("grid files"):
                 for item in by_file.items():
                     _only(publish.publish(item))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ghsl_beam import logs
 from ghsl_beam.environment import limit_libraries
@@ -131,14 +131,15 @@ def plan_command(
     if as_json:
         print(json.dumps(content, indent=2))
         return
-    table = Table("tile", "zone", "model", "scenes", "from", "to", "cloud", "blocks", "exists")
+    names = ("tile", "zone", "model", "scenes", "days", "cloud", "blocks", "exists")
+    table = Table(*(Column(name, overflow="fold", no_wrap=name == "days") for name in names))
     for tile in content["tiles"]:
         table.add_row(
             tile["tile"],
             tile["zone"],
             tile["model"],
             str(len(tile["scenes"])),
-            *_dates_and_cloud(tile["scenes"]),
+            *_days_and_cloud(tile["scenes"]),
             str(tile["blocks"]),
             ", ".join(tile["exists"]) or "none",
         )
@@ -153,11 +154,11 @@ def plan_command(
         console.print(f"lost: {loss['tile']} {loss['file']} {loss['reason']}")
 
 
-def _dates_and_cloud(scenes: list[dict[str, Any]]) -> tuple[str, str, str]:
+def _days_and_cloud(scenes: list[dict[str, Any]]) -> tuple[str, str]:
     """First and last day, and the span of the cloud cover."""
     days = sorted(scene["sensing"][:10] for scene in scenes)
     cloud = [scene["cloud_cover"] for scene in scenes]
-    return days[0], days[-1], f"{min(cloud):.0f}..{max(cloud):.0f} %"
+    return "..".join(dict.fromkeys((days[0], days[-1]))), f"{min(cloud):.0f}..{max(cloud):.0f} %"
 
 
 def _print_estimate(console: Console, content: dict[str, Any]) -> None:
