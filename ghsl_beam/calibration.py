@@ -119,7 +119,7 @@ def calibrate(plan: JobPlan, tile: TilePlan) -> Throughput:
     before = time.process_time()  # imports and planning, which a run does as well
     block = _fullest_block(plan, tile)
     small = _small_tile(tile, block)
-    pixels = small.area.area / 100
+    pixels = max(1.0, small.area.area / 100)
     clock = _Clock()
     with tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder:
         output = Path(folder)
