@@ -30,7 +30,7 @@ from ghsl_beam.plan import JobPlan
 from ghsl_beam.progress import follow
 from transforms.raster.events import EventReader, emit
 
-PAIRS, SIDE, BLOCK = 5, 768, 128
+PAIRS, SIDE, BLOCK = 3, 640, 128
 
 
 class Spent:
