@@ -52,6 +52,7 @@ setup(
             "kubernetes-validate>=1.32",
             "moto[server]>=5",
             "mypy>=1.10",
+            "psutil>=6",
             "pytest>=8",
             "ruff>=0.6",
         ],

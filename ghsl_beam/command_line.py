@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import sys
 import tempfile
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from ghsl_beam import logs
+from ghsl_beam.environment import limit_libraries
 from ghsl_beam.logs import LogLevel
 from ghsl_beam.models_command import app as models_app
 from ghsl_beam.native_output import native_output_logged
@@ -141,13 +141,15 @@ def plan_command(
     if as_json:
         print(json.dumps(content, indent=2))
         return
-    table = Table("tile", "zone", "model", "scenes", "blocks", "layers that exist")
+    names = ("tile", "zone", "model", "scenes", "days", "cloud", "blocks", "exists")
+    table = Table(*(Column(name, overflow="fold", no_wrap=name == "days") for name in names))
     for tile in content["tiles"]:
         table.add_row(
             tile["tile"],
             tile["zone"],
             tile["model"],
             str(len(tile["scenes"])),
+            *_days_and_cloud(tile["scenes"]),
             str(tile["blocks"]),
             ", ".join(tile["exists"]) or "none",
         )
@@ -155,10 +157,32 @@ def plan_command(
     console.print(table)
     for grid in content["grids"]:
         console.print(f"grid {grid['grid']}: {grid['cells']} cells, {grid['missing']} to do")
+    _print_estimate(console, content)
     for warning in content["warnings"]:
         console.print(f"warning: {warning}")
     for loss in content["losses"]:
         console.print(f"lost: {loss['tile']} {loss['file']} {loss['reason']}")
+
+
+def _days_and_cloud(scenes: list[dict[str, Any]]) -> tuple[str, str]:
+    """First and last day, and the span of the cloud cover."""
+    days = sorted(scene["sensing"][:10] for scene in scenes)
+    cloud = [scene["cloud_cover"] for scene in scenes]
+    return "..".join(dict.fromkeys((days[0], days[-1]))), f"{min(cloud):.0f}..{max(cloud):.0f} %"
+
+
+def _print_estimate(console: Console, content: dict[str, Any]) -> None:
+    from ghsl_beam.progress import duration
+
+    estimate = content["estimate"]
+    console.print(
+        f"to read: {sum(tile['bytes_to_read'] for tile in content['tiles']) / 1e6:.1f} MB"
+    )
+    if estimate["seconds"] is not None:
+        console.print(f"to write: about {estimate['bytes_to_write'] / 1e6:.1f} MB")
+        console.print(f"memory of a worker: about {estimate['peak_bytes_a_worker'] / 1e9:.1f} GB")
+        console.print(f"time: about {duration(estimate['seconds'])} ({estimate['hours']:g} h)")
+    console.print(f"basis of the estimate: {estimate['basis']}")
 
 
 @app.command("schema")
@@ -229,7 +253,7 @@ def train_residential_command(
 
 def main() -> None:
     """The console script: errors are one line on stderr, exit codes those of the design."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    limit_libraries()
     logs.configure(LogLevel.WARNING, as_json=False)
     with native_output_logged():
         _main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
@@ -61,6 +61,13 @@ class GridPlan:
     def _stored(self, output: str) -> dict[str, str]:
         paths = [self.spec.path(level, layer, key) for level, layer, key, _, _ in self.products()]
         return stored_fingerprints(output, paths)
+
+    def files_of(self, cells: Iterable[str]) -> int:
+        """Files of R/C tiles that these cells go into (levels published by cell have none)."""
+        grid = self.spec.grid
+        tiles = {grid.tile_of(grid.parse_cell(cell)).key for cell in cells}
+        levels = (level for level in grid.levels if not self.spec.by_cell(level))
+        return len(tiles) * sum(len(published_layers(level)) for level in levels)
 
     def existing(self, output: str) -> list[Product]:
         """Products on storage."""

@@ -9,13 +9,18 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from ghsl_beam.credits import CREDITS
-from ghsl_beam.plan import LINES, JobPlan, cleaning_parameters, greenness_parameters
+from ghsl_beam.plan import (
+    LINES,
+    JobPlan,
+    cleaning_parameters,
+    greenness_parameters,
+    layers_halo,
+    road_source,
+)
 from ghsl_beam.products import utm_pattern
 from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
 from transforms.assembly.transform import AssembleScenes
-from transforms.classification.classifier import ResidentialClassifier
 from transforms.classification.transform import ClassifyResidential
-from transforms.cleaning.road_file import RoadSource
 from transforms.cleaning.transform import CleanBuiltUp
 from transforms.elements import (
     Layer,
@@ -163,14 +168,7 @@ def _line_layers(
 ) -> PCollection[str]:
     """Line 3: predictions to the three layers. Returns the tiles that have them published."""
     job, work, layers = plan.job, work_area(plan), LINES[2]
-    clean, green = cleaning_parameters(job), greenness_parameters(job)
-    classifier_halo = ResidentialClassifier.load(job.residential.model).halo
-    halo = clean.halo + max(classifier_halo, green.halo)
-    roads = (
-        RoadSource(job.cleaning.roads, job.cleaning.road_width_field)
-        if job.cleaning.roads
-        else None
-    )
+    halo = layers_halo(job)
     inputs = (Layer.S2, Layer.BUFRAC_RAW)
     todo = plan.missing(2)
     missing = {
@@ -189,11 +187,15 @@ def _line_layers(
         | "Blocks to clean" >> _fan_out(plan, 2, halo, inputs)
     )
     read = fanned["todo"] | "Read with halo" >> ReadBlocks(work, inputs, halo, layers)
-    cleaned = read["pixels"] | "CleanBuiltUp" >> CleanBuiltUp(work, clean, roads)
+    cleaned = read["pixels"] | "CleanBuiltUp" >> CleanBuiltUp(
+        work, cleaning_parameters(job), road_source(job)
+    )
     classified = cleaned["pixels"] | "ClassifyResidential" >> ClassifyResidential(
         work, job.residential.model
     )
-    made = classified["pixels"] | "MeasureGreenness" >> MeasureGreenness(work, green)
+    made = classified["pixels"] | "MeasureGreenness" >> MeasureGreenness(
+        work, greenness_parameters(job)
+    )
     losses += [read[LOSSES], cleaned[LOSSES], classified[LOSSES], made[LOSSES]]
     _, products = _finish(plan, 2, fanned, made["pixels"], losses)
     done = [tile.tile for tile in plan.tiles if tile not in todo]

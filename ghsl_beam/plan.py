@@ -20,6 +20,7 @@ from ghsl_beam.products import utm_path
 from transforms import assembly, classification, cleaning, greenness, inference
 from transforms.classification.classifier import ResidentialClassifier
 from transforms.cleaning.parameters import CleaningParameters
+from transforms.cleaning.road_file import RoadSource
 from transforms.elements import (
     Layer,
     Level,
@@ -161,6 +162,19 @@ def cleaning_parameters(job: Job) -> CleaningParameters:
 def greenness_parameters(job: Job) -> GreennessParameters:
     """The greenness's parameters."""
     return GreennessParameters(radius=job.greenness.radius_m)
+
+
+def layers_halo(job: Job) -> int:
+    """Pixels around a block that the cleaned layers depend on."""
+    classifier = ResidentialClassifier.load(job.residential.model)
+    clean, green = cleaning_parameters(job), greenness_parameters(job)
+    return clean.halo + max(classifier.halo, green.halo)
+
+
+def road_source(job: Job) -> RoadSource | None:
+    """The job's road lines, None where it has none."""
+    settings = job.cleaning
+    return RoadSource(settings.roads, settings.road_width_field) if settings.roads else None
 
 
 def make_plan(job: Job) -> JobPlan:

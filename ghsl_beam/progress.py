@@ -20,7 +20,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ghsl_beam.plan import LINES, JobPlan
-from transforms.aggregation.aggregate import published_layers
 from transforms.elements import Layer, TilePlan
 from transforms.inference.predict import HALO
 from transforms.raster.blocks import blocks_of
@@ -30,8 +29,15 @@ LOOK_EVERY = 0.5
 """Seconds between two looks at the events."""
 LINE_EVERY = 30.0
 """Seconds between two lines about a stage where there is no terminal."""
-STAGES_OF_LINE = (("assembly",), ("inference",), ("cleaning", "classification", "greenness"))
-_STAGES_OF_LAYER = dict(zip((line[0] for line in LINES), STAGES_OF_LINE, strict=True))
+_MAKERS = {
+    Layer.S2: "assembly",
+    Layer.BUFRAC_RAW: "inference",
+    Layer.BUFRAC: "cleaning",
+    Layer.RES_NRES: "classification",
+    Layer.GREENNESS: "greenness",
+}
+"""The stage that makes a layer."""
+_STAGES_OF_LINE = tuple(tuple(_MAKERS[x] for x in line if x in _MAKERS) for line in LINES)
 _LOG = logging.getLogger(__name__)
 
 
@@ -44,18 +50,16 @@ def totals(plan: JobPlan) -> dict[str, int]:
     """By stage, in the order of the work: blocks, output cells and products that a run will do."""
     found: Counter[str] = Counter()
     products = 0
-    for line, stages in enumerate(STAGES_OF_LINE):
-        tiles = plan.missing(line)
-        blocks = sum(blocks_to_do(tile, line, plan.job.block_size) for tile in tiles)
-        found.update(dict.fromkeys(stages, blocks))
-        products += len(tiles) * len(LINES[line])
+    for line, layers in enumerate(LINES):
+        for tile in plan.missing(line):
+            blocks = blocks_to_do(tile, line, plan.job.block_size)
+            missing = [layer for layer in layers if not plan.exists(tile, layer)]
+            found.update({_MAKERS[layer]: blocks for layer in missing if layer in _MAKERS})
+            products += len(missing)
     for grid_plan in plan.grids:
-        cells, spec = plan.missing_cells[grid_plan.name], grid_plan.spec
+        cells = plan.missing_cells[grid_plan.name]
         found["aggregation"] += len(cells)
-        tiles_of_grid = {spec.grid.tile_of(spec.grid.parse_cell(cell)).key for cell in cells}
-        for level in spec.grid.levels:
-            if not spec.by_cell(level):
-                products += len(tiles_of_grid) * len(published_layers(level))
+        products += grid_plan.files_of(cells)
     return {stage: number for stage, number in {**found, "publish": products}.items() if number}
 
 
@@ -116,11 +120,12 @@ class Tally:
 
 def _stages(event: Event) -> Iterable[str]:
     """The stages that an event moves forward."""
-    if event.what == "reused" and event.stage in set(Layer):
-        return _STAGES_OF_LAYER.get(Layer(event.stage), ())
+    if event.what == "reused":
+        of_line = {line[0]: stages for line, stages in zip(LINES, _STAGES_OF_LINE, strict=True)}
+        return of_line.get(Layer(event.stage), ()) if event.stage in set(Layer) else (event.stage,)
     if event.what == "lost":
         # A scene set aside in the assembly leaves its block to be made from the others.
-        lost = {"assembly": (), "read": STAGES_OF_LINE[2]}
+        lost: dict[str, tuple[str, ...]] = {"assembly": (), "read": _STAGES_OF_LINE[2]}
         return lost.get(event.stage, (event.stage,))
     return (event.stage,)
 
@@ -177,6 +182,7 @@ def _bars(console: Console) -> Progress:
         TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[left]}"),
         console=console,
+        refresh_per_second=1 / LOOK_EVERY,
     )
 
 

@@ -8,7 +8,6 @@ tile and block travel and credentials are masked. Imported elsewhere it does not
 from __future__ import annotations
 
 import logging
-import os
 
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, WorkerOptions
 from apache_beam.portability.api import beam_provision_api_pb2
@@ -16,6 +15,7 @@ from apache_beam.runners.job.utils import dict_to_struct
 from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo
 from apache_beam.runners.worker.log_handler import FnApiLogRecordHandler
 
+from ghsl_beam.environment import limit_libraries
 from ghsl_beam.logs import LogLevel, StructuredFormatter, set_levels
 
 
@@ -53,7 +53,7 @@ def _set_up() -> None:
     ours = [h for h in root.handlers if isinstance(h, FnApiLogRecordHandler)]
     if not ours:
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    limit_libraries()
     for handler in set(root.handlers).difference(ours):
         root.removeHandler(handler)  # what some import added would say everything twice
     for handler in ours:

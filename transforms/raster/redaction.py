@@ -20,6 +20,8 @@ _NAMED = re.compile(
 )
 _PATTERNS = (
     (re.compile(r"(?i)([a-z][a-z0-9+.\-]*://)[^\s/@?#\"'<>]+@"), rf"\1{MASK}@"),
+    # A password with a slash in it, which is no valid URL but gets typed; not a port and a path.
+    (re.compile(r"(?i)([a-z][a-z0-9+.\-]*://)[^\s/@:]+:(?!\d+/)[^\s@\"'<>]+@"), rf"\1{MASK}@"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/\-]{8,}=*"), rf"\1 {MASK}"),
     (re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{12,}\b"), MASK),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), MASK),

@@ -1,0 +1,36 @@
+"""Memory of a run over 16 tiles against one over 1 tile, with two worker processes.
+
+Each tile has four blocks of the default size, so that both workers have work with one tile too,
+and every stage holds as much at a time as it does on a whole Sentinel-2 tile. Most rows have no
+data: that saves the time of predicting them, but no memory. Memory is the resident memory of all
+processes of the run summed (what they share is counted more than once).
+
+    python benchmarks/memory.py
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from synthetic import Outcome, ghsl_beam, machine, synthetic_job
+
+WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+SIDE, DATA_ROWS = 2048, 128
+
+
+def main() -> None:
+    """Run both jobs; print what each took."""
+    print(machine())
+    peaks = {}
+    for tiles in (1, 16):
+        with tempfile.TemporaryDirectory() as folder:
+            job = synthetic_job(Path(folder), tiles, SIDE, DATA_ROWS)
+            made: Outcome = ghsl_beam("run", job, "--quiet", *WORKERS)
+        peaks[tiles] = made.peak_bytes
+        print(f"{tiles} tiles: {made.peak_bytes / 1e6:.0f} MB at most, {made.seconds:.0f} s")
+    print(f"result: growth={peaks[16] / peaks[1]:.3f} peak_mb={peaks[16] / 1e6:.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""What progress and events cost: the same job with them and without, in turn.
+
+One process makes a synthetic tile in blocks of 128 px (64 times as many events for its pixels as
+by default) several times. With: events are written, read back and shown as live bars. Without:
+none of it. The machine's own unrest from run to run is larger than the difference, so the time
+spent in writing events and in looking at them is also summed up as it goes by: that is the result.
+
+    python benchmarks/progress.py
+"""
+
+from __future__ import annotations
+
+import io
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.live import Live
+from synthetic import machine, synthetic_job
+
+import transforms.raster.metrics as metrics
+from ghsl_beam.configuration import load_job
+from ghsl_beam.launch import run
+from ghsl_beam.plan import JobPlan
+from ghsl_beam.progress import follow
+from transforms.raster.events import EventReader, emit
+
+PAIRS, SIDE, BLOCK = 3, 640, 128
+
+
+class Spent:
+    """Seconds that calls of a function take, by a clock.
+
+    Writing an event stops the block's own thread: all of its time counts. Looking at events is
+    done beside it: its processor time counts, not its waiting.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.seconds = 0.0
+        self.calls = 0
+
+    def on(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with a watch on it."""
+
+        def watched(*arguments: Any, **named: Any) -> Any:
+            start = self.clock()
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.seconds += self.clock() - start
+                self.calls += 1
+
+        return watched
+
+
+@contextmanager
+def _unwatched(plan: JobPlan, events: Path) -> Iterator[None]:
+    yield
+
+
+def _seconds(job_file: Path, *, shown: bool, write: Callable[..., Any]) -> float:
+    with tempfile.TemporaryDirectory() as output:
+        job = load_job(job_file, (f"block_size={BLOCK}",), Path(output, "output"))
+        metrics.emit = write if shown else lambda *arguments, **named: None
+        start = time.perf_counter()
+        run(job, (), _shown if shown else _unwatched)
+        return time.perf_counter() - start
+
+
+def _shown(plan: JobPlan, events: Path) -> Any:
+    return follow(plan, events, terminal=True)
+
+
+def main() -> None:
+    """Run the pairs; print each."""
+    print(machine())
+    written, looked = Spent(time.perf_counter), Spent(time.thread_time)
+    read = EventReader.new
+    EventReader.new = looked.on(lambda reader: iter(list(read(reader))))  # type: ignore[method-assign]
+    Live.refresh = looked.on(Live.refresh)  # type: ignore[method-assign]
+    terminal, sys.stderr = sys.stderr, io.StringIO()
+    with tempfile.TemporaryDirectory() as folder:
+        job = synthetic_job(Path(folder), 1, SIDE)
+        write = written.on(emit)
+        _seconds(job, shown=False, write=write)  # imports, and TensorFlow's start
+        pairs = []
+        for _ in range(PAIRS):
+            with_it = _seconds(job, shown=True, write=write)
+            without = _seconds(job, shown=False, write=write)
+            pairs.append((with_it, without))
+            print(f"with {with_it:.2f} s, without {without:.2f} s")
+    sys.stderr = terminal
+    total = sum(with_it for with_it, _ in pairs)
+    paired = statistics.median(100 * (a / b - 1) for a, b in pairs)
+    print(f"{written.calls} events written in {written.seconds:.3f} s of {total:.1f} s")
+    print(f"{looked.calls} looks and pictures took {looked.seconds:.3f} s")
+    spent = written.seconds + looked.seconds
+    print(
+        f"result: overhead_percent={100 * spent / total:.3f} paired_difference_percent={paired:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Synthetic archives in Sentinel-2's layout, and jobs over them, for the benchmarks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from ghsl_beam.mgrs_tiles import tile as mgrs_tile  # noqa: E402
+from tests.support.archive import Product, write_product  # noqa: E402
+from tests.support.jobs import lonlat_box, write_job  # noqa: E402
+from tests.support.scenes import town  # noqa: E402
+
+TILES = [f"33U{column}{row}" for row in "STUV" for column in "UVWX"]
+"""Sixteen tiles of one grid zone, the demonstration model's."""
+
+
+def synthetic_job(
+    folder: Path, tiles: int, side: int, data_rows: int | None = None, scenes: int = 1
+) -> Path:
+    """An archive with a crop of `side` x `side` px in the middle of each of so many tiles.
+
+    Of every 1024 rows, those from `data_rows` on hold no data. Returns the job file.
+    """
+    dn = town(side, side)
+    if data_rows is not None:
+        dn[:, np.arange(side) % 1024 >= data_rows] = 0
+    parts = []
+    for name in TILES[:tiles]:
+        place = mgrs_tile(name)
+        ulx, uly = place.ulx + 45_000, place.uly - 45_000
+        for scene in range(scenes):
+            later = np.where(dn > 0, dn + 10 * scene, 0).astype("uint16")
+            day = date(2020, 6, 2 + 5 * scene)
+            write_product(folder / "archive", Product(name, place.epsg, ulx, uly, later, day))
+        box = lonlat_box(place.epsg, ulx, uly - 10 * side, ulx + 10 * side, uly)
+        parts.append(box.removeprefix("POLYGON "))
+    grids = [{"crs": "ESRI:54009", "resolutions": [10, 100, 1000]}]
+    return write_job(folder, f"MULTIPOLYGON ({', '.join(parts)})", folder / "archive", grids=grids)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command took: seconds, and the largest sum of its processes' resident memory."""
+
+    seconds: float
+    peak_bytes: int
+    output: str
+
+
+def ghsl_beam(*arguments: Any, environment: dict[str, str] | None = None) -> Outcome:
+    """Run the command line in a process of its own; memory is looked at ten times a second."""
+    command = [sys.executable, "-m", "ghsl_beam", *map(str, arguments)]
+    start, peak = time.perf_counter(), 0
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as running:
+        process = psutil.Process(running.pid)
+        while running.poll() is None:
+            peak = max(peak, _resident(process))
+            time.sleep(0.1)
+        output = running.communicate()[0]
+    if running.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {running.returncode}")
+    return Outcome(time.perf_counter() - start, peak, output)
+
+
+def _resident(process: psutil.Process) -> int:
+    """Bytes of a process and of all below it; one that ends meanwhile counts as nothing."""
+    total = 0
+    for each in [process, *process.children(recursive=True)]:
+        try:
+            total += each.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def machine() -> str:
+    """The machine, in words."""
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB"
