@@ -16,8 +16,8 @@ SIDE = 160
 def sample() -> NDArray[np.float32]:
     """Reflectance of an invented landscape with the range of a real one; the same every time.
 
-    Fields, woods, water, roofs of any brightness in streets of 1 to 8 px, cloud and shadow, with
-    texture: made up, since no pixel of the job may decide what another job accepts.
+    Fields, woods, water and soil; in the lower half roofs of any brightness, 1 to 8 px. It is made
+    up, since no pixel of one job may decide what another job accepts.
 
     Returns:
         Axes (row, column, band), float32, 0..1, red, green, blue, near infrared, SIDE + 4 px.
@@ -38,11 +38,11 @@ def sample() -> NDArray[np.float32]:
     fields = random.choice(4, (size // 20 + 1, size // 20 + 1), p=(0.4, 0.3, 0.1, 0.2))
     ground = np.kron(fields, np.ones((20, 20), int))[:size, :size]
     for _ in range(700):
-        row, col = random.integers(0, size, 2)
+        row, col = random.integers(size // 2, size), random.integers(0, size)
         height, width = random.integers(1, 9, 2)
         ground[row : row + height, col : col + width] = random.choice((4, 5, 6), p=(0.5, 0.4, 0.1))
-    light = random.uniform(0.5, 1.3, (size, size, 1)) ** random.choice((0.3, 1.0), (size, 1, 1))
-    texture = random.normal(1, 0.08, (size, size, 4))
+    light = random.normal(1, 0.04, (size, size, 1))
+    texture = random.normal(1, 0.01, (size, size, 4))
     return np.clip(cover[ground] * light * texture, 0.0001, 1).astype(np.float32)
 
 
