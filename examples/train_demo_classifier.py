@@ -69,12 +69,12 @@ def predictor(network: Path | None) -> tuple[Predict, str]:
 
         return everything, "a built-up fraction of 1 everywhere"
 
-    from transforms.inference.engine import TensorFlowEngine
+    from transforms.inference.engines import EXACT, choose
     from transforms.inference.network import collapse
     from transforms.inference.predict import HALO, encode, prepare, valid
     from transforms.inference.weights import load_weights
 
-    engine = TensorFlowEngine(collapse(load_weights(network)))
+    engine = choose(EXACT).make(collapse(load_weights(network)))
     margin = ((0, 0), (HALO, HALO), (HALO, HALO))
 
     def predict(s2: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from transforms.inference.engine import TensorFlowEngine
+from transforms.inference.engines import EXACT, choose
 from transforms.inference.network import collapse
 from transforms.inference.predict import HALO, encode, prepare, valid
 from transforms.inference.training import TrainingSettings, train
@@ -76,7 +76,7 @@ def fit(
 def predict(dn: NDArray[np.uint16], weights: NetworkWeights) -> NDArray[np.float32]:
     """Probability of built-up, axes (row, column)."""
     padded = np.pad(dn, ((0, 0), (HALO, HALO), (HALO, HALO)), mode="reflect")
-    return TensorFlowEngine(collapse(weights)).probabilities(prepare(padded))
+    return choose(EXACT).make(collapse(weights)).probabilities(prepare(padded))
 
 
 def scores(probability: NDArray[np.float32], land_use: NDArray[np.uint8]) -> dict[str, float]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -117,6 +117,10 @@ class Models(_Section):
         "error",
         pattern=r"^(error|nearest|\d{1,2}[C-HJ-NP-X])$",
         description="for a zone without a model: error, nearest, or a zone such as 33U",
+    )
+    precision: Literal["exact", "fast"] = Field(
+        "exact",
+        description="exact: within 2.5e-6 of float64; fast: within 0.015 of exact, mean 0.0002",
     )
 
 

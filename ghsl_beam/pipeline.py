@@ -33,7 +33,7 @@ from transforms.elements import (
 )
 from transforms.greenness.transform import MeasureGreenness
 from transforms.inference.handler import GhsS2NetHandler
-from transforms.inference.predict import HALO
+from transforms.inference.predict import CONTEXT, HALO
 from transforms.inference.transform import PredictBuiltUp
 from transforms.raster import storage
 from transforms.raster.blocks import STORED, FanOut, ReadBlocks, StoreBlocks
@@ -144,11 +144,14 @@ def _line_raw(
     """Line 2: the composite to the network's prediction."""
     todo = plan.missing(1)
     there = [_published(plan, tile, LINES[1]) for tile in plan.tiles if tile not in todo]
-    handler = GhsS2NetHandler(tuple((model.zone, model.path) for model in plan.models))
+    handler = GhsS2NetHandler(
+        tuple((model.zone, model.path) for model in plan.models),
+        precision=plan.job.models.precision,
+    )
     fanned = (
         s2
         | "To do in line 2" >> _only(plan, 1)
-        | "Blocks to predict" >> _fan_out(plan, 1, HALO, (Layer.S2,))
+        | "Blocks to predict" >> _fan_out(plan, 1, CONTEXT, (Layer.S2,))
     )
     predicted = fanned["todo"] | "PredictBuiltUp" >> PredictBuiltUp(work_area(plan), handler)
     losses.append(predicted[LOSSES])

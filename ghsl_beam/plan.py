@@ -35,6 +35,7 @@ from transforms.elements import (
     fingerprint,
 )
 from transforms.greenness.greenness import GreennessParameters
+from transforms.inference.engines import FAST, Choice, choose
 from transforms.inference.models import resolve
 from transforms.inference.predict import HALO
 from transforms.inference.weights import load_model
@@ -89,6 +90,7 @@ class JobPlan:
     grids: tuple[GridPlan, ...]
     models: tuple[Model, ...]
     classifier_sha256: str
+    engine: Choice
     losses: tuple[Loss, ...]
     warnings: tuple[str, ...]
     launch: str = field(default_factory=lambda: uuid4().hex)
@@ -192,15 +194,16 @@ def make_plan(job: Job) -> JobPlan:
     tiles = needed_tiles(seen, area)
     losses += _not_seen(job, area, candidates, seen)
     models = _models(job, sorted({tile.zone for tile in tiles}))
+    engine = choose(job.models.precision)
     classifier_sha = _classifier(job)
     roads_sha = _roads(job)
     plans = []
     for tile in tiles:
         plan = _tile_plan(tile, scenes[tile.id], area)
         if plan is not None:
-            marks = _fingerprints(job, plan, models, classifier_sha, roads_sha)
+            marks = _fingerprints(job, plan, models, engine, classifier_sha, roads_sha)
             model = next(m for m in models if m.zone == plan.zone)
-            tags = dict.fromkeys((*LINES[1], *LINES[2]), model.tags)
+            tags = dict.fromkeys((*LINES[1], *LINES[2]), model.tags | {"ENGINE": engine.engine})
             plans.append(replace(plan, fingerprints=marks, tags=tags))
     if not plans:
         raise RequestError(
@@ -225,7 +228,14 @@ def make_plan(job: Job) -> JobPlan:
     ]
     if "DEMONSTRATION" in classifier:
         warnings.append(f"classifier {classifier} is a demonstration")
-    return JobPlan(job, tuple(plans), grids, models, classifier_sha, tuple(losses), tuple(warnings))
+    if job.models.precision == FAST and engine.precision != FAST:
+        warnings.append(
+            "models.precision: no fast engine for this machine (it needs AVX-512 VNNI or a GPU): "
+            f"{engine.engine} predicts, exact"
+        )
+    return JobPlan(
+        job, tuple(plans), grids, models, classifier_sha, engine, tuple(losses), tuple(warnings)
+    )
 
 
 def _area(job: Job) -> Area:
@@ -346,13 +356,18 @@ def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePla
 
 
 def _fingerprints(
-    job: Job, plan: TilePlan, models: tuple[Model, ...], classifier: str, roads: str
+    job: Job,
+    plan: TilePlan,
+    models: tuple[Model, ...],
+    engine: Choice,
+    classifier: str,
+    roads: str,
 ) -> dict[Layer, str]:
     grid = [plan.tile, plan.epsg, plan.ulx, plan.uly, plan.rows, plan.cols, plan.area_wkb]
     scenes = [[s.id, s.baseline, s.size, s.quantification, s.offsets] for s in plan.scenes]
     s2 = fingerprint("S2", assembly.METHOD_VERSION, grid, scenes, job.composite.percentile)
     model = next(m for m in models if m.zone == plan.zone)
-    raw = fingerprint("BUFRAC_RAW", inference.METHOD_VERSION, s2, model.sha256)
+    raw = fingerprint("BUFRAC_RAW", inference.METHOD_VERSION, s2, model.sha256, engine.engine)
     settings = job.cleaning.model_dump(mode="json", exclude={"roads"})
     bufrac = fingerprint("BUFRAC", cleaning.METHOD_VERSION, raw, settings, roads)
     classes = fingerprint("RES_NRES", classification.METHOD_VERSION, bufrac, classifier)

@@ -30,6 +30,7 @@ def summary(plan: JobPlan) -> dict[str, Any]:
     models = {model.zone: model.file for model in plan.models}
     return {
         "name": job.name,
+        "engine": plan.engine.engine,
         "tiles": [
             {
                 "tile": tile.tile,

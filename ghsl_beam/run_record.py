@@ -20,6 +20,7 @@ _MAX_BYTES = 1 << 30
 _PACKAGES = (
     "ghsl-beam",
     "apache-beam",
+    "llvmlite",
     "tensorflow",
     "numpy",
     "scipy",
@@ -71,6 +72,11 @@ def new_record(plan: JobPlan) -> dict[str, Any]:
             "file": classifier,
             "sha256": plan.classifier_sha256,
             "demonstration": "DEMONSTRATION" in classifier,
+        },
+        "prediction": {
+            "asked": job.models.precision,
+            "precision": plan.engine.precision,
+            "engine": plan.engine.engine,
         },
         "warnings": list(plan.warnings),
         "stages": {},

@@ -1,22 +1,22 @@
 """Built-up fraction by GHS-S2Net: weight files, network, engine, model store and Beam handler.
 
 Beam is imported when `GhsS2NetHandler` or `PredictBuiltUp` is first asked for, TensorFlow when
-the first model is put to work.
+an engine on it is made.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from .engine import TensorFlowEngine
+from .engines import Choice, Engine, choose
 from .models import ZoneModel, available, resolve
 from .network import CollapsedNetwork, collapse
-from .predict import HALO, encode, pad_block, prepare, valid
+from .predict import CONTEXT, HALO, encode, pad_block, prepare, valid
 from .weights import NetworkWeights, load_model, load_weights, save_weights
 
 if TYPE_CHECKING:
     from .handler import GhsS2NetHandler, PredictionInput, PredictionOutput
     from .transform import PredictBuiltUp
 
-METHOD_VERSION = "1"
+METHOD_VERSION = "2"
 """Part of the fingerprint of BUFRAC_RAW: raise it when the same input gives other pixels."""
 
 _BEAM = {
@@ -27,17 +27,20 @@ _BEAM = {
 }
 
 __all__ = [
+    "CONTEXT",
     "HALO",
     "METHOD_VERSION",
+    "Choice",
     "CollapsedNetwork",
+    "Engine",
     "GhsS2NetHandler",
     "NetworkWeights",
     "PredictBuiltUp",
     "PredictionInput",
     "PredictionOutput",
-    "TensorFlowEngine",
     "ZoneModel",
     "available",
+    "choose",
     "collapse",
     "encode",
     "load_model",

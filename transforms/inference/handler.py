@@ -13,11 +13,12 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 from numpy.typing import NDArray
 
-from transforms.elements import Block, RequestError, Window
+from transforms.elements import Block, ModelError, RequestError, Window
 from transforms.raster.losses import RECOVERABLE, tried
-from transforms.raster.metrics import measured
+from transforms.raster.metrics import count, measured
 
-from .engine import TensorFlowEngine
+from .engines import EXACT, FAST, PRECISIONS, Engine, choose
+from .engines.acceptance import MEAN, MOST, difference
 from .network import collapse
 from .predict import HALO, encode, prepare, valid
 from .weights import load_weights
@@ -34,7 +35,8 @@ class PredictionInput:
         tile: MGRS tile.
         window: the block, counted from the tile's corner.
         dn: axes (band, row, column), uint16, red, green, blue, near infrared, nodata 0: the
-            block and 2 px on each side, (4, height + 4, width + 4).
+            block and as many pixels on each side, at least 2; blocks of a tile fit together to
+            the bit where it is `predict.CONTEXT`.
         whole: False where an input of these pixels was lost.
     """
 
@@ -71,14 +73,19 @@ class PredictionFailure:
 class ModelBank:
     """The models of a worker, each loaded when first asked for, the least used let go.
 
-    Threads of a worker share the bank; one predicts at a time, for TensorFlow uses all cores.
+    Threads of a worker share the bank; one predicts at a time, for an engine uses all cores.
+
+    Attributes:
+        choice: the engine of all its models.
+        loads: models loaded so far.
     """
 
-    def __init__(self, paths: Mapping[str, str], max_models: int) -> None:
+    def __init__(self, paths: Mapping[str, str], max_models: int, precision: str = EXACT) -> None:
         """Keep the paths by grid zone; nothing is loaded yet."""
         self._paths = dict(paths)
+        self.choice = choose(precision)
         self._max_models = max_models
-        self._engines: OrderedDict[str, TensorFlowEngine] = OrderedDict()
+        self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._lock = threading.RLock()
         self.loads = 0
 
@@ -87,12 +94,12 @@ class ModelBank:
         """Zones in memory, least recently used first."""
         return tuple(self._engines)
 
-    def engine(self, zone: str) -> TensorFlowEngine:
+    def engine(self, zone: str) -> Engine:
         """The network of a grid zone.
 
         Raises:
             RequestError: the job has no model for the zone.
-            ModelError: the zone's file cannot be used.
+            ModelError: the zone's file cannot be used, or not with the precision `fast`.
         """
         with self._lock:
             if zone not in self._engines:
@@ -100,11 +107,25 @@ class ModelBank:
                     raise RequestError(f"grid zone {zone}: the job was given no model for it")
                 while len(self._engines) >= self._max_models:
                     self._engines.popitem(last=False)
-                weights = load_weights(self._paths[zone])
-                self._engines[zone] = TensorFlowEngine(collapse(weights))
+                self._engines[zone] = self._loaded(self._paths[zone])
                 self.loads += 1
             self._engines.move_to_end(zone)
             return self._engines[zone]
+
+    def _loaded(self, path: str) -> Engine:
+        """The engine of a weight file; a fast one is measured first."""
+        network = collapse(load_weights(path))
+        engine = self.choice.make(network)
+        if self.choice.precision == FAST:
+            most, mean = difference(engine, choose(EXACT).make(network))
+            if not (most <= MOST and mean <= MEAN):
+                raise ModelError(
+                    path,
+                    f"with {self.choice.engine} found probabilities that differ from exact ones by "
+                    f"{most:.2g} at most and {mean:.2g} in the mean, expected {MOST:g} and "
+                    f"{MEAN:g}: set models.precision to 'exact'",
+                )
+        return engine
 
     def predict(self, example: PredictionInput) -> PredictionOutput:
         """Predict a block.
@@ -114,15 +135,16 @@ class ModelBank:
             RequestError, ModelError: see `engine`.
         """
         window = example.window
-        expected = (4, window.height + 2 * HALO, window.width + 2 * HALO)
+        halo = max(HALO, (example.dn.shape[-1] - window.width) // 2)
+        expected = (4, window.height + 2 * halo, window.width + 2 * halo)
         if example.dn.shape != expected:
             raise ValueError(f"found pixels of shape {example.dn.shape}, expected {expected}")
-        inside = valid(example.dn)[HALO:-HALO, HALO:-HALO]
+        inside = valid(example.dn)[halo:-halo, halo:-halo]
         with self._lock:
             if inside.any():
                 x = prepare(example.dn)
                 engine = self.engine(example.zone)
-                probability = engine.probabilities(x, window.row, window.col, inside)
+                probability = engine.probabilities(x, window.row, window.col, inside, halo)
             else:
                 probability = np.zeros(window.shape, np.float32)
         raw = encode(probability, inside)
@@ -139,15 +161,18 @@ class GhsS2NetHandler(
     one by one, so that memory does not grow with Beam's batches.
     """
 
-    def __init__(self, models: Sequence[tuple[str, str]], max_models: int = 4) -> None:
+    def __init__(
+        self, models: Sequence[tuple[str, str]], max_models: int = 4, precision: str = EXACT
+    ) -> None:
         """Keep where the models are; the handler travels to the workers as this alone.
 
         Args:
             models: pairs of grid zone and path of its weight file.
-            max_models: models in a worker's memory at a time, 3 MB each and TensorFlow's own.
+            max_models: models in a worker's memory at a time, 30 MB each with their engine.
+            precision: `exact` (float32) or `fast` (`engines.choice`).
 
         Raises:
-            ValueError: no model may be kept, or a zone has two.
+            ValueError: no model may be kept, a zone has two, or there is no such precision.
         """
         super().__init__(min_batch_size=1, max_batch_size=1)
         if max_models < 1:
@@ -156,10 +181,13 @@ class GhsS2NetHandler(
             raise ValueError("found two models for one grid zone, expected one each")
         self.models = tuple(sorted(models))
         self.max_models = max_models
+        if precision not in PRECISIONS:
+            raise ValueError(f"found precision {precision!r}, expected one of {PRECISIONS}")
+        self.precision = precision
 
     def load_model(self) -> ModelBank:
         """An empty bank; Beam calls this once a worker process."""
-        return ModelBank(dict(self.models), self.max_models)
+        return ModelBank(dict(self.models), self.max_models, self.precision)
 
     def run_inference(
         self,
@@ -178,6 +206,7 @@ class GhsS2NetHandler(
     def _predict(model: ModelBank, example: PredictionInput) -> PredictionOutput:
         window = example.window
         with measured(NAMESPACE, window.height * window.width, example.tile, window):
+            count(NAMESPACE, f"blocks_{model.choice.engine}")
             return model.predict(example)
 
     def get_num_bytes(self, batch: Sequence[PredictionInput]) -> int:

@@ -13,6 +13,9 @@ from transforms.elements import Window
 
 HALO = 2
 """Pixels the network sees on each side of the pixel it predicts."""
+CONTEXT = HALO + 3
+"""Pixels that an engine is given on each side of a block: some predict 4 x 4 px at a time, and a
+block may begin or end within these."""
 SCALE = 10000
 NODATA_RAW = 65535
 

@@ -19,7 +19,7 @@ from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea, read_pixels
 
 from .handler import GhsS2NetHandler, PredictionFailure, PredictionInput, PredictionOutput
-from .predict import HALO, pad_block
+from .predict import CONTEXT, pad_block
 
 STAGE = "inference"
 
@@ -47,11 +47,11 @@ class PredictBuiltUp(StageTransform):
         return {"pixels": predicted["pixels"], LOSSES: losses}
 
     def read(self, task: BlockTask) -> Iterator[PredictionInput | TaggedOutput]:
-        """The composite of a block and the network's halo, reflected at the true edge alone."""
+        """The composite of a block and its context, reflected at the true edge alone."""
 
         def read() -> PredictionInput:
             plan = self.work.plan(task.block.tile)
-            wanted = task.block.window.expand(HALO)
+            wanted = task.block.window.expand(CONTEXT)
             inside = wanted.intersect(plan.extent) or task.block.window
             pixels = read_pixels(task, inside, (Layer.S2,))
             dn = pad_block(pixels[Layer.S2], inside, wanted, plan.extent)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from transforms.elements import Window
-from transforms.inference.engine import PIECE, TensorFlowEngine
+from transforms.inference.engines import Engine
+from transforms.inference.engines.choice import _MAKERS
 from transforms.inference.network import collapse
-from transforms.inference.predict import HALO, encode, pad_block, prepare, valid
+from transforms.inference.predict import CONTEXT, encode, pad_block, prepare, valid
 from transforms.inference.weights import NetworkWeights, load_weights
 
 LEGACY = "legacy_weights"
@@ -29,21 +30,21 @@ def weights(shared_data: Path, zone: str) -> NetworkWeights:
     return load_weights(shared_data / LEGACY / f"MODEL_CNN_{zone}.h5")
 
 
-@pytest.fixture(scope="module")
-def engine(weights: NetworkWeights) -> TensorFlowEngine:
-    return TensorFlowEngine(collapse(weights))
+@pytest.fixture(scope="module", params=["winograd-float32", "tensorflow-float32"])
+def engine(request: pytest.FixtureRequest, weights: NetworkWeights) -> Engine:
+    return _MAKERS[request.param](collapse(weights))
 
 
 def block_of(image: np.ndarray, window: Window) -> np.ndarray:
     extent = Window(0, 0, *image.shape[1:])
-    wanted = window.expand(HALO)
+    wanted = window.expand(CONTEXT)
     inside = wanted.intersect(extent)
     assert inside is not None
     return pad_block(image[:, *inside.slices_in(extent)], inside, wanted, extent)
 
 
 def by_blocks(
-    engine: TensorFlowEngine, image: np.ndarray, size: int, row: int = 0, col: int = 0
+    engine: Engine, image: np.ndarray, size: int, row: int = 0, col: int = 0
 ) -> np.ndarray:
     """Predict in blocks of a size; (row, col) shifts the blocks' grid, not the pixels'."""
     result = np.full(image.shape[1:], np.nan, np.float32)
@@ -51,14 +52,14 @@ def by_blocks(
     for part in shifted.split(size):
         window = Window(part.row - row, part.col - col, *part.shape)
         dn = block_of(image, window)
-        inside = valid(dn)[HALO:-HALO, HALO:-HALO]
+        inside = valid(dn)[CONTEXT:-CONTEXT, CONTEXT:-CONTEXT]
         place = window.slices_in(Window(0, 0, *image.shape[1:]))
-        result[place] = engine.probabilities(prepare(dn), window.row, window.col, inside)
+        result[place] = engine.probabilities(prepare(dn), window.row, window.col, inside, CONTEXT)
     return result
 
 
 @pytest.fixture(scope="module")
-def whole(engine: TensorFlowEngine, image: np.ndarray) -> np.ndarray:
+def whole(engine: Engine, image: np.ndarray) -> np.ndarray:
     return by_blocks(engine, image, 1024)
 
 
@@ -123,7 +124,7 @@ def test_as_the_uncollapsed_network_patch_by_patch(
     ("size", "row", "col"), [(96, 0, 0), (128, 0, 0), (200, 0, 0), (96, 37, 11), (128, 5, 77)]
 )
 def test_blocks_do_not_matter_to_the_bit(
-    engine: TensorFlowEngine, image: np.ndarray, whole: np.ndarray, size: int, row: int, col: int
+    engine: Engine, image: np.ndarray, whole: np.ndarray, size: int, row: int, col: int
 ) -> None:
     found = by_blocks(engine, image, size, row, col)
     is_valid = valid(image)
@@ -131,38 +132,44 @@ def test_blocks_do_not_matter_to_the_bit(
     assert found[is_valid].tobytes() == whole[is_valid].tobytes()
 
 
-def test_surroundings_beyond_the_window_do_not_matter(
-    engine: TensorFlowEngine, image: np.ndarray
-) -> None:
+def test_surroundings_beyond_the_window_do_not_matter(engine: Engine, image: np.ndarray) -> None:
     window = Window(130, 140, 40, 50)
-    expected = engine.probabilities(prepare(block_of(image, window)), window.row, window.col)
+    expected = engine.probabilities(
+        prepare(block_of(image, window)), window.row, window.col, halo=CONTEXT
+    )
     other = image.copy()
-    keep = window.expand(HALO).slices_in(Window(0, 0, *image.shape[1:]))
+    keep = window.expand(CONTEXT).slices_in(Window(0, 0, *image.shape[1:]))
     other[:] = 9999
     other[:, *keep] = image[:, *keep]
-    wide = engine.probabilities(prepare(block_of(other, Window(0, 0, 180, 230))))
+    wide = engine.probabilities(prepare(block_of(other, Window(0, 0, 180, 230))), halo=CONTEXT)
     assert wide[window.slices_in(Window(0, 0, 180, 230))].tobytes() == expected.tobytes()
 
 
-def test_pieces_without_a_valid_pixel_are_not_computed(engine: TensorFlowEngine) -> None:
-    calls: list[int] = []
-    run = engine._run
-    try:
-        engine._run = lambda given: calls.append(1) or run(given)
-        x = np.full((2 * PIECE + 4, 2 * PIECE + 4, 4), 0.1, np.float32)
-        mask = np.zeros((2 * PIECE, 2 * PIECE), bool)
-        assert not engine.probabilities(x, 0, 0, mask).any()
-        assert len(calls) == 0
-        mask[PIECE, 3] = True
-        found = engine.probabilities(x, 0, 0, mask)
-    finally:
-        engine._run = run
+def test_what_no_valid_pixel_needs_is_not_computed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[np.ndarray] = []
+    predict = engine._predict
+
+    def counted(x: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        calls.append(wanted)
+        return predict(x, wanted)
+
+    monkeypatch.setattr(engine, "_predict", counted)
+    size = 2 * engine.piece
+    x = np.full((size + 4, size + 4, 4), 0.1, np.float32)
+    mask = np.zeros((size, size), bool)
+    assert not engine.probabilities(x, 0, 0, mask).any()
+    assert calls == []
+    mask[engine.piece, 3] = True
+    found = engine.probabilities(x, 0, 0, mask)
     assert len(calls) == 1
-    assert found[PIECE:, :PIECE].all()
-    assert not found[:PIECE].any()
+    assert found[engine.piece, 3] > 0
+    assert np.count_nonzero(found) == 1
+    assert found[engine.piece, 3] == engine.probabilities(x)[engine.piece, 3]
 
 
-def test_engine_refuses_other_input(engine: TensorFlowEngine) -> None:
+def test_engine_refuses_other_input(engine: Engine) -> None:
     with pytest.raises(ValueError, match="shape"):
         engine.probabilities(np.zeros((4, 9, 4), np.float32))
     with pytest.raises(ValueError, match="float64"):

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from transforms.inference.engine import TensorFlowEngine
+from transforms.inference.engines import EXACT, choose
 from transforms.inference.network import collapse
 from transforms.inference.training import (
     TrainingSettings,
@@ -99,7 +99,7 @@ def test_learns_a_bright_square(tmp_path: Path) -> None:
     path = tmp_path / "MODEL_CNN_33U.h5"
     save_weights(path, weights)
     padded = np.pad(x, ((2, 2), (2, 2), (0, 0)), mode="reflect")
-    found = TensorFlowEngine(collapse(load_weights(path))).probabilities(padded)
+    found = choose(EXACT).make(collapse(load_weights(path))).probabilities(padded)
     assert ((found > 0.5) == (labels == 1)).mean() > 0.95
     with pytest.raises(ValueError, match="disagree"):
         train(x, labels[1:], np.ones(labels.shape, np.float32), settings)

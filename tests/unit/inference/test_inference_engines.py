@@ -1,0 +1,149 @@
+"""Every engine against float64 patch by patch, the choice among them, and their bounds."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from tests.unit.inference.test_inference_network import patch_by_patch
+from transforms.elements import ModelError, Window
+from transforms.inference.engines import EXACT, FAST, Choice, Engine, choose
+from transforms.inference.engines.acceptance import MEAN, MOST, difference, sample
+from transforms.inference.engines.choice import _MAKERS, Machine
+from transforms.inference.engines.machine_code import has
+from transforms.inference.handler import GhsS2NetHandler, PredictionInput
+from transforms.inference.network import collapse
+from transforms.inference.predict import prepare
+from transforms.inference.weights import NetworkWeights, load_weights, save_weights
+
+DEMO = Path(__file__).parents[3] / "examples/models/DEMONSTRATION_MODEL_CNN_33U.h5"
+VNNI = has("avx512f", "avx512vnni")
+NAMES = [
+    "winograd-float32",
+    pytest.param(
+        "winograd-int16",
+        marks=pytest.mark.skipif(not VNNI, reason="this processor has no AVX-512 VNNI"),
+    ),
+    "tensorflow-float32",
+]
+
+
+def made(name: str, weights: NetworkWeights) -> Engine:
+    return _MAKERS[name](collapse(weights))
+
+
+@pytest.fixture(scope="module")
+def scene(shared_data: Path) -> np.ndarray:
+    """Real L1C pixels of ten land covers, (4, 128, 320), red green blue near infrared."""
+    files = sorted((shared_data / "eurosat").glob("*/*_1.tif"))
+    assert len(files) == 10
+    tiles = [rasterio.open(file).read([4, 3, 2, 8]) for file in files]
+    rows = [np.concatenate(tiles[i : i + 5], axis=2) for i in (0, 5)]
+    return np.concatenate(rows, axis=1).astype(np.uint16)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("model", ["demonstration", "32T", "33U"])
+def test_real_pixels_patch_by_patch(
+    shared_data: Path, scene: np.ndarray, name: str, model: str
+) -> None:
+    path = (
+        DEMO if model == "demonstration" else f"{shared_data}/legacy_weights/MODEL_CNN_{model}.h5"
+    )
+    weights = load_weights(path)
+    x = prepare(np.pad(scene, ((0, 0), (2, 2), (2, 2)), mode="reflect"))
+    found = made(name, weights).probabilities(x)
+    random = np.random.default_rng(3)
+    rows, cols = random.integers(0, 128, 3000), random.integers(0, 320, 3000)
+    patches = np.stack([x[r : r + 5, c : c + 5] for r, c in zip(rows, cols, strict=True)])
+    error = np.abs(found[rows, cols] - patch_by_patch(weights, patches.astype(np.float64)))
+    if name.endswith("float32"):
+        assert error.max() < 2.5e-6
+    else:
+        assert error.max() < MOST
+        assert error.mean() < MEAN
+
+
+@pytest.mark.parametrize("name", NAMES[:2])
+def test_threads_masks_and_places_do_not_matter_to_the_bit(name: str) -> None:
+    engine = made(name, load_weights(DEMO))
+    x = np.pad(sample(), ((0, 80), (0, 80), (0, 0)), mode="reflect")
+    whole = engine.probabilities(x)
+    random = np.random.default_rng(4)
+    some = random.random(whole.shape) < 0.01
+    assert np.array_equal(engine.probabilities(x, valid=some), np.where(some, whole, 0))
+    block = Window(36, 52, 64, 40)  # a multiple of the tiles of 4 px needs no wider context
+    inside = block.expand(2).slices_in(Window(-2, -2, *x.shape[:2]))
+    part = engine.probabilities(np.ascontiguousarray(x[inside]), block.row, block.col)
+    assert np.array_equal(part, whole[block.slices_in(Window(0, 0, *whole.shape))])
+    engine.threads = 1
+    assert np.array_equal(engine.probabilities(x), whole)
+
+
+def test_choice() -> None:
+    best, no_integers = Machine(False, True, True), Machine(False, True, False)
+    nothing, gpu = Machine(False, False, False), Machine(True, True, True)
+    assert choose(EXACT, best) == Choice("winograd-float32", EXACT)
+    assert choose(FAST, best) == Choice("winograd-int16", FAST)
+    assert choose(FAST, no_integers) == choose(EXACT, no_integers) == choose(EXACT, best)
+    assert choose(EXACT, nothing) == Choice("tensorflow-float32", EXACT)
+    assert choose(FAST, nothing) == choose(EXACT, nothing)
+    assert choose(EXACT, gpu) == Choice("tensorflow-float32", EXACT)
+    assert choose(FAST, gpu) == Choice("tensorflow-mixed", FAST)
+    with pytest.raises(ValueError, match="precision"):
+        choose("quick", best)
+    with pytest.raises(ValueError, match="precision"):
+        GhsS2NetHandler((), precision="quick")
+
+
+def coarse(weights: NetworkWeights) -> NetworkWeights:
+    """A network whose last layer tears small differences around a probability of 0.5 apart."""
+    arrays = dict(weights.arrays)
+    for key in ("dense2/kernel", "dense2/bias"):
+        arrays[key] = arrays[key] * np.float32(300)
+    return dataclasses.replace(weights, arrays=arrays)
+
+
+@pytest.mark.skipif(not VNNI, reason="this processor has no AVX-512 VNNI: fast is exact")
+def test_fast_refuses_a_model_beyond_its_bounds(tmp_path: Path) -> None:
+    file = tmp_path / "MODEL_CNN_33U.h5"
+    save_weights(file, coarse(load_weights(DEMO)))
+    block = PredictionInput("33U", "33UUU", Window(0, 0, 8, 8), np.full((4, 12, 12), 900, "u2"))
+    with pytest.raises(ModelError, match=r"MODEL_CNN_33U.h5: .*models.precision to 'exact'"):
+        GhsS2NetHandler((("33U", str(file)),), precision=FAST).load_model().predict(block)
+    GhsS2NetHandler((("33U", str(file)),)).load_model().predict(block)
+    GhsS2NetHandler((("33U", str(DEMO)),), precision=FAST).load_model().predict(block)
+
+
+def test_the_sample_is_the_same_every_time_and_tells_engines_apart() -> None:
+    assert np.array_equal(sample(), sample())
+    weights = load_weights(DEMO)
+    probability = made("winograd-float32", weights).probabilities(sample())
+    assert probability.min() < 0.05
+    assert probability.max() > 0.95
+    engine = made("winograd-float32", weights)
+    assert difference(engine, engine) == (0, 0)
+
+
+def test_prediction_on_a_processor_needs_no_tensorflow_and_little_memory() -> None:
+    code = (
+        "import resource, sys; import numpy as np\n"
+        "from transforms.inference.engines.choice import _MAKERS\n"
+        "from transforms.inference.network import collapse\n"
+        "from transforms.inference.weights import load_weights\n"
+        "import transforms.inference.engines.winograd\n"
+        f"network = collapse(load_weights({str(DEMO)!r}))\n"
+        "x = np.full((2052, 2052, 4), 0.1, np.float32)\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "before = peak()\n"
+        "_MAKERS['winograd-float32'](network).probabilities(x)\n"
+        "print(peak() - before, 'tensorflow' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    megabytes, tensorflow = done.stdout.split()
+    assert tensorflow == "False"
+    assert float(megabytes) < 500

@@ -1,0 +1,6 @@
+"""Engines: GHS-S2Net at work on blocks of pixels. One file an engine; `choice` picks."""
+
+from .base import Engine
+from .choice import EXACT, FAST, PRECISIONS, Choice, choose
+
+__all__ = ["EXACT", "FAST", "PRECISIONS", "Choice", "Engine", "choose"]
