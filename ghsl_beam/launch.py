@@ -227,7 +227,7 @@ def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]
         if key.namespace.startswith("apache_beam") or "." in key.namespace:
             continue
         stage = stages.setdefault(key.namespace, {})
-        stage[key.name] = stage.get(key.name, 0) + counter.result
+        stage[key.name] = stage.get(key.name, 0) + (counter.result or 0)
     for stage in stages.values():
         if "milliseconds" in stage:
             stage["seconds"] = round(stage.pop("milliseconds") / 1000, 3)
