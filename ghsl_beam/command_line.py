@@ -26,6 +26,7 @@ from transforms.raster.redaction import redact
 
 if TYPE_CHECKING:
     from ghsl_beam.plan import JobPlan
+    from ghsl_beam.record_schema import LossRecord, RunRecord
 
 app = typer.Typer(
     add_completion=False,
@@ -89,10 +90,10 @@ def run_command(
         if log and storage.is_url(job.output):
             storage.write_whole(storage.join(job.output, "logs", log.name), log.read_bytes())
     _print_outcome(record, job.output)
-    raise typer.Exit(record["exit_code"])
+    raise typer.Exit(record["exit_code"] or 0)
 
 
-def _print_outcome(record: dict[str, Any], output: str) -> None:
+def _print_outcome(record: RunRecord, output: str) -> None:
     for warning in record["warnings"]:
         print(f"warning: {warning}")
     if record["computed"]:
@@ -110,10 +111,10 @@ def _print_outcome(record: dict[str, Any], output: str) -> None:
         _print_losses(record["losses"])
 
 
-def _print_losses(losses: list[dict[str, Any]]) -> None:
+def _print_losses(losses: list[LossRecord]) -> None:
     """The last lines: what was lost, and the command that makes only that."""
     parts = ("stage", "tile", "scene", "file", "reason")
-    counts = Counter(tuple(str(loss[part]) for part in parts) for loss in losses)
+    counts = Counter(tuple(str(loss.get(part)) for part in parts) for loss in losses)
     for (stage, *what, reason), number in sorted(counts.items())[:_LOSSES_SHOWN]:
         blocks = f" ({number} blocks)" if number > 1 else ""
         print(f"lost in {stage}: {' '.join(part for part in what if part)}: {reason}{blocks}")
@@ -186,11 +187,14 @@ def _print_estimate(console: Console, content: dict[str, Any]) -> None:
 
 
 @app.command("schema")
-def schema_command() -> None:
+def schema_command(
+    record: Annotated[bool, typer.Option("--record", help="of run.json instead")] = False,
+) -> None:
     """Print the job file's schema, with units, defaults and bounds (JSON schema)."""
     from ghsl_beam.configuration import schema
+    from ghsl_beam.record_schema import record_schema
 
-    print(json.dumps(schema(), indent=2))
+    print(json.dumps(record_schema() if record else schema(), indent=2))
 
 
 @app.command("report")

@@ -21,6 +21,7 @@ from ghsl_beam.launch_lock import only_launch
 from ghsl_beam.pipeline import build, work_area
 from ghsl_beam.plan import JobPlan, make_plan
 from ghsl_beam.products import utm_path
+from ghsl_beam.record_schema import RunRecord
 from ghsl_beam.report import write_report
 from ghsl_beam.run_record import (
     is_of,
@@ -30,18 +31,18 @@ from ghsl_beam.run_record import (
     products_as_json,
     read_record,
     set_aside,
+    stages_of,
     write_record,
 )
 from ghsl_beam.stac import write_catalog
 from ghsl_beam.worker import tell_workers
 from transforms.elements import GhslBeamError, Product, RequestError, StorageError, StrictError
 from transforms.raster import storage
-from transforms.raster.events import new_events_folder
+from transforms.raster.events import new_events_folder, read_events
 from transforms.raster.redaction import redact
 
 WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
 _LOG = logging.getLogger(__name__)
-_OUTCOME = ("exit_code", "computed", "reused", "seconds")
 _WORKER_GONE = ("Channel closed prematurely", "SDK harness", "Socket closed")
 """What runners say when a worker process was killed."""
 
@@ -58,7 +59,7 @@ def run(
     job: Job,
     beam_options: Sequence[str] = (),
     watch: Watch = lambda plan, events: nullcontext(),
-) -> dict[str, Any]:
+) -> RunRecord:
     """Run a job and return its record, which is also written as run.json.
 
     Raises:
@@ -86,7 +87,11 @@ def run(
         try:
             with _events(job.output) as events, watch(plan, events):
                 _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": job.output})
-                record["stages"], record["counts"] = _stages(_compute(plan, runner, options))
+                try:
+                    record["stages"], record["counts"] = _stages(_compute(plan, runner, options))
+                except BaseException:
+                    record["stages"] = stages_of(read_events(events))
+                    raise
         except BaseException as error:
             _account(record, plan, before, _existing(plan), start, error)
             write_record(job.output, record)
@@ -98,7 +103,7 @@ def run(
 
 
 def _account(
-    record: dict[str, Any],
+    record: RunRecord,
     plan: JobPlan,
     before: list[Product],
     products: list[Product],
@@ -120,7 +125,16 @@ def _account(
     if error is not None:
         record["exit_code"] = FAILED
         record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
-    _LOG.info("run ended", extra={key: record[key] for key in _OUTCOME})
+    _LOG.info("run ended", extra=_outcome(record))
+
+
+def _outcome(record: RunRecord) -> dict[str, Any]:
+    return {
+        "exit_code": record["exit_code"],
+        "computed": record["computed"],
+        "reused": record["reused"],
+        "seconds": record["seconds"],
+    }
 
 
 @contextmanager
@@ -133,7 +147,7 @@ def _events(output: str) -> Iterator[Path]:
         yield new_events_folder(Path(output, "work", "events"))
 
 
-def _finish(plan: JobPlan, record: dict[str, Any], products: list[Product]) -> None:
+def _finish(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
     """Line 5: everything about the products, the record last; then the work area goes."""
     output = plan.job.output
     for grid in plan.grids:

@@ -7,6 +7,7 @@ import json
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,10 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
+from ghsl_beam.run_record import stages_of
 from transforms.elements import RasterError, RequestError, StorageError
 from transforms.raster import storage
+from transforms.raster.events import read_events
 from transforms.raster.files import read_raster
 
 MAX_PIXELS = 900
@@ -63,6 +66,8 @@ def write_report(output: str) -> str:
         loader=PackageLoader("ghsl_beam"), autoescape=True, undefined=ChainableUndefined
     )
     stages = run.get("stages") or {}
+    if not run.get("ended"):
+        stages = last_events(output)
     longest = max((float(s.get("seconds") or 0) for s in stages.values()), default=0) or 1.0
     page = environment.get_template("report.html").render(
         run=run,
@@ -81,6 +86,14 @@ def write_report(output: str) -> str:
     path = storage.join(output, "report", "index.html")
     storage.write_whole(path, page.encode())
     return path
+
+
+def last_events(output: str) -> dict[str, dict[str, float]]:
+    """How far the last launch came, by stage; empty where it left no events on this machine."""
+    if storage.is_url(output):
+        return {}
+    launches = sorted(Path(output, "work", "events").glob("*"))
+    return stages_of(read_events(launches[-1])) if launches else {}
 
 
 def _layers(output: str, products: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -13,8 +13,10 @@ from typing import Any
 
 from ghsl_beam.credits import CREDITS
 from ghsl_beam.plan import JobPlan, Model
+from ghsl_beam.record_schema import LossRecord, ProductRecord, RunRecord, SetAsideRecord, TileRecord
 from transforms.elements import Loss, Product, StorageError, TilePlan
 from transforms.raster import storage
+from transforms.raster.events import Event
 
 _MAX_BYTES = 1 << 30
 _PACKAGES = (
@@ -48,7 +50,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def new_record(plan: JobPlan) -> dict[str, Any]:
+def new_record(plan: JobPlan) -> RunRecord:
     """The record at the start of a run."""
     job = plan.job
     classifier = storage.name(job.residential.model)
@@ -91,7 +93,7 @@ def new_record(plan: JobPlan) -> dict[str, Any]:
     }
 
 
-def _tile(tile: TilePlan, models: Iterable[Model]) -> dict[str, Any]:
+def _tile(tile: TilePlan, models: Iterable[Model]) -> TileRecord:
     model = next(m for m in models if m.zone == tile.zone)
     return {
         "tile": tile.tile,
@@ -115,24 +117,26 @@ def _tile(tile: TilePlan, models: Iterable[Model]) -> dict[str, Any]:
     }
 
 
-def losses_as_json(losses: Iterable[Loss]) -> list[dict[str, Any]]:
+def losses_as_json(losses: Iterable[Loss]) -> list[LossRecord]:
     """Losses, each once, in a fixed order."""
     unique = {json.dumps(asdict(loss), sort_keys=True) for loss in losses}
     return [json.loads(text) for text in sorted(unique)]
 
 
-def set_aside(losses: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
+def set_aside(losses: Iterable[LossRecord]) -> list[SetAsideRecord]:
     """Scenes that could not be used, or not everywhere, each reason once."""
     found = {
         (loss["tile"], loss["scene"], loss["file"], loss["reason"])
         for loss in losses
         if loss["scene"] or loss["stage"] == "catalogue"
     }
-    names = ("tile", "scene", "file", "reason")
-    return [dict(zip(names, values, strict=True)) for values in sorted(found)]
+    return [
+        {"tile": tile, "scene": scene, "file": file, "reason": reason}
+        for tile, scene, file, reason in sorted(found)
+    ]
 
 
-def products_as_json(products: Iterable[Product]) -> list[dict[str, Any]]:
+def products_as_json(products: Iterable[Product]) -> list[ProductRecord]:
     """Products as the record lists them."""
     return [
         {
@@ -147,7 +151,7 @@ def products_as_json(products: Iterable[Product]) -> list[dict[str, Any]]:
     ]
 
 
-def write_record(output: str, record: dict[str, Any]) -> None:
+def write_record(output: str, record: RunRecord) -> None:
     """Write run.json whole."""
     text = json.dumps(record, indent=2, sort_keys=True) + "\n"
     storage.write_whole(storage.join(output, "run.json"), text.encode())
@@ -170,10 +174,23 @@ def read_record(output: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def is_of(stored: dict[str, Any] | None, record: dict[str, Any]) -> bool:
+def is_of(stored: dict[str, Any] | None, record: RunRecord) -> bool:
     """Whether a stored record is that of a run which ended with these very products."""
     return (
         stored is not None
         and bool(stored.get("ended"))
-        and all(stored.get(key) == record[key] for key in ("exit_code", "products"))
+        and stored.get("exit_code") == record["exit_code"]
+        and stored.get("products") == record["products"]
     )
+
+
+def stages_of(events: Iterable[Event]) -> dict[str, dict[str, float]]:
+    """Blocks, losses and seconds by stage, as far as a run came that has not ended by itself."""
+    names = {"done": "blocks", "reused": "blocks_reused", "lost": "losses"}
+    stages: dict[str, dict[str, float]] = {}
+    for event in events:
+        stage = stages.setdefault(event.stage, {})
+        name = names.get(event.what, event.what)
+        stage[name] = stage.get(name, 0) + 1
+        stage["seconds"] = round(stage.get("seconds", 0) + event.seconds, 3)
+    return stages

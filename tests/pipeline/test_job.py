@@ -7,6 +7,7 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
+from ghsl_beam.record_schema import RECORD
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
 from tests.support.jobs import differing, layers, make
 
@@ -71,6 +72,7 @@ def test_nothing_is_left_behind(made):
 def test_the_record_tells_scenes_models_and_products(made):
     output, record = made
     written = json.loads((output / "run.json").read_text())
+    RECORD.validate_python(written, strict=True)
     assert written == json.loads(json.dumps(record))
     (tile,) = written["tiles"]
     assert (tile["tile"], tile["zone"]) == ("33UUU", "33U")

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import transforms.assembly.transform
+from ghsl_beam.record_schema import RECORD
+from ghsl_beam.report import last_events, write_report
 from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
 from tests.support.disturbed import children, cut, files_of, finish, start, wait_until
@@ -86,6 +88,14 @@ def test_a_launcher_that_is_killed(job, undisturbed, tmp_path):
     before = files_of(output, BLOCKS)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
+    record = json.loads((output / "run.json").read_text())
+    RECORD.validate_python(record, strict=True)
+    assert record["ended"] is None
+    assert last_events(str(output))["assembly"]["blocks"] >= 1
+    write_report(str(output))
+    page = (output / "report" / "index.html").read_text()
+    assert "Not finished when this report was written" in page
+    assert "assembly" in page
     goes_on(job, output, before, undisturbed)
     for worker in workers:
         assert not os.path.exists(f"/proc/{worker}/exe"), "a worker outlived its launcher"

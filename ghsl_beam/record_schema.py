@@ -1,0 +1,160 @@
+"""The shape of run.json, and its JSON schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+_closed = with_config(ConfigDict(extra="forbid"))
+
+
+@_closed
+class MachineRecord(TypedDict):
+    """Where the launcher ran."""
+
+    system: str
+    architecture: str
+    cores: int | None
+
+
+@_closed
+class ModelRecord(TypedDict):
+    """The network of a tile."""
+
+    file: str
+    sha256: str
+    demonstration: bool
+    fallback: Annotated[bool, Field(description="another grid zone's model")]
+
+
+@_closed
+class SceneRecord(TypedDict):
+    """A scene that the composite was to be made of."""
+
+    id: str
+    sensing: Annotated[str, Field(description="start of the datatake, UTC")]
+    cloud_cover: Annotated[float, Field(description="percent")]
+    baseline: str
+    level: str
+
+
+@_closed
+class TileRecord(TypedDict):
+    """An MGRS tile, its model and its scenes."""
+
+    tile: str
+    zone: Annotated[str, Field(description="grid zone")]
+    model: ModelRecord
+    scenes: list[SceneRecord]
+
+
+@_closed
+class ClassifierRecord(TypedDict):
+    """The residential classifier."""
+
+    file: str
+    sha256: str
+    demonstration: bool
+
+
+@_closed
+class PredictionRecord(TypedDict):
+    """How the networks were computed."""
+
+    asked: Annotated[str, Field(description="precision of the job file")]
+    precision: Annotated[str, Field(description="precision that the engine keeps to")]
+    engine: str
+
+
+@_closed
+class WindowRecord(TypedDict):
+    """A block: rows and columns of the tile's 10 m grid."""
+
+    row: int
+    col: int
+    height: int
+    width: int
+
+
+@_closed
+class LossRecord(TypedDict):
+    """Something that could not be made."""
+
+    stage: str
+    tile: Annotated[
+        str, Field(description="MGRS tile or output cell; empty before either is known")
+    ]
+    scene: str
+    file: str
+    reason: str
+    window: WindowRecord | None
+
+
+@_closed
+class SetAsideRecord(TypedDict):
+    """A scene that could not be used, or not everywhere."""
+
+    tile: str
+    scene: str
+    file: str
+    reason: str
+
+
+@_closed
+class ProductRecord(TypedDict):
+    """A raster of the output."""
+
+    layer: str
+    tile: Annotated[str, Field(description="MGRS tile, output cell or R/C tile")]
+    grid: Annotated[str, Field(description="`utm` or an output grid at a resolution")]
+    path: Annotated[str, Field(description="below the output")]
+    fingerprint: str
+    whole: bool
+
+
+@_closed
+class RunRecord(TypedDict):
+    """A run of ghsl-beam.
+
+    Written when the run starts (`ended` is null) and again when it has ended, however it ended;
+    only a killed run leaves it as it was at the start. Times are UTC, ISO 8601.
+    """
+
+    job: str
+    name: str
+    epoch: int
+    started: str
+    ended: str | None
+    seconds: float | None
+    exit_code: Annotated[
+        int | None, Field(description="0 whole, 1 failed, 3 finished with losses; null at start")
+    ]
+    error: Annotated[str | None, Field(description="why it failed, one line")]
+    configuration: Annotated[dict[str, Any], Field(description="the job file, resolved")]
+    versions: dict[str, str]
+    machine: MachineRecord
+    tiles: list[TileRecord]
+    classifier: ClassifierRecord
+    prediction: PredictionRecord
+    warnings: list[str]
+    stages: Annotated[
+        dict[str, dict[str, float]],
+        Field(description="by stage: blocks, pixels, seconds, losses and what else it counts"),
+    ]
+    counts: dict[str, int]
+    losses: list[LossRecord]
+    scenes_set_aside: list[SetAsideRecord]
+    products: list[ProductRecord]
+    computed: Annotated[int, Field(description="products that this run made")]
+    reused: Annotated[int, Field(description="products that it found as they should be")]
+    credits: list[str]
+
+
+RECORD = TypeAdapter(RunRecord)
+
+
+def record_schema() -> dict[str, Any]:
+    """JSON schema of run.json."""
+    return RECORD.json_schema()
