@@ -1,9 +1,10 @@
 """Engines of prediction against the published procedure, on this machine.
 
 The published procedure cuts a 5 x 5 patch around every pixel (reflection at the edge) and has
-Keras predict them in large batches with the sixteen layers as they are. It is measured as
-TensorFlow comes; that runs at several speeds from round to round, so the best counts. Rounds of
-all take turns. The last line is for programs.
+Keras predict them in large batches with the sixteen layers as they are. It runs at several speeds
+from process to process, so each round starts it anew, and the best counts: as TensorFlow comes,
+which the ratios refer to, and with oneDNN switched off. Rounds of all take turns. The last line is
+for programs.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -30,6 +32,9 @@ from transforms.inference.weights import NetworkWeights, load_weights
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "examples" / "models" / "DEMONSTRATION_MODEL_CNN_33U.h5"
 BATCH = 16384
+PUBLISHED_SIDE = 160
+"""Rows and columns that the published procedure predicts."""
+ONEDNN = {"published procedure": "1", "published procedure without oneDNN": "0"}
 OPERATIONS = 2 * (36 * 128 + 36 / 16 * 128 * 512 + 512 * 128 + 128)
 """Of a pixel by Winograd's filtering: 36 products for 16 pixels, 128 x 512 channels."""
 
@@ -72,6 +77,21 @@ def published(weights: NetworkWeights) -> Callable[[NDArray[np.float32]], NDArra
     model = keras.Sequential(stack)
     model.set_weights(list(weights.arrays.values()))
     return lambda patches: model.predict(patches, batch_size=BATCH, verbose=0)[:, 1]
+
+
+def measure_published() -> None:
+    """In a process of its own: print the pixels a second of the published procedure."""
+    predict, small = published(load_weights(MODEL)), pixels(PUBLISHED_SIDE)
+    predict(patches_of(small))
+    print(PUBLISHED_SIDE**2 / min(seconds(lambda: predict(patches_of(small))) for _ in range(3)))
+
+
+def published_speed(onednn: str) -> float:
+    """Pixels a second of the published procedure, `onednn` as TF_ENABLE_ONEDNN_OPTS has it."""
+    command = [sys.executable, __file__, "--published"]
+    environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": onednn}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    return float(done.stdout.split()[-1])
 
 
 def float64(weights: NetworkWeights, patches: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -132,6 +152,38 @@ def sgemm() -> float:
     return 2 * 3000**3 / min(seconds(lambda: a @ a) for _ in range(5))
 
 
+def integer_peak() -> float:
+    """Multiplications and additions a second of 16-bit integers, all cores; 0 without VNNI."""
+    from llvmlite import ir
+
+    from transforms.inference.engines.base import cores
+    from transforms.inference.engines.machine_code import Compiled, Kernel, has
+
+    if not has("avx512f", "avx512vnni"):
+        return 0.0
+    module = ir.Module("peak")
+    k = Kernel(module, "peak", 2, 16)
+    target, rounds = k.arguments
+    sums = [ir.Constant(k.ints, [i] * 16) for i in range(24)]
+    factors = [k.load(k.at(target, (i, 64)), k.ints) for i in range(2)]
+    sums = k.loop(rounds, lambda _, s: [k.multiply_pairs(*factors, x) for x in s], sums)
+    total = sums[0]
+    for value in sums[1:]:
+        total = k.b.add(total, value)
+    k.store(total, target)
+    k.end()
+    compiled = Compiled(module)
+    run = compiled.function("peak", 2)
+    count, threads = 5_000_000, cores()
+    places = [np.ones(64, np.int32) for _ in range(threads)]
+
+    def work() -> None:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda p: run(p.ctypes.data, count), places))
+
+    return threads * count * 24 * 32 * 2 / min(seconds(work) for _ in range(5))
+
+
 def processor() -> str:
     """The processor's name."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
@@ -144,7 +196,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", help=argparse.SUPPRESS)
+    parser.add_argument("--published", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.published:
+        measure_published()
+        return 0
     if arguments.memory:
         measure_memory(arguments.memory)
         return 0
@@ -159,36 +215,41 @@ def main() -> int:
     for name, choice in choices.items():
         loading[name] = seconds(lambda n=name, c=choice: engines.update({n: c.make(network)}))
     x, small = pixels(512), pixels(128)
-    patches = patches_of(small)
-    keras_predict = published(weights)
-    work: dict[str, tuple[int, Callable[[], object]]] = {
-        "published": (len(patches), lambda: keras_predict(patches_of(small)))
-    }
-    for name, engine in engines.items():
-        work[name] = 512 * 512, lambda e=engine: e.probabilities(x)
-    for _, once in work.values():
+    work = {name: lambda e=engine: e.probabilities(x) for name, engine in engines.items()}
+    for once in work.values():
         once()
-    speeds: dict[str, list[float]] = {name: [] for name in work}
-    peak = sgemm()
+    speeds: dict[str, list[float]] = {name: [] for name in (*ONEDNN, *work)}
+    peaks: dict[str, list[float]] = {"float32": [], "int16": []}
     for _ in range(arguments.rounds):
-        for name, (count, once) in work.items():
-            speeds[name].append(count / min(seconds(once), seconds(once)))
-    truth = float64(weights, patches)
-    base = max(speeds["published"])
-    print(f"sgemm {peak / 1e9:.0f} GFLOP/s; published procedure {base:,.0f} px/s best, ", end="")
-    print(f"{np.median(speeds['published']):,.0f} median, batches of {BATCH}")
+        for name, setting in ONEDNN.items():
+            speeds[name].append(published_speed(setting))
+        for name, once in work.items():
+            speeds[name].append(512 * 512 / min(seconds(once), seconds(once)))
+        peaks["float32"].append(sgemm())
+        peaks["int16"].append(integer_peak())
+    truth = float64(weights, patches_of(small))
+    base, other = (max(speeds[name]) for name in ONEDNN)
+    peak = {kind: max(found) for kind, found in peaks.items()}
+    print(f"peaks: sgemm {peak['float32'] / 1e9:.0f} GFLOP/s, 16-bit integers ", end="")
+    print(f"{peak['int16'] / 1e9:.0f} Gop/s; bfloat16 is not measured")
+    for name in ONEDNN:
+        print(f"{name}: {max(speeds[name]):,.0f} px/s best, ", end="")
+        print(f"{np.median(speeds[name]):,.0f} median, batches of {BATCH}")
     print(
-        "| engine | precision | px/s best | median | ratio | of sgemm | MB | load s | max | mean |"
+        "| engine | precision | px/s best | median | ratio | without oneDNN | of its peak | MB "
+        "| load s | max | mean |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     ratio = {name: max(speeds[name]) / base for name in choices}
     for name, choice in choices.items():
         error = np.abs(engines[name].probabilities(small).ravel() - truth)
         operations = OPERATIONS if name.startswith("winograd") else 2 * 660096
+        kind = "int16" if name.endswith("int16") else "float32"
         print(
             f"| {name} | {choice.precision} | {max(speeds[name]):,.0f} "
             f"| {np.median(speeds[name]):,.0f} | {ratio[name]:.1f} "
-            f"| {operations * max(speeds[name]) / peak:.0%} | {memory[name]:.0f} "
+            f"| {max(speeds[name]) / other:.1f} "
+            f"| {operations * max(speeds[name]) / peak[kind]:.0%} | {memory[name]:.0f} "
             f"| {loading[name]:.2f} | {error.max():.1e} | {error.mean():.1e} |"
         )
     used = max(memory[exact.engine], memory[fast.engine])

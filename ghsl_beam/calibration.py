@@ -53,7 +53,7 @@ from transforms.elements import (
 )
 from transforms.greenness.transform import MeasureGreenness
 from transforms.inference.handler import GhsS2NetHandler, PredictionInput
-from transforms.inference.predict import HALO
+from transforms.inference.predict import CONTEXT
 from transforms.inference.transform import PredictBuiltUp
 from transforms.raster.blocks import ReadBlocks, StoreBlocks, blocks_of
 from transforms.raster.publish import PublishTiles
@@ -218,7 +218,7 @@ def _tile_layers(
         with clock.on("store"):
             references.extend(_only(StoreBlocks(work, LINES[line]).store(pixels)))
 
-    assemble = AssembleScenes(work, job.composite.percentile, HALO)
+    assemble = AssembleScenes(work, job.composite.percentile, CONTEXT)
     with clock.on("assembly"):
         (pixels,) = _only(assemble.assemble(BlockTask(block, make=LINES[0])))
     store(pixels, 0)
@@ -228,7 +228,7 @@ def _tile_layers(
     (example,) = _only(predict.read(BlockTask(block, tuple(references), make=LINES[1])))
     with clock.on("warm up"):
         bank = handler.load_model()
-        some = np.full((4, _WARM + 2 * HALO, _WARM + 2 * HALO), 1000, np.uint16)
+        some = np.full((4, _WARM + 2 * CONTEXT, _WARM + 2 * CONTEXT), 1000, np.uint16)
         bank.predict(PredictionInput(tile.zone, tile.tile, Window(0, 0, _WARM, _WARM), some))
     for name in ("first prediction", "prediction"):
         with clock.on(name):

@@ -17,7 +17,7 @@ from ghsl_beam.plan import LINES, JobPlan, layers_halo
 from transforms.aggregation.aggregate import published_layers
 from transforms.assembly.composite import SPOOL_BYTES, STRIP_BYTES
 from transforms.elements import Block, Layer, TilePlan
-from transforms.inference.predict import HALO
+from transforms.inference.predict import CONTEXT
 from transforms.raster.blocks import blocks_of
 from transforms.raster.files import stored_fingerprint
 
@@ -56,7 +56,7 @@ def tile_work(plan: JobPlan, tile: TilePlan) -> TileWork:
     work, size = work_area(plan), plan.job.block_size
     todo, total, missing = [], [], []
     for layers in LINES:
-        blocks = list(blocks_of(tile, size, HALO if Layer.S2 in layers else 0))
+        blocks = list(blocks_of(tile, size, CONTEXT if Layer.S2 in layers else 0))
         absent = tuple(layer for layer in layers if not plan.exists(tile, layer))
         left = [
             block

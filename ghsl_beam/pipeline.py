@@ -33,7 +33,7 @@ from transforms.elements import (
 )
 from transforms.greenness.transform import MeasureGreenness
 from transforms.inference.handler import GhsS2NetHandler
-from transforms.inference.predict import CONTEXT, HALO
+from transforms.inference.predict import CONTEXT
 from transforms.inference.transform import PredictBuiltUp
 from transforms.raster import storage
 from transforms.raster.blocks import STORED, FanOut, ReadBlocks, StoreBlocks
@@ -74,7 +74,7 @@ def _published(plan: JobPlan, tile: TilePlan, layers: Iterable[Layer]) -> Stored
 
 def _margin(layer: Layer) -> int:
     """Pixels that a layer's blocks reach past the area of interest."""
-    return HALO if layer in LINES[0] else 0
+    return CONTEXT if layer in LINES[0] else 0
 
 
 def _fan_out(plan: JobPlan, line: int, halo: int, inputs: tuple[Layer, ...] = ()) -> FanOut:
@@ -119,7 +119,7 @@ def _line_s2(
         | "Blocks to assemble" >> _fan_out(plan, 0, 0)
     )
     assembled = fanned["todo"] | "AssembleScenes" >> AssembleScenes(
-        work_area(plan), plan.job.composite.percentile, HALO
+        work_area(plan), plan.job.composite.percentile, CONTEXT
     )
     losses.append(assembled[LOSSES])
     tiles, _ = _finish(plan, 0, fanned, assembled["pixels"], losses)

@@ -37,7 +37,7 @@ from transforms.elements import (
 from transforms.greenness.greenness import GreennessParameters
 from transforms.inference.engines import FAST, Choice, choose
 from transforms.inference.models import resolve
-from transforms.inference.predict import HALO
+from transforms.inference.predict import CONTEXT
 from transforms.inference.weights import load_model
 from transforms.raster import storage
 from transforms.raster.area_mask import pixel_bounds
@@ -336,7 +336,7 @@ def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePla
     geometry = area_in_tile(area, tile)
     bounds = pixel_bounds(geometry, ulx, uly, (rows, cols))
     extent = Window(0, 0, rows, cols)
-    window = bounds.expand(HALO).intersect(extent) if bounds else None
+    window = bounds.expand(CONTEXT).intersect(extent) if bounds else None
     if window is None:
         return None
     return TilePlan(

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from ghsl_beam.plan import LINES, JobPlan
 from transforms.elements import Layer, TilePlan
-from transforms.inference.predict import HALO
+from transforms.inference.predict import CONTEXT
 from transforms.raster.blocks import blocks_of
 from transforms.raster.events import Event, EventReader
 
@@ -43,7 +43,7 @@ _LOG = logging.getLogger(__name__)
 
 def blocks_to_do(tile: TilePlan, line: int, block_size: int) -> int:
     """Blocks of a tile that a line goes through."""
-    return sum(1 for _ in blocks_of(tile, block_size, HALO if Layer.S2 in LINES[line] else 0))
+    return sum(1 for _ in blocks_of(tile, block_size, CONTEXT if Layer.S2 in LINES[line] else 0))
 
 
 def totals(plan: JobPlan) -> dict[str, int]:

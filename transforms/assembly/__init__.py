@@ -14,7 +14,7 @@ from .products import product_tiles, read_scene
 from .radiometry import reflectance, to_composite_dn
 from .reading import read_band, read_bands, source_indices
 
-METHOD_VERSION = "1"
+METHOD_VERSION = "2"
 """Changes when the same inputs would give other pixels; part of the products' fingerprint."""
 
 __all__ = [

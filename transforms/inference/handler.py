@@ -38,6 +38,9 @@ class PredictionInput:
             block and as many pixels on each side, at least 2; blocks of a tile fit together to
             the bit where it is `predict.CONTEXT`.
         whole: False where an input of these pixels was lost.
+        origin: row and column of the tile's corner in the 10 m grid of its UTM zone (south and
+            east of 0, 0 m). Engines predict in pieces that lie on that grid, so that tiles that
+            overlap agree to the bit.
     """
 
     zone: str
@@ -45,6 +48,7 @@ class PredictionInput:
     window: Window
     dn: NDArray[np.uint16]
     whole: bool = True
+    origin: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +148,8 @@ class ModelBank:
             if inside.any():
                 x = prepare(example.dn)
                 engine = self.engine(example.zone)
-                probability = engine.probabilities(x, window.row, window.col, inside, halo)
+                row, col = example.origin[0] + window.row, example.origin[1] + window.col
+                probability = engine.probabilities(x, row, col, inside, halo)
             else:
                 probability = np.zeros(window.shape, np.float32)
         raw = encode(probability, inside)

@@ -15,7 +15,8 @@ HALO = 2
 """Pixels the network sees on each side of the pixel it predicts."""
 CONTEXT = HALO + 3
 """Pixels that an engine is given on each side of a block: some predict 4 x 4 px at a time, and a
-block may begin or end within these."""
+block may begin or end within these. The composite reaches as far past the area of interest, so
+that no prediction depends, even in its last bit, on where blocks or the area end."""
 SCALE = 10000
 NODATA_RAW = 65535
 

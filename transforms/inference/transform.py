@@ -55,7 +55,9 @@ class PredictBuiltUp(StageTransform):
             inside = wanted.intersect(plan.extent) or task.block.window
             pixels = read_pixels(task, inside, (Layer.S2,))
             dn = pad_block(pixels[Layer.S2], inside, wanted, plan.extent)
-            return PredictionInput(plan.zone, plan.tile, task.block.window, dn, pixels.whole)
+            origin = -round(plan.uly / 10), round(plan.ulx / 10)
+            window, whole = task.block.window, pixels.whole
+            return PredictionInput(plan.zone, plan.tile, window, dn, whole, origin)
 
         yield from read_or_lost(self.work, STAGE, task.block, read)
 

@@ -1,7 +1,7 @@
-"""What all engines share: a block cut into pieces of one fixed shape on the tile's own grid.
+"""What all engines share: a block cut into pieces of one fixed shape on a fixed grid.
 
 An algorithm may be chosen by the shape it is given, and another order of the same sums gives
-other last bits. So every piece has the same shape, and lies on the tile's own grid of pieces: a
+other last bits. So every piece has the same shape, and lies on that grid: a
 pixel is always computed at the same place of the same shape, whatever block it is in. What of a
 piece lies outside the pixels given is zero.
 """
@@ -69,7 +69,7 @@ class Engine(ABC):
         Args:
             x: axes (row, column, band), float32, reflectance 0..1, red, green, blue, near
                 infrared; the block and `halo` px on each side: (H + 2 halo, W + 2 halo, 4).
-            row: row of the block's first pixel (without halo) in the tile.
+            row: row of the block's first pixel (without halo) in the grid that pieces lie on.
             col: column of it.
             valid: axes (row, column), (H, W); other pixels are left at 0, and what no valid pixel
                 needs is not computed.
