@@ -125,9 +125,11 @@ def _account(
 def _events(output: str) -> Iterator[Path]:
     """A folder for the run's events; they are of this machine, so it is one of its own."""
     if storage.is_url(output):
-        with tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder:
-            with events_folder(Path(folder)) as events:
-                yield events
+        with (
+            tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder,
+            events_folder(Path(folder)) as events,
+        ):
+            yield events
     else:
         with events_folder(Path(output, "work", "events")) as events:
             yield events
