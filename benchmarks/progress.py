@@ -65,7 +65,7 @@ def _unwatched(plan: JobPlan, events: Path) -> Iterator[None]:
 
 def _seconds(job_file: Path, *, shown: bool, write: Callable[..., Any]) -> float:
     with tempfile.TemporaryDirectory() as output:
-        job = load_job(job_file, (f"block_size={BLOCK}",), Path(output, "output"))
+        job = load_job(job_file, (f"block_size={BLOCK}",), str(Path(output, "output")))
         metrics.emit = write if shown else lambda *arguments, **named: None
         start = time.perf_counter()
         run(job, (), _shown if shown else _unwatched)
