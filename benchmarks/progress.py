@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import io
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,7 @@ def _unwatched(plan: JobPlan, events: Path) -> Iterator[None]:
 
 def _seconds(job_file: Path, *, shown: bool, write: Callable[..., Any]) -> float:
     with tempfile.TemporaryDirectory() as output:
-        job = load_job(job_file, (f"block_size={BLOCK}",), Path(output, "output"))
+        job = load_job(job_file, (f"block_size={BLOCK}",), str(Path(output, "output")))
         metrics.emit = write if shown else lambda *arguments, **named: None
         start = time.perf_counter()
         run(job, (), _shown if shown else _unwatched)
@@ -84,8 +83,7 @@ def main() -> None:
     read = EventReader.new
     EventReader.new = looked.on(lambda reader: iter(list(read(reader))))  # type: ignore[method-assign]
     Live.refresh = looked.on(Live.refresh)  # type: ignore[method-assign]
-    terminal, sys.stderr = sys.stderr, io.StringIO()
-    with tempfile.TemporaryDirectory() as folder:
+    with redirect_stderr(io.StringIO()), tempfile.TemporaryDirectory() as folder:
         job = synthetic_job(Path(folder), 1, SIDE)
         write = written.on(emit)
         _seconds(job, shown=False, write=write)  # imports, and TensorFlow's start
@@ -95,7 +93,6 @@ def main() -> None:
             without = _seconds(job, shown=False, write=write)
             pairs.append((with_it, without))
             print(f"with {with_it:.2f} s, without {without:.2f} s")
-    sys.stderr = terminal
     total = sum(with_it for with_it, _ in pairs)
     paired = statistics.median(100 * (a / b - 1) for a, b in pairs)
     print(f"{written.calls} events written in {written.seconds:.3f} s of {total:.1f} s")

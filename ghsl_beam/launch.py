@@ -38,7 +38,7 @@ from ghsl_beam.stac import write_catalog
 from ghsl_beam.worker import tell_workers
 from transforms.elements import GhslBeamError, Product, RequestError, StorageError, StrictError
 from transforms.raster import storage
-from transforms.raster.events import new_events_folder, read_events
+from transforms.raster.events import events_folder, read_events
 from transforms.raster.redaction import redact
 
 WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
@@ -141,10 +141,14 @@ def _outcome(record: RunRecord) -> dict[str, Any]:
 def _events(output: str) -> Iterator[Path]:
     """A folder for the run's events; they are of this machine, so it is one of its own."""
     if storage.is_url(output):
-        with tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder:
-            yield new_events_folder(Path(folder))
+        with (
+            tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder,
+            events_folder(Path(folder)) as events,
+        ):
+            yield events
     else:
-        yield new_events_folder(Path(output, "work", "events"))
+        with events_folder(Path(output, "work", "events")) as events:
+            yield events
 
 
 def _finish(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from ghsl_beam import progress
 from ghsl_beam.progress import Count, Tally, duration, follow
 from transforms.elements import Window
-from transforms.raster.events import FOLDER, Event, emit, new_events_folder
+from transforms.raster.events import Event, emit, events_folder
 
 WINDOW = Window(0, 0, 10, 10)
 
@@ -55,9 +55,9 @@ def test_a_bundle_that_is_retried_does_not_count_past_the_total():
 @pytest.fixture
 def watched(tmp_path, monkeypatch):
     """A folder for events, and a plan of 4 blocks to predict."""
-    monkeypatch.setenv(FOLDER, "")
     monkeypatch.setattr(progress, "totals", lambda plan: {"inference": 4})
-    return new_events_folder(tmp_path)
+    with events_folder(tmp_path) as folder:
+        yield folder
 
 
 def test_lines_at_intervals_where_there_is_no_terminal(watched, caplog):

@@ -88,13 +88,17 @@ def emit(
         _LOG.warning("event not written: %s", error)
 
 
-def new_events_folder(parent: Path) -> Path:
-    """A folder for the events of one run, which processes started from now on append to."""
+@contextmanager
+def events_folder(parent: Path) -> Iterator[Path]:
+    """A new folder for the events of one run; within, this process and those it starts append."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     folder = parent / f"{stamp}-{os.getpid()}"
     folder.mkdir(parents=True)
     os.environ[FOLDER] = str(folder)
-    return folder
+    try:
+        yield folder
+    finally:
+        del os.environ[FOLDER]
 
 
 class EventReader:

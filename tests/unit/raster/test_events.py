@@ -11,16 +11,16 @@ from transforms.raster.events import (
     EventReader,
     at,
     emit,
-    new_events_folder,
+    events_folder,
     place,
     read_events,
 )
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv(FOLDER, "")
-    return new_events_folder(tmp_path / "events")
+def folder(tmp_path):
+    with events_folder(tmp_path / "events") as folder:
+        yield folder
 
 
 def _many(number):
@@ -82,11 +82,12 @@ def test_a_folder_that_is_gone_costs_a_warning_not_the_block(folder, caplog):
     assert "event not written" in caplog.text
 
 
-def test_each_run_has_a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setenv(FOLDER, "")
-    first, second = (new_events_folder(tmp_path) for _ in range(2))
-    assert first != second
-    assert os.environ[FOLDER] == str(second)
+def test_each_run_has_a_folder_of_its_own_and_leaves_none_set(tmp_path):
+    with events_folder(tmp_path) as first:
+        assert os.environ[FOLDER] == str(first)
+    assert FOLDER not in os.environ
+    with events_folder(tmp_path) as second:
+        assert first != second
 
 
 def test_the_place_holds_within_alone():
