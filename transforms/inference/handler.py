@@ -94,8 +94,8 @@ class ModelBank:
         self.loads = 0
 
     @property
-    def zones(self) -> tuple[str, ...]:
-        """Zones in memory, least recently used first."""
+    def files(self) -> tuple[str, ...]:
+        """Weight files in memory, least recently used first."""
         return tuple(self._engines)
 
     def engine(self, zone: str) -> Engine:
@@ -106,15 +106,16 @@ class ModelBank:
             ModelError: the zone's file cannot be used, or not with the precision `fast`.
         """
         with self._lock:
-            if zone not in self._engines:
-                if zone not in self._paths:
-                    raise RequestError(f"grid zone {zone}: the job was given no model for it")
+            if zone not in self._paths:
+                raise RequestError(f"grid zone {zone}: the job was given no model for it")
+            path = self._paths[zone]
+            if path not in self._engines:
                 while len(self._engines) >= self._max_models:
                     self._engines.popitem(last=False)
-                self._engines[zone] = self._loaded(self._paths[zone])
+                self._engines[path] = self._loaded(path)
                 self.loads += 1
-            self._engines.move_to_end(zone)
-            return self._engines[zone]
+            self._engines.move_to_end(path)
+            return self._engines[path]
 
     def _loaded(self, path: str) -> Engine:
         """The engine of a weight file; a fast one is measured first."""

@@ -75,11 +75,15 @@ def test_bank_loads_late_keeps_few_and_forgets_the_oldest(
     for zone, loads in (("32T", 1), ("32T", 1), ("33U", 2), ("32T", 3)):
         bank.predict(PredictionInput(zone, "t", small, dn))
         assert bank.loads == loads
-        assert bank.zones == (zone,)
+        assert bank.files == (dict(models)[zone],)
     both = GhsS2NetHandler(models, max_models=2).load_model()
     for zone in ("32T", "33U", "32T", "33U"):
         both.predict(PredictionInput(zone, "t", small, dn))
     assert both.loads == 2
+    shared = GhsS2NetHandler((("31U", models[0][1]), ("33U", models[0][1]))).load_model()
+    for zone in ("31U", "33U"):
+        shared.predict(PredictionInput(zone, "t", small, dn))
+    assert shared.loads == 1, "two zones of one file"
 
 
 def test_block_without_data_needs_no_model() -> None:
