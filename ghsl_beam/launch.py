@@ -89,6 +89,7 @@ def run(
                 _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": job.output})
                 try:
                     record["stages"], record["counts"] = _stages(_compute(plan, runner, options))
+                    record["counts"]["scenes"] = sum(len(tile.scenes) for tile in plan.tiles)
                 except BaseException:
                     record["stages"] = stages_of(read_events(events))
                     raise
@@ -250,7 +251,6 @@ def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]
         if "milliseconds" in stage:
             stage["seconds"] = round(stage.pop("milliseconds") / 1000, 3)
     counts = {
-        "scenes": int(stages.get("assembly", {}).get("scenes", 0)),
         "blocks": int(stages.get("inference", {}).get("blocks", 0)),
         "pixels": int(stages.get("inference", {}).get("pixels", 0)),
     }
