@@ -1,6 +1,6 @@
 """What progress and events cost: the same job with them and without, in turn.
 
-One process makes a synthetic tile in blocks of 128 px (64 times as many events for its pixels as
+One process makes a synthetic tile in blocks of 256 px (16 times as many events for its pixels as
 by default) several times. With: events are written, read back and shown as live bars. Without:
 none of it. The machine's own unrest from run to run is larger than the difference, so the time
 spent in writing events and in looking at them is also summed up as it goes by: that is the result.
@@ -29,7 +29,7 @@ from ghsl_beam.plan import JobPlan
 from ghsl_beam.progress import follow
 from transforms.raster.events import EventReader, emit
 
-PAIRS, SIDE, BLOCK = 3, 640, 128
+PAIRS, SIDE, BLOCK = 4, 1024, 256
 
 
 class Spent:

@@ -22,6 +22,7 @@ import shapely
 from apache_beam.pvalue import TaggedOutput
 
 from ghsl_beam.grid_plan import GridPlan, plan_grid
+from ghsl_beam.pipeline import handler_of
 from ghsl_beam.plan import (
     LINES,
     JobPlan,
@@ -52,7 +53,7 @@ from transforms.elements import (
     Window,
 )
 from transforms.greenness.transform import MeasureGreenness
-from transforms.inference.handler import GhsS2NetHandler, PredictionInput
+from transforms.inference.handler import PredictionInput
 from transforms.inference.predict import CONTEXT
 from transforms.inference.transform import PredictBuiltUp
 from transforms.raster.blocks import ReadBlocks, StoreBlocks, blocks_of
@@ -223,7 +224,7 @@ def _tile_layers(
         (pixels,) = _only(assemble.assemble(BlockTask(block, make=LINES[0])))
     store(pixels, 0)
 
-    handler = GhsS2NetHandler(tuple((model.zone, model.path) for model in plan.models))
+    handler = handler_of(plan)
     predict = PredictBuiltUp(work, handler)
     (example,) = _only(predict.read(BlockTask(block, tuple(references), make=LINES[1])))
     with clock.on("warm up"):

@@ -47,6 +47,14 @@ def work_area(plan: JobPlan) -> WorkArea:
     return WorkArea(storage.join(plan.job.output, "work"), plan.launch, plan.job.strict)
 
 
+def handler_of(plan: JobPlan) -> GhsS2NetHandler:
+    """What predicts, with the job's models and precision."""
+    return GhsS2NetHandler(
+        tuple((model.zone, model.path) for model in plan.models),
+        precision=plan.job.models.precision,
+    )
+
+
 def build(pipeline: beam.Pipeline, plan: JobPlan) -> None:
     """Add the job to a pipeline: every line for the tiles that miss a product of it."""
     losses: list[PCollection[Loss]] = []
@@ -144,10 +152,7 @@ def _line_raw(
     """Line 2: the composite to the network's prediction."""
     todo = plan.missing(1)
     there = [_published(plan, tile, LINES[1]) for tile in plan.tiles if tile not in todo]
-    handler = GhsS2NetHandler(
-        tuple((model.zone, model.path) for model in plan.models),
-        precision=plan.job.models.precision,
-    )
+    handler = handler_of(plan)
     fanned = (
         s2
         | "To do in line 2" >> _only(plan, 1)

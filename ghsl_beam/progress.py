@@ -25,7 +25,7 @@ from transforms.inference.predict import CONTEXT
 from transforms.raster.blocks import blocks_of
 from transforms.raster.events import Event, EventReader
 
-LOOK_EVERY = 0.5
+LOOK_EVERY = 1.0
 """Seconds between two looks at the events."""
 LINE_EVERY = 30.0
 """Seconds between two lines about a stage where there is no terminal."""
