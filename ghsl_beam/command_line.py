@@ -62,6 +62,10 @@ def run_command(
     output: Output = None,
     setting: Settings = None,
     today: Today = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="set of Beam options: flink, spark, local, or a file of one's own"),
+    ] = None,
     log_level: Annotated[
         LogLevel, typer.Option(help="lines on stderr from this level on")
     ] = LogLevel.WARNING,
@@ -71,6 +75,7 @@ def run_command(
     """Run a job; what exists already is not computed again. Takes any Beam option."""
     from ghsl_beam.configuration import load_job
     from ghsl_beam.launch import run
+    from ghsl_beam.profiles import arguments
     from ghsl_beam.progress import follow
     from transforms.raster import storage
 
@@ -83,8 +88,9 @@ def run_command(
         logs.log_to_file(Path(tempfile.mkdtemp() if remote else job.output, "logs"))
         return nullcontext() if quiet else follow(plan, events)
 
+    options = arguments(profile, context.args) if profile else context.args
     try:
-        record = run(job, context.args, watch)
+        record = run(job, options, watch)
     finally:
         log = logs.log_file()
         if log and storage.is_url(job.output):

@@ -256,7 +256,7 @@ def load_job(
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise RequestError(f"{file}: larger than {_MAX_BYTES} bytes, not a job file")
-        content = _parse_yaml(file.read_text(encoding="utf-8"), str(file))
+        content = parse_yaml(file.read_text(encoding="utf-8"), str(file))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RequestError(f"{file}: cannot read the job file: {reason}") from error
@@ -282,7 +282,12 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _parse_yaml(text: str, name: str) -> Any:
+def parse_yaml(text: str, name: str) -> Any:
+    """Content of a YAML text; `name` is what an error calls it.
+
+    Raises:
+        RequestError: it is not YAML, or has aliases.
+    """
     try:
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError) as error:
@@ -300,7 +305,7 @@ def _apply(content: dict[str, Any], setting: str) -> None:
         if not isinstance(inner, dict):
             raise RequestError(f"--set {setting}: {key} is not a section")
         content = inner
-    content[keys[-1]] = _parse_yaml(value, f"--set {path}")
+    content[keys[-1]] = parse_yaml(value, f"--set {path}")
 
 
 def _one_line(error: ValidationError, content: Any) -> str:

@@ -16,11 +16,13 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_runner
 
+from ghsl_beam import cluster
 from ghsl_beam.configuration import Job
 from ghsl_beam.launch_lock import only_launch
 from ghsl_beam.pipeline import build, work_area
 from ghsl_beam.plan import JobPlan, make_plan
 from ghsl_beam.products import utm_path
+from ghsl_beam.profiles import option_name
 from ghsl_beam.record_schema import RunRecord
 from ghsl_beam.report import write_report
 from ghsl_beam.run_record import (
@@ -66,6 +68,7 @@ def run(
         RequestError: the request is wrong, or another launch is at work; nothing was written.
         StrictError: the job is strict, and something was lost.
         LaunchError: a worker process ended before its work was done.
+        ClusterError: the cluster asked for is not there, does not fit, or failed.
     """
     start = time.monotonic()
     runner, options = _runner(beam_options)
@@ -81,6 +84,7 @@ def run(
         return record
     if job.strict and plan.losses:
         raise StrictError(f"strict: stopped before it began: {plan.losses[0].summary}")
+    cluster.check(options)
     with only_launch(job.output):
         plan = replace(plan)  # looks again: another launch may just have ended
         write_record(job.output, record)
@@ -172,7 +176,10 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
     """
     options = PipelineOptions(list(arguments))
     name = options.view_as(StandardOptions).runner or "DirectRunner"
-    unknown = [key for key in arguments if key.startswith("--") and not _known(key, options)]
+    unknown = [a for a in arguments if a.startswith("--") and not _known(a, options)]
+    if unknown:
+        taken = cluster.server_options(options)
+        unknown = [argument for argument in unknown if option_name(argument) not in taken]
     if unknown:
         raise RequestError(f"{unknown[0]}: neither an option of ghsl-beam nor one of Beam")
     told = tell_workers(options)
@@ -185,7 +192,7 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
 
 
 def _known(argument: str, options: PipelineOptions) -> bool:
-    return argument[2:].partition("=")[0].replace("-", "_") in options.get_all_options()
+    return option_name(argument) in options.get_all_options()
 
 
 def _check_writable(output: str) -> None:
@@ -224,8 +231,10 @@ def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) ->
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline, plan)
     try:
-        result: PipelineResult = pipeline.run()
-        result.wait_until_finish()
+        with cluster.failures_in_one_line(options):
+            result: PipelineResult = pipeline.run()
+            result.wait_until_finish()
+            return result.metrics().query()["counters"]
     except Exception as error:
         if plan.job.strict and (losses := work.losses()):
             raise StrictError(f"strict: stopped at the first loss: {losses[0].summary}") from error
@@ -235,7 +244,6 @@ def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) ->
                 "run the same command again to go on where it was"
             ) from error
         raise
-    return result.metrics().query()["counters"]
 
 
 def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
@@ -243,7 +251,7 @@ def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]
     stages: dict[str, dict[str, float]] = {}
     for counter in counters:
         key = counter.key.metric
-        if key.namespace.startswith("apache_beam") or "." in key.namespace:
+        if key.namespace.startswith(("apache_beam", "beam")) or "." in key.namespace:
             continue
         stage = stages.setdefault(key.namespace, {})
         stage[key.name] = stage.get(key.name, 0) + (counter.result or 0)

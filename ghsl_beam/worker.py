@@ -38,7 +38,10 @@ def tell_workers(options: PipelineOptions) -> ExtendedProvisionInfo:
     setup.beam_plugins = [*(setup.beam_plugins or ()), __name__]
     if worker.default_sdk_harness_log_level is None:
         level = logging.getLogger("ghsl_beam").getEffectiveLevel()
-        worker.default_sdk_harness_log_level = logging.getLevelName(level)
+        # The one spelling that Beam's Java knows too.
+        worker.default_sdk_harness_log_level = logging.getLevelName(level).replace(
+            "WARNING", "WARN"
+        )
     told = {
         "beam_plugins": setup.beam_plugins,
         "default_sdk_harness_log_level": worker.default_sdk_harness_log_level,

@@ -22,10 +22,10 @@ KEY_ID, SECRET = "PLANTED-KEY-ID", "planted-secret-key"
 
 
 @contextmanager
-def s3_service() -> Iterator[str]:
-    """A new, empty service; its address."""
+def s3_service(host: str = "127.0.0.1") -> Iterator[str]:
+    """A new, empty service on an address of this machine; its URL."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address=host, port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()

@@ -75,6 +75,9 @@ def _is_remote(path: str) -> bool:
 def gdal_options() -> dict[str, str]:
     """GDAL's options for the storage that fsspec reaches with the same environment."""
     options = {
+        # These options hold for one thread. With more, the JPEG 2000 driver opens the file again in
+        # threads of its own, cannot reach it there, and gives zeros without a word.
+        "GDAL_NUM_THREADS": "1",
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
         "GDAL_HTTP_MAX_RETRY": "4",
         "GDAL_HTTP_RETRY_DELAY": "0.5",

@@ -1,6 +1,7 @@
 """An archive in a bucket gives the scenes and pixels of the same archive on a local disk."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 
@@ -13,8 +14,10 @@ from tests.support.scenes import town
 from transforms.assembly.archive import find_scenes
 from transforms.assembly.assemble import assemble_block
 from transforms.assembly.products import read_scene
+from transforms.assembly.reading import read_band
 from transforms.elements import Level, SceneError, Window
 from transforms.raster import storage
+from transforms.raster.gdal_access import gdal_path
 
 ULX, ULY = 330000, 5820000
 CLOUDS = [f"{ULX} {ULY} {ULX + 900} {ULY} {ULX + 900} {ULY - 900} {ULX} {ULY - 900} {ULX} {ULY}"]
@@ -129,3 +132,15 @@ def test_a_band_that_cannot_be_read_sets_its_scene_aside(eodata, tree):
     ((failed, error),) = made.failures
     assert failed == scene
     assert scene.bands[0] in str(error)
+
+
+def test_a_window_over_several_tiles_of_an_image_read_by_a_thread(service, tmp_path):
+    """On a cluster and in threads a worker reads elsewhere than in its first thread."""
+    product = Product("33UUU", 32633, ULX, ULY, town(600, 600))
+    safe = write_product(tmp_path, product)
+    (red,) = safe.glob("GRANULE/*/IMG_DATA/*_B04.jp2")
+    put_folder(red.parent, make_bucket("threads"))
+    path, window = gdal_path(f"s3://threads/{red.name}"), Window(0, 0, 600, 600)
+    with ThreadPoolExecutor(1) as thread:
+        found = thread.submit(read_band, path, 32633, ULX, ULY, window).result()
+    np.testing.assert_array_equal(found, product.dn[0])

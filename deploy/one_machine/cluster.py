@@ -1,0 +1,104 @@
+"""What a Flink and a Spark cluster have in common: a head, and workers with a pool each."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from .distribution import Distribution
+from .hosts import Host, Network
+
+JOB_SERVER, ARTIFACTS, POOL = 8099, 8098, 50000
+"""Ports; each host has a network of its own, so that they are always free."""
+
+
+class Cluster:
+    """A cluster: the head runs the engine's master and Beam's job server.
+
+    Attributes:
+        distribution: the engine and the job server for it.
+        network: the hosts.
+        slots: tasks that a worker runs at a time.
+        head: the first host.
+        workers: the others.
+    """
+
+    ready: ClassVar[Mapping[str, str]] = {
+        "jobserver": "JobService started on",
+        "pool": "Started worker pool servicer",
+    }
+    """What each process says when it is at work."""
+
+    def __init__(self, distribution: Distribution, network: Network, slots: int) -> None:
+        """Start the head; its job server may not be at work yet."""
+        self.distribution, self.network, self.slots = distribution, network, slots
+        self.head = network.add("head")
+        self.workers: list[Host] = []
+        self.start_master()
+        self.wait()
+        self.start_job_server()
+
+    @property
+    def job_endpoint(self) -> str:
+        """Address of Beam's job server."""
+        return f"{self.head.address}:{JOB_SERVER}"
+
+    @property
+    def options(self) -> dict[str, object]:
+        """Beam options over those of the engine's profile."""
+        raise NotImplementedError
+
+    def start_master(self) -> None:
+        """Start the engine's master on the head."""
+        raise NotImplementedError
+
+    def start_job_server(self) -> None:
+        """Start Beam's job server on the head."""
+        raise NotImplementedError
+
+    def start_worker(self, host: Host) -> None:
+        """Start the engine's worker on a host."""
+        raise NotImplementedError
+
+    def add_worker(self) -> Host:
+        """A further worker and its pool, on a host of their own."""
+        host = self.network.add(f"worker-{len(self.network.hosts)}")
+        self.workers.append(host)
+        # Beam's pool starts `python` by that name: it must be the one that has the package.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
+        host.start("pool", [*pool, f"--service_port={POOL}"], {"PATH": path})
+        self.start_worker(host)
+        return host
+
+    def lose_worker(self) -> None:
+        """End a worker's host as a power cut would."""
+        self.workers.pop(0).kill()
+
+    def wait(self) -> None:
+        """Wait until everything started so far is at work.
+
+        Raises:
+            HostError: something ended, or is not at work after two minutes.
+        """
+        for host in (self.head, *self.workers):
+            for process in host.processes:
+                process.wait_for(self.ready[process.name], 120)
+
+    def java(self, host: Host, class_path: str, *options: str) -> list[str]:
+        """The command of a Java program on a host, to which its class and arguments are added."""
+        common = ["-XX:+UseSerialGC", "-XX:-UsePerfData", f"-Djava.io.tmpdir={host.inside}"]
+        return [self.distribution.java, *common, *options, "-cp", class_path]
+
+    def job_server_arguments(self) -> list[str]:
+        """Arguments that the job servers of both engines take."""
+        return [
+            f"--job-host={self.head.address}",
+            f"--job-port={JOB_SERVER}",
+            f"--artifact-port={ARTIFACTS}",
+            "--expansion-port=0",
+            f"--artifacts-dir={self.head.inside}/artifacts",
+        ]

@@ -1,0 +1,163 @@
+"""What lies between a launch and a cluster: is it there, does it fit, how did the job end.
+
+Beam's own client waits without a word for a job server that is dead, and passes on the traces of
+the cluster's Java. Here each is one line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import socket
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import grpc
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    JobServerOptions,
+    PipelineOptions,
+    PortableOptions,
+    SparkRunnerOptions,
+    StandardOptions,
+)
+from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
+
+from transforms.elements import GhslBeamError
+
+SECONDS = 5.0
+"""What a part of the cluster may take to answer."""
+_RUNNERS = ("FlinkRunner", "SparkRunner", "PortableRunner")
+
+
+class ClusterError(GhslBeamError):
+    """The cluster cannot be reached, does not fit, or ended the job: exit code 1."""
+
+
+def server_options(options: PipelineOptions) -> frozenset[str]:
+    """Options that a running job server takes beside Beam's own; none where none is named.
+
+    Raises:
+        ClusterError: `--job_endpoint` does not answer, or what answers is no job server.
+    """
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    if not endpoint:
+        return frozenset()
+    _connect("--job_endpoint", endpoint)
+    try:
+        with grpc.insecure_channel(endpoint) as channel:
+            answer = beam_job_api_pb2_grpc.JobServiceStub(channel).DescribePipelineOptions(
+                beam_job_api_pb2.DescribePipelineOptionsRequest(), timeout=SECONDS
+            )
+    except grpc.RpcError as error:
+        raise ClusterError(
+            f"--job_endpoint {endpoint}: what answers is no job server of Beam: {error.code().name}"
+        ) from error
+    return frozenset(option.name for option in answer.options)
+
+
+def check(options: PipelineOptions) -> None:
+    """Look whether what a runner needs is there and fits, before anything is handed to it.
+
+    Raises:
+        ClusterError: the job server or the cluster's master does not answer or is of another
+            version, or there is no Java to start a job server with.
+    """
+    runner = options.view_as(StandardOptions).runner
+    if runner not in _RUNNERS:
+        return
+    if options.view_as(PortableOptions).job_endpoint:
+        server_options(options)
+        return
+    if runner == "FlinkRunner":
+        _check_flink(options.view_as(FlinkRunnerOptions))
+    elif runner == "SparkRunner":
+        master = options.view_as(SparkRunnerOptions).spark_master_url
+        if master.startswith("spark://"):
+            _connect("--spark_master_url", urlsplit(master).netloc)
+    java = options.view_as(JobServerOptions).job_server_java_launcher
+    if shutil.which(java) is None:
+        raise ClusterError(
+            f"--runner {runner}: no {java} here to start Beam's job server with: install Java, "
+            "or give --job_endpoint of a job server that runs"
+        )
+
+
+def _check_flink(options: FlinkRunnerOptions) -> None:
+    master = options.flink_master
+    if master.startswith("["):  # Beam's own words for a cluster that it starts itself
+        return
+    url = master if "://" in master else f"http://{master}"
+    _connect("--flink_master", urlsplit(url).netloc)
+    try:
+        with urllib.request.urlopen(f"{url}/config", timeout=SECONDS) as answer:  # noqa: S310
+            version = json.loads(answer.read(1 << 16))["flink-version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ClusterError(f"--flink_master {master}: no JobManager of Flink: {error}") from error
+    if not version.startswith(f"{options.flink_version}."):
+        raise ClusterError(
+            f"--flink_master {master}: found Flink {version}, expected {options.flink_version}: "
+            "set --flink_version, or take a cluster of that version"
+        )
+
+
+def _connect(option: str, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), SECONDS):
+            pass
+    except ValueError as error:
+        raise ClusterError(f"{option} {address}: expected HOST:PORT") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise ClusterError(f"{option} {address}: cannot be reached: {reason}") from error
+
+
+def reason(text: str) -> str:
+    """What of a cluster's error says why: the innermost cause, without traces.
+
+    The text is Beam's "Pipeline ... failed in state FAILED: ..." around exceptions of Java, which
+    may hold a traceback of a Python worker.
+    """
+    lines = [line.strip() for line in text.partition(" failed in state ")[2].splitlines()]
+    lines = lines or text.splitlines()
+    causes = [i for i, line in enumerate(lines) if line.startswith("Caused by: ")]
+    lines = lines[causes[-1] :] if causes else lines
+    if any("Traceback (most recent call last)" in line for line in lines):
+        # The line after the last of Python's frames, each of which is a place and its code.
+        python = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception)\b", line)]
+        lines = python[-1:] or lines
+    return lines[0].removeprefix("Caused by: ").removeprefix("FAILED: ")
+
+
+@contextmanager
+def failures_in_one_line(options: PipelineOptions) -> Iterator[None]:
+    """Within, what a cluster says of a job that fails is one error; all of it is in the log file.
+
+    Raises:
+        ClusterError: the job failed on the cluster, or the job server is gone.
+    """
+    if options.view_as(StandardOptions).runner not in _RUNNERS:
+        yield
+        return
+    root = logging.getLogger()
+    root.addFilter(_for_the_file)
+    try:
+        yield
+    except grpc.RpcError as error:
+        said = f"{error.code().name} {error.details()}".strip()
+        raise ClusterError(f"the job server failed or is gone: {said}") from error
+    except RuntimeError as error:
+        raise ClusterError(f"the cluster did not finish the job: {reason(str(error))}") from error
+    finally:
+        root.removeFilter(_for_the_file)
+
+
+def _for_the_file(record: logging.LogRecord) -> bool:
+    """Messages of the job server, which Beam logs under no name, are no errors of this program."""
+    record.levelno, record.levelname = logging.INFO, "INFO"
+    return True

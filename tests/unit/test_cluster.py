@@ -1,0 +1,138 @@
+"""Whether a cluster is there and fits is known before anything is handed to it, in one line."""
+
+import json
+import socket
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.local_job_service import LocalJobServicer
+
+from ghsl_beam import cluster
+from ghsl_beam.cluster import ClusterError
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(cluster, "SECONDS", 1.0)
+
+
+@pytest.fixture
+def nobody():
+    """An address that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+@contextmanager
+def http(answer):
+    """A server that answers every request with a JSON document; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def check(*arguments):
+    cluster.check(PipelineOptions(list(arguments)))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--runner=FlinkRunner", "--job_endpoint={}"),
+        ("--runner=SparkRunner", "--job_endpoint={}"),
+        ("--runner=PortableRunner", "--job_endpoint={}"),
+        ("--runner=FlinkRunner", "--flink_master={}"),
+        ("--runner=FlinkRunner", "--flink_master=http://{}"),
+        ("--runner=SparkRunner", "--spark_master_url=spark://{}"),
+    ],
+)
+def test_nobody_there(nobody, arguments):
+    with pytest.raises(ClusterError, match=f"{nobody}: cannot be reached: ") as raised:
+        check(*(argument.format(nobody) for argument in arguments))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("address", ["flink", "flink:", "flink:web"])
+def test_no_address(address):
+    with pytest.raises(ClusterError, match=f"--job_endpoint {address}: expected HOST:PORT"):
+        check("--runner=FlinkRunner", f"--job_endpoint={address}")
+
+
+def test_a_port_that_is_no_job_server():
+    with (
+        http({}) as address,
+        pytest.raises(ClusterError, match=f"{address}: what answers is no job server of Beam"),
+    ):
+        check("--runner=FlinkRunner", f"--job_endpoint={address}")
+
+
+def test_a_server_that_says_nothing():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ClusterError, match="what answers is no job server of Beam"):
+            check("--runner=FlinkRunner", f"--job_endpoint={address}")
+
+
+def test_a_job_server(tmp_path):
+    servicer = LocalJobServicer(str(tmp_path))
+    port = servicer.start_grpc_server()
+    try:
+        check("--runner=FlinkRunner", f"--job_endpoint=localhost:{port}")
+    finally:
+        servicer.stop()
+
+
+def test_flink_of_the_version_asked_for():
+    with http({"flink-version": "1.19.3"}) as address:
+        check("--runner=FlinkRunner", f"--flink_master={address}", "--flink_version=1.19")
+
+
+def test_flink_of_another_version():
+    with (
+        http({"flink-version": "1.190.1"}) as address,
+        pytest.raises(ClusterError, match=r"found Flink 1\.190\.1, expected 1\.19:"),
+    ):
+        check("--runner=FlinkRunner", f"--flink_master={address}", "--flink_version=1.19")
+
+
+def test_a_page_that_is_no_flink():
+    with (
+        http(["nothing"]) as address,
+        pytest.raises(ClusterError, match=f"{address}: no JobManager of Flink"),
+    ):
+        check("--runner=FlinkRunner", f"--flink_master={address}")
+
+
+def test_no_java():
+    with http({"flink-version": "1.19.3"}) as address, pytest.raises(ClusterError, match="Java"):
+        check(
+            "--runner=FlinkRunner",
+            f"--flink_master={address}",
+            "--flink_version=1.19",
+            "--job_server_java_launcher=/nowhere/java",
+        )
+
+
+def test_this_machine_needs_no_cluster(nobody):
+    check("--runner=DirectRunner", f"--job_endpoint={nobody}")
+    check()
