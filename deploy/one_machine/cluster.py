@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +16,7 @@ JOB_SERVER, ARTIFACTS, POOL = 8099, 8098, 50000
 """Ports; each host has a network of its own, so that they are always free."""
 
 
-class Cluster:
+class Cluster(ABC):
     """A cluster: the head runs the engine's master and Beam's job server.
 
     Attributes:
@@ -47,21 +48,21 @@ class Cluster:
         return f"{self.head.address}:{JOB_SERVER}"
 
     @property
+    @abstractmethod
     def options(self) -> dict[str, object]:
         """Beam options over those of the engine's profile."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start_master(self) -> None:
         """Start the engine's master on the head."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start_job_server(self) -> None:
         """Start Beam's job server on the head."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start_worker(self, host: Host) -> None:
         """Start the engine's worker on a host."""
-        raise NotImplementedError
 
     def add_worker(self) -> Host:
         """A further worker and its pool, on a host of their own."""
