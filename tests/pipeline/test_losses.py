@@ -7,6 +7,7 @@ import numpy as np
 import rasterio
 
 from tests.support.archive import Product, write_product
+from tests.support.disturbed import finish, start
 from tests.support.jobs import differing, layers, lonlat_box, make, write_job
 from tests.support.scenes import town
 
@@ -88,3 +89,23 @@ def test_only_what_a_loss_reaches_is_made_again(tmp_path):
     assert second["stages"]["cleaning"]["blocks"] == 8
     undisturbed, _ = make(file, settings=(f"output={tmp_path / 'undisturbed'}",))
     assert set(differing(layers(undisturbed), layers(output)).values()) == {0}
+
+
+def test_the_last_lines_name_what_was_lost_and_the_command(tmp_path):
+    dn = town(128, 128)
+    products = [
+        Product("33UUU", 32633, ULX, ULY, dn + 10 * i, date(2020, 6, 10 + i)) for i in range(2)
+    ]
+    folders = [write_product(tmp_path / "archive", product) for product in products]
+    (red,) = folders[1].glob("GRANULE/*/IMG_DATA/*_B04.jp2")
+    red.write_bytes(red.read_bytes()[:300])
+    area = lonlat_box(32633, ULX, ULY - 1280, ULX + 1280, ULY)
+    file = write_job(tmp_path, area, tmp_path / "archive", block_size=64)
+    code, out, err = finish(start(file, "--set", "epoch=2021"))
+    assert code == 3, err
+    *_, lost, command = out.splitlines()
+    assert lost.startswith(f"lost in assembly: 33UUU {products[1].name} ")
+    assert lost.endswith("(4 blocks)")
+    assert "_B04.jp2: " in lost
+    words = f"ghsl-beam run {file} --quiet --set epoch=2021"
+    assert command == f"to make only what was lost, run again: {words}"
