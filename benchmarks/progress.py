@@ -29,7 +29,7 @@ from ghsl_beam.plan import JobPlan
 from ghsl_beam.progress import follow
 from transforms.raster.events import EventReader, emit
 
-PAIRS, SIDE, BLOCK = 4, 1024, 256
+PAIRS, SIDE, BLOCK = 3, 768, 256
 
 
 class Spent:

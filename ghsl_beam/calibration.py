@@ -22,6 +22,7 @@ import shapely
 from apache_beam.pvalue import TaggedOutput
 
 from ghsl_beam.grid_plan import GridPlan, plan_grid
+from ghsl_beam.launch import existing_products, finish
 from ghsl_beam.pipeline import handler_of
 from ghsl_beam.plan import (
     LINES,
@@ -32,6 +33,7 @@ from ghsl_beam.plan import (
     road_source,
 )
 from ghsl_beam.products import utm_pattern
+from ghsl_beam.run_record import new_record, now, products_as_json
 from transforms.aggregation.cell import aggregate_cell
 from transforms.aggregation.source import TileSource
 from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
@@ -76,7 +78,8 @@ class Throughput:
     pixel of the area; `layers` (read with halo, clean, close) for a pixel of a block and its halo;
     `storing` and `publishing` for a pixel of one layer; `chunk` (reproject and aggregate) for a
     pixel of the area on a grid, `cell` for an output cell beside that, `grid_file` for a file of
-    an R/C tile. `start_up` is what a run takes before its first block.
+    an R/C tile; `product` to describe one product in catalogue and report. `start_up` is what a run
+    takes before its first block.
     """
 
     start_up: float
@@ -89,6 +92,7 @@ class Throughput:
     chunk: float
     cell: float
     grid_file: float
+    product: float
     product_bytes: Mapping[Layer, float]
     """Bytes of a pixel of the area in a tile's products."""
     cell_bytes: float
@@ -137,6 +141,7 @@ def calibrate(plan: JobPlan, tile: TilePlan) -> Throughput:
         references = _tile_layers(mini, work, block, clock)
         sizes = _publish(mini, work, references, clock)
         chunk, cells, files = _grids(mini, work, small, clock)
+        products = _finish(mini, clock)
         grid_bytes = sum(path.stat().st_size for path in output.glob("grid/**/*.tif"))
     seconds = clock.seconds
     block_pixels = block.window.height * block.window.width
@@ -153,6 +158,7 @@ def calibrate(plan: JobPlan, tile: TilePlan) -> Throughput:
         chunk=chunk,
         cell=seconds.get("cells", 0.0) / max(1, cells),
         grid_file=seconds.get("grid files", 0.0) / max(1, files),
+        product=seconds["finish"] / products,
         product_bytes={layer: size / pixels for layer, size in sizes.items()},
         cell_bytes=grid_bytes / max(1, cells),
         scenes=len(small.scenes),
@@ -266,6 +272,17 @@ def _publish(
                 (product,) = _only(publish.publish(item))
             sizes[Layer(product.layer)] = Path(job.output, product.path).stat().st_size
     return sizes
+
+
+def _finish(plan: JobPlan, clock: _Clock) -> int:
+    """Catalogue, record and report; returns the number of products in them."""
+    products = existing_products(plan)
+    record = new_record(plan)
+    record["products"] = products_as_json(products)
+    record["ended"] = now()
+    with clock.on("finish"):
+        finish(plan, record, products)
+    return len(products)
 
 
 def _grids(plan: JobPlan, work: WorkArea, tile: TilePlan, clock: _Clock) -> tuple[float, int, int]:

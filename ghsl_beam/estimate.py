@@ -99,8 +99,11 @@ def seconds_by_stage(plan: JobPlan, works: list[TileWork], speed: Throughput) ->
         found["aggregation"] += len(cells) * speed.cell
         found["aggregation"] += share * (speed.chunk + _layers_by_cell(grid) * speed.publishing)
         found["publish"] += grid.files_of(cells) * speed.grid_file
-    if found:
+    if any(seconds > 0 for seconds in found.values()):
         found["start"] = speed.start_up
+        products = sum(1 for grid in plan.grids for _ in grid.products())
+        products += sum(len(tile.fingerprints) for tile in plan.tiles)
+        found["catalogue and report"] = products * speed.product
     return {stage: round(seconds, 2) for stage, seconds in found.items()}
 
 

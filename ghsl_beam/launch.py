@@ -75,12 +75,12 @@ def run(
     plan = make_plan(job)
     _check_writable(job.output)
     record = new_record(plan)
-    before = _existing(plan)
+    before = existing_products(plan)
     if not plan.has_work:
         _account(record, plan, before, before, start)
         if not is_of(read_record(job.output), record):
             with only_launch(job.output):
-                _finish(plan, record, before)
+                finish(plan, record, before)
         return record
     if job.strict and plan.losses:
         raise StrictError(f"strict: stopped before it began: {plan.losses[0].summary}")
@@ -98,12 +98,12 @@ def run(
                     record["stages"] = stages_of(read_events(events))
                     raise
         except BaseException as error:
-            _account(record, plan, before, _existing(plan), start, error)
+            _account(record, plan, before, existing_products(plan), start, error)
             write_record(job.output, record)
             raise
-        products = _existing(plan)
+        products = existing_products(plan)
         _account(record, plan, before, products, start)
-        _finish(plan, record, products)
+        finish(plan, record, products)
     return record
 
 
@@ -156,7 +156,7 @@ def _events(output: str) -> Iterator[Path]:
             yield events
 
 
-def _finish(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
+def finish(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
     """Line 5: everything about the products, the record last; then the work area goes."""
     output = plan.job.output
     for grid in plan.grids:
@@ -265,7 +265,7 @@ def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]
     return stages, counts
 
 
-def _existing(plan: JobPlan) -> list[Product]:
+def existing_products(plan: JobPlan) -> list[Product]:
     """Products on storage; whole where they carry the fingerprint that the plan gives."""
     job, products, stored = plan.job, [], plan.stored_marks()
     for tile in plan.tiles:

@@ -161,6 +161,7 @@ SPEED = Throughput(
     chunk=1e-7,
     cell=2,
     grid_file=0.1,
+    product=0.5,
     product_bytes=dict.fromkeys(Layer, 2.0),
     cell_bytes=1000,
     scenes=1,
@@ -181,6 +182,7 @@ def test_seconds_follow_from_the_throughput(job_file, tmp_path):
     cells = len(plan.grids[0].cells)
     assert found["aggregation"] == pytest.approx(2 * cells + area * 1e-7, abs=0.01)
     assert found["publish"] == pytest.approx(pixels * 6e-7 + 6 * 0.1, abs=0.01)
+    assert found["catalogue and report"] == pytest.approx((6 + 6) * 0.5)
     assert bytes_to_write(plan, works, SPEED) == pytest.approx(12 * area + 1000 * cells, abs=2)
 
 
