@@ -16,7 +16,7 @@ from pathlib import Path
 from synthetic import Outcome, ghsl_beam, machine, synthetic_job
 
 WORKERS = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
-SIDE, DATA_ROWS = 2048, 128
+SIDE, DATA_ROWS = 2048, 64
 
 
 def main() -> None:
