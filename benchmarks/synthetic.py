@@ -60,8 +60,13 @@ class Outcome:
 
 
 def ghsl_beam(*arguments: Any, environment: dict[str, str] | None = None) -> Outcome:
-    """Run the command line in a process of its own; memory is looked at ten times a second."""
-    command = [sys.executable, "-m", "ghsl_beam", *map(str, arguments)]
+    """Run the command line in a process of its own."""
+    return measured("-m", "ghsl_beam", *arguments, environment=environment)
+
+
+def measured(*arguments: Any, environment: dict[str, str] | None = None) -> Outcome:
+    """Run Python in a process of its own; memory is looked at ten times a second."""
+    command = [sys.executable, *map(str, arguments)]
     start, peak = time.perf_counter(), 0
     variables = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as running:
