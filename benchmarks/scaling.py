@@ -3,16 +3,16 @@
 A tile is a crop of 1024 x 1024 px in 16 blocks of 256 px; of its rows an eighth holds data, which
 saves the time of predicting the rest.
 
-*Growth* is the cost of a tile among eight over that of a tile alone, (t8 - s) / 8 over t1 - s: t is
-the time of a launch from the start of its process to the end, s, the start-up, that of a launch over
-one tile of 32 x 32 px. 1 is linear. The result line has the larger of those for one worker and two.
+*Growth* is the cost of a tile among eight over that of a tile alone, (t8 - s) / 8 over t1 - s: t
+is the time of a launch from the start of its process to the end; s, the start-up, that of a launch
+over one tile of 32 x 32 px. 1 is linear. The result line has the larger of one worker's and two's.
 
 *Shuffle* is what goes into the graph's GroupByKeys (a Reshuffle is one), by the runner's metrics:
 for each grouped collection its elements x the mean of its sampled byte sizes. The bytes that reach
 the runner's grouping buffers are counted beside it: sampling favours the first elements, which are
-blocks at the tile's edge with fewer neighbours. One more launch has a tile of 121 blocks, as many as
-a whole tile of 10 980 px has at the default block size: the result line has that tile's shuffle, by
-both counts.
+blocks at the tile's edge with fewer neighbours. One more launch has a tile of 121 blocks, as many
+as a whole tile of 10 980 px has at the default block size: the result line has that tile's shuffle,
+by both counts.
 
     python benchmarks/scaling.py
 """
