@@ -40,7 +40,7 @@ def main() -> None:
             front = Front(address)
             job = synthetic_job(Path(folder), 1, SIDE)
             with using(front.address):
-                bucket = make_bucket("scale")
+                bucket = make_bucket(f"scale-{blocks}")
                 archive = put_folder(Path(folder, "archive"), f"{bucket}/archive")
                 front.asked.clear()
                 settings = (f"block_size={size}", f"input.archive={archive}")

@@ -3,9 +3,10 @@
 A tile is a crop of 1024 x 1024 px in 16 blocks of 256 px; of its rows an eighth holds data, which
 saves the time of predicting the rest.
 
-*Growth* is the cost of a tile among eight over that of a tile alone, (t8 - s) / 8 over t1 - s: t
-is the time of a launch from the start of its process to the end; s, the start-up, that of a launch
-over one tile of 32 x 32 px. 1 is linear. The result line has the larger of one worker's and two's.
+*Growth* is what each further tile costs from four to eight, over what it costs from one to four:
+(t8 - t4) / 4 over (t4 - t1) / 3, t being the time of a launch from the start of its process to the
+end. The start-up is in all of them and falls out. 1 is linear, above it is worse. The result line
+has the larger of one worker's and two's.
 
 *Shuffle* is what goes into the graph's GroupByKeys (a Reshuffle is one), by the runner's metrics:
 for each grouped collection its elements x the mean of its sampled byte sizes. The bytes that reach
@@ -33,7 +34,6 @@ TILES = (1, 2, 4, 8)
 BLOCK, SIDE, DATA_ROWS = 256, 1024, 128
 WHOLE_BLOCK = 64
 WHOLE_SIDE = 11 * WHOLE_BLOCK
-SMALL = 32
 GROUP_BY_KEY = "beam:transform:group_by_key:v1"
 
 
@@ -131,21 +131,20 @@ def grouped_bytes(graph: Any, infos: Any) -> dict[str, float]:
 
 def growth(workers: int) -> float:
     """Launch 1, 2, 4 and 8 tiles and print each; returns the growth."""
-    start_up = launched(1, SMALL, BLOCK, workers).outcome.seconds
-    print(f"{workers} workers: start-up {start_up:.1f} s", flush=True)
-    each = {}
+    seconds = {}
     for tiles in TILES:
         made = launched(tiles, SIDE, BLOCK, workers)
-        each[tiles] = (made.outcome.seconds - start_up) / tiles
+        seconds[tiles] = made.outcome.seconds
         print(
             f"{workers} workers, {tiles} tiles: {made.outcome.seconds:.1f} s, "
-            f"{each[tiles]:.1f} s a tile above start-up, "
             f"{made.outcome.peak_bytes / 1e6:.0f} MB at most, "
             f"shuffle {made.shuffle / tiles / 1e3:.1f} kB a tile "
             f"({made.counted / tiles / 1e3:.1f} counted), graph {made.graph_bytes / 1e3:.0f} kB",
             flush=True,
         )
-    return each[TILES[-1]] / each[TILES[0]]
+    early, late = (seconds[4] - seconds[1]) / 3, (seconds[8] - seconds[4]) / 4
+    print(f"{workers} workers: a further tile {early:.2f} s up to 4, {late:.2f} s up to 8")
+    return late / early
 
 
 def main() -> None:

@@ -22,8 +22,10 @@ from tests.support.archive import Product, write_product  # noqa: E402
 from tests.support.jobs import lonlat_box, write_job  # noqa: E402
 from tests.support.scenes import town  # noqa: E402
 
-TILES = [f"33U{column}{row}" for row in "STUV" for column in "UVWX"]
-"""Sixteen tiles of one grid zone, the demonstration model's."""
+_ALIKE = ("VT", "WT", "XT", "VU", "WU", "VV", "WV", "XV")
+TILES = [f"33U{square}" for square in (*_ALIKE, "US", "VS", "WS", "XS", "UT", "UU", "XU", "UV")]
+"""Sixteen tiles of one grid zone, the demonstration model's. The crops of the first eight lie in one
+R/C tile of the Mollweide grid, those of all but the first in one output cell of their own each."""
 
 
 def synthetic_job(
