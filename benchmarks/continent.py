@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--band-mb", type=float, default=115, help="MB of a 10 m band of a scene")
     parser.add_argument("--cores", type=int, default=256)
     parser.add_argument("--gets", type=float, default=0, help="GET of a block and scene")
+    parser.add_argument("--work-gets", type=float, default=0, help="GET and HEAD of a block beside")
     parser.add_argument("--puts", type=float, default=LAYERS, help="PUT of a block")
     a = parser.parse_args()
     record = json.loads((a.output / "run.json").read_text())
@@ -96,7 +97,8 @@ def main() -> None:
     blocks = pixels / SIZE**2 * BLOCKS
     print(f"| blocks | {blocks:,.0f} |")
     print(f"| block files | {LAYERS * blocks:,.0f} |")
-    print(f"| GET | {a.gets * a.scenes * blocks / 1e6:,.1f} million |")
+    gets = (a.gets * a.scenes + a.work_gets) * blocks
+    print(f"| GET and HEAD | {gets / 1e6:,.0f} million |")
     print(f"| PUT | {a.puts * blocks / 1e6:,.1f} million |")
     scene = len(json.dumps(record["tiles"][0]["scenes"][0], indent=2))
     product = len(json.dumps(record["products"][0], indent=2))

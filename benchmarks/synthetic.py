@@ -24,8 +24,8 @@ from tests.support.scenes import town  # noqa: E402
 
 _ALIKE = ("VT", "WT", "XT", "VU", "WU", "VV", "WV", "XV")
 TILES = [f"33U{square}" for square in (*_ALIKE, "US", "VS", "WS", "XS", "UT", "UU", "XU", "UV")]
-"""Sixteen tiles of one grid zone, the demonstration model's. The crops of the first eight lie in one
-R/C tile of the Mollweide grid, those of all but the first in one output cell of their own each."""
+"""Sixteen tiles of one grid zone, the demonstration model's. The first eight crops lie in one R/C
+tile of the Mollweide grid, and all of them but the first in one output cell of their own each."""
 
 
 def synthetic_job(
