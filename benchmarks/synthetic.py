@@ -22,8 +22,10 @@ from tests.support.archive import Product, write_product  # noqa: E402
 from tests.support.jobs import lonlat_box, write_job  # noqa: E402
 from tests.support.scenes import town  # noqa: E402
 
-TILES = [f"33U{column}{row}" for row in "STUV" for column in "UVWX"]
-"""Sixteen tiles of one grid zone, the demonstration model's."""
+_ALIKE = ("VT", "WT", "XT", "VU", "WU", "VV", "WV", "XV")
+TILES = [f"33U{square}" for square in (*_ALIKE, "US", "VS", "WS", "XS", "UT", "UU", "XU", "UV")]
+"""Sixteen tiles of one grid zone, the demonstration model's. The first eight crops lie in one R/C
+tile of the Mollweide grid, and all of them but the first in one output cell of their own each."""
 
 
 def synthetic_job(
@@ -60,8 +62,13 @@ class Outcome:
 
 
 def ghsl_beam(*arguments: Any, environment: dict[str, str] | None = None) -> Outcome:
-    """Run the command line in a process of its own; memory is looked at ten times a second."""
-    command = [sys.executable, "-m", "ghsl_beam", *map(str, arguments)]
+    """Run the command line in a process of its own."""
+    return measured("-m", "ghsl_beam", *arguments, environment=environment)
+
+
+def measured(*arguments: Any, environment: dict[str, str] | None = None) -> Outcome:
+    """Run Python in a process of its own; memory is looked at ten times a second."""
+    command = [sys.executable, *map(str, arguments)]
     start, peak = time.perf_counter(), 0
     variables = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as running:

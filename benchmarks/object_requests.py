@@ -1,0 +1,61 @@
+"""Requests of a job whose archive and output are on object storage, by kind.
+
+An S3 service of the loopback answers, with a front that counts. The job has one scene of one tile,
+in four blocks of 512 px and then in sixteen of 256 px: of both runs, the requests that a further
+block costs.
+
+    python benchmarks/object_requests.py
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from synthetic import synthetic_job
+
+from ghsl_beam.configuration import load_job
+from ghsl_beam.launch import run
+from tests.support.object_storage import Front, make_bucket, put_folder, s3_service, using
+
+SIDE = 1024
+BLOCK_SIZES = {4: 512, 16: 256}
+
+
+def kind(asked: str) -> str:
+    """Method and place of a request: `GET archive`, `PUT work`."""
+    method, path = asked.split(" ", 1)
+    if "list-type" in path:
+        return "LIST"
+    place = next((name for name in ("archive", "work") if f"/{name}/" in path), "output")
+    return f"{method} {place}"
+
+
+def main() -> None:
+    """Run both jobs; print requests by kind, and those of a block."""
+    counts: dict[int, Counter[str]] = {}
+    for blocks, size in BLOCK_SIZES.items():
+        with tempfile.TemporaryDirectory() as folder, s3_service() as address:
+            front = Front(address)
+            job = synthetic_job(Path(folder), 1, SIDE)
+            with using(front.address):
+                bucket = make_bucket(f"scale-{blocks}")
+                archive = put_folder(Path(folder, "archive"), f"{bucket}/archive")
+                front.asked.clear()
+                settings = (f"block_size={size}", f"input.archive={archive}")
+                record = run(load_job(job, settings, f"{bucket}/out"))
+        if record["exit_code"]:
+            raise SystemExit(f"{job}: the run ended with {record['exit_code']}")
+        counts[blocks] = Counter(map(kind, front.asked))
+        print(f"{blocks} blocks: {dict(counts[blocks])}", flush=True)
+    few, many = counts
+    each = {name: (counts[many][name] - counts[few][name]) / (many - few) for name in counts[many]}
+    print(
+        "result: "
+        + " ".join(f"{name.lower().replace(' ', '_')}={value:.1f}" for name, value in each.items())
+    )
+
+
+if __name__ == "__main__":
+    main()

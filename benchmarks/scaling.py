@@ -1,0 +1,173 @@
+"""Time, shuffle and memory of a run by its number of tiles, on one worker process and on two.
+
+A tile is a crop of 1024 x 1024 px in 16 blocks of 256 px; of its rows an eighth holds data, which
+saves the time of predicting the rest.
+
+*Growth* is what each further tile costs from four to eight, over what it costs from one to four:
+(t8 - t4) / 4 over (t4 - t1) / 3, t being the time of a launch from the start of its process to the
+end. The start-up is in all of them and falls out. 1 is linear, above it is worse. The result line
+has the larger of one worker's and two's.
+
+*Shuffle* is what goes into the graph's GroupByKeys (a Reshuffle is one), by the runner's metrics:
+for each grouped collection its elements x the mean of its sampled byte sizes. The bytes that reach
+the runner's grouping buffers are counted beside it: sampling favours the first elements, which are
+blocks at the tile's edge with fewer neighbours. One more launch has a tile of 121 blocks, as many
+as a whole tile of 10 980 px has at the default block size: the result line has that tile's shuffle,
+by both counts.
+
+    python benchmarks/scaling.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synthetic import Outcome, machine, measured, synthetic_job
+
+TILES = (1, 2, 4, 8)
+BLOCK, SIDE, DATA_ROWS = 256, 1024, 128
+WHOLE_BLOCK = 64
+WHOLE_SIDE = 11 * WHOLE_BLOCK
+GROUP_BY_KEY = "beam:transform:group_by_key:v1"
+
+
+def options(workers: int) -> tuple[str, ...]:
+    """Beam's options for so many worker processes."""
+    return "--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a launch took, and what its runner grouped: bytes by GroupByKey, and as counted."""
+
+    outcome: Outcome
+    grouped: dict[str, float]
+    counted: int
+    graph_bytes: int
+
+    @property
+    def shuffle(self) -> float:
+        """Bytes grouped, by the runner's metrics."""
+        return sum(self.grouped.values())
+
+
+def launched(tiles: int, side: int, block: int, workers: int) -> Launch:
+    """Launch a job over so many tiles in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        job = synthetic_job(Path(folder), tiles, side, DATA_ROWS)
+        command = (__file__, "--launch", job, "--block", block, *options(workers))
+        outcome = measured(*command)
+    return Launch(outcome, **json.loads(outcome.output.splitlines()[-1]))
+
+
+def launch(job_file: Path, block: int, beam_options: list[str]) -> dict[str, Any]:
+    """Run a job in this process; returns what was grouped."""
+    from apache_beam.runners.portability.fn_api_runner.execution import GroupingBuffer
+    from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+
+    from ghsl_beam.configuration import load_job
+    from ghsl_beam.launch import run
+
+    grouped: dict[str, float] = {}
+    counted = Counter[str]()
+    run_graph, append = FnApiRunner.run_via_runner_api, GroupingBuffer.append
+
+    def watched_run(self: Any, graph: Any, given: Any) -> Any:
+        result = run_graph(self, graph, given)
+        grouped.update(grouped_bytes(graph, result.monitoring_infos()))
+        counted["graph"] = len(graph.SerializeToString())
+        return result
+
+    def watched_append(self: Any, data: bytes) -> None:
+        counted["grouped"] += len(data)
+        append(self, data)
+
+    FnApiRunner.run_via_runner_api = watched_run
+    GroupingBuffer.append = watched_append
+    record = run(load_job(job_file, (f"block_size={block}",)), beam_options)
+    if record["exit_code"]:
+        raise SystemExit(f"{job_file}: the run ended with {record['exit_code']}")
+    return {
+        "grouped": grouped,
+        "counted": counted["grouped"],
+        "graph_bytes": counted["graph"],
+    }
+
+
+def grouped_bytes(graph: Any, infos: Any) -> dict[str, float]:
+    """Bytes into each GroupByKey of a graph, by the runner's metrics."""
+    from apache_beam.metrics.monitoring_infos import (
+        ELEMENT_COUNT_URN,
+        PCOLLECTION_LABEL,
+        SAMPLED_BYTE_SIZE_URN,
+        extract_counter_value,
+        extract_distribution,
+    )
+
+    elements, size = Counter[str](), Counter[str]()
+    samples = Counter[str]()
+    for info in infos:
+        collection = info.labels.get(PCOLLECTION_LABEL, "")
+        if info.urn == ELEMENT_COUNT_URN:
+            elements[collection] += extract_counter_value(info)
+        elif info.urn == SAMPLED_BYTE_SIZE_URN:
+            number, total, _, _ = extract_distribution(info)
+            samples[collection] += number
+            size[collection] += total
+    found = {}
+    for transform in graph.components.transforms.values():
+        if transform.spec.urn == GROUP_BY_KEY:
+            (source,) = transform.inputs.values()
+            mean = size[source] / samples[source] if samples[source] else 0.0
+            found[transform.unique_name] = elements[source] * mean
+    return found
+
+
+def growth(workers: int) -> float:
+    """Launch 1, 2, 4 and 8 tiles and print each; returns the growth."""
+    seconds = {}
+    for tiles in TILES:
+        made = launched(tiles, SIDE, BLOCK, workers)
+        seconds[tiles] = made.outcome.seconds
+        print(
+            f"{workers} workers, {tiles} tiles: {made.outcome.seconds:.1f} s, "
+            f"{made.outcome.peak_bytes / 1e6:.0f} MB at most, "
+            f"shuffle {made.shuffle / tiles / 1e3:.1f} kB a tile "
+            f"({made.counted / tiles / 1e3:.1f} counted), graph {made.graph_bytes / 1e3:.0f} kB",
+            flush=True,
+        )
+    early, late = (seconds[4] - seconds[1]) / 3, (seconds[8] - seconds[4]) / 4
+    print(f"{workers} workers: a further tile {early:.2f} s up to 4, {late:.2f} s up to 8")
+    return late / early
+
+
+def main() -> None:
+    """Run all; print each."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--launch", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--block", type=int, help=argparse.SUPPRESS)
+    arguments, beam_options = parser.parse_known_args()
+    if arguments.launch:
+        print(json.dumps(launch(arguments.launch, arguments.block, beam_options)))
+        return
+    print(machine())
+    whole = launched(1, WHOLE_SIDE, WHOLE_BLOCK, workers=1)
+    for name, size in sorted(whole.grouped.items(), key=lambda item: -item[1]):
+        print(f"  {name}: {size / 1e3:.1f} kB")
+    growths = {workers: growth(workers) for workers in (1, 2)}
+    print(
+        f"result: growth={max(growths.values()):.3f} "
+        f"shuffle_kb_per_tile={whole.shuffle / 1e3:.0f} "
+        f"counted_kb_per_tile={whole.counted / 1e3:.0f} "
+        f"growth_1_worker={growths[1]:.3f} growth_2_workers={growths[2]:.3f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
