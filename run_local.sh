@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The job on this machine: `./run_local.sh` runs the demonstration, `./run_local.sh test` the tests,
+# The job on this machine: `./run_local.sh` runs the demonstration, `./run_local.sh test` the tests
+# (those that start a Flink or Spark cluster with `./run_local.sh test -m cluster tests/cluster`),
 # `./run_local.sh install` makes the environment alone. Anything else goes to ghsl-beam.
 set -euo pipefail
 cd "$(dirname "$0")"
