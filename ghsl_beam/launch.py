@@ -16,7 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_runner
 
-from ghsl_beam import cluster
+from ghsl_beam import cluster, local_workers
 from ghsl_beam.configuration import Job
 from ghsl_beam.launch_lock import only_launch
 from ghsl_beam.pipeline import build, work_area
@@ -45,7 +45,7 @@ from transforms.raster.redaction import redact
 
 WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
 _LOG = logging.getLogger(__name__)
-_WORKER_GONE = ("Channel closed prematurely", "SDK harness", "Socket closed")
+_WORKER_GONE = (local_workers.LOST, "Channel closed prematurely", "SDK harness", "Socket closed")
 """What runners say when a worker process was killed."""
 
 

@@ -58,7 +58,11 @@ def children(pid: int) -> list[int]:
 def files_of(output: Path, pattern: str) -> dict[str, tuple[int, int]]:
     """Inode and time of each file, by path: the same pair means that it was not written again."""
     found = {}
-    for path in sorted(output.glob(pattern)):
+    try:
+        paths = sorted(output.glob(pattern))
+    except FileNotFoundError:  # a folder was removed while it was listed: look again
+        return files_of(output, pattern)
+    for path in paths:
         if ".partial" in path.name:
             continue
         with suppress(FileNotFoundError):  # removed since it was listed

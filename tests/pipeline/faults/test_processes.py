@@ -48,7 +48,6 @@ def goes_on(job, output, before, undisturbed):
     wait_until(look, process)
     code, _, err = finish(process)
     assert code == 0, err
-    assert before
     assert {name: seen[name] for name in before} == before, "blocks were made again"
     assert not any(differing(layers(output), undisturbed).values())
 
@@ -60,16 +59,20 @@ fault(
 )
 
 
-def test_a_worker_that_is_killed(job, undisturbed, tmp_path):
+@pytest.mark.parametrize("blocks", [0, 1, MANY])
+def test_a_worker_that_is_killed(job, undisturbed, tmp_path, blocks):
     output = tmp_path / "output"
     process = start(job.file, "--output", str(output), *TWO)
-    assert wait_until(lambda: len(files_of(output, BLOCKS)) >= MANY, process)
-    workers = children(process.pid)
-    assert len(workers) >= 2
+    assert wait_until(
+        lambda: len(children(process.pid)) >= 4 and len(files_of(output, BLOCKS)) >= blocks, process
+    )
+    workers = children(process.pid)  # two, each below its shell
     os.kill(workers[-1], signal.SIGKILL)
     code, _, err = finish(process)
     assert code == 1
     assert "a worker process ended" in err.splitlines()[-1]
+    for worker in workers:
+        assert not os.path.exists(f"/proc/{worker}/exe"), "a worker outlived its launcher"
     goes_on(job, output, files_of(output, BLOCKS), undisturbed)
 
 
@@ -96,6 +99,7 @@ def test_a_launcher_that_is_killed(job, undisturbed, tmp_path):
     page = (output / "report" / "index.html").read_text()
     assert "Not finished when this report was written" in page
     assert "assembly" in page
+    assert before
     goes_on(job, output, before, undisturbed)
     for worker in workers:
         assert not os.path.exists(f"/proc/{worker}/exe"), "a worker outlived its launcher"
@@ -116,7 +120,9 @@ def test_a_clock_that_was_moved(job, undisturbed, tmp_path, moment):
     cut(process)
     for path in output.rglob("*"):
         os.utime(path, (moment, moment))
-    goes_on(job, output, files_of(output, BLOCKS), undisturbed)
+    before = files_of(output, BLOCKS)
+    assert before
+    goes_on(job, output, before, undisturbed)
 
 
 fault(
