@@ -53,7 +53,7 @@ class PredictBuiltUp(StageTransform):
             plan = self.work.plan(task.block.tile)
             wanted = task.block.window.expand(CONTEXT)
             inside = wanted.intersect(plan.extent) or task.block.window
-            pixels = read_pixels(task, inside, (Layer.S2,))
+            pixels = read_pixels(self.work, task, inside, (Layer.S2,))
             dn = pad_block(pixels[Layer.S2], inside, wanted, plan.extent)
             origin = -round(plan.uly / 10), round(plan.ulx / 10)
             window, whole = task.block.window, pixels.whole

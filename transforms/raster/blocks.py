@@ -106,9 +106,11 @@ class FanOut(StageTransform):
             for layer, margin in self.inputs
             for block in blocks_of(plan, self.block_size, margin)
         ]
+        of_use = {*self.layers, *(layer for layer, _ in self.inputs)}
+        references = sorted({r for r in stored.references if r.layer in of_use})
         for block in blocks_of(plan, self.block_size, self.margin):
             reach = block.window.expand(self.halo)
-            near = tuple(sorted({r for r in stored.references if r.window.intersect(reach)}))
+            near = tuple(r for r in references if r.window.intersect(reach))
             yield BlockTask(block, near, is_covered(needed, near, reach))
 
     def skip_stored(self, task: BlockTask) -> Iterator[BlockTask | TaggedOutput]:
@@ -163,7 +165,7 @@ class ReadBlocks(StageTransform):
             there = {reference.layer for reference in task.references}
             layers = (*self.layers, *(layer for layer in self.published if layer in there))
             with measured("read", window.height * window.width, block.tile, block.window):
-                return read_pixels(task, window, layers)
+                return read_pixels(self.work, task, window, layers)
 
         yield from read_or_lost(self.work, "read", block, read)
 

@@ -134,15 +134,18 @@ class PublishTiles(StageTransform):
         _LOG.info("published", extra={"tile": plan.tile, "path": relative, "whole": whole})
         return product
 
-    @staticmethod
     def parts(
-        plan: TilePlan, layer: Layer, references: Iterable[RasterRef]
+        self, plan: TilePlan, layer: Layer, references: Iterable[RasterRef]
     ) -> Iterator[tuple[Window, Any]]:
         """Blocks one by one, with windows counted from the product's corner."""
         for reference in references:
             window = reference.window
             array = read_window(
-                [reference], window, BANDS_OF.get(layer, 1), DTYPE[layer], NODATA[layer]
+                [self.work.located(reference)],
+                window,
+                BANDS_OF.get(layer, 1),
+                DTYPE[layer],
+                NODATA[layer],
             )
             place = Window(
                 window.row - plan.window.row,

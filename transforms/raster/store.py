@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC
 from functools import lru_cache
 from typing import Any
 
@@ -76,12 +77,17 @@ class WorkArea:
         name = f"r{window.row}_c{window.col}_{window.height}x{window.width}.tif"
         return storage.join(self.folder, "blocks", layer, block.tile, name)
 
+    def located(self, reference: RasterRef) -> RasterRef:
+        """The reference with the path of its raster."""
+        block = Block(reference.tile, reference.window)
+        return replace(reference, path=reference.path or self.block_path(reference.layer, block))
+
     def find(self, layer: Layer, block: Block) -> RasterRef | None:
         """The stored block, if it was made from what the plan says."""
         path = self.block_path(layer, block)
         if stored_fingerprint(path) != self.plan(block.tile).fingerprints[layer]:
             return None
-        return RasterRef(block.tile, layer, block.window, path)
+        return RasterRef(block.tile, layer, block.window)
 
     def write(self, layer: Layer, block: Block, array: NDArray[Any], *, whole: bool) -> RasterRef:
         """Store a block; one that lost an input is not marked as made from what the plan says."""
@@ -97,7 +103,7 @@ class WorkArea:
         )
         tags = {FINGERPRINT_TAG: plan.fingerprints[layer] if whole else INCOMPLETE}
         write_block(path, array, georeference, NODATA[layer], tags)
-        return RasterRef(block.tile, layer, window, path, whole)
+        return RasterRef(block.tile, layer, window, whole=whole)
 
     def discard(self, path: str) -> None:
         """Remove a block that cannot be read, so that the next launch makes it anew."""
@@ -126,14 +132,20 @@ class WorkArea:
 
 @lru_cache(maxsize=64)
 def _read_plan(path: str, launch: str) -> TilePlan:
-    return _PLANS.validate_json(storage.read_bytes(path, _MAX_PLAN_BYTES))
+    plan = _PLANS.validate_json(storage.read_bytes(path, _MAX_PLAN_BYTES))
+    # A time zone of pydantic that lives until the interpreter ends can crash it then
+    # (pydantic issue 12867), and this cache does.
+    scenes = (replace(scene, sensing=scene.sensing.astimezone(UTC)) for scene in plan.scenes)
+    return replace(plan, scenes=tuple(scenes))
 
 
-def read_pixels(task: BlockTask, window: Window, layers: tuple[Layer, ...]) -> Pixels:
+def read_pixels(
+    work: WorkArea, task: BlockTask, window: Window, layers: tuple[Layer, ...]
+) -> Pixels:
     """The stored layers of a block, over a window that may reach past it."""
     arrays = {
         layer: read_window(
-            (reference for reference in task.references if reference.layer == layer),
+            (work.located(r) for r in task.references if r.layer == layer),
             window,
             BANDS_OF.get(layer, 1),
             DTYPE[layer],

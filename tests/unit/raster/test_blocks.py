@@ -1,13 +1,22 @@
-import pickle
 from dataclasses import replace
 
+import pytest
 import shapely
+from apache_beam.coders import FastPrimitivesCoder
 
 from transforms.elements import Block, Layer, RasterRef, StoredTile, TilePlan, Window
 from transforms.raster.blocks import FanOut, blocks_of, is_covered
 from transforms.raster.store import WorkArea
 
 LEFT, TOP, SIZE = 300000, 5900040, 10980
+
+
+LINES = (
+    ((), (Layer.S2, Layer.S2_COUNT)),
+    ((Layer.S2,), (Layer.BUFRAC_RAW,)),
+    ((Layer.S2, Layer.BUFRAC_RAW), (Layer.BUFRAC, Layer.RES_NRES, Layer.GREENNESS)),
+)
+"""What each line of the pipeline reads and makes."""
 
 
 def plan_of(area):
@@ -26,7 +35,7 @@ def plan_of(area):
         extent,
         wkb,
         (),
-        {Layer.BUFRAC: "f"},
+        dict.fromkeys(Layer, "f"),
     )
 
 
@@ -41,22 +50,39 @@ def test_blocks_tile_the_whole_and_leave_out_what_the_area_misses():
     assert len(list(blocks_of(small, 1024, 1))) == 4
 
 
-def test_what_a_whole_tile_sends_through_shuffles_is_small(tmp_path):
-    work = WorkArea(str(tmp_path / "a-work-area-with-a-name-of-usual-length"))
+def encoded(elements):
+    """Bytes of elements as Beam sends them."""
+    coder = FastPrimitivesCoder()
+    return sum(len(coder.encode(element)) for element in elements)
+
+
+@pytest.mark.parametrize("name", ["out", "a-name-of-" + "so-many-characters-" * 10])
+def test_what_a_whole_tile_sends_through_shuffles_is_small(tmp_path, name):
+    work = WorkArea(str(tmp_path / name))
     plan = plan_of(shapely.box(LEFT, TOP - 10 * SIZE, LEFT + 10 * SIZE, TOP))
     work.write_plan(plan)
-    references = tuple(
-        RasterRef(plan.tile, layer, block.window, str(work.block_path(layer, block)))
-        for layer in (Layer.S2, Layer.BUFRAC_RAW)
-        for block in blocks_of(plan, 1024, 0)
-    )
-    tile = StoredTile(plan.tile, references)
-    tasks = list(FanOut(work, (Layer.BUFRAC,), 1024, 64).tasks_of(tile))
-    assert len(tasks) == 121
+    references, sent = (), 0
+    for inputs, layers in LINES:  # tasks, then references by tile, then by layer
+        tile = StoredTile(plan.tile, references)
+        margins = tuple((layer, 0) for layer in inputs)
+        tasks = list(FanOut(work, layers, 1024, 64, inputs=margins).tasks_of(tile))
+        assert len(tasks) == 121
+        made = tuple(RasterRef(plan.tile, layer, t.block.window) for layer in layers for t in tasks)
+        by_layer = [StoredTile(plan.tile, made[i : i + 121]) for i in range(0, len(made), 121)]
+        sent += encoded(tasks) + encoded(made) + encoded(by_layer)
+        references += made
     middle = next(task for task in tasks if task.block == Block("33UUU", tasks[60].block.window))
     assert len(middle.references) == 2 * 9
-    sent = len(pickle.dumps(tile)) + sum(len(pickle.dumps(task)) for task in tasks)
-    assert sent < 1_000_000
+    assert sent + encoded(references) < 700_000
+
+
+def test_a_reference_without_a_path_is_a_block_file(tmp_path):
+    work = WorkArea(str(tmp_path))
+    window = Window(0, 1024, 1024, 1024)
+    block = work.located(RasterRef("33UUU", Layer.S2, window))
+    assert block.path == work.block_path(Layer.S2, Block("33UUU", window))
+    product = RasterRef("33UUU", Layer.S2, window, "utm/33UUU/S2.tif")
+    assert work.located(product) == product
 
 
 def test_a_task_knows_whether_all_that_it_needs_is_there():

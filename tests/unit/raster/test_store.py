@@ -1,0 +1,38 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import shapely
+
+from tests.unit.raster.test_blocks import plan_of
+from transforms.elements import Level, Scene
+from transforms.raster.store import WorkArea
+
+SCENE = Scene(
+    id="S2A_MSIL1C",
+    path="/archive/S2A_MSIL1C.SAFE",
+    tile="33UUU",
+    level=Level.L1C,
+    baseline="05.00",
+    sensing=datetime(2020, 6, 1, 10, 20, 31, tzinfo=UTC),
+    cloud_cover=12.5,
+    quantification=10000.0,
+    offsets=(-1000.0, -1000.0, -1000.0, -1000.0),
+    bands=("4.jp2", "3.jp2", "2.jp2", "8.jp2"),
+    mask=None,
+    mask_kind=None,
+    epsg=32633,
+    ulx=300000,
+    uly=5900040,
+    rows=10980,
+    cols=10980,
+    size=123,
+)
+
+
+def test_plans_come_back_as_they_were(tmp_path):
+    work = WorkArea(str(tmp_path), launch="1")
+    plan = replace(plan_of(shapely.box(0, 0, 1, 1)), scenes=(SCENE,))
+    work.write_plan(plan)
+    found = work.plan(plan.tile)
+    assert found == plan
+    assert found.scenes[0].sensing.tzinfo is UTC, "pydantic's time zone crashes some interpreters"
