@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The job on this machine: `./run_local.sh` runs the demonstration, `./run_local.sh test` the tests
-# (those that start a Flink or Spark cluster with `./run_local.sh test -m cluster tests/cluster`),
+# (`./run_local.sh test -m "not cluster"` those that start no Flink or Spark cluster),
 # `./run_local.sh install` makes the environment alone. Anything else goes to ghsl-beam.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -32,7 +32,8 @@ case "${1:-}" in
   test)
     shift
     install
-    TF_CPP_MIN_LOG_LEVEL=3 "$venv/bin/python" -m pytest "$@"
+    TF_CPP_MIN_LOG_LEVEL=3 "$venv/bin/python" -m pytest \
+      --numprocesses logical --maxprocesses 4 "$@"
     ;;
   *)
     install

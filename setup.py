@@ -55,6 +55,7 @@ setup(
             "moto[server]>=5",
             "mypy>=1.10",
             "pytest>=8",
+            "pytest-xdist>=3.7",
             "ruff>=0.6",
         ],
     },

@@ -8,6 +8,7 @@ from .errors import (
     SceneError,
     StorageError,
     StrictError,
+    VersionError,
 )
 from .fingerprint import fingerprint
 from .pixels import Pixels
@@ -39,6 +40,7 @@ __all__ = [
     "StoredTile",
     "StrictError",
     "TilePlan",
+    "VersionError",
     "Window",
     "fingerprint",
 ]

@@ -37,6 +37,10 @@ class RasterError(GhslBeamError):
     """A raster of the work area or of the output cannot be read or written."""
 
 
+class VersionError(GhslBeamError):
+    """A worker has another version of this package than the launcher: exit code 1."""
+
+
 class StrictError(GhslBeamError):
     """A strict job met its first loss: exit code 1."""
 

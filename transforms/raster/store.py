@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from transforms.elements import (
     RasterRef,
     StorageError,
     TilePlan,
+    VersionError,
     Window,
     fingerprint,
 )
@@ -44,24 +46,45 @@ _MAX_PLAN_BYTES = 1 << 30
 _MAX_LOSS_BYTES = 1 << 20
 
 
+@cache
+def installed_version() -> str:
+    """The installed versions of this package and of Beam, in words."""
+    try:
+        package, beam = (importlib.metadata.version(name) for name in ("ghsl-beam", "apache-beam"))
+    except importlib.metadata.PackageNotFoundError as error:
+        return f"no {error.name}"
+    return f"ghsl-beam {package} with Beam {beam}"
+
+
 @dataclass(frozen=True, slots=True)
 class WorkArea:
     """Where plans and block files of a job lie; a location, so it travels.
 
     A worker keeps the plans it has read by the `launch` that wrote them. A `strict` job stops at
-    its first loss.
+    its first loss. `version` tells the launcher's: code of another would not keep what plans promise.
     """
 
     folder: str
     launch: str = ""
     strict: bool = False
+    version: str = field(default_factory=installed_version)
 
     def write_plan(self, plan: TilePlan) -> None:
         """Store a tile's plan for the workers."""
         storage.write_whole(self._plan_path(plan.tile), _PLANS.dump_json(plan))
 
     def plan(self, tile: str) -> TilePlan:
-        """The plan of a tile, read once a worker."""
+        """The plan of a tile, read once a worker.
+
+        Raises:
+            VersionError: this worker has another version of the package than the launcher.
+            RasterError: the plan is gone.
+        """
+        if self.version != installed_version():
+            raise VersionError(
+                f"a worker has {installed_version()}, the launcher {self.version}: "
+                "install the same versions on both"
+            )
         path = self._plan_path(tile)
         try:
             return _read_plan(path, self.launch)

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from transforms.inference.engines.choice import _MAKERS, Machine
 from transforms.inference.engines.machine_code import has
 from transforms.inference.handler import GhsS2NetHandler, PredictionInput
 from transforms.inference.network import collapse
-from transforms.inference.predict import prepare
+from transforms.inference.predict import CONTEXT, prepare
 from transforms.inference.weights import NetworkWeights, load_weights, save_weights
 
 DEMO = Path(__file__).parents[3] / "examples/models/DEMONSTRATION_MODEL_CNN_33U.h5"
@@ -82,6 +83,31 @@ def test_threads_masks_and_places_do_not_matter_to_the_bit(name: str) -> None:
     assert np.array_equal(part, whole[block.slices_in(Window(0, 0, *whole.shape))])
     engine.threads = 1
     assert np.array_equal(engine.probabilities(x), whole)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_blocks_anywhere_fit_together_to_the_bit_from_several_threads(name: str) -> None:
+    engine = made(name, load_weights(DEMO))
+    x = np.pad(sample(), ((0, 90), (0, 90), (0, 0)), mode="reflect")
+    inner = Window(0, 0, *x.shape[:2]).expand(-CONTEXT)
+    whole = engine.probabilities(x, inner.row, inner.col, halo=CONTEXT)
+    random = np.random.default_rng(5)
+
+    def block(_: int) -> Window:
+        height, width = (int(n) for n in random.integers(1, 99, 2))
+        row = int(random.integers(inner.row, inner.row + inner.height - height))
+        col = int(random.integers(inner.col, inner.col + inner.width - width))
+        return Window(row, col, height, width)
+
+    def same(part: Window) -> bool:
+        around = part.expand(CONTEXT).slices_in(Window(0, 0, *x.shape[:2]))
+        pixels = np.ascontiguousarray(x[around])
+        found = engine.probabilities(pixels, part.row, part.col, halo=CONTEXT)
+        return np.array_equal(found, whole[part.slices_in(inner)])
+
+    blocks = [block(i) for i in range(24)]
+    with ThreadPoolExecutor(4) as pool:
+        assert [b for b, fits in zip(blocks, pool.map(same, blocks), strict=True) if not fits] == []
 
 
 def test_choice() -> None:

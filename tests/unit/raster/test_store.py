@@ -1,10 +1,12 @@
+import pickle
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 import shapely
 
 from tests.unit.raster.test_blocks import plan_of
-from transforms.elements import Level, Scene
+from transforms.elements import Level, Scene, VersionError
 from transforms.raster.store import WorkArea
 
 SCENE = Scene(
@@ -36,3 +38,15 @@ def test_plans_come_back_as_they_were(tmp_path):
     found = work.plan(plan.tile)
     assert found == plan
     assert found.scenes[0].sensing.tzinfo is UTC, "pydantic's time zone crashes some interpreters"
+
+
+def test_a_worker_of_another_version_says_so(tmp_path):
+    work = WorkArea(str(tmp_path))
+    plan = plan_of(shapely.box(0, 0, 1, 1))
+    work.write_plan(plan)
+    here = pickle.loads(pickle.dumps(work))  # noqa: S301
+    assert here.plan(plan.tile) == plan
+    with pytest.raises(
+        VersionError, match=r"a worker has ghsl-beam .*, the launcher ghsl-beam 0\.0\.9: "
+    ):
+        replace(work, version="ghsl-beam 0.0.9").plan(plan.tile)
