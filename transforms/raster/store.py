@@ -61,7 +61,7 @@ class WorkArea:
     """Where plans and block files of a job lie; a location, so it travels.
 
     A worker keeps the plans it has read by the `launch` that wrote them. A `strict` job stops at
-    its first loss. `version` tells the launcher's: code of another would not keep what plans promise.
+    its first loss. `version` tells the launcher's: another would not keep what plans promise.
     """
 
     folder: str
