@@ -32,6 +32,8 @@ from transforms.inference.weights import NetworkWeights, load_weights
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = ROOT / "examples" / "models" / "DEMONSTRATION_MODEL_CNN_33U.h5"
 BATCH = 16384
+BLOCK = 1024
+"""Rows and columns that engines predict: a block of the default size."""
 PUBLISHED_SIDE = 160
 """Rows and columns that the published procedure predicts."""
 ONEDNN = {"published procedure": "1", "published procedure without oneDNN": "0"}
@@ -40,7 +42,10 @@ OPERATIONS = 2 * (36 * 128 + 36 / 16 * 128 * 512 + 512 * 128 + 128)
 
 
 def pixels(side: int) -> NDArray[np.float32]:
-    """Reflectance (side + 4, side + 4, 4): real pixels of the sample where arranged, else made."""
+    """Reflectance (side + 4, side + 4, 4): real pixels of the sample where arranged, else made.
+
+    The sample has 768 rows: fewer where `side` asks for more.
+    """
     bands = [
         sorted((ROOT / "data" / "sample").rglob(f"*_{b}.jp2")) for b in ("B04", "B03", "B02", "B08")
     ]
@@ -214,7 +219,8 @@ def main() -> int:
     loading = {}
     for name, choice in choices.items():
         loading[name] = seconds(lambda n=name, c=choice: engines.update({n: c.make(network)}))
-    x, small = pixels(512), pixels(128)
+    x, small = pixels(BLOCK), pixels(128)
+    pixels_of_block = (x.shape[0] - 4) * (x.shape[1] - 4)
     work = {name: lambda e=engine: e.probabilities(x) for name, engine in engines.items()}
     for once in work.values():
         once()
@@ -224,7 +230,7 @@ def main() -> int:
         for name, setting in ONEDNN.items():
             speeds[name].append(published_speed(setting))
         for name, once in work.items():
-            speeds[name].append(512 * 512 / min(seconds(once), seconds(once)))
+            speeds[name].append(pixels_of_block / min(seconds(once), seconds(once)))
         peaks["float32"].append(sgemm())
         peaks["int16"].append(integer_peak())
     truth = float64(weights, patches_of(small))
