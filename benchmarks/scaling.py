@@ -4,9 +4,9 @@ A tile is a crop of 1024 x 1024 px in 16 blocks of 256 px; of its rows an eighth
 saves the time of predicting the rest.
 
 *Growth* is what each further tile costs from four to eight, over what it costs from one to four:
-(t8 - t4) / 4 over (t4 - t1) / 3, t being the time of a launch from the start of its process to the
-end. The start-up is in all of them and falls out. 1 is linear, above it is worse. The result line
-has the larger of one worker's and two's.
+(t8 - t4) / 4 over (t4 - t1) / 3, t being the median time of a launch from the start of its process
+to the end. The start-up is in all of them and falls out. 1 is linear, above it is worse. The result
+line has the larger of one worker's and two's.
 
 *Shuffle* is what goes into the graph's GroupByKeys (a Reshuffle is one), by the runner's metrics:
 for each grouped collection its elements x the mean of its sampled byte sizes. The bytes that reach
@@ -26,6 +26,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from synthetic import Outcome, machine, measured, synthetic_job
@@ -129,17 +130,23 @@ def grouped_bytes(graph: Any, infos: Any) -> dict[str, float]:
     return found
 
 
-def growth(workers: int) -> float:
-    """Launch 1, 2, 4 and 8 tiles and print each; returns the growth."""
+def growth(workers: int, rounds: int) -> float:
+    """Launch 1, 2, 4 and 8 tiles in turn, print what each took; returns the growth of medians."""
+    launches: dict[int, list[Launch]] = {tiles: [] for tiles in TILES}
+    for _ in range(rounds):
+        for tiles in TILES:
+            launches[tiles].append(launched(tiles, SIDE, BLOCK, workers))
     seconds = {}
-    for tiles in TILES:
-        made = launched(tiles, SIDE, BLOCK, workers)
-        seconds[tiles] = made.outcome.seconds
+    for tiles, made in launches.items():
+        times = [one.outcome.seconds for one in made]
+        seconds[tiles] = median(times)
         print(
-            f"{workers} workers, {tiles} tiles: {made.outcome.seconds:.1f} s, "
-            f"{made.outcome.peak_bytes / 1e6:.0f} MB at most, "
-            f"shuffle {made.shuffle / tiles / 1e3:.1f} kB a tile "
-            f"({made.counted / tiles / 1e3:.1f} counted), graph {made.graph_bytes / 1e3:.0f} kB",
+            f"{workers} workers, {tiles} tiles: {median(times):.1f} s "
+            f"({min(times):.1f} to {max(times):.1f}), "
+            f"{max(one.outcome.peak_bytes for one in made) / 1e6:.0f} MB at most, "
+            f"shuffle {made[0].shuffle / tiles / 1e3:.1f} kB a tile "
+            f"({made[0].counted / tiles / 1e3:.1f} counted), "
+            f"graph {made[0].graph_bytes / 1e3:.0f} kB",
             flush=True,
         )
     early, late = (seconds[4] - seconds[1]) / 3, (seconds[8] - seconds[4]) / 4
@@ -150,6 +157,7 @@ def growth(workers: int) -> float:
 def main() -> None:
     """Run all; print each."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--launch", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--block", type=int, help=argparse.SUPPRESS)
     arguments, beam_options = parser.parse_known_args()
@@ -160,7 +168,7 @@ def main() -> None:
     whole = launched(1, WHOLE_SIDE, WHOLE_BLOCK, workers=1)
     for name, size in sorted(whole.grouped.items(), key=lambda item: -item[1]):
         print(f"  {name}: {size / 1e3:.1f} kB")
-    growths = {workers: growth(workers) for workers in (1, 2)}
+    growths = {workers: growth(workers, arguments.rounds) for workers in (1, 2)}
     print(
         f"result: growth={max(growths.values()):.3f} "
         f"shuffle_kb_per_tile={whole.shuffle / 1e3:.0f} "
