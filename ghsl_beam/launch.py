@@ -13,6 +13,7 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_runner
 
@@ -184,11 +185,14 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
         raise RequestError(f"{unknown[0]}: neither an option of ghsl-beam nor one of Beam")
     told = tell_workers(options)
     try:
-        return (
-            FnApiRunner(provision_info=told) if name == "DirectRunner" else create_runner(name)
-        ), options
+        direct = name == "DirectRunner"
+        runner = FnApiRunner(provision_info=told) if direct else create_runner(name)
     except (ValueError, ImportError) as error:
         raise RequestError(f"--runner {name}: {error}") from error
+    wrong = PipelineOptionsValidator(options, runner).validate()
+    if wrong:
+        raise RequestError(f"options of Beam: {' '.join(wrong)}")
+    return runner, options
 
 
 def _known(argument: str, options: PipelineOptions) -> bool:

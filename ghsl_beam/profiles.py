@@ -52,12 +52,15 @@ def options(profile: str) -> dict[str, Any]:
 def arguments(profile: str, given: Sequence[str]) -> list[str]:
     """A profile's options as arguments, then those given on the command line.
 
-    What is given replaces all that the profile says of the same option.
+    What is given replaces all that the profile says of the same option; `environment_type` replaces
+    `environment_config` too, which means something else for each type.
 
     Raises:
         RequestError: see `options`.
     """
     over = {option_name(argument) for argument in given if argument.startswith("--")}
+    if "environment_type" in over:
+        over.add("environment_config")
     found = [
         f"--{name}" if one is True else f"--{name}={one}"
         for name, value in options(profile).items()

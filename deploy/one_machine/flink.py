@@ -15,7 +15,14 @@ _OPENED = (
     "java.io java.lang java.lang.reflect java.net java.nio java.text java.time java.util "
     "java.util.concurrent java.util.concurrent.atomic java.util.concurrent.locks sun.nio.ch"
 )
+OPENED = (
+    *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED.split()),
+    "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
+    "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
+)
 """What Flink's own default configuration opens of Java 17, as far as it is used here."""
+JOB_SERVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
+"""The class that is Beam's job server for Flink."""
 _LOGGING = """
 rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = console
@@ -69,8 +76,7 @@ class FlinkCluster(Cluster):
     def start_job_server(self) -> None:
         """Start Beam's job server for Flink."""
         command = self.java(self.head, f"{self.distribution.job_server}/*", "-Xmx512m")
-        command += ["org.apache.beam.runners.flink.FlinkJobServerDriver"]
-        command += [f"--flink-master={self.master}", *self.job_server_arguments()]
+        command += [JOB_SERVER, f"--flink-master={self.master}", *self.job_server_arguments()]
         self.head.start("jobserver", command)
 
     def start_worker(self, host: Host) -> None:
@@ -111,10 +117,7 @@ class FlinkCluster(Cluster):
         lines = [f"{key}: {json.dumps(value)}\n" for key, value in configuration.items()]
         (folder / "config.yaml").write_text("".join(lines))
         (folder / "log4j.properties").write_text(_LOGGING)
-        opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED.split()]
-        opened += ["--add-exports=java.base/sun.net.util=ALL-UNNAMED"]
-        opened += ["--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED"]
         logging = f"-Dlog4j.configurationFile={inside}/log4j.properties"
         jars = f"{self.distribution.home}/lib/*:{self.distribution.job_server}/*"
-        command = self.java(host, jars, heap, *opened, logging)
+        command = self.java(host, jars, heap, *OPENED, logging)
         host.start(name, [*command, entry, "--configDir", str(inside)])

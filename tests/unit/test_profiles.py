@@ -29,6 +29,11 @@ def test_the_command_line_wins():
     assert found["runner"] == "FlinkRunner"
 
 
+def test_another_environment_replaces_the_whole_of_it():
+    found = beam_options(profiles.arguments("flink", ["--environment_type=LOOPBACK"]))
+    assert (found["environment_type"], found["environment_config"]) == ("LOOPBACK", None)
+
+
 def test_a_file_of_ones_own(tmp_path):
     file = tmp_path / "own.yaml"
     file.write_text(
