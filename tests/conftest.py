@@ -11,12 +11,11 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_collection_modifyitems(items):
     """Where tests run in several processes, those of a file run in one: they share what they make.
 
-    The clusters, which use all cores, come last.
+    Those with clusters come last: they use all cores.
     """
     for item in items:
-        clusters = item.get_closest_marker("cluster")
-        group = "clusters" if clusters else str(item.path.relative_to(ROOT))
-        item.add_marker(pytest.mark.xdist_group(group))
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
     items.sort(key=lambda item: bool(item.get_closest_marker("cluster")))
 
 

@@ -86,7 +86,11 @@ def fetch(engine: str) -> Distribution:
             maven += ["dependency:copy-dependencies", "-DincludeScope=runtime"]
             _run([*maven, f"-DoutputDirectory={made / 'job_server'}"])
             _drop_known(made / "job_server", made / "python" / _HOME[engine] / "jars")
-            os.replace(made, target)
+            try:
+                os.replace(made, target)
+            except OSError:
+                if not target.is_dir():  # it is where another program fetched it meanwhile
+                    raise
     return Distribution(target / "python" / _HOME[engine], target / "job_server", java)
 
 

@@ -25,11 +25,13 @@ DEMONSTRATION = ROOT / "examples" / "havelland.yaml"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark the tests of this folder."""
+    """Mark the tests of this folder; those of a cluster run in one process."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.cluster)
+            if "running" in item.fixturenames:
+                item.add_marker(pytest.mark.xdist_group(item.callspec.params["running"]))
 
 
 class Running:
