@@ -70,7 +70,7 @@ class WatchedWorkerHandler(SubprocessSdkWorkerHandler):
             try:
                 if process.environ().get("WORKER_ID") == self.worker_id:
                     process.kill()
-            except psutil.NoSuchProcess:
+            except psutil.Error:  # it has ended, or is about to
                 continue
 
     def _ask(self, request: object) -> ControlFuture | None:

@@ -140,13 +140,8 @@ class PublishTiles(StageTransform):
         """Blocks one by one, with windows counted from the product's corner."""
         for reference in references:
             window = reference.window
-            array = read_window(
-                [self.work.located(reference)],
-                window,
-                BANDS_OF.get(layer, 1),
-                DTYPE[layer],
-                NODATA[layer],
-            )
+            raster, bands = self.work.located(reference), BANDS_OF.get(layer, 1)
+            array = read_window([raster], window, bands, DTYPE[layer], NODATA[layer])
             place = Window(
                 window.row - plan.window.row,
                 window.col - plan.window.col,

@@ -66,7 +66,7 @@ class WinogradEngine(Engine):
     """
 
     piece = 64
-    """So that `piece + 2`, the width of the first result, is a multiple of `ROWS`."""
+    """A multiple of `TILE`, and with 2 more, the width of the first result, one of `ROWS`."""
 
     def __init__(self, network: CollapsedNetwork, *, integer: bool = False) -> None:
         """Transform the kernels and compile the loops.
