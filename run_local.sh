@@ -33,7 +33,7 @@ case "${1:-}" in
     shift
     install
     TF_CPP_MIN_LOG_LEVEL=3 "$venv/bin/python" -m pytest \
-      --numprocesses logical --maxprocesses 4 "$@"
+      --numprocesses 3 "$@"
     ;;
   *)
     install
