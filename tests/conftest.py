@@ -1,23 +1,27 @@
-"""Where the tests find the shared real data."""
+"""Where the tests find the shared real data, and how they share the work."""
 
 import os
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
-def pytest_collection_modifyitems(items):
-    """Where tests run in several processes, those of a file run in one: they share what they make.
+class BySharing(LoadScopeScheduling):
+    """Tests that share what they start run in one process: those of a file, those of a cluster."""
 
-    Those with clusters come last: they use all cores.
-    """
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
-    items.sort(key=lambda item: bool(item.get_closest_marker("cluster")))
+    def _split_scope(self, nodeid):
+        file, _, test = nodeid.partition("::")
+        if file.startswith("tests/cluster/") and test.endswith("]"):
+            return test.rpartition("[")[2]
+        return file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """How tests are shared out where they run in several processes."""
+    return BySharing(config, log)
 
 
 @pytest.fixture(scope="session")

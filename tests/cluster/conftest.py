@@ -23,15 +23,13 @@ from tests.support.object_storage import make_bucket, put_folder, s3_service, us
 DEMONSTRATION = ROOT / "examples" / "havelland.yaml"
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark the tests of this folder; those of a cluster run in one process."""
+    """Mark the tests of this folder, and put them after all others: they use all cores."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.cluster)
-            if "running" in item.fixturenames:
-                item.add_marker(pytest.mark.xdist_group(item.callspec.params["running"]))
+    items.sort(key=lambda item: here in item.path.parents)
 
 
 class Running:
