@@ -29,6 +29,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 from synthetic import Outcome, machine, measured, synthetic_job
 
 TILES = (1, 2, 4, 8)
@@ -150,7 +151,10 @@ def growth(workers: int, rounds: int) -> float:
             flush=True,
         )
     early, late = (seconds[4] - seconds[1]) / 3, (seconds[8] - seconds[4]) / 4
-    print(f"{workers} workers: a further tile {early:.2f} s up to 4, {late:.2f} s up to 8")
+    slope, start = np.polyfit(TILES, [seconds[tiles] for tiles in TILES], 1)
+    off = max(abs(seconds[tiles] / (start + slope * tiles) - 1) for tiles in TILES)
+    print(f"{workers} workers: a further tile {early:.2f} s up to 4, {late:.2f} s up to 8;", end="")
+    print(f" {start:.1f} s + {slope:.2f} s a tile is at most {off:.1%} off")
     return late / early
 
 
