@@ -14,6 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import synthetic  # noqa: F401 - makes the project's packages known
+
+from tests.support.archive import Product, write_product
+from tests.support.jobs import lonlat_box, write_job
+from tests.support.scenes import town
+
 PROGRAM = (
     "import sys; from ghsl_beam.configuration import load_job; from ghsl_beam.launch import run; "
     "from pathlib import Path; "
@@ -48,10 +54,6 @@ def main() -> int:
 
 def write(folder: Path, rows: int, cols: int, block_size: int) -> Path:
     """A job on one synthetic product of so many pixels."""
-    from tests.support.archive import Product, write_product
-    from tests.support.jobs import lonlat_box, write_job
-    from tests.support.scenes import town
-
     write_product(folder / "archive", Product("33UUU", 32633, ULX, ULY, town(rows, cols)))
     area = lonlat_box(32633, ULX, ULY - 10 * rows, ULX + 10 * cols, ULY)
     return write_job(folder, area, folder / "archive", block_size=block_size)
