@@ -83,11 +83,11 @@ class Cluster(ABC):
         """Wait until everything started so far is at work.
 
         Raises:
-            HostError: something ended, or is not at work after two minutes.
+            HostError: something ended, or is not at work after four minutes.
         """
         for host in (self.head, *self.workers):
             for process in host.processes:
-                process.wait_for(self.ready[process.name], 120)
+                process.wait_for(self.ready[process.name], 240)
 
     def java(self, host: Host, class_path: str, *options: str) -> list[str]:
         """The command of a Java program on a host, to which its class and arguments are added."""

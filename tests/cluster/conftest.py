@@ -43,7 +43,7 @@ class Running:
         command = [sys.executable, "-m", "ghsl_beam", "run", str(job_file), "--quiet"]
         return [*command, "--set", f"output={output}", "--profile", str(self.profile), *arguments]
 
-    def launch(self, job_file, output, *arguments, seconds=300):
+    def launch(self, job_file, output, *arguments, seconds=600):
         command = self.command(job_file, output, *arguments)
         return subprocess.run(command, capture_output=True, text=True, timeout=seconds)
 

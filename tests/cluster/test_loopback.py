@@ -45,6 +45,6 @@ def test_a_quick_try_without_a_cluster(job_endpoint, tmp_path):
     command += ["--set", f"output={output}", "--profile", "flink"]
     command += ["--flink_master=[local]", "--parallelism=1"]
     command += [f"--job_endpoint={job_endpoint}", "--environment_type=LOOPBACK"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert not any(differing(layers(job.run()[0]), layers(output)).values())

@@ -39,14 +39,14 @@ def test_the_job_goes_on(running, four_tiles_job, four_tiles_archive, four_tiles
     few = ["--parallelism=2"] if running.engine == "flink" else []
     command = running.command(file, url, "--set", "block_size=96", *few)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as launch:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 240
         while len(predicted(before := stored_blocks(url))) < MADE:
             assert launch.poll() is None, launch.stderr.read()
             assert time.monotonic() < until, "no block was predicted"
             time.sleep(0.1)
         running.cluster.lose_worker()
         try:
-            _, errors = launch.communicate(timeout=200)
+            _, errors = launch.communicate(timeout=400)
         finally:
             launch.kill()
             running.cluster.add_worker()
