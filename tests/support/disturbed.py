@@ -50,8 +50,9 @@ def children(pid: int) -> list[int]:
     """Processes below a process, deepest last."""
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += [int(child), *children(int(child))]
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended since it was listed
+            for child in task.read_text().split():
+                found += [int(child), *children(int(child))]
     return found
 
 
