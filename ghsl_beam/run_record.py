@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -14,7 +13,7 @@ from typing import Any
 from ghsl_beam.credits import CREDITS
 from ghsl_beam.plan import JobPlan, Model
 from ghsl_beam.record_schema import LossRecord, ProductRecord, RunRecord, SetAsideRecord, TileRecord
-from transforms.elements import Loss, Product, StorageError, TilePlan
+from transforms.elements import Loss, Product, StorageError, TilePlan, package_version
 from transforms.raster import storage
 from transforms.raster.events import Event
 
@@ -41,13 +40,8 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    packages = {package: package_version(package) for package in _PACKAGES}
+    return {"python": platform.python_version(), **packages}
 
 
 def new_record(plan: JobPlan) -> RunRecord:

@@ -15,6 +15,7 @@ from .pixels import Pixels
 from .references import DTYPE, NODATA, Block, BlockTask, Layer, Loss, RasterRef, StoredTile
 from .scene import BANDS, Level, MaskKind, Scene
 from .tile import Product, TilePlan
+from .versions import package_version
 from .window import Window
 
 __all__ = [
@@ -43,4 +44,5 @@ __all__ = [
     "VersionError",
     "Window",
     "fingerprint",
+    "package_version",
 ]

@@ -29,7 +29,6 @@ from .files import (
     INCOMPLETE,
     cog_writer,
     raster_profile,
-    read_window,
     stored_fingerprint,
 )
 from .losses import LOSSES, attempted
@@ -140,8 +139,7 @@ class PublishTiles(StageTransform):
         """Blocks one by one, with windows counted from the product's corner."""
         for reference in references:
             window = reference.window
-            raster, bands = self.work.located(reference), BANDS_OF.get(layer, 1)
-            array = read_window([raster], window, bands, DTYPE[layer], NODATA[layer])
+            array = self.work.read(layer, [reference], window)
             place = Window(
                 window.row - plan.window.row,
                 window.col - plan.window.col,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC
 from functools import cache, lru_cache
@@ -27,6 +27,7 @@ from transforms.elements import (
     VersionError,
     Window,
     fingerprint,
+    package_version,
 )
 
 from . import storage
@@ -49,10 +50,7 @@ _MAX_LOSS_BYTES = 1 << 20
 @cache
 def installed_version() -> str:
     """The installed versions of this package and of Beam, in words."""
-    try:
-        package, beam = (importlib.metadata.version(name) for name in ("ghsl-beam", "apache-beam"))
-    except importlib.metadata.PackageNotFoundError as error:
-        return f"no {error.name}"
+    package, beam = package_version("ghsl-beam"), package_version("apache-beam")
     return f"ghsl-beam {package} with Beam {beam}"
 
 
@@ -104,6 +102,11 @@ class WorkArea:
         """The reference with the path of its raster."""
         block = Block(reference.tile, reference.window)
         return replace(reference, path=reference.path or self.block_path(reference.layer, block))
+
+    def read(self, layer: Layer, references: Iterable[RasterRef], window: Window) -> NDArray[Any]:
+        """A window of a layer out of the rasters that hold it; see `read_window`."""
+        located = (self.located(r) for r in references if r.layer == layer)
+        return read_window(located, window, BANDS_OF.get(layer, 1), DTYPE[layer], NODATA[layer])
 
     def find(self, layer: Layer, block: Block) -> RasterRef | None:
         """The stored block, if it was made from what the plan says."""
@@ -166,14 +169,5 @@ def read_pixels(
     work: WorkArea, task: BlockTask, window: Window, layers: tuple[Layer, ...]
 ) -> Pixels:
     """The stored layers of a block, over a window that may reach past it."""
-    arrays = {
-        layer: read_window(
-            (work.located(r) for r in task.references if r.layer == layer),
-            window,
-            BANDS_OF.get(layer, 1),
-            DTYPE[layer],
-            NODATA[layer],
-        )
-        for layer in layers
-    }
+    arrays = {layer: work.read(layer, task.references, window) for layer in layers}
     return Pixels(task.block, window, arrays, task.whole, task.make)

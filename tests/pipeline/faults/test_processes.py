@@ -73,7 +73,9 @@ def test_a_worker_that_is_killed(job, undisturbed, tmp_path, blocks):
     assert "a worker process ended" in err.splitlines()[-1]
     for worker in workers:
         assert not os.path.exists(f"/proc/{worker}/exe"), "a worker outlived its launcher"
-    goes_on(job, output, files_of(output, BLOCKS), undisturbed)
+    before = files_of(output, BLOCKS)
+    assert len(before) >= blocks
+    goes_on(job, output, before, undisturbed)
 
 
 fault(
