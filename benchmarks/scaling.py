@@ -3,10 +3,11 @@
 A tile is a crop of 1024 x 1024 px in 16 blocks of 256 px; of its rows an eighth holds data, which
 saves the time of predicting the rest.
 
-*Growth* is what each further tile costs from four to eight, over what it costs from one to four:
-(t8 - t4) / 4 over (t4 - t1) / 3, t being the median time of a launch from the start of its process
-to the end. The start-up is in all of them and falls out. 1 is linear, above it is worse. The result
-line has the larger of one worker's and two's.
+*Growth* is what each further tile costs from four to eight, over what it costs up to four: with one
+worker (t8 - t4) / 4 over (t4 - t1) / 3, with two (t8 - t4) / 4 over (t4 - t2) / 2, as one tile
+cannot occupy two workers. t is the median time of a launch from the start of its process to the
+end; the start-up is in all of them and falls out. 1 is linear, above it is worse. The result line
+has the larger of one worker's and two's.
 
 *Shuffle* is what goes into the graph's GroupByKeys (a Reshuffle is one), by the runner's metrics:
 for each grouped collection its elements x the mean of its sampled byte sizes. The bytes that reach
@@ -150,7 +151,8 @@ def growth(workers: int, rounds: int) -> float:
             f"graph {made[0].graph_bytes / 1e3:.0f} kB",
             flush=True,
         )
-    early, late = (seconds[4] - seconds[1]) / 3, (seconds[8] - seconds[4]) / 4
+    early = (seconds[4] - seconds[workers]) / (4 - workers)
+    late = (seconds[8] - seconds[4]) / 4
     slope, start = np.polyfit(TILES, [seconds[tiles] for tiles in TILES], 1)
     off = max(abs(seconds[tiles] / (start + slope * tiles) - 1) for tiles in TILES)
     print(f"{workers} workers: a further tile {early:.2f} s up to 4, {late:.2f} s up to 8;", end="")

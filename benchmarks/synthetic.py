@@ -17,21 +17,28 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from ghsl_beam.mgrs_tiles import MgrsTile  # noqa: E402
 from ghsl_beam.mgrs_tiles import tile as mgrs_tile  # noqa: E402
 from tests.support.archive import Product, write_product  # noqa: E402
 from tests.support.jobs import lonlat_box, write_job  # noqa: E402
 from tests.support.scenes import town  # noqa: E402
+from transforms.aggregation.grid import ghsl_mollweide  # noqa: E402
 
-_ALIKE = ("VT", "WT", "XT", "VU", "WU", "VV", "WV", "XV")
-TILES = [f"33U{square}" for square in (*_ALIKE, "US", "VS", "WS", "XS", "UT", "UU", "XU", "UV")]
-"""Sixteen tiles of one grid zone, the demonstration model's. The first eight crops lie in one R/C
-tile of the Mollweide grid, and all of them but the first in one output cell of their own each."""
+_NORTH = ("VV", "r08_c01"), ("WV", "r08_c02"), ("XV", "r08_c03"), ("VU", "r09_c01")
+_MIDDLE = ("XU", "r09_c04"), ("VT", "r10_c02"), ("WT", "r10_c03"), ("XT", "r10_c04")
+_SOUTH = ("US", "r01_c01"), ("VS", "r01_c02"), ("WS", "r01_c03"), ("XS", "r01_c04")
+_LAST = ("UR", "r02_c01"), ("VR", "r02_c02"), ("WR", "r02_c03"), ("XR", "r02_c04")
+PLACES = {f"33U{square}": f"R3_C20_{cell}" for square, cell in (*_NORTH, *_MIDDLE)}
+PLACES |= {f"33U{square}": f"R4_C20_{cell}" for square, cell in (*_SOUTH, *_LAST)}
+"""Sixteen tiles of one grid zone, the demonstration model's, each with the output cell of the
+Mollweide grid in the middle of which its crop lies, so that all are the same work. The first eight
+are in one R/C tile, the others in another."""
 
 
 def synthetic_job(
     folder: Path, tiles: int, side: int, data_rows: int | None = None, scenes: int = 1
 ) -> Path:
-    """An archive with a crop of `side` x `side` px in the middle of each of so many tiles.
+    """An archive with a crop of `side` x `side` px of each of so many tiles.
 
     Of every 1024 rows, those from `data_rows` on hold no data. Returns the job file.
     """
@@ -39,9 +46,9 @@ def synthetic_job(
     if data_rows is not None:
         dn[:, np.arange(side) % 1024 >= data_rows] = 0
     parts = []
-    for name in TILES[:tiles]:
+    for name, cell in list(PLACES.items())[:tiles]:
         place = mgrs_tile(name)
-        ulx, uly = place.ulx + 45_000, place.uly - 45_000
+        ulx, uly = _corner(place, cell, side)
         for scene in range(scenes):
             later = np.where(dn > 0, dn + 10 * scene, 0).astype("uint16")
             day = date(2020, 6, 2 + 5 * scene)
@@ -50,6 +57,16 @@ def synthetic_job(
         parts.append(box.removeprefix("POLYGON "))
     grids = [{"crs": "ESRI:54009", "resolutions": [10, 100, 1000]}]
     return write_job(folder, f"MULTIPOLYGON ({', '.join(parts)})", folder / "archive", grids=grids)
+
+
+def _corner(tile: MgrsTile, cell: str, side: int) -> tuple[int, int]:
+    """The upper left corner of a crop in the middle of an output cell, on the tile's pixels."""
+    grid = ghsl_mollweide()
+    middle = grid.cell_geobox(grid.parse_cell(cell), grid.levels[0]).extent.centroid
+    x, y = middle.to_crs(f"EPSG:{tile.epsg}").points[0]
+    half = side // 2
+    col, row = round((x - tile.ulx) / 10) - half, round((tile.uly - y) / 10) - half
+    return tile.ulx + 10 * col, tile.uly - 10 * row
 
 
 @dataclass(frozen=True)

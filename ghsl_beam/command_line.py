@@ -27,6 +27,7 @@ from transforms.raster.redaction import redact
 if TYPE_CHECKING:
     from ghsl_beam.plan import JobPlan
     from ghsl_beam.record_schema import LossRecord, RunRecord
+    from ghsl_beam.run_events import RunEvents
 
 app = typer.Typer(
     add_completion=False,
@@ -83,7 +84,7 @@ def run_command(
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     logs.set_job(job.name)
 
-    def watch(plan: JobPlan, events: Path) -> AbstractContextManager[None]:
+    def watch(plan: JobPlan, events: RunEvents) -> AbstractContextManager[None]:
         remote = storage.is_url(job.output)
         logs.log_to_file(Path(tempfile.mkdtemp() if remote else job.output, "logs"))
         return nullcontext() if quiet else follow(plan, events)

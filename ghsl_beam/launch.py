@@ -26,6 +26,7 @@ from ghsl_beam.products import utm_path
 from ghsl_beam.profiles import option_name
 from ghsl_beam.record_schema import RunRecord
 from ghsl_beam.report import write_report
+from ghsl_beam.run_events import RunEvents
 from ghsl_beam.run_record import (
     is_of,
     losses_as_json,
@@ -41,7 +42,7 @@ from ghsl_beam.stac import write_catalog
 from ghsl_beam.worker import tell_workers
 from transforms.elements import GhslBeamError, Product, RequestError, StorageError, StrictError
 from transforms.raster import storage
-from transforms.raster.events import events_folder, read_events
+from transforms.raster.events import events_folder
 from transforms.raster.redaction import redact
 
 WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
@@ -54,8 +55,8 @@ class LaunchError(GhslBeamError):
     """The run broke off: exit code 1."""
 
 
-Watch = Callable[[JobPlan, Path], AbstractContextManager[None]]
-"""Looks on while a plan is computed; the path is the folder of the run's events."""
+Watch = Callable[[JobPlan, RunEvents], AbstractContextManager[None]]
+"""Looks on while a plan is computed, by the run's events."""
 
 
 def run(
@@ -90,13 +91,14 @@ def run(
         plan = replace(plan)  # looks again: another launch may just have ended
         write_record(job.output, record)
         try:
-            with _events(job.output) as events, watch(plan, events):
+            sums = None if isinstance(runner, FnApiRunner) else work_area(plan).sums
+            with _events(job.output) as events, watch(plan, RunEvents(events, sums)):
                 _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": job.output})
                 try:
                     record["stages"], record["counts"] = _stages(_compute(plan, runner, options))
                     record["counts"]["scenes"] = sum(len(tile.scenes) for tile in plan.tiles)
                 except BaseException:
-                    record["stages"] = stages_of(read_events(events))
+                    record["stages"] = stages_of(RunEvents(events, sums).new(last=True))
                     raise
         except BaseException as error:
             _account(record, plan, before, existing_products(plan), start, error)
@@ -229,7 +231,7 @@ def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) ->
         LaunchError: a worker process ended before its work was done.
     """
     work = work_area(plan)
-    work.forget_losses()
+    work.forget()
     for tile in plan.tiles:
         work.write_plan(tile)
     pipeline = beam.Pipeline(runner=runner, options=options)

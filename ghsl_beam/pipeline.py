@@ -52,6 +52,7 @@ def handler_of(plan: JobPlan) -> GhsS2NetHandler:
     return GhsS2NetHandler(
         tuple((model.zone, model.path) for model in plan.models),
         precision=plan.job.models.precision,
+        work=work_area(plan),
     )
 
 

@@ -1,7 +1,7 @@
 """How far a run is, while it runs: live bars on a terminal, log lines at intervals elsewhere.
 
-The totals come from the plan, the counts from the events that every process of the run appends to
-(`transforms.raster.events`), so that all running modes of the DirectRunner look the same.
+The totals come from the plan, the counts from the events of every process of the run
+(`ghsl_beam.run_events`), so that all runners and running modes look the same.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ghsl_beam.plan import LINES, JobPlan
+from ghsl_beam.run_events import RunEvents
 from transforms.elements import Layer, TilePlan
 from transforms.inference.predict import CONTEXT
 from transforms.raster.blocks import blocks_of
-from transforms.raster.events import Event, EventReader
+from transforms.raster.events import Event
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the events."""
@@ -108,14 +108,13 @@ class Tally:
             if count is None:
                 continue
             if event.what == "done":
-                began = event.time - event.seconds
-                count.start = min(count.start, began) if count.start else began
+                count.start = min(count.start or event.start, event.start)
                 count.end = max(count.end, event.time)
-                count.made += 1
+                count.made += event.number
             elif event.what == "reused":
-                count.reused += 1
+                count.reused += event.number
             else:
-                count.lost += 1
+                count.lost += event.number
 
 
 def _stages(event: Event) -> Iterable[str]:
@@ -132,13 +131,17 @@ def _stages(event: Event) -> Iterable[str]:
 
 @contextmanager
 def follow(
-    plan: JobPlan, events: Path, *, terminal: bool | None = None, line_every: float = LINE_EVERY
+    plan: JobPlan,
+    events: RunEvents,
+    *,
+    terminal: bool | None = None,
+    line_every: float = LINE_EVERY,
 ) -> Iterator[None]:
     """Within, progress is shown on stderr.
 
     Args:
         plan: what the run will do.
-        events: folder that the run's processes append their events to.
+        events: what the run's processes tell.
         terminal: bars (True) or log lines (False); what stderr is, where None.
         line_every: seconds between log lines; a run that ends before the first writes none.
     """
@@ -152,11 +155,11 @@ def follow(
 
 
 @contextmanager
-def _polled(show: Callable[[Tally], None], plan: JobPlan, events: Path) -> Iterator[None]:
-    reader, tally, stop = EventReader(events), Tally.of(plan), threading.Event()
+def _polled(show: Callable[[Tally], None], plan: JobPlan, events: RunEvents) -> Iterator[None]:
+    tally, stop = Tally.of(plan), threading.Event()
 
-    def look() -> None:
-        for event in reader.new():
+    def look(*, last: bool = False) -> None:
+        for event in events.new(last=last):
             tally.add(event)
         show(tally)
 
@@ -171,7 +174,7 @@ def _polled(show: Callable[[Tally], None], plan: JobPlan, events: Path) -> Itera
     finally:
         stop.set()
         thread.join()
-        look()
+        look(last=True)
 
 
 def _bars(console: Console) -> Progress:

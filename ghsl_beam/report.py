@@ -23,6 +23,7 @@ from transforms.elements import RasterError, RequestError, StorageError
 from transforms.raster import storage
 from transforms.raster.events import read_events
 from transforms.raster.files import read_raster
+from transforms.raster.store import WorkArea
 
 MAX_PIXELS = 900
 MAX_RECORD_BYTES = 1 << 30
@@ -89,11 +90,13 @@ def write_report(output: str) -> str:
 
 
 def last_events(output: str) -> dict[str, dict[str, float]]:
-    """How far the last launch came, by stage; empty where it left no events on this machine."""
-    if storage.is_url(output):
-        return {}
-    launches = sorted(Path(output, "work", "events").glob("*"))
-    return stages_of(read_events(launches[-1])) if launches else {}
+    """How far the last launch came, by stage; empty where it left no events behind."""
+    work = WorkArea(storage.join(output, "work"))
+    events = list(work.last_sums())
+    launches = [] if storage.is_url(output) else sorted(Path(work.folder, "events").glob("*"))
+    if launches:
+        events += read_events(launches[-1])
+    return stages_of(events)
 
 
 def _layers(output: str, products: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

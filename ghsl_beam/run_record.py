@@ -185,6 +185,6 @@ def stages_of(events: Iterable[Event]) -> dict[str, dict[str, float]]:
     for event in events:
         stage = stages.setdefault(event.stage, {})
         name = names.get(event.what, event.what)
-        stage[name] = stage.get(name, 0) + 1
+        stage[name] = stage.get(name, 0) + event.number
         stage["seconds"] = round(stage.get("seconds", 0) + event.seconds, 3)
     return stages

@@ -40,11 +40,11 @@ class Running:
 
     def command(self, job_file, output, *arguments):
         """A launch in a process of its own."""
-        command = [sys.executable, "-m", "ghsl_beam", "run", str(job_file), "--quiet"]
+        command = [sys.executable, "-m", "ghsl_beam", "run", str(job_file)]
         return [*command, "--set", f"output={output}", "--profile", str(self.profile), *arguments]
 
     def launch(self, job_file, output, *arguments, seconds=600):
-        command = self.command(job_file, output, *arguments)
+        command = self.command(job_file, output, "--quiet", *arguments)
         return subprocess.run(command, capture_output=True, text=True, timeout=seconds)
 
 

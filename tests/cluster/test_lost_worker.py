@@ -37,7 +37,7 @@ def test_the_job_goes_on(running, four_tiles_job, four_tiles_archive, four_tiles
     url = f"{running.bucket}/lost-worker/products"
     # The workers that are left must have room for all of a job's tasks.
     few = ["--parallelism=2"] if running.engine == "flink" else []
-    command = running.command(file, url, "--set", "block_size=96", *few)
+    command = running.command(file, url, "--quiet", "--set", "block_size=96", *few)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as launch:
         until = time.monotonic() + 240
         while len(predicted(before := stored_blocks(url))) < MADE:

@@ -6,8 +6,10 @@ import pytest
 
 from ghsl_beam import progress
 from ghsl_beam.progress import Count, Tally, duration, follow
+from ghsl_beam.run_events import RunEvents
 from transforms.elements import Window
-from transforms.raster.events import Event, emit, events_folder
+from transforms.raster.event_sums import EventSums
+from transforms.raster.events import Event, emit, events_folder, happened
 
 WINDOW = Window(0, 0, 10, 10)
 
@@ -52,18 +54,36 @@ def test_a_bundle_that_is_retried_does_not_count_past_the_total():
     assert tally.counts["inference"].done == 1
 
 
+def test_a_cluster_s_sums_are_looked_at_at_intervals_and_at_the_end(tmp_path):
+    there = EventSums(str(tmp_path / "sums"))
+    events, tally = RunEvents(tmp_path, str(tmp_path / "sums")), Tally({"inference": Count(9)})
+
+    def done_after(number, *, last=False):
+        for _ in range(number):
+            there.add(Event(104.0, "inference", "done", seconds=2.0))
+        there.write()
+        for event in events.new(last=last):
+            tally.add(event)
+        return tally.counts["inference"].done
+
+    assert done_after(3) == 3
+    assert done_after(2) == 3
+    assert done_after(0, last=True) == 5
+    assert tally.counts["inference"].start == 102.0
+
+
 @pytest.fixture
 def watched(tmp_path, monkeypatch):
     """A folder for events, and a plan of 4 blocks to predict."""
     monkeypatch.setattr(progress, "totals", lambda plan: {"inference": 4})
     with events_folder(tmp_path) as folder:
-        yield folder
+        yield RunEvents(folder)
 
 
 def test_lines_at_intervals_where_there_is_no_terminal(watched, caplog):
     caplog.set_level(logging.INFO)
     with follow(None, watched, terminal=False, line_every=0.0):
-        emit("inference", "done", "33UUU", WINDOW, 0.5)
+        emit(happened("inference", "done", "33UUU", WINDOW, 0.5))
     (record,) = [r for r in caplog.records if r.name == "ghsl_beam.progress"]
     assert (record.stage, record.done, record.total) == ("inference", 1, 4)
     assert record.rate.endswith("/s")
@@ -73,7 +93,7 @@ def test_lines_at_intervals_where_there_is_no_terminal(watched, caplog):
 def test_a_quick_run_writes_no_line(watched, caplog, capsys):
     caplog.set_level(logging.INFO)
     with follow(None, watched, terminal=False):
-        emit("inference", "done", "33UUU", WINDOW, 0.5)
+        emit(happened("inference", "done", "33UUU", WINDOW, 0.5))
     assert not caplog.records
     assert capsys.readouterr() == ("", "")
 
@@ -83,7 +103,7 @@ def test_the_end_is_shown_though_the_run_fails(watched, caplog):
 
     def failing():
         with follow(None, watched, terminal=False, line_every=0.0):
-            emit("inference", "done", "33UUU", WINDOW, 0.5)
+            emit(happened("inference", "done", "33UUU", WINDOW, 0.5))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

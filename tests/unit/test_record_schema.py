@@ -28,8 +28,9 @@ def test_stages_of_a_run_that_was_cut_off():
         Event(11.0, "assembly", "done", "33UUU", "r0_c64_64x64", 0.25),
         Event(11.5, "assembly", "lost", "33UUU", "r0_c64_64x64"),
         Event(12.0, "inference", "reused", "33UUU", "r0_c0_64x64"),
+        Event(13.0, "assembly", "done", seconds=4.0, number=3),
     ]
     assert stages_of(events) == {
-        "assembly": {"blocks": 2, "losses": 1, "seconds": 1.75},
+        "assembly": {"blocks": 5, "losses": 1, "seconds": 5.75},
         "inference": {"blocks_reused": 1, "seconds": 0},
     }

@@ -9,8 +9,10 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from ghsl_beam.report import categories, quicklook, true_colour, write_report
+from ghsl_beam.report import categories, last_events, quicklook, true_colour, write_report
 from transforms.elements import RequestError
+from transforms.raster.events import Event, emit, events_folder, happened
+from transforms.raster.store import WorkArea
 
 LAYERS = {
     "S2": ("uint16", 0, 3000),
@@ -122,3 +124,16 @@ def test_pixels_of_pictures() -> None:
     assert shown[3].tolist() == [[255, 255, 255, 0]]
     empty = true_colour(np.ma.masked_all((3, 4, 5), "uint16"))
     assert not empty.any()
+
+
+def test_how_far_a_launch_came_that_did_not_end(tmp_path: Path) -> None:
+    assert last_events(str(tmp_path)) == {}
+    for name in ("earlier", "last"):
+        with events_folder(tmp_path / "work" / "events"):
+            emit(happened(name, "done"))
+    work = WorkArea(str(tmp_path / "work"), launch="last")
+    for _ in range(2):
+        work.add(Event(1.0, "inference", "done", seconds=0.5))
+    work.write_sums()
+    there = {"inference": {"blocks": 2, "seconds": 1.0}}
+    assert last_events(str(tmp_path)) == {"last": {"blocks": 1, "seconds": 0}} | there

@@ -24,7 +24,6 @@ from transforms.elements import (
     Window,
 )
 from transforms.raster import storage
-from transforms.raster.events import emit
 from transforms.raster.files import (
     FINGERPRINT_TAG,
     INCOMPLETE,
@@ -34,8 +33,8 @@ from transforms.raster.files import (
     write_block,
 )
 from transforms.raster.losses import LOSSES, attempted
-from transforms.raster.metrics import measured
-from transforms.raster.stage import StageTransform
+from transforms.raster.metrics import measured, reused
+from transforms.raster.stage import StageTransform, TellAtBundleEnd
 from transforms.raster.store import WorkArea
 
 from .aggregate import GridLayer, layer_dtype, published_layers
@@ -135,7 +134,8 @@ class AggregateCells(StageTransform):
 
     def expand(self, tasks: PCollection[CellTask]) -> Any:
         """Main output `blocks`, the stored parts of R/C tiles, and losses."""
-        return tasks | beam.FlatMap(self.make).with_outputs(LOSSES, main="blocks")
+        making = beam.ParDo(TellAtBundleEnd(self.work, self.make))
+        return tasks | making.with_outputs(LOSSES, main="blocks")
 
     def make(self, task: CellTask) -> Iterator[CellRef | TaggedOutput]:
         """The stored parts of one cell; its own products are published on the way."""
@@ -150,9 +150,9 @@ class AggregateCells(StageTransform):
 
         def made() -> list[CellRef]:
             if all(stored_fingerprint(path) == plan.fingerprint for path in outputs):
-                emit(STAGE, "reused", task.key)
+                reused(self.work, STAGE, task.key)
             else:
-                with measured(STAGE, self.spec.grid.cell_pixels**2, task.key):
+                with measured(self.work, STAGE, self.spec.grid.cell_pixels**2, task.key):
                     self._compute(task, plan)
             return references
 
@@ -255,11 +255,12 @@ class PublishGridTiles(StageTransform):
 
     def expand(self, parts: PCollection[CellRef]) -> Any:
         """Main output products, and losses."""
+        publishing = beam.ParDo(TellAtBundleEnd(self.work, self.publish))
         return (
             parts
             | "Key" >> beam.Map(lambda part: ((part.level, str(part.layer), part.tile), part))
             | "Group by tile" >> beam.GroupByKey()
-            | "Publish" >> beam.FlatMap(self.publish).with_outputs(LOSSES, main="products")
+            | "Publish" >> publishing.with_outputs(LOSSES, main="products")
         )
 
     def publish(self, item: tuple[tuple[str, str, str], Any]) -> Iterator[Any]:
@@ -293,11 +294,11 @@ class PublishGridTiles(StageTransform):
         product = Product(layer, key, name, path, mark, whole)
         location = storage.join(self.output, path)
         if whole and stored_fingerprint(location) == mark:
-            emit("publish", "reused", key)
+            reused(self.work, "publish", key)
             return product
         box = grid.tile_geobox(tile, level)
         with (
-            measured("publish", tile=key),
+            measured(self.work, "publish", tile=key),
             cog_writer(
                 location,
                 _profile(box),

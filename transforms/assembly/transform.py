@@ -57,7 +57,7 @@ class AssembleScenes(StageTransform):
             RasterError: the plan cannot be read, or the observations cannot be kept.
         """
         plan, window = self.work.plan(task.block.tile), task.block.window
-        with measured(STAGE, window.height * window.width, plan.tile, window):
+        with measured(self.work, STAGE, window.height * window.width, plan.tile, window):
             made = assemble_block(
                 plan.scenes, window, plan.epsg, plan.ulx, plan.uly, self.percentile
             )

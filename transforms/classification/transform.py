@@ -46,7 +46,7 @@ class ClassifyResidential(StageTransform):
         block, window = pixels.block, pixels.window
 
         def classified() -> Pixels:
-            with measured(STAGE, window.height * window.width, block.tile, block.window):
+            with measured(self.work, STAGE, window.height * window.width, block.tile, block.window):
                 classes = classify(pixels[Layer.BUFRAC], pixels[Layer.S2], _loaded(self.model))
                 return pixels.having(RES_NRES=classes)
 

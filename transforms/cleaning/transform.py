@@ -43,7 +43,7 @@ class CleanBuiltUp(StageTransform):
 
         def cleaned() -> Pixels:
             plan = self.work.plan(block.tile)
-            with measured(STAGE, window.height * window.width, block.tile, block.window):
+            with measured(self.work, STAGE, window.height * window.width, block.tile, block.window):
                 roads = self.roads.near(plan, window) if self.roads else ()
                 bufrac = clean(
                     pixels[Layer.BUFRAC_RAW],

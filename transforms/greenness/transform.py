@@ -39,7 +39,7 @@ class MeasureGreenness(StageTransform):
         block, window = pixels.block, pixels.window
 
         def measured_green() -> Pixels:
-            with measured(STAGE, window.height * window.width, block.tile, block.window):
+            with measured(self.work, STAGE, window.height * window.width, block.tile, block.window):
                 green = greenness(pixels[Layer.BUFRAC], pixels[Layer.S2], self.parameters)
                 return pixels.having(GREENNESS=green)
 

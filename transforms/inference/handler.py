@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from transforms.elements import Block, ModelError, RequestError, Window
 from transforms.raster.losses import RECOVERABLE, tried
 from transforms.raster.metrics import count, measured
+from transforms.raster.store import WorkArea
 
 from .engines import EXACT, FAST, PRECISIONS, Engine, choose
 from .engines.acceptance import MEAN, MOST, difference
@@ -168,7 +169,11 @@ class GhsS2NetHandler(
     """
 
     def __init__(
-        self, models: Sequence[tuple[str, str]], max_models: int = 4, precision: str = EXACT
+        self,
+        models: Sequence[tuple[str, str]],
+        max_models: int = 4,
+        precision: str = EXACT,
+        work: WorkArea | None = None,
     ) -> None:
         """Keep where the models are; the handler travels to the workers as this alone.
 
@@ -176,6 +181,7 @@ class GhsS2NetHandler(
             models: pairs of grid zone and path of its weight file.
             max_models: models in a worker's memory at a time, 30 MB each with their engine.
             precision: `exact` (float32) or `fast` (`engines.choice`).
+            work: the job's work area, told of each block where it is given.
 
         Raises:
             ValueError: no model may be kept, a zone has two, or there is no such precision.
@@ -190,6 +196,7 @@ class GhsS2NetHandler(
         if precision not in PRECISIONS:
             raise ValueError(f"found precision {precision!r}, expected one of {PRECISIONS}")
         self.precision = precision
+        self.work = work
 
     def load_model(self) -> ModelBank:
         """An empty bank; Beam calls this once a worker process."""
@@ -208,10 +215,10 @@ class GhsS2NetHandler(
             except RECOVERABLE as error:
                 yield PredictionFailure(Block(example.tile, example.window), error)
 
-    @staticmethod
-    def _predict(model: ModelBank, example: PredictionInput) -> PredictionOutput:
+    def _predict(self, model: ModelBank, example: PredictionInput) -> PredictionOutput:
         window = example.window
-        with measured(NAMESPACE, window.height * window.width, example.tile, window):
+        pixels = window.height * window.width
+        with measured(self.work, NAMESPACE, pixels, example.tile, window):
             count(NAMESPACE, f"blocks_{model.choice.engine}")
             return model.predict(example)
 

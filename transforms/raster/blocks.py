@@ -22,8 +22,8 @@ from transforms.elements import (
 )
 
 from .losses import LOSSES, attempted
-from .metrics import measured, reused
-from .stage import StageTransform
+from .metrics import block_reused, measured
+from .stage import StageTransform, TellAtBundleEnd
 from .store import WorkArea, read_pixels
 
 STAGE = "storage"
@@ -127,7 +127,7 @@ class FanOut(StageTransform):
             if make:
                 yield replace(task, make=make)
             else:
-                reused(self.layers[0], block.tile, block.window)
+                block_reused(self.work, self.layers[0], block.tile, block.window)
 
     def find(self, task: BlockTask) -> dict[Layer, RasterRef | None]:
         """The stored block of each layer that is not published."""
@@ -164,7 +164,8 @@ class ReadBlocks(StageTransform):
             window = block.window.expand(self.halo).intersect(extent) or block.window
             there = {reference.layer for reference in task.references}
             layers = (*self.layers, *(layer for layer in self.published if layer in there))
-            with measured("read", window.height * window.width, block.tile, block.window):
+            size = window.height * window.width
+            with measured(self.work, "read", size, block.tile, block.window):
                 return read_pixels(self.work, task, window, layers)
 
         yield from read_or_lost(self.work, "read", block, read)
@@ -179,7 +180,8 @@ class StoreBlocks(StageTransform):
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
         """Main output references, and losses."""
-        return pixels | beam.FlatMap(self.store).with_outputs(LOSSES, main="references")
+        storing = beam.ParDo(TellAtBundleEnd(self.work, self.store))
+        return pixels | storing.with_outputs(LOSSES, main="references")
 
     def store(self, pixels: Pixels) -> Iterator[RasterRef | TaggedOutput]:
         """References to the stored layers of one block."""
@@ -187,7 +189,8 @@ class StoreBlocks(StageTransform):
         core = pixels.crop(window)
 
         def store() -> list[RasterRef]:
-            with measured("store", window.height * window.width, block.tile, window):
+            size = window.height * window.width
+            with measured(self.work, "store", size, block.tile, window):
                 return [
                     self.work.write(layer, block, core[layer], whole=pixels.whole)
                     for layer in self.layers

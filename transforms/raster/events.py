@@ -2,8 +2,7 @@
 
 Every process of a run on this machine appends to a file of its own in the folder that the
 environment names, one short write an event, so that nothing is locked and a line is whole or
-absent. Where the environment names no folder (a cluster's workers), nothing is written: there the
-same numbers are Beam's counters.
+absent. Where the environment names no folder (a cluster's workers), see `event_sums`.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,10 +29,11 @@ _PLACE: ContextVar[Mapping[str, str]] = ContextVar("place", default={})  # noqa:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened: `what` is `done`, `reused` or `lost`.
+    """One thing that happened, or a `number` of them: `what` is `done`, `reused` or `lost`.
 
-    `time` is in seconds since 1970, UTC; `tile` an MGRS tile or an output cell; `block` the window
-    as `block_label` writes it, empty where the whole tile is meant; `seconds` what it took.
+    `time` is when it was over, in seconds since 1970, UTC; `tile` an MGRS tile or an output cell;
+    `block` the window as `block_label` writes it, empty where the whole tile is meant; `seconds`
+    what it took. Of several, `began` is when the first of them did, and `seconds` are their sum.
     """
 
     time: float
@@ -42,6 +42,28 @@ class Event:
     tile: str = ""
     block: str = ""
     seconds: float = 0.0
+    number: int = 1
+    began: float | None = None
+
+    @property
+    def start(self) -> float:
+        """When it began, or the first of them did."""
+        return self.time - self.seconds if self.began is None else self.began
+
+    def plus(self, other: Event) -> Event:
+        """Both as one, of the same stage and kind."""
+        return replace(
+            self,
+            time=max(self.time, other.time),
+            seconds=round(self.seconds + other.seconds, 3),
+            number=self.number + other.number,
+            began=min(self.start, other.start),
+        )
+
+    def minus(self, part: Event) -> Event:
+        """What is left of a sum without a part that it had before."""
+        seconds, number = round(self.seconds - part.seconds, 3), self.number - part.number
+        return replace(self, seconds=seconds, number=number)
 
 
 def block_label(window: Window | None) -> str:
@@ -67,14 +89,18 @@ def place() -> Mapping[str, str]:
     return _PLACE.get()
 
 
-def emit(
+def happened(
     stage: str, what: str, tile: str = "", window: Window | None = None, seconds: float = 0.0
-) -> None:
-    """Append an event to this process's file, where the run has a folder for them."""
+) -> Event:
+    """What has happened now."""
+    return Event(time.time(), stage, what, tile, block_label(window), round(seconds, 3))
+
+
+def emit(event: Event) -> bool:
+    """Append an event to this process's file; whether the run has a folder for them here."""
     folder = os.environ.get(FOLDER)
     if not folder:
-        return
-    event = Event(time.time(), stage, what, tile, block_label(window), round(seconds, 3))
+        return False
     line = json.dumps(asdict(event), separators=(",", ":")) + "\n"
     path = Path(folder, f"{platform.node()}-{os.getpid()}.jsonl")
     try:
@@ -86,6 +112,7 @@ def emit(
     except OSError as error:
         # No pixel depends on it; where the storage is at fault, the stages meet it themselves.
         _LOG.warning("event not written: %s", error)
+    return True
 
 
 @contextmanager
@@ -118,7 +145,7 @@ class EventReader:
                     if not line.endswith(b"\n"):
                         break
                     self._read[path] = self._read.get(path, 0) + len(line)
-                    event = _parsed(line, path)
+                    event = parsed(line, str(path))
                     if event is not None:
                         yield event
 
@@ -128,7 +155,8 @@ def read_events(folder: Path) -> Iterator[Event]:
     return EventReader(folder).new()
 
 
-def _parsed(line: bytes, path: Path) -> Event | None:
+def parsed(line: bytes, path: str) -> Event | None:
+    """The event of a line of a file; None, and a warning, where it is none."""
     try:
         return Event(**json.loads(line))
     except (ValueError, TypeError) as error:

@@ -68,7 +68,7 @@ def loss_of(
         file = str(getattr(error, "file", ""))
         reason = str(getattr(error, "reason", error))
     reason = " ".join(reason.split())
-    lost(stage, tile, reason, window, scene)
+    lost(work, stage, tile, reason, window, scene)
     loss = Loss(stage, tile, reason, scene, file, window)
     if work.strict:
         work.record(loss)

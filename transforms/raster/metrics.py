@@ -1,4 +1,7 @@
-"""Counters of a stage: Beam's, and the run's events."""
+"""Counters of a stage: Beam's, and the run's events.
+
+Events go to the folder that this machine's run has for them, else to the job's work area.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from apache_beam.metrics import Metrics
 
 from transforms.elements import Window
 
-from .events import at, emit
+from .events import at, emit, happened
+from .store import WorkArea
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,9 +25,26 @@ def count(stage: str, what: str, number: int = 1) -> None:
     Metrics.counter(stage, what).inc(int(number))
 
 
+def _tell(
+    work: WorkArea | None,
+    stage: str,
+    what: str,
+    tile: str,
+    window: Window | None,
+    seconds: float = 0.0,
+) -> None:
+    event = happened(stage, what, tile, window, seconds)
+    if not emit(event) and work is not None:
+        work.add(event)
+
+
 @contextmanager
 def measured(
-    stage: str, pixels: int = 0, tile: str = "", window: Window | None = None
+    work: WorkArea | None,
+    stage: str,
+    pixels: int = 0,
+    tile: str = "",
+    window: Window | None = None,
 ) -> Iterator[None]:
     """Count one block, its pixels and the time spent on it; a block that fails is not counted.
 
@@ -37,19 +58,31 @@ def measured(
     count(stage, "milliseconds", round(1000 * seconds))
     count(stage, "blocks")
     count(stage, "pixels", pixels)
-    emit(stage, "done", tile, window, seconds)
+    _tell(work, stage, "done", tile, window, seconds)
 
 
-def reused(layer: str, tile: str, window: Window) -> None:
+def block_reused(work: WorkArea, layer: str, tile: str, window: Window) -> None:
     """Count a block that was stored already, by the first layer of its line."""
     count("storage", "blocks_reused")
-    emit(layer, "reused", tile, window)
+    _tell(work, layer, "reused", tile, window)
 
 
-def lost(stage: str, tile: str, reason: str, window: Window | None = None, scene: str = "") -> None:
+def reused(work: WorkArea, stage: str, tile: str) -> None:
+    """Count a product, or an output cell, that was there already."""
+    _tell(work, stage, "reused", tile, None)
+
+
+def lost(
+    work: WorkArea,
+    stage: str,
+    tile: str,
+    reason: str,
+    window: Window | None = None,
+    scene: str = "",
+) -> None:
     """Count a loss and log it."""
     count(stage, "losses")
-    emit(stage, "lost", tile, window)
+    _tell(work, stage, "lost", tile, window)
     with at(tile, window):
         extra = {"stage": stage, **({"scene": scene} if scene else {})}
         _LOG.warning("lost: %s", reason, extra=extra)

@@ -23,7 +23,6 @@ from transforms.elements import (
 
 from . import storage
 from .blocks import blocks_of
-from .events import emit
 from .files import (
     FINGERPRINT_TAG,
     INCOMPLETE,
@@ -32,8 +31,8 @@ from .files import (
     stored_fingerprint,
 )
 from .losses import LOSSES, attempted
-from .metrics import measured
-from .stage import StageTransform
+from .metrics import measured, reused
+from .stage import StageTransform, TellAtBundleEnd
 from .store import BANDS_OF, WorkArea
 
 _LOG = logging.getLogger(__name__)
@@ -71,11 +70,12 @@ class PublishTiles(StageTransform):
 
     def expand(self, tiles: PCollection[StoredTile]) -> Any:
         """Main output products, and losses."""
+        publishing = beam.ParDo(TellAtBundleEnd(self.work, self.publish))
         return (
             tiles
             | "By layer" >> beam.FlatMap(self.by_layer)
             | "Spread" >> beam.Reshuffle()
-            | "Publish" >> beam.FlatMap(self.publish).with_outputs(LOSSES, main="products")
+            | "Publish" >> publishing.with_outputs(LOSSES, main="products")
         )
 
     def by_layer(self, stored: StoredTile) -> Iterator[tuple[Layer, StoredTile]]:
@@ -108,10 +108,10 @@ class PublishTiles(StageTransform):
         location = storage.join(self.output, relative)
         tags = {FINGERPRINT_TAG: tag, "LAYER": layer, "CREDITS": self.credits}
         if whole and stored_fingerprint(location) == tag:
-            emit("publish", "reused", plan.tile)
+            reused(self.work, "publish", plan.tile)
             return product
         with (
-            measured("publish", plan.window.height * plan.window.width, plan.tile),
+            measured(self.work, "publish", plan.window.height * plan.window.width, plan.tile),
             cog_writer(
                 location,
                 raster_profile(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC
 from functools import cache, lru_cache
@@ -31,6 +31,8 @@ from transforms.elements import (
 )
 
 from . import storage
+from .event_sums import SumsReader, sums_of_process
+from .events import Event
 from .files import (
     FINGERPRINT_TAG,
     INCOMPLETE,
@@ -43,6 +45,8 @@ from .files import (
 _PLANS = TypeAdapter(TilePlan)
 _LOSS = TypeAdapter(Loss)
 BANDS_OF = {Layer.S2: 4}
+SUMS = "sums"
+"""Folder of a work area with the sums of its launch."""
 _MAX_PLAN_BYTES = 1 << 30
 _MAX_LOSS_BYTES = 1 << 20
 
@@ -151,9 +155,31 @@ class WorkArea:
             if name.endswith(".json")
         ]
 
-    def forget_losses(self) -> None:
-        """Remove what the last launch recorded."""
+    @property
+    def sums(self) -> str:
+        """Where a cluster's workers write how far the launch is; see `event_sums`."""
+        return storage.join(self.folder, SUMS, self.launch)
+
+    def add(self, event: Event) -> None:
+        """Add an event to this process's sums for the launch."""
+        if self.launch:
+            sums_of_process(self.sums).add(event)
+
+    def write_sums(self) -> None:
+        """Write this process's sums, where there is something new."""
+        if self.launch:
+            sums_of_process(self.sums).write()
+
+    def last_sums(self) -> Iterator[Event]:
+        """How far the last launch came on a cluster, whichever it was."""
+        folder = storage.join(self.folder, SUMS)
+        for launch in storage.listing(folder):
+            yield from SumsReader(storage.join(folder, launch)).new()
+
+    def forget(self) -> None:
+        """Remove what the last launch recorded: its losses, and how far it came."""
         storage.remove_tree(storage.join(self.folder, "losses"))
+        storage.remove_tree(storage.join(self.folder, SUMS))
 
 
 @lru_cache(maxsize=64)

@@ -12,6 +12,7 @@ from transforms.raster.events import (
     at,
     emit,
     events_folder,
+    happened,
     place,
     read_events,
 )
@@ -25,7 +26,7 @@ def folder(tmp_path):
 
 def _many(number):
     for index in range(200):
-        emit("assembly", "done", f"T{number}", Window(index, 0, 1, 1), 0.5)
+        emit(happened("assembly", "done", f"T{number}", Window(index, 0, 1, 1), 0.5))
 
 
 def test_events_of_several_processes_are_all_there(folder):
@@ -47,15 +48,15 @@ def test_events_of_several_processes_are_all_there(folder):
 def test_a_reader_goes_on_where_it_was(folder):
     reader = EventReader(folder)
     assert list(reader.new()) == []
-    emit("inference", "done", "33UUU")
+    emit(happened("inference", "done", "33UUU"))
     assert [event.stage for event in reader.new()] == ["inference"]
     assert list(reader.new()) == []
-    emit("cleaning", "lost", "33UUU")
+    emit(happened("cleaning", "lost", "33UUU"))
     assert [(event.stage, event.what) for event in reader.new()] == [("cleaning", "lost")]
 
 
 def test_a_line_cut_off_by_a_kill_is_left_out(folder, caplog):
-    emit("inference", "done", "33UUU")
+    emit(happened("inference", "done", "33UUU"))
     (path,) = folder.iterdir()
     whole = path.read_bytes()
     path.write_bytes(whole + whole[: len(whole) // 2])
@@ -72,13 +73,13 @@ def test_what_is_no_event_is_named(folder, caplog):
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.delenv(FOLDER, raising=False)
     monkeypatch.chdir(tmp_path)
-    emit("inference", "done", "33UUU")
+    emit(happened("inference", "done", "33UUU"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_gone_costs_a_warning_not_the_block(folder, caplog):
     folder.rmdir()
-    emit("inference", "done", "33UUU")
+    emit(happened("inference", "done", "33UUU"))
     assert "event not written" in caplog.text
 
 
