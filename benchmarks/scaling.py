@@ -6,8 +6,9 @@ saves the time of predicting the rest.
 *Growth* is what each further tile costs from four to eight, over what it costs up to four: with one
 worker (t8 - t4) / 4 over (t4 - t1) / 3, with two (t8 - t4) / 4 over (t4 - t2) / 2, as one tile
 cannot occupy two workers. t is the median time of a launch from the start of its process to the
-end; the start-up is in all of them and falls out. 1 is linear, above it is worse. The result line
-has the larger of one worker's and two's.
+end; the start-up is in all of them and falls out. 1 is linear, above it is worse. *Off the line* is
+how far the times are from a straight line at most. The result line has the larger of one worker's
+and two's.
 
 *Shuffle* is what goes into the graph's GroupByKeys (a Reshuffle is one), by the runner's metrics:
 for each grouped collection its elements x the mean of its sampled byte sizes. The bytes that reach
@@ -132,8 +133,11 @@ def grouped_bytes(graph: Any, infos: Any) -> dict[str, float]:
     return found
 
 
-def growth(workers: int, rounds: int) -> float:
-    """Launch 1, 2, 4 and 8 tiles in turn, print what each took; returns the growth of medians."""
+def growth(workers: int, rounds: int) -> tuple[float, float]:
+    """Launch 1, 2, 4 and 8 tiles in turn, print what each took.
+
+    Returns the growth of the medians, and how far they are off a straight line, as a part of 1.
+    """
     launches: dict[int, list[Launch]] = {tiles: [] for tiles in TILES}
     for _ in range(rounds):
         for tiles in TILES:
@@ -157,7 +161,7 @@ def growth(workers: int, rounds: int) -> float:
     off = max(abs(seconds[tiles] / (start + slope * tiles) - 1) for tiles in TILES)
     print(f"{workers} workers: a further tile {early:.2f} s up to 4, {late:.2f} s up to 8;", end="")
     print(f" {start:.1f} s + {slope:.2f} s a tile is at most {off:.1%} off")
-    return late / early
+    return late / early, off
 
 
 def main() -> None:
@@ -174,12 +178,12 @@ def main() -> None:
     whole = launched(1, WHOLE_SIDE, WHOLE_BLOCK, workers=1)
     for name, size in sorted(whole.grouped.items(), key=lambda item: -item[1]):
         print(f"  {name}: {size / 1e3:.1f} kB")
-    growths = {workers: growth(workers, arguments.rounds) for workers in (1, 2)}
+    found = {workers: growth(workers, arguments.rounds) for workers in (1, 2)}
+    grown, off = zip(*found.values(), strict=True)
     print(
-        f"result: growth={max(growths.values()):.3f} "
-        f"shuffle_kb_per_tile={whole.shuffle / 1e3:.0f} "
-        f"counted_kb_per_tile={whole.counted / 1e3:.0f} "
-        f"growth_1_worker={growths[1]:.3f} growth_2_workers={growths[2]:.3f}"
+        f"result: growth={max(grown):.3f} shuffle_kb_per_tile={whole.shuffle / 1e3:.0f} "
+        f"off_line={max(off):.3f} counted_kb_per_tile={whole.counted / 1e3:.0f} "
+        f"growth_1_worker={grown[0]:.3f} growth_2_workers={grown[1]:.3f}"
     )
 
 

@@ -168,7 +168,11 @@ def finish(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
     write_record(output, record)
     write_report(output)
     if record["exit_code"] == WHOLE:
-        storage.remove_tree(storage.join(output, "work"))
+        try:
+            storage.remove_tree(storage.join(output, "work"))
+        except StorageError as error:
+            # All products and the record are there: the run is whole all the same.
+            _LOG.warning("the work area is of no more use but cannot be removed: %s", error)
 
 
 def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:

@@ -18,7 +18,8 @@ from tests.support.object_storage import (
     s3_service,
     using,
 )
-from transforms.raster import object_store
+from transforms.elements import StorageError
+from transforms.raster import object_store, storage
 
 PASSING = "the request is tried again, at growing intervals; the same pixels; 0"
 
@@ -130,3 +131,23 @@ def test_a_read_only_disk(small_disk, tmp_path):
     code, _, err = finish(start(job.file, "--output", str(small_disk / "run")))
     assert code == 2
     assert "is not writable: Read-only file system" in err.splitlines()[-1]
+
+
+fault("storage", "the work area cannot be removed at the end", "a warning; the run is whole; 0")
+
+
+def test_a_work_area_that_stays(tmp_path, monkeypatch, caplog):
+    remove = storage.remove_tree
+
+    def refused(location):
+        if location.endswith("/work"):
+            raise StorageError(location, "refused")
+        remove(location)
+
+    monkeypatch.setattr(storage, "remove_tree", refused)
+    output, record = small_job(tmp_path).run()
+    assert record["exit_code"] == 0
+    assert (output / "work").exists()
+    assert [r.getMessage() for r in caplog.records if "refused" in r.getMessage()] == [
+        f"the work area is of no more use but cannot be removed: {output}/work: refused"
+    ]
