@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.errors import GEOSException, ShapelyError
 
-from transforms.elements import RequestError, StorageError
+from transforms.elements import RequestError, StorageError, request_error
 from transforms.raster import storage
 from transforms.raster.vectors import vector_path
 
@@ -116,7 +116,7 @@ def _read_file(source: str, base_dir: Path) -> Area:
     except (StorageError, UnicodeDecodeError) as error:
         absent = isinstance(error, StorageError) and error.absent
         reason = "no such file" if absent else f"cannot be read ({error.reason})"
-        raise RequestError(f"{label}: {reason}; give {_KINDS}") from error
+        raise request_error(f"{label}: {reason}; give {_KINDS}", error) from error
 
 
 def _text(label: str) -> str:

@@ -23,6 +23,7 @@ from apache_beam.pvalue import TaggedOutput
 
 from ghsl_beam.grid_plan import GridPlan, plan_grid
 from ghsl_beam.launch import existing_products, finish
+from ghsl_beam.launch_lock import Lock
 from ghsl_beam.pipeline import handler_of
 from ghsl_beam.plan import (
     LINES,
@@ -281,7 +282,7 @@ def _finish(plan: JobPlan, clock: _Clock) -> int:
     record["products"] = products_as_json(products)
     record["ended"] = now()
     with clock.on("finish"):
-        finish(plan, record, products)
+        finish(plan, record, products, Lock())
     return len(products)
 
 

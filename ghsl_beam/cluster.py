@@ -78,7 +78,7 @@ def check(options: PipelineOptions) -> None:
     elif runner == "SparkRunner":
         master = options.view_as(SparkRunnerOptions).spark_master_url
         if master.startswith("spark://"):
-            _connect("--spark_master_url", urlsplit(master).netloc)
+            _connect_to_one("--spark_master_url", urlsplit(master).netloc)
     java = options.view_as(JobServerOptions).job_server_java_launcher
     if shutil.which(java) is None:
         raise ClusterError(
@@ -92,7 +92,9 @@ def _check_flink(options: FlinkRunnerOptions) -> None:
     if master.startswith("["):  # Beam's own words for a cluster that it starts itself
         return
     url = master if "://" in master else f"http://{master}"
-    _connect("--flink_master", urlsplit(url).netloc)
+    parts = urlsplit(url)
+    port = "" if parts.port else {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    _connect("--flink_master", f"{parts.netloc}{port}")
     try:
         with urllib.request.urlopen(f"{url}/config", timeout=SECONDS) as answer:  # noqa: S310
             version = json.loads(answer.read(1 << 16))["flink-version"]
@@ -103,6 +105,17 @@ def _check_flink(options: FlinkRunnerOptions) -> None:
             f"--flink_master {master}: found Flink {version}, expected {options.flink_version}: "
             "set --flink_version, or take a cluster of that version"
         )
+
+
+def _connect_to_one(option: str, addresses: str) -> None:
+    """Of masters that stand by for each other, separated by commas, one must answer."""
+    *others, last = addresses.split(",")
+    for address in others:
+        try:
+            return _connect(option, address)
+        except ClusterError:
+            continue
+    return _connect(option, last)
 
 
 def _connect(option: str, address: str) -> None:
@@ -124,7 +137,7 @@ def reason(text: str) -> str:
     may hold a traceback of a Python worker.
     """
     lines = [line.strip() for line in text.partition(" failed in state ")[2].splitlines()]
-    lines = lines or text.splitlines()
+    lines = lines or text.splitlines() or ["it gave no reason"]
     causes = [i for i, line in enumerate(lines) if line.startswith("Caused by: ")]
     lines = lines[causes[-1] :] if causes else lines
     if any("Traceback (most recent call last)" in line for line in lines):

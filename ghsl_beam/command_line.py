@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import shlex
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -21,7 +23,7 @@ from ghsl_beam.environment import limit_libraries
 from ghsl_beam.logs import LogLevel
 from ghsl_beam.models_command import app as models_app
 from ghsl_beam.native_output import native_output_logged
-from transforms.elements import GhslBeamError, RequestError
+from transforms.elements import GhslBeamError, RequestError, StorageError
 from transforms.raster.redaction import redact
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def run_command(
 ) -> None:
     """Run a job; what exists already is not computed again. Takes any Beam option."""
     from ghsl_beam.configuration import load_job
-    from ghsl_beam.launch import run
+    from ghsl_beam.launch import LaunchError, run
     from ghsl_beam.profiles import arguments
     from ghsl_beam.progress import follow
     from transforms.raster import storage
@@ -92,18 +94,31 @@ def run_command(
     options = arguments(profile, context.args) if profile else context.args
     try:
         record = run(job, options, watch)
+    except KeyboardInterrupt as error:
+        by = str(error) or "Ctrl-C"
+        raise LaunchError(f"stopped by {by}: the same command goes on where it was") from error
     finally:
         log = logs.log_file()
         if log and storage.is_url(job.output):
-            storage.write_whole(storage.join(job.output, "logs", log.name), log.read_bytes())
+            _upload(log, storage.join(job.output, "logs", log.name))
     _print_outcome(record, job.output)
     raise typer.Exit(record["exit_code"] or 0)
+
+
+def _upload(log: Path, location: str) -> None:
+    """The log goes to the output; how the run ended does not depend on that."""
+    from transforms.raster import storage
+
+    try:
+        storage.write_whole(location, log.read_bytes())
+    except StorageError as error:
+        logging.getLogger(__name__).warning("the log stays in %s: %s", log, error)
 
 
 def _print_outcome(record: RunRecord, output: str) -> None:
     for warning in record["warnings"]:
         print(f"warning: {warning}")
-    if record["computed"]:
+    if record["computed"] or record["losses"]:
         print(
             f"{record['computed']} products made, {record['reused']} found as they were,", end=" "
         )
@@ -266,8 +281,14 @@ def main() -> None:
     """The console script: errors are one line on stderr, exit codes those of the design."""
     limit_libraries()
     logs.configure(LogLevel.WARNING, as_json=False)
+    signal.signal(signal.SIGTERM, _stopped)
     with native_output_logged():
         _main()
+
+
+def _stopped(number: int, _: object) -> NoReturn:
+    """A scheduler's word to stop is a person's Ctrl-C: the run ends in order."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
 def _main() -> None:

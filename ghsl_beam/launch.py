@@ -17,13 +17,12 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_runner
 
-from ghsl_beam import cluster, local_workers
+from ghsl_beam import beam_options, cluster, local_workers
 from ghsl_beam.configuration import Job
-from ghsl_beam.launch_lock import only_launch
+from ghsl_beam.launch_lock import Lock, only_launch
 from ghsl_beam.pipeline import build, work_area
 from ghsl_beam.plan import JobPlan, make_plan
 from ghsl_beam.products import utm_path
-from ghsl_beam.profiles import option_name
 from ghsl_beam.record_schema import RunRecord
 from ghsl_beam.report import write_report
 from ghsl_beam.run_events import RunEvents
@@ -40,7 +39,14 @@ from ghsl_beam.run_record import (
 )
 from ghsl_beam.stac import write_catalog
 from ghsl_beam.worker import tell_workers
-from transforms.elements import GhslBeamError, Product, RequestError, StorageError, StrictError
+from transforms.elements import (
+    GhslBeamError,
+    Product,
+    RequestError,
+    StorageError,
+    StrictError,
+    request_error,
+)
 from transforms.raster import storage
 from transforms.raster.events import events_folder
 from transforms.raster.redaction import redact
@@ -67,7 +73,9 @@ def run(
     """Run a job and return its record, which is also written as run.json.
 
     Raises:
-        RequestError: the request is wrong, or another launch is at work; nothing was written.
+        RequestError: the request is wrong; nothing was written.
+        UnavailableError: a storage does not answer, or another launch is at work; nothing was
+            written.
         StrictError: the job is strict, and something was lost.
         LaunchError: a worker process ended before its work was done.
         ClusterError: the cluster asked for is not there, does not fit, or failed.
@@ -81,13 +89,13 @@ def run(
     if not plan.has_work:
         _account(record, plan, before, before, start)
         if not is_of(read_record(job.output), record):
-            with only_launch(job.output):
-                finish(plan, record, before)
+            with only_launch(job.output) as lock:
+                finish(plan, record, before, lock)
         return record
     if job.strict and plan.losses:
         raise StrictError(f"strict: stopped before it began: {plan.losses[0].summary}")
     cluster.check(options)
-    with only_launch(job.output):
+    with only_launch(job.output) as lock:
         plan = replace(plan)  # looks again: another launch may just have ended
         write_record(job.output, record)
         try:
@@ -106,7 +114,7 @@ def run(
             raise
         products = existing_products(plan)
         _account(record, plan, before, products, start)
-        finish(plan, record, products)
+        finish(plan, record, products, lock)
     return record
 
 
@@ -122,7 +130,7 @@ def _account(
     losses = losses_as_json([*plan.losses, *work_area(plan).losses()])
     known = {(product.path, product.fingerprint) for product in before}
     record["products"] = products_as_json(products)
-    record["reused"] = sum((p.path, p.fingerprint) in known for p in products)
+    record["reused"] = sum((p.path, p.fingerprint) in known and p.whole for p in products)
     record["computed"] = len(products) - record["reused"]
     record["losses"] = losses
     record["scenes_set_aside"] = set_aside(losses)
@@ -159,7 +167,7 @@ def _events(output: str) -> Iterator[Path]:
             yield events
 
 
-def finish(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
+def finish(plan: JobPlan, record: RunRecord, products: list[Product], lock: Lock) -> None:
     """Line 5: everything about the products, the record last; then the work area goes."""
     output = plan.job.output
     for grid in plan.grids:
@@ -167,7 +175,7 @@ def finish(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
     write_catalog(output, products, record)
     write_record(output, record)
     write_report(output)
-    if record["exit_code"] == WHOLE:
+    if record["exit_code"] == WHOLE and lock.held:
         try:
             storage.remove_tree(storage.join(output, "work"))
         except StorageError as error:
@@ -181,12 +189,12 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
     DirectRunner is the in-process portable runner: the choice that Beam's own alias would make
     after trying to fetch another engine from the network.
     """
-    options = PipelineOptions(list(arguments))
-    name = options.view_as(StandardOptions).runner or "DirectRunner"
-    unknown = [a for a in arguments if a.startswith("--") and not _known(a, options)]
+    options = beam_options.parsed(arguments)
+    name = options.view_as(StandardOptions).runner
+    unknown = [a for a in arguments if a.startswith("--") and not beam_options.is_known(a)]
     if unknown:
         taken = cluster.server_options(options)
-        unknown = [argument for argument in unknown if option_name(argument) not in taken]
+        unknown = [a for a in unknown if beam_options.option_name(a) not in taken]
     if unknown:
         raise RequestError(f"{unknown[0]}: neither an option of ghsl-beam nor one of Beam")
     told = tell_workers(options)
@@ -201,10 +209,6 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
     return runner, options
 
 
-def _known(argument: str, options: PipelineOptions) -> bool:
-    return option_name(argument) in options.get_all_options()
-
-
 def _check_writable(output: str) -> None:
     """The output, or the nearest folder above it that exists, must be a writable folder."""
     if storage.is_url(output):
@@ -213,7 +217,8 @@ def _check_writable(output: str) -> None:
             storage.write_whole(probe, b"")
             storage.remove(probe)
         except StorageError as error:
-            raise RequestError(f"output: {output} is not writable: {error.reason}") from error
+            text = f"output: {output} is not writable: {error.reason}"
+            raise request_error(text, error) from error
         return
     existing = Path(output)
     while not existing.exists():
@@ -243,7 +248,11 @@ def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) ->
     try:
         with cluster.failures_in_one_line(options):
             result: PipelineResult = pipeline.run()
-            result.wait_until_finish()
+            try:
+                result.wait_until_finish()
+            except KeyboardInterrupt:
+                result.cancel()  # else the cluster would go on, without anyone to end the run
+                raise
             return result.metrics().query()["counters"]
     except Exception as error:
         if plan.job.strict and (losses := work.losses()):

@@ -2,13 +2,16 @@
 
 On a local disk the lock is the operating system's: it ends with the process, however that ends.
 On object storage it is a small object that its holder writes anew at intervals; one that has not
-changed for some intervals was left behind. No clock of another machine is believed.
+changed for some intervals was left behind. No clock of another machine is believed. Of two that
+come together who wrote last has it, and who took so long to write that it may have come over one
+that has it already waits until that one had to show itself.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import platform
 import threading
@@ -18,17 +21,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transforms.elements import RequestError, StorageError
+from transforms.elements import StorageError, UnavailableError
 from transforms.raster import storage
 
 BEAT = 15.0
 """Seconds between two signs of life on object storage."""
 _BEATS_TO_DEATH = 4
 _LONGEST = 4096
+_LOG = logging.getLogger(__name__)
+
+
+class Lock:
+    """A launch's hold on its output. A storage that fails for long may have given it to another."""
+
+    def __init__(self) -> None:
+        """Held."""
+        self.held = True
 
 
 @contextmanager
-def only_launch(output: str, beat: float = BEAT) -> Iterator[None]:
+def only_launch(output: str, beat: float = BEAT) -> Iterator[Lock]:
     """Within, no other launch works on the output.
 
     Args:
@@ -36,19 +48,19 @@ def only_launch(output: str, beat: float = BEAT) -> Iterator[None]:
         beat: seconds between signs of life, on object storage.
 
     Raises:
-        RequestError: another launch is at work there.
+        UnavailableError: another launch is at work there.
     """
     location = storage.join(output, "work", "launch.lock")
     if storage.is_url(output):
-        with _leased(output, location, beat):
-            yield
+        with _leased(output, location, beat) as lock:
+            yield lock
     else:
         with _locked(output, Path(location)):
-            yield
+            yield Lock()
 
 
-def _refused(output: str, holder: str) -> RequestError:
-    return RequestError(
+def _refused(output: str, holder: str) -> UnavailableError:
+    return UnavailableError(
         f"output: another launch is at work on {output} ({holder or 'just started'}): "
         "wait until it has ended"
     )
@@ -85,33 +97,60 @@ def _is_still(path: Path, handle: int) -> bool:
 
 
 @contextmanager
-def _leased(output: str, location: str, beat: float) -> Iterator[None]:
-    _wait_for_a_sign_of_life(output, location, beat)
-    mine = uuid.uuid4().hex
+def _leased(output: str, location: str, beat: float) -> Iterator[Lock]:
+    left_behind = _wait_for_a_sign_of_life(output, location, beat)
+    mine, settled = uuid.uuid4().hex, beat / 8
+    began = time.monotonic()
+    found = _read(location)
+    if found not in ("", left_behind):
+        raise _refused(output, _holder(found))
     _sign(location, mine, 0)
-    time.sleep(beat / 8)  # who wrote last, of two that came together, has it
-    if mine not in _read(location):
-        raise _refused(output, _holder(_read(location)))
-    stop = threading.Event()
-
-    def live() -> None:
-        number = 0
-        while not stop.wait(beat):
-            number += 1
-            _sign(location, mine, number)
-
-    thread = threading.Thread(target=live, name="launch lock", daemon=True)
+    # Whoever looked before this was written writes within the same time, or waits for a beat of us.
+    slow = time.monotonic() - began > settled / 2
+    time.sleep(2 * beat if slow else settled)
+    found = _read(location)
+    if mine not in found:
+        raise _refused(output, _holder(found))
+    lock, stop = Lock(), threading.Event()
+    thread = threading.Thread(
+        target=_live, args=(lock, stop, location, mine, beat), name="launch lock", daemon=True
+    )
     thread.start()
     try:
-        yield
+        yield lock
     finally:
         stop.set()
         thread.join()
-        storage.remove(location)
+        _release(location, mine)
 
 
-def _wait_for_a_sign_of_life(output: str, location: str, beat: float) -> None:
-    """Return where there is no lock, or one that its holder left behind."""
+def _live(lock: Lock, stop: threading.Event, location: str, mine: str, beat: float) -> None:
+    """Sign at every beat. Beats that fail are made up for, unless another has come by then."""
+    number, last = 0, time.monotonic()
+    while not stop.wait(beat):
+        number += 1
+        try:
+            late = time.monotonic() - last > 2 * beat
+            if late and (found := _read(location)) and mine not in found:
+                _LOG.error("%s: taken over by %s", location, _holder(found))
+                lock.held = False
+                return
+            _sign(location, mine, number)
+            last = time.monotonic()
+        except StorageError as error:
+            _LOG.warning("no sign of life: %s", error)
+
+
+def _release(location: str, mine: str) -> None:
+    try:
+        if mine in _read(location):
+            storage.remove(location)
+    except StorageError as error:
+        _LOG.warning("the lock is left behind: %s", error)
+
+
+def _wait_for_a_sign_of_life(output: str, location: str, beat: float) -> str:
+    """The lock that its holder left behind; nothing where there is none."""
     first = _read(location)
     end = time.monotonic() + _BEATS_TO_DEATH * beat
     while first and time.monotonic() < end:
@@ -120,6 +159,7 @@ def _wait_for_a_sign_of_life(output: str, location: str, beat: float) -> None:
         if now and now != first:
             raise _refused(output, _holder(now))
         first = now
+    return first
 
 
 def _sign(location: str, mine: str, number: int) -> None:

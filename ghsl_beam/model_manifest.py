@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from transforms.elements import RequestError, StorageError
+from transforms.elements import RequestError, StorageError, request_error
 from transforms.inference.models import zone_of_file
 from transforms.inference.remote import Limits, Unavailable, is_http, read_url
 from transforms.inference.zones import is_zone, normal
@@ -99,7 +99,7 @@ def read_manifest(folder: str) -> Manifest:
     except StorageError as error:
         if error.absent or is_http(folder):
             return Manifest()
-        raise RequestError(str(error)) from error
+        raise request_error(str(error), error) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from transforms.elements import ModelError, RequestError, StorageError
+from transforms.elements import ModelError, RequestError, StorageError, request_error
 from transforms.inference.models import available
 from transforms.inference.weights import load_model
 from transforms.raster.storage import is_url, join, masked, name, read_bytes, write_whole
@@ -51,7 +51,7 @@ def read_sums(folder: str) -> dict[str, str]:
     except StorageError as error:
         if error.absent:
             return {}
-        raise RequestError(str(error)) from error
+        raise request_error(str(error), error) from error
     except UnicodeDecodeError as error:
         raise RequestError(f"{masked(file)}: not a file of sha256sum: {error}") from error
     sums = {}

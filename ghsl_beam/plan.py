@@ -33,6 +33,7 @@ from transforms.elements import (
     TilePlan,
     Window,
     fingerprint,
+    request_error,
 )
 from transforms.greenness.greenness import GreennessParameters
 from transforms.inference.engines import FAST, Choice, choose
@@ -263,7 +264,7 @@ def _scenes(
             settings.max_cloud_cover,
         )
     except (SceneError, StorageError) as error:
-        raise RequestError(f"input.archive: {error}") from error
+        raise request_error(f"input.archive: {error}", error) from error
     if not found and not errors:
         raise RequestError(
             f"input: no {settings.level} scene of {', '.join(wanted[:5])}"
@@ -321,7 +322,7 @@ def _roads(job: Job) -> str:
             raise RequestError(f"cleaning.roads: no such file: {job.cleaning.roads}")
         return storage.sha256(job.cleaning.roads)
     except StorageError as error:
-        raise RequestError(f"cleaning.roads: {error}") from error
+        raise request_error(f"cleaning.roads: {error}", error) from error
 
 
 def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ghsl_beam.beam_options import option_name
 from ghsl_beam.configuration import parse_yaml
 from transforms.elements import RequestError
 
@@ -24,8 +25,8 @@ def options(profile: str) -> dict[str, Any]:
 
     Args:
         profile: one of `names`, or the path of a YAML file of one's own: a mapping of option
-            names to a text, a number, true (the option alone), false or null (not given), or a
-            list (given once for each).
+            names to a text, a whole number, true (the option alone), false or null (not given), or
+            a list (given once for each).
 
     Raises:
         RequestError: there is no such profile, or it is not such a mapping.
@@ -44,7 +45,10 @@ def options(profile: str) -> dict[str, Any]:
     for name, value in found.items():
         if not isinstance(name, str) or not _OPTION.fullmatch(name):
             raise RequestError(f"{file}: {name!r}: expected the name of a Beam option")
-        if not all(isinstance(one, str | int | float) for one in _values(value)):
+        if any(isinstance(one, float) for one in _values(value)):
+            # YAML has read 1.20 as 1.2 by now.
+            raise RequestError(f"{file}: {name}: {value!r}: write it in quotes, as a text")
+        if not all(isinstance(one, str | int) for one in _values(value)):
             raise RequestError(f"{file}: {name}: expected a text, a number, true, false or a list")
     return found
 
@@ -59,20 +63,18 @@ def arguments(profile: str, given: Sequence[str]) -> list[str]:
         RequestError: see `options`.
     """
     over = {option_name(argument) for argument in given if argument.startswith("--")}
+    found = options(profile)
     if "environment_type" in over:
         over.add("environment_config")
-    found = [
-        f"--{name}" if one is True else f"--{name}={one}"
-        for name, value in options(profile).items()
-        if name not in over
-        for one in _values(value)
+    return [
+        *(
+            f"--{name}" if one is True else f"--{name}={one}"
+            for name, value in found.items()
+            if option_name(f"--{name}") not in over
+            for one in _values(value)
+        ),
+        *given,
     ]
-    return [*found, *given]
-
-
-def option_name(argument: str) -> str:
-    """The name of a Beam option in an argument: `--job_endpoint=x` is `job_endpoint`."""
-    return argument[2:].partition("=")[0]
 
 
 def _values(value: Any) -> Iterable[Any]:

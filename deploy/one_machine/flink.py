@@ -31,12 +31,16 @@ appender.console.type = CONSOLE
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d %p %c{1} - %m%n
 """
+NETWORK_MEMORY = {
+    "taskmanager.memory.network.min": "256m",
+    "taskmanager.network.sort-shuffle.min-buffers": "64",
+}
+"""The job has many small exchanges: by default each takes 16 MB."""
 _MEMORY = {
     "framework.heap.size": "128m",
     "framework.off-heap.size": "128m",
     "task.heap.size": "384m",
     "task.off-heap.size": "64m",
-    "network.min": "256m",
     "network.max": "256m",
     "managed.size": "128m",
     "jvm-metaspace.size": "256m",
@@ -87,8 +91,7 @@ class FlinkCluster(Cluster):
             "taskmanager.resource-id": host.name,
             "taskmanager.numberOfTaskSlots": self.slots,
             "taskmanager.cpu.cores": self.slots,
-            # The job has many small exchanges: by default each takes 16 MB.
-            "taskmanager.network.sort-shuffle.min-buffers": 64,
+            **NETWORK_MEMORY,
             **{f"taskmanager.memory.{key}": size for key, size in _MEMORY.items()},
         }
         self._start(host, "taskmanager", _WORKER, "-Xmx512m", configuration)

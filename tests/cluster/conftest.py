@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import boto3
+import grpc
 import pytest
 import yaml
+from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from deploy.one_machine import hosts, missing, start
 from examples.arrange_sample import arrange
@@ -42,6 +44,16 @@ class Running:
         """A launch in a process of its own."""
         command = [sys.executable, "-m", "ghsl_beam", "run", str(job_file)]
         return [*command, "--set", f"output={output}", "--profile", str(self.profile), *arguments]
+
+    def job_states(self):
+        """States of the jobs that were handed to the job server, in the order of their names."""
+        with grpc.insecure_channel(self.cluster.job_endpoint) as channel:
+            stub = beam_job_api_pb2_grpc.JobServiceStub(channel)
+            jobs = stub.GetJobs(beam_job_api_pb2.GetJobsRequest(), timeout=30).job_info
+            return [
+                beam_job_api_pb2.JobState.Enum.Name(job.state)
+                for job in sorted(jobs, key=lambda job: job.job_name)
+            ]
 
     def launch(self, job_file, output, *arguments, seconds=600):
         command = self.command(job_file, output, "--quiet", *arguments)

@@ -1,12 +1,15 @@
 """How a launch ends when not all goes well on the cluster."""
 
 import json
+import subprocess
+import time
 
 from tests.cluster.conftest import in_bucket
 from tests.support.archive import Product, write_product
 from tests.support.jobs import lonlat_box, write_job
 from tests.support.object_storage import get_folder
 from tests.support.scenes import town
+from transforms.raster import storage
 
 ULX, ULY = 330000, 5820000
 
@@ -37,3 +40,29 @@ def test_a_cluster_without_pools_is_one_line(running, four_tiles_job, four_tiles
     assert line.startswith("ghsl-beam: the cluster did not finish the job: ")
     assert "Connection refused" in line
     assert "Caused by" not in line
+
+
+def test_a_launch_that_is_stopped_stops_its_job(
+    running, four_tiles_job, four_tiles_archive, tmp_path
+):
+    file = in_bucket(four_tiles_job, four_tiles_archive, running.bucket, tmp_path)
+    url = f"{running.bucket}/stopped/products"
+    command = running.command(file, url, "--quiet", "--set", "block_size=64")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as launch:
+        until = time.monotonic() + 240
+        while not storage.listing(f"{url}/work/blocks/S2"):
+            assert launch.poll() is None, launch.stderr.read()
+            assert time.monotonic() < until, "no block was made"
+            time.sleep(0.1)
+        launch.terminate()
+        try:
+            _, errors = launch.communicate(timeout=60)
+        finally:
+            launch.kill()
+    assert launch.returncode == 1
+    assert errors == "ghsl-beam: stopped by SIGTERM: the same command goes on where it was\n"
+    assert running.job_states()[-1] in ("CANCELLING", "CANCELLED")
+    record = json.loads((get_folder(url, tmp_path / "got") / "run.json").read_text())
+    assert record["exit_code"] == 1
+    assert record["error"].startswith("KeyboardInterrupt: SIGTERM")
+    assert not storage.is_file(f"{url}/work/launch.lock")

@@ -9,6 +9,9 @@ import jsonschema
 import pytest
 import yaml
 
+from deploy.one_machine.flink import NETWORK_MEMORY
+from tests.deploy.launches import taken
+
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {name: ROOT / "deploy" / name / "compose.yaml" for name in ("flink", "spark")}
 CONSTRAINTS = (ROOT / "constraints.txt").read_text()
@@ -61,6 +64,19 @@ def test_every_image_has_a_version(compose):
             assert f"apache-beam=={version[1]}\n" in CONSTRAINTS
 
 
+def test_task_managers_have_the_network_memory_that_the_job_needs():
+    flink = yaml.safe_load(FILES["flink"].read_text())
+    for name, service in flink["services"].items():
+        if name.startswith("taskmanager"):
+            settings = yaml.safe_load(service["environment"]["FLINK_PROPERTIES"])
+            assert {key: str(settings[key]) for key in NETWORK_MEMORY} == NETWORK_MEMORY
+
+
+def test_the_launcher_s_options_are_taken(compose):
+    command = compose["services"]["launcher"]["command"]
+    assert taken(command) == ("run", "/jobs/monthly.yaml")
+
+
 def test_nothing_is_privileged_or_open_to_the_world(compose):
     for name, service in compose["services"].items():
         assert service["cap_drop"] == ["ALL"], name
@@ -73,6 +89,6 @@ def test_credentials_come_from_a_file_that_is_not_here():
     ignored = (ROOT / ".gitignore").read_text().splitlines()
     assert "/deploy/s3.env" in ignored
     for line in (ROOT / "deploy" / "s3.env.example").read_text().splitlines():
-        assert line.startswith("#") or re.fullmatch(r"[A-Z_]+=", line), line
+        assert re.fullmatch(r"|#.*|[A-Z_]+=", line), line
     for file in (ROOT / "deploy").rglob("*.yaml"):
         assert not re.search(r"(KEY|SECRET|TOKEN|PASSWORD)\w*[\"']?\s*[:=]\s*\S", file.read_text())

@@ -10,6 +10,9 @@ import pytest
 import yaml
 from kubernetes_validate import validate
 
+from deploy.one_machine.flink import NETWORK_MEMORY
+from tests.deploy.launches import taken
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
 VERSION = "1.32"
@@ -135,6 +138,11 @@ def test_the_pool_is_up_before_its_taskmanager():
     assert open_ports == {int(value) for key, value in settings.items() if key.endswith(".port")}
 
 
+def test_task_managers_have_the_network_memory_that_the_job_needs():
+    settings = named("FlinkDeployment", "ghsl-beam")["spec"]["flinkConfiguration"]
+    assert {key: str(settings[key]) for key in NETWORK_MEMORY} == NETWORK_MEMORY
+
+
 def test_names_agree_across_the_manifests():
     job = named("CronJob", "ghsl-beam-monthly")["spec"]["jobTemplate"]["spec"]
     (launcher,) = job["template"]["spec"]["containers"]
@@ -153,6 +161,12 @@ def test_names_agree_across_the_manifests():
     assert f"apache-beam=={image.rpartition(':')[2]}\n" in (ROOT / "constraints.txt").read_text()
     (pool,) = next(pod_specs())["initContainers"]
     assert launcher["image"] == pool["image"]
+
+
+def test_the_launcher_s_options_are_taken():
+    job = named("CronJob", "ghsl-beam-monthly")["spec"]["jobTemplate"]["spec"]
+    (launcher,) = job["template"]["spec"]["containers"]
+    assert taken(launcher["args"]) == ("run", "/jobs/monthly.yaml")
 
 
 def test_a_wrong_request_is_not_tried_again():

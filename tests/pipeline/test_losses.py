@@ -109,3 +109,7 @@ def test_the_last_lines_name_what_was_lost_and_the_command(tmp_path):
     assert "_B04.jp2: " in lost
     words = f"ghsl-beam run {file} --quiet --set epoch=2021"
     assert command == f"to make only what was lost, run again: {words}"
+    code, out, err = finish(start(file, "--set", "epoch=2021"))
+    assert code == 3, err
+    assert "nothing to do" not in out
+    assert out.splitlines()[-2:] == [lost, command]

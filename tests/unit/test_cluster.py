@@ -136,3 +136,27 @@ def test_no_java():
 def test_this_machine_needs_no_cluster(nobody):
     check("--runner=DirectRunner", f"--job_endpoint={nobody}")
     check()
+
+
+def test_one_of_several_spark_masters_answers(nobody):
+    with http({}) as there, pytest.raises(ClusterError, match="no nothing here"):
+        check(
+            "--runner=SparkRunner",
+            f"--spark_master_url=spark://{nobody},{there}",
+            "--job_server_java_launcher=nothing here",
+        )
+    with pytest.raises(ClusterError, match="cannot be reached"):
+        check("--runner=SparkRunner", f"--spark_master_url=spark://{nobody},{nobody}")
+
+
+@pytest.mark.parametrize(("master", "port"), [("https://localhost", 443), ("http://localhost", 80)])
+def test_an_address_without_a_port_has_its_scheme_s(master, port, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cluster, "_connect", lambda option, address: asked.append(address))
+    with pytest.raises(ClusterError):
+        check("--runner=FlinkRunner", f"--flink_master={master}")
+    assert asked == [f"localhost:{port}"]
+
+
+def test_a_failure_without_a_reason():
+    assert cluster.reason("") == "it gave no reason"

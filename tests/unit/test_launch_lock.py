@@ -1,12 +1,15 @@
 """One launch at a time, on a local disk and on object storage."""
 
 import json
+import threading
+import time
 
 import pytest
 
+from ghsl_beam import launch_lock
 from ghsl_beam.launch_lock import only_launch
 from tests.support.object_storage import make_bucket, s3_service, using
-from transforms.elements import RequestError
+from transforms.elements import StorageError, UnavailableError
 from transforms.raster import storage
 
 BEAT = 0.4
@@ -25,7 +28,7 @@ def output(request, tmp_path, bucket):
 
 def test_a_second_launch_is_refused_while_the_first_is_at_work(output):
     with only_launch(output, BEAT):
-        with pytest.raises(RequestError) as refused, only_launch(output, BEAT):
+        with pytest.raises(UnavailableError) as refused, only_launch(output, BEAT):
             pass
         assert f"another launch is at work on {output} (process " in str(refused.value)
     with only_launch(output, BEAT):
@@ -60,3 +63,78 @@ def test_a_file_that_was_left_behind_on_a_local_disk(tmp_path):
     (tmp_path / "work" / "launch.lock").write_text("process 1 on another machine")
     with only_launch(str(tmp_path), BEAT):
         pass
+
+
+def beating(output):
+    return storage.read_bytes(f"{output}/work/launch.lock", 1000)
+
+
+def test_beats_that_fail_are_made_up_for(bucket, monkeypatch, caplog):
+    output = f"{bucket}/failing"
+    sign, failed = launch_lock._sign, []
+
+    def failing(location, mine, number):
+        if number in (1, 2):
+            failed.append(number)
+            raise StorageError(location, "does not answer")
+        sign(location, mine, number)
+
+    monkeypatch.setattr(launch_lock, "_sign", failing)
+    with only_launch(output, BEAT) as lock:
+        before = beating(output)
+        time.sleep(5 * BEAT)
+        assert failed == [1, 2]
+        assert beating(output) != before
+        assert lock.held
+        with pytest.raises(UnavailableError), only_launch(output, BEAT):
+            pass
+    assert caplog.text.count("no sign of life") == 2
+    assert not storage.is_file(f"{output}/work/launch.lock")
+
+
+def test_who_was_away_for_long_leaves_the_lock_to_who_took_it_over(bucket, monkeypatch, caplog):
+    output = f"{bucket}/away"
+    other = json.dumps({"launch": "other", "holder": "process 1 elsewhere"}).encode()
+    sign = launch_lock._sign
+
+    def away(location, mine, number):
+        if number:
+            storage.write_whole(location, other)
+            raise StorageError(location, "does not answer")
+        sign(location, mine, number)
+
+    monkeypatch.setattr(launch_lock, "_sign", away)
+    with only_launch(output, BEAT) as lock:
+        time.sleep(5 * BEAT)
+        assert not lock.held
+    assert beating(output) == other
+    assert "taken over by process 1 elsewhere" in caplog.text
+
+
+def test_who_writes_late_does_not_come_in_over_who_is_in(bucket, monkeypatch):
+    """A slow connection: the second looks before the first has written, and writes after it."""
+    output = f"{bucket}/late"
+    sign = launch_lock._sign
+
+    def slow(location, mine, number):
+        if threading.current_thread() is late:
+            time.sleep(BEAT)
+        sign(location, mine, number)
+
+    outcome = []
+
+    def second():
+        try:
+            with only_launch(output, BEAT):
+                outcome.append("in")
+        except UnavailableError:
+            outcome.append("refused")
+
+    late = threading.Thread(target=second)
+    monkeypatch.setattr(launch_lock, "_sign", slow)
+    late.start()
+    time.sleep(BEAT / 4)
+    with only_launch(output, BEAT) as lock:
+        late.join()
+        assert outcome == ["refused"]
+        assert lock.held

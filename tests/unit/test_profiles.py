@@ -29,6 +29,11 @@ def test_the_command_line_wins():
     assert found["runner"] == "FlinkRunner"
 
 
+def test_an_option_s_other_spelling_wins_too():
+    found = beam_options(profiles.arguments("flink", ["--experiment=mine"]))
+    assert found["experiments"] == ["mine"]
+
+
 def test_another_environment_replaces_the_whole_of_it():
     found = beam_options(profiles.arguments("flink", ["--environment_type=LOOPBACK"]))
     assert (found["environment_type"], found["environment_config"]) == ("LOOPBACK", None)
@@ -59,6 +64,7 @@ def test_a_file_of_ones_own(tmp_path):
         ("experiments: [[a]]\n", "experiments: expected a text"),
         ("runner: [\n", "not valid YAML"),
         ("a: &x 1\nb: *x\n", "aliases"),
+        ("flink_version: 1.20\n", "flink_version: 1.2: write it in quotes"),
     ],
 )
 def test_a_file_that_is_no_profile(tmp_path, text, named):

@@ -8,7 +8,9 @@ from .errors import (
     SceneError,
     StorageError,
     StrictError,
+    UnavailableError,
     VersionError,
+    request_error,
 )
 from .fingerprint import fingerprint
 from .pixels import Pixels
@@ -41,8 +43,10 @@ __all__ = [
     "StoredTile",
     "StrictError",
     "TilePlan",
+    "UnavailableError",
     "VersionError",
     "Window",
     "fingerprint",
     "package_version",
+    "request_error",
 ]

@@ -9,6 +9,10 @@ class RequestError(GhslBeamError):
     """The request is wrong (configuration, area, period, missing model): exit code 2."""
 
 
+class UnavailableError(GhslBeamError):
+    """A storage does not answer now, or another launch is at work: exit code 1, try again."""
+
+
 class SceneError(GhslBeamError):
     """A Sentinel-2 product, or a file of it, cannot be used."""
 
@@ -46,13 +50,27 @@ class StrictError(GhslBeamError):
 
 
 class StorageError(RasterError):
-    """A file on local or object storage cannot be read, written, listed or removed."""
+    """A file on local or object storage cannot be read, written, listed or removed.
 
-    def __init__(self, file: str, reason: str, absent: bool = False) -> None:
+    `absent`: there is none. `passing`: the storage does not answer now, and may later.
+    """
+
+    def __init__(self, file: str, reason: str, absent: bool = False, passing: bool = False) -> None:
         super().__init__(f"{file}: {reason}")
         self.file = file
         self.reason = reason
         self.absent = absent
+        self.passing = passing
 
-    def __reduce__(self) -> tuple[type["StorageError"], tuple[str, str, bool]]:
-        return type(self), (self.file, self.reason, self.absent)
+    def __reduce__(self) -> tuple[type["StorageError"], tuple[str, str, bool, bool]]:
+        return type(self), (self.file, self.reason, self.absent, self.passing)
+
+
+def request_error(text: str, error: Exception) -> RequestError | UnavailableError:
+    """The error of a request that names what `error` says cannot be used.
+
+    Where the storage does not answer now, the request is not at fault.
+    """
+    if isinstance(error, StorageError) and error.passing:
+        return UnavailableError(text)
+    return RequestError(text)

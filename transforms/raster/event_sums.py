@@ -75,10 +75,14 @@ class EventSums:
                 _LOG.warning("progress not written: %s", error)
 
 
-@lru_cache(maxsize=8)
 def sums_of_process(folder: str) -> EventSums:
     """This process's sums for a folder; a process may serve several launches."""
-    return EventSums(folder)
+    with _MAKING:  # else threads that come together would each have their own
+        return _made(folder)
+
+
+_MAKING = threading.Lock()
+_made = lru_cache(maxsize=8)(EventSums)
 
 
 class SumsReader:
@@ -92,17 +96,26 @@ class SumsReader:
     def new(self) -> Iterator[Event]:
         """What has been added since the last look; a storage that fails adds nothing."""
         try:
-            for name in storage.listing(self._folder):
-                path = storage.join(self._folder, name)
-                seen = self._seen.setdefault(name, {})
-                for line in storage.read_bytes(path, _MAX_BYTES).splitlines():
-                    sums = parsed(line, path)
-                    if sums is None:
-                        continue
-                    before = seen.get(_key(sums))
-                    seen[_key(sums)] = sums
-                    added = sums.minus(before) if before else sums
-                    if added.number:
-                        yield added
+            names = storage.listing(self._folder)
         except StorageError as error:
             _LOG.info("progress not read: %s", error)
+            return
+        for name in names:
+            path = storage.join(self._folder, name)
+            try:
+                lines = storage.read_bytes(path, _MAX_BYTES).splitlines()
+            except StorageError as error:
+                _LOG.info("progress not read: %s", error)
+                continue
+            for line in lines:
+                sums = parsed(line, path)
+                if sums is not None:
+                    yield from self._added(name, sums)
+
+    def _added(self, name: str, sums: Event) -> Iterator[Event]:
+        seen = self._seen.setdefault(name, {})
+        before = seen.get(_key(sums))
+        seen[_key(sums)] = sums
+        added = sums.minus(before) if before else sums
+        if added.number:
+            yield added

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import fsspec
@@ -24,7 +24,23 @@ T = TypeVar("T")
 
 def endpoint() -> str | None:
     """Address of the S3 service where it is not Amazon's, as the AWS tools are told it."""
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    told = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return told or _configured(os.environ.get("AWS_CONFIG_FILE"), os.environ.get("AWS_PROFILE"))
+
+
+@lru_cache(maxsize=4)
+def _configured(file: str | None, profile: str | None) -> str | None:
+    """The address in the file of the AWS tools; the arguments are those that it depends on."""
+    import botocore.exceptions
+    import botocore.session
+
+    session = botocore.session.get_session()
+    try:
+        scoped = session.get_scoped_config()
+    except botocore.exceptions.ProfileNotFound:
+        return None  # whoever connects says so
+    services = session.full_config.get("services", {}).get(scoped.get("services"), {})
+    return services.get("s3", {}).get("endpoint_url") or scoped.get("endpoint_url")
 
 
 def _system(location: str) -> tuple[Any, str]:
@@ -62,7 +78,7 @@ def call(location: str, action: Callable[[Any, str], T]) -> T:
         raise StorageError(location, f"not there: {masked(str(error))}", absent=True) from error
     except _errors() as error:
         reason = masked(str(error)) or type(error).__name__
-        raise StorageError(location, reason) from error
+        raise StorageError(location, reason, passing=bool(_again(error))) from error
     raise AssertionError("stamina ends with a result or an error")
 
 

@@ -80,6 +80,30 @@ def test_a_worker_that_is_killed(job, undisturbed, tmp_path, blocks):
 
 fault(
     "processes",
+    "launcher told to stop (SIGTERM)",
+    "it ends in order, on a cluster the job too; the next launch goes on, with the same bytes; 1",
+)
+
+
+@pytest.mark.parametrize("options", [(), TWO])
+def test_a_launcher_that_is_told_to_stop(job, undisturbed, tmp_path, options):
+    output = tmp_path / "output"
+    process = start(job.file, "--output", str(output), *options)
+    assert wait_until(lambda: len(files_of(output, BLOCKS)) >= MANY, process)
+    workers = children(process.pid)
+    process.terminate()
+    code, _, err = finish(process, 60)
+    assert code == 1
+    assert err == "ghsl-beam: stopped by SIGTERM: the same command goes on where it was\n"
+    for worker in workers:
+        assert not os.path.exists(f"/proc/{worker}/exe"), "a worker outlived its launcher"
+    record = json.loads((output / "run.json").read_text())
+    assert (record["exit_code"], record["error"]) == (1, "KeyboardInterrupt: SIGTERM")
+    goes_on(job, output, files_of(output, BLOCKS), undisturbed)
+
+
+fault(
+    "processes",
     "launcher killed (SIGKILL)",
     "its workers end by themselves; the next launch goes on at once, with the same bytes",
 )
@@ -130,7 +154,7 @@ def test_a_clock_that_was_moved(job, undisturbed, tmp_path, moment):
 fault(
     "processes",
     "two launches of one job",
-    "the second says that the first is at work, in one line, and writes nothing; 2",
+    "the second says that the first is at work, in one line, and writes nothing; 1",
 )
 
 
@@ -143,7 +167,7 @@ def test_two_launches_at_once(job, undisturbed, tmp_path):
         code, _, err = finish(start(job.file, "--output", str(output)))
     finally:
         os.kill(first.pid, signal.SIGCONT)
-    assert code == 2
+    assert code == 1
     assert f"another launch is at work on {output} (process {first.pid} on" in err
     code, _, err = finish(first)
     assert code == 0, err

@@ -151,3 +151,24 @@ def test_a_work_area_that_stays(tmp_path, monkeypatch, caplog):
     assert [r.getMessage() for r in caplog.records if "refused" in r.getMessage()] == [
         f"the work area is of no more use but cannot be removed: {output}/work: refused"
     ]
+
+
+fault("storage", "nobody answers at the launch", "one line, nothing is written; 1: try again")
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("output=s3://bucket/folder", "output: s3://bucket/folder is not writable"),
+        ("input.archive=s3://bucket/folder", "input.archive: s3://bucket/folder"),
+        ("area={file: s3://bucket/area.geojson}", "s3://bucket/area.geojson"),
+    ],
+)
+def test_a_storage_that_is_away_is_no_wrong_request(setting, named, tmp_path):
+    file = small_job(tmp_path).file
+    with using("http://127.0.0.1:9"):
+        code, out, err = finish(start(file, "--set", setting))
+    assert (code, out) == (1, "")
+    (line,) = err.splitlines()
+    assert line.startswith(f"ghsl-beam: {named}")
+    assert not (tmp_path / "output").exists()

@@ -111,6 +111,45 @@ def test_threads_lose_nothing(tmp_path, monkeypatch):
     assert (found.number, found.seconds) == (1200, 1200.0)
 
 
+def test_threads_that_come_together_have_one_file(tmp_path, monkeypatch):
+    monkeypatch.delenv(FOLDER, raising=False)
+    together = threading.Barrier(4)
+
+    def one(work):
+        together.wait()
+        for _ in range(4):
+            with measured(work, "inference"):
+                pass
+        work.write_sums()
+
+    for launch in range(50):
+        work = WorkArea(str(tmp_path), launch=f"launch-{launch}")
+        threads = [threading.Thread(target=one, args=(work,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(storage.listing(work.sums)) == 1
+        assert sum(event.number for event in SumsReader(work.sums).new()) == 16
+
+
+def test_one_file_that_cannot_be_read_hides_no_other(tmp_path, monkeypatch):
+    for _ in range(3):
+        sums = EventSums(str(tmp_path))
+        sums.add(Event(1.0, "assembly", "done"))
+        sums.write()
+    bad, *_ = storage.listing(str(tmp_path))
+    read = storage.read_bytes
+
+    def failing(location, limit):
+        if location.endswith(bad):
+            raise StorageError(location, "gone")
+        return read(location, limit)
+
+    monkeypatch.setattr(storage, "read_bytes", failing)
+    assert len(list(SumsReader(str(tmp_path)).new())) == 2
+
+
 def test_a_storage_that_fails_costs_a_warning_and_is_tried_again(tmp_path, monkeypatch, caplog):
     def fail(location, data):
         raise StorageError(location, "gone")

@@ -1,0 +1,91 @@
+"""Beam's own options on the command line: which there are, and in a line what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from functools import cache
+
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from transforms.elements import RequestError
+
+RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "PortableRunner")
+"""The runners whose names are known here; any other class goes to Beam as it is written."""
+
+
+def parsed(arguments: Sequence[str]) -> PipelineOptions:
+    """Beam's options from arguments, the runner by the one spelling of its name.
+
+    Options that Beam does not know are kept: a job server may know them.
+
+    Raises:
+        RequestError: an argument is no option, or the value of one is not what Beam expects.
+    """
+    stray = _stray(arguments)
+    if stray is not None:
+        raise RequestError(f"{stray}: neither an option of ghsl-beam nor one of Beam")
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            options = PipelineOptions(list(arguments))
+            options.get_all_options()
+    except SystemExit as error:  # the parser's way to refuse
+        reason = said.getvalue().rpartition("error: ")[2]
+        raise RequestError(f"options of Beam: {' '.join(reason.split())}") from error
+    standard = options.view_as(StandardOptions)
+    standard.runner = runner_name(standard.runner or "DirectRunner")
+    return options
+
+
+def runner_name(given: str) -> str:
+    """The name of a runner as it is written here: Beam takes any case, and `flink` for Flink's."""
+    plain = given.rpartition(".")[2] if given.startswith("apache_beam.") else given
+    for name in RUNNERS:
+        if plain.lower() in (name.lower(), name.lower().removesuffix("runner")):
+            return name
+    return given
+
+
+def option_name(argument: str) -> str:
+    """The name by which Beam keeps an option: `--experiment=x` and `--experiments=x` are one.
+
+    An option that Beam does not know has the name that it is written with.
+    """
+    written = argument.partition("=")[0]
+    action = _known().get(written)
+    return written[2:] if action is None else action.dest
+
+
+def is_known(argument: str) -> bool:
+    """Whether Beam has an option that is written so."""
+    return argument.partition("=")[0] in _known()
+
+
+def _stray(arguments: Sequence[str]) -> str | None:
+    """The first argument that is neither an option (`--...`) nor the value of the one before."""
+    takes, many = False, False
+    for argument in arguments:
+        if argument.startswith("--"):
+            action = _known().get(argument.partition("=")[0])
+            takes = "=" not in argument and (action is None or action.nargs != 0)
+            many = takes and action is not None and action.nargs in ("+", "*")
+        elif takes:
+            takes = many
+        else:
+            return argument
+    return None
+
+
+@cache
+def _known() -> dict[str, argparse.Action]:
+    """Beam's options by all that they may be written as."""
+    found: dict[str, argparse.Action] = {}
+
+    def look(parser: argparse.ArgumentParser) -> None:
+        found.update(parser._option_string_actions)
+
+    PipelineOptions([]).get_all_options(add_extra_args_fn=look)
+    return {name: action for name, action in found.items() if name not in ("-h", "--help")}
