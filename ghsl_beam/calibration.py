@@ -31,9 +31,9 @@ from ghsl_beam.plan import (
     cleaning_parameters,
     greenness_parameters,
     layers_halo,
-    road_source,
 )
 from ghsl_beam.products import utm_pattern
+from ghsl_beam.roads import road_source
 from ghsl_beam.run_record import new_record, now, products_as_json
 from transforms.aggregation.cell import aggregate_cell
 from transforms.aggregation.source import TileSource

@@ -15,9 +15,9 @@ from ghsl_beam.plan import (
     cleaning_parameters,
     greenness_parameters,
     layers_halo,
-    road_source,
 )
 from ghsl_beam.products import utm_pattern
+from ghsl_beam.roads import road_source
 from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
 from transforms.assembly.transform import AssembleScenes
 from transforms.classification.transform import ClassifyResidential

@@ -17,10 +17,10 @@ from ghsl_beam.configuration import Job
 from ghsl_beam.grid_plan import GridPlan, plan_grid
 from ghsl_beam.mgrs_tiles import MgrsTile, needed_tiles, tiles_of
 from ghsl_beam.products import utm_path
+from ghsl_beam.roads import roads_fingerprint
 from transforms import assembly, classification, cleaning, greenness, inference
 from transforms.classification.classifier import ResidentialClassifier
 from transforms.cleaning.parameters import CleaningParameters
-from transforms.cleaning.road_file import RoadSource
 from transforms.elements import (
     Layer,
     Level,
@@ -174,12 +174,6 @@ def layers_halo(job: Job) -> int:
     return clean.halo + max(classifier.halo, green.halo)
 
 
-def road_source(job: Job) -> RoadSource | None:
-    """The job's road lines, None where it has none."""
-    settings = job.cleaning
-    return RoadSource(settings.roads, settings.road_width_field) if settings.roads else None
-
-
 def make_plan(job: Job) -> JobPlan:
     """Plan a job.
 
@@ -197,12 +191,12 @@ def make_plan(job: Job) -> JobPlan:
     models = _models(job, sorted({tile.zone for tile in tiles}))
     engine = choose(job.models.precision)
     classifier_sha = _classifier(job)
-    roads_sha = _roads(job)
+    roads_mark = roads_fingerprint(job)
     plans = []
     for tile in tiles:
         plan = _tile_plan(tile, scenes[tile.id], area)
         if plan is not None:
-            marks = _fingerprints(job, plan, models, engine, classifier_sha, roads_sha)
+            marks = _fingerprints(job, plan, models, engine, classifier_sha, roads_mark)
             model = next(m for m in models if m.zone == plan.zone)
             tags = dict.fromkeys((*LINES[1], *LINES[2]), model.tags | {"ENGINE": engine.engine})
             plans.append(replace(plan, fingerprints=marks, tags=tags))
@@ -312,17 +306,6 @@ def _classifier(job: Job) -> str:
         return storage.sha256(path)
     except ModelError as error:
         raise RequestError(f"residential.model: {error}") from error
-
-
-def _roads(job: Job) -> str:
-    if job.cleaning.roads is None:
-        return ""
-    try:
-        if not storage.is_file(job.cleaning.roads):
-            raise RequestError(f"cleaning.roads: no such file: {job.cleaning.roads}")
-        return storage.sha256(job.cleaning.roads)
-    except StorageError as error:
-        raise request_error(f"cleaning.roads: {error}", error) from error
 
 
 def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:

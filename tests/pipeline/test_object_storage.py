@@ -172,11 +172,13 @@ from transforms.elements import TilePlan, Window
 extent = Window(0, 0, 10980, 10980)
 plan = TilePlan("33UUU", "33U", 32633, 300000, 5900040, 10980, 10980, 12.8, 52.8, extent, "")
 print(read_area(sys.argv[1], ".").geometry.wkt)
-print(RoadSource(sys.argv[2], "width").near(plan, extent))
+roads = RoadSource(sys.argv[2], "width")
+roads.check()
+print(roads.near(plan, extent))
 """
 
 
-@pytest.mark.parametrize("suffix", ["geojson", "gpkg"])
+@pytest.mark.parametrize("suffix", ["geojson", "gpkg", "shp"])
 def test_vector_files_in_a_bucket(bucket, tmp_path, suffix):
     lines = [shapely.LineString([(13.0, 52.5), (13.001, 52.501)])]
     boxes = [shapely.box(13, 52, 13.5, 52.5), shapely.box(14, 52, 14.5, 52.5)]

@@ -2,35 +2,88 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pyogrio
 import shapely
-from pyogrio.errors import DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
 
 from transforms.elements import RasterError, TilePlan, Window
 from transforms.raster.vectors import vector_path
 
 from .streets import Road
 
+_LINES = ("LineString", "MultiLineString")
+_MIXED = ("Unknown", "GeometryCollection")
+"""Geometry types of layers that may hold lines beside others."""
+_UNREADABLE = (DataSourceError, DataLayerError, ProjError, OSError, ValueError)
+
 
 @dataclass(frozen=True, slots=True)
 class RoadSource:
     """Lines with a width; read by window, so memory is flat in the size of the file.
 
-    `longest_reach` bounds how far from a window a road can lie and still touch it, metres.
+    Every road has a width: a number of metres from 0 to twice `longest_reach`, which bounds how
+    far from a window a road can lie and still touch it, metres. A road of width 0 takes nothing
+    out; one without a width is an error, since nobody can say what it takes out.
     """
 
     path: str
     width_field: str
     longest_reach: float = 100.0
 
+    @property
+    def widest(self) -> float:
+        """The most that a road may be wide, metres."""
+        return 2 * self.longest_reach
+
+    def check(self) -> None:
+        """Look whether the whole file is what `near` expects.
+
+        No geometry is read, and of the widths only one at fault; widths in a text field are read
+        whole.
+
+        Raises:
+            RasterError: the file cannot be read as a vector file or names other files, holds
+                something else than lines, has no such field, or a width is missing, no number or
+                out of range; the text names what was found and what is expected.
+        """
+        file = vector_path(self.path)
+        try:
+            info = pyogrio.read_info(file)
+            self._check_layer(info)
+            CRS.from_user_input(info["crs"] or "OGC:CRS84")
+            layer, field = _quoted(info["layer_name"]), _quoted(self.width_field)
+            if set(info["geometry_type"].split()).intersection(_MIXED):
+                kinds = ", ".join(f"'{kind.upper()}'" for kind in _LINES)
+                other = _first(file, layer, "*", f"OGR_GEOMETRY NOT IN ({kinds})")
+                if other is not None:
+                    raise RasterError(
+                        f"{self.path}: feature {other[0]} is no line, expected lines alone"
+                    )
+            if self._dtype(info) == "object" or '"' in field.strip('"'):  # not for OGR's SQL
+                found = pyogrio.raw.read(file, columns=[self.width_field], read_geometry=False)
+                self._widths(found[3][0])
+                return
+            inside = f"{field} >= 0 AND {field} <= {self.widest!r}"
+            first = _first(file, layer, field, f"{field} IS NULL OR NOT ({inside})")
+            if first is not None:
+                self._widths([first[1]], f"feature {first[0]}: ")
+        except _UNREADABLE as error:
+            raise RasterError(f"{self.path}: cannot read the roads: {_line(error)}") from error
+
     def near(self, plan: TilePlan, window: Window) -> tuple[Road, ...]:
         """Roads that may touch a window, in the tile's CRS, in the file's order.
 
         Raises:
-            RasterError: the file cannot be read, has no such field, or a width is no number.
+            RasterError: the file cannot be read, has no such field, or a width is missing, no
+                number or out of range.
         """
         left, top = plan.ulx + 10 * window.col, plan.uly - 10 * window.row
         box = shapely.box(left, top - 10 * window.height, left + 10 * window.width, top)
@@ -43,21 +96,94 @@ class RoadSource:
             meta, _, geometries, fields = pyogrio.raw.read(
                 file, columns=[self.width_field], bbox=bounds
             )
-        except (DataSourceError, OSError, ValueError) as error:
-            raise RasterError(f"{self.path}: cannot read the roads: {error}") from error
+        except _UNREADABLE as error:
+            raise RasterError(f"{self.path}: cannot read the roads: {_line(error)}") from error
         if self.width_field not in list(meta["fields"]):
-            raise RasterError(
-                f"{self.path}: no field {self.width_field!r}; there are no road widths"
-            )
+            raise self._no_field(meta["fields"])
+        widths = self._widths(fields[0])
         try:
-            widths = [float(width) for width in fields[0]]
-            if max(widths, default=0) > 2 * self.longest_reach:
-                raise ValueError(f"a width of {max(widths):g} m, above {2 * self.longest_reach:g}")
             found = zip(shapely.from_wkb(geometries), widths, strict=True)
             return tuple(
                 Road(shapely.transform(line, into.transform, interleaved=False), width)
                 for line, width in found
                 if line is not None and not line.is_empty and width > 0
             )
-        except (TypeError, ValueError) as error:
-            raise RasterError(f"{self.path}: not roads with a width in metres: {error}") from error
+        except (TypeError, ValueError, shapely.errors.ShapelyError) as error:
+            raise RasterError(f"{self.path}: not road lines: {_line(error)}") from error
+
+    def _check_layer(self, info: dict[str, Any]) -> None:
+        kind = info["geometry_type"]
+        if info["driver"] == "OGR_VRT":
+            raise RasterError(
+                f"{self.path}: a VRT, which names other files; give the file that holds the roads"
+            )
+        if kind is None or not set(kind.split()).intersection((*_LINES, *_MIXED)):  # "LineString Z"
+            raise RasterError(
+                f"{self.path}: layer {info['layer_name']!r} holds "
+                f"{f'geometries of type {kind}' if kind else 'no geometries'}, expected lines"
+            )
+        if info["features"] == 0:
+            raise RasterError(
+                f"{self.path}: layer {info['layer_name']!r} is empty, expected road lines; "
+                "leave the roads out where there are none"
+            )
+        if self.width_field not in list(info["fields"]):
+            raise self._no_field(info["fields"])
+        dtype = self._dtype(info)
+        if dtype != "object" and not dtype.startswith(("int", "uint", "float")):
+            raise RasterError(
+                f"{self.path}: field {self.width_field!r} holds {dtype}, expected metres as numbers"
+            )
+
+    def _dtype(self, info: dict[str, Any]) -> str:
+        return str(info["dtypes"][list(info["fields"]).index(self.width_field)])
+
+    def _no_field(self, fields: Iterable[str]) -> RasterError:
+        found = ", ".join(repr(str(name)) for name in fields)[:200] or "none"
+        return RasterError(
+            f"{self.path}: no field {self.width_field!r} with the roads' widths in metres; "
+            f"its fields: {found}"
+        )
+
+    def _widths(self, values: Iterable[Any], where: str = "") -> list[float]:
+        """The widths as numbers, each looked at by itself: their order plays no role."""
+        widths = []
+        expected = f"expected metres from 0 to {self.widest:g}"
+        for value in values:
+            try:
+                width = float(value)
+            except (TypeError, ValueError):
+                width = math.nan
+            if math.isnan(width):
+                missing = value is None or isinstance(value, float | np.floating)
+                what = "no width" if missing else f"a width of {str(value)[:40]!r}, no number"
+                raise RasterError(
+                    f"{self.path}: {where}a road with {what}, {expected} in {self.width_field!r}"
+                )
+            if not 0 <= width <= self.widest:
+                raise RasterError(f"{self.path}: {where}a width of {width:g} m, {expected}")
+            widths.append(width)
+        return widths
+
+
+def _first(file: str, layer: str, field: str, where: str) -> tuple[int, Any] | None:
+    """Number and (first) field of the first feature that a condition of OGR's SQL holds for."""
+    _, numbers, _, fields = pyogrio.raw.read(
+        file,
+        sql=" ".join(("SELECT", field, "FROM", layer, "WHERE", where)),
+        sql_dialect="OGRSQL",
+        read_geometry=False,
+        return_fids=True,
+        max_features=1,
+    )
+    return (int(numbers[0]), fields[0][0]) if len(numbers) else None
+
+
+def _quoted(name: str) -> str:
+    """A name as OGR's SQL takes it."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

@@ -1,9 +1,14 @@
 """Job files that are wrong: one line that names the key, nothing written."""
 
+import numpy as np
+import pyogrio
 import pytest
+import shapely
 import yaml
 
 from ghsl_beam.configuration import load_job
+from ghsl_beam.launch import run
+from tests.pipeline.faults.conftest import ULX, ULY
 from tests.pipeline.faults.table import fault
 from transforms.elements import RequestError
 
@@ -55,4 +60,38 @@ def test_a_wrong_job_file(job, tmp_path, name):
     assert said in line
     assert "\n" not in line
     assert len(line) < 400
+    assert not (tmp_path / "output").exists()
+
+
+ROADS_REFUSED = "one line with the file, what was found and expected; nothing written; 2"
+LINE = shapely.LineString([(ULX, ULY - 300), (ULX + 900, ULY - 300)])
+ROADS = {
+    "roads that are no vector file": (None, "cannot read the roads"),
+    "roads without the field": ((LINE, "breadth", 10.0), "no field 'width'"),
+    "roads that are no lines": ((LINE.buffer(5), "width", 10.0), "Polygon, expected lines"),
+    "a road without a width": ((LINE, "width", np.nan), "no width"),
+    "a road wider than 200 m": ((LINE, "width", 500.0), "500 m, expected metres from 0 to 200"),
+}
+for name in ROADS:
+    fault("configuration", name, ROADS_REFUSED)
+
+
+@pytest.mark.parametrize("name", ROADS)
+def test_wrong_roads(job, tmp_path, name):
+    content, said = ROADS[name]
+    file = tmp_path / "roads.gpkg"
+    if content is None:
+        file.write_text("hello")
+    else:
+        shape, field, width = content
+        wkb, widths = shapely.to_wkb(np.array([shape])), [np.array([width])]
+        place = {"crs": "EPSG:32633", "geometry_type": shape.geom_type}
+        pyogrio.raw.write(file, wkb, widths, [field], driver="GPKG", **place)
+    changed = load_job(job.file, (f"cleaning.roads={file}",))
+    with pytest.raises(RequestError) as refused:
+        run(changed)
+    line = str(refused.value)
+    assert line.startswith(f"cleaning.roads: {file}: ")
+    assert said in line
+    assert "\n" not in line
     assert not (tmp_path / "output").exists()

@@ -55,3 +55,82 @@ def test_a_width_beyond_reach_is_refused(tmp_path, two_roads):
     source = write(tmp_path / "roads.gpkg", two_roads, [12.0, 900.0])
     with pytest.raises(RasterError, match="900"):
         source.near(PLAN, Window(0, 0, 2000, 2000))
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+@pytest.mark.parametrize(("wrong", "said"), [(np.nan, "no width"), (500.0, "500"), (-1.0, "-1")])
+def test_a_wrong_width_is_refused_in_any_order(tmp_path, two_roads, order, wrong, said):
+    widths = np.array([12.0, wrong])[order]
+    source = write(tmp_path / "roads.gpkg", two_roads, widths)
+    with pytest.raises(RasterError, match=said):
+        source.near(PLAN, Window(0, 0, 2000, 2000))
+    with pytest.raises(RasterError, match=rf"roads\.gpkg: feature \d+: .*{said}"):
+        source.check()
+
+
+def test_a_nan_does_not_hide_a_width_beyond_reach(tmp_path, two_roads):
+    source = RoadSource(str(tmp_path / "roads.gpkg"), "width")
+    for widths in ([np.nan, 500.0], [500.0, np.nan]):
+        with pytest.raises(RasterError):
+            source._widths(widths)
+
+
+SQUARE = shapely.box(330000, 5819000, 330100, 5819100)
+
+
+@pytest.mark.parametrize(
+    ("values", "geometries", "kind", "said"),
+    [
+        ([12.0, 3.0], [SQUARE, SQUARE], "Polygon", "type Polygon, expected lines"),
+        ([12.0, 3.0], [None, SQUARE], "Unknown", "feature 2 is no line"),
+        ([12.0, 3.0], [None, None], None, "no geometries"),
+        (np.array(["12", "wide"], object), None, "LineString", "'wide', no number"),
+        (np.array(["12", None], object), None, "LineString", "no width"),
+        ([True, False], None, "LineString", "bool, expected metres"),
+        ([], [], "LineString", "empty"),
+    ],
+)
+def test_what_is_no_roads_file(tmp_path, two_roads, values, geometries, kind, said):
+    lines = two_roads if geometries is None else geometries
+    file = tmp_path / "roads.gpkg"
+    pyogrio.raw.write(
+        file,
+        shapely.to_wkb(np.array(lines, dtype=object)) if kind else None,
+        [np.array(values, float if not len(values) else None)],
+        ["width"],
+        crs="EPSG:32633" if kind else None,
+        geometry_type=kind,
+        driver="GPKG",
+    )
+    with pytest.raises(RasterError, match=said) as caught:
+        RoadSource(str(file), "width").check()
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["gpkg", "shp", "geojson", "fgb"])
+def test_what_is_one(tmp_path, two_roads, suffix):
+    """Widths at both ends of the range, whole numbers or text, a line of several parts."""
+    lines = [shapely.force_3d(two_roads[0]), shapely.force_3d(two_roads[1])]
+    for number, widths in enumerate(([0.0, 200.0], [0, 200], np.array(["0", "20.5"], object))):
+        file = tmp_path / f"roads{number}.{suffix}"
+        pyogrio.raw.write(
+            file,
+            shapely.to_wkb(np.array(lines, dtype=object), output_dimension=3),
+            [np.array(widths)],
+            ['wi"dth' if suffix != "shp" else "width"],
+            crs="EPSG:32633",
+            geometry_type="LineString Z",
+        )
+        RoadSource(str(file), 'wi"dth' if suffix != "shp" else "width").check()
+
+
+def test_a_file_that_names_others_is_refused(tmp_path, two_roads):
+    write(tmp_path / "roads.gpkg", two_roads, [12.0, 12.0])
+    virtual = tmp_path / "roads.vrt"
+    virtual.write_text(
+        '<OGRVRTDataSource><OGRVRTLayer name="roads"><SrcDataSource relativeToVRT="1">roads.gpkg'
+        "</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>"
+    )
+    with pytest.raises(RasterError, match="VRT"):
+        RoadSource(str(virtual), "width").check()
