@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -152,7 +153,8 @@ class JobPlan:
 def cleaning_parameters(job: Job) -> CleaningParameters:
     """The cleaning's parameters in its own units."""
     settings = job.cleaning
-    pixels = settings.minimum_area_m2 // 100 if settings.minimum_area_m2 else None
+    # Up: what has fewer pixels than that is smaller than the size, and nothing else is.
+    pixels = math.ceil(settings.minimum_area_m2 / 100) if settings.minimum_area_m2 else None
     return CleaningParameters(
         minimum=settings.minimum,
         ndvi_above=settings.ndvi_above,

@@ -5,7 +5,7 @@ from .parameters import CleaningParameters
 from .sieve import small_components
 from .streets import Road, street_masks
 
-METHOD_VERSION = "1"
+METHOD_VERSION = "2"
 """Part of the fingerprint of BUFRAC: raised when the same inputs give other pixels."""
 
 __all__ = [
