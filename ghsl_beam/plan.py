@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -244,7 +244,7 @@ def _area(job: Job) -> Area:
 
 
 def _scenes(
-    job: Job, tiles: Iterable[MgrsTile]
+    job: Job, tiles: Sequence[MgrsTile]
 ) -> tuple[Mapping[str, tuple[Scene, ...]], list[Loss]]:
     settings, period = job.input, job.period
     wanted = [tile.id for tile in tiles]
@@ -269,8 +269,21 @@ def _scenes(
             "check archive, period, level and area"
         )
     losses = [Loss("catalogue", "", error.reason, file=error.file) for error in errors]
+    epsg = {tile.id: tile.epsg for tile in tiles}
+    losses += [
+        Loss(
+            "catalogue",
+            scene.tile,
+            f"its grid is in EPSG:{scene.epsg}, expected EPSG:{epsg[scene.tile]}",
+            scene.id,
+            scene.path,
+        )
+        for scene in found
+        if scene.epsg != epsg[scene.tile]
+    ]
+    found = [scene for scene in found if scene.epsg == epsg[scene.tile]]
     if not found:
-        raise RequestError(f"input: no scene can be read; the first: {errors[0]}")
+        raise RequestError(f"input: no scene can be used; the first: {losses[0].summary}")
     return {tile: tuple(scene for scene in found if scene.tile == tile) for tile in wanted}, losses
 
 
@@ -312,9 +325,6 @@ def _classifier(job: Job) -> str:
 
 def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:
     """The tile's grid is what its scenes cover together; None where the area misses it."""
-    scenes = tuple(scene for scene in scenes if scene.epsg == tile.epsg)
-    if not scenes:
-        return None
     ulx, uly = min(s.ulx for s in scenes), max(s.uly for s in scenes)
     right = max(s.ulx + 10 * s.cols for s in scenes)
     bottom = min(s.uly - 10 * s.rows for s in scenes)
@@ -350,7 +360,10 @@ def _fingerprints(
     roads: str,
 ) -> dict[Layer, str]:
     grid = [plan.tile, plan.epsg, plan.ulx, plan.uly, plan.rows, plan.cols, plan.area_wkb]
-    scenes = [[s.id, s.baseline, s.size, s.quantification, s.offsets] for s in plan.scenes]
+    scenes = [
+        [s.id, s.baseline, s.quantification, s.offsets, s.ulx, s.uly, s.rows, s.cols, s.files]
+        for s in plan.scenes
+    ]
     s2 = fingerprint("S2", assembly.METHOD_VERSION, grid, scenes, job.composite.percentile)
     model = next(m for m in models if m.zone == plan.zone)
     raw = fingerprint("BUFRAC_RAW", inference.METHOD_VERSION, s2, model.sha256, engine.engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -17,6 +18,8 @@ from transforms.raster.gdal_access import gdal_path, location_of
 
 VSIZIP = "/vsizip/"
 MAX_ENTRIES = 100_000
+SMALL = 8 << 20
+"""Bytes up to which a file's content is looked at to tell it from another of the same size."""
 T = TypeVar("T")
 _PRODUCT_FILE = re.compile(
     r"(MTD_MSIL(1C|2A)|S2[A-Z]_(OPER|USER)_MTD_SAFL(1C|2A)\w*|product_metadata)\.xml", re.IGNORECASE
@@ -46,6 +49,13 @@ class ProductFiles(Protocol):
 
     def size(self, names: tuple[str, ...]) -> int:
         """Bytes of these files, of the whole archive in a zip."""
+        ...
+
+    def mark(self, name: str, small: bool = False) -> str:
+        """What every copy of a file shares, at no request: its size, in a zip its checksum too.
+
+        Of a `small` file also its content, read where no listing tells it; SceneError as in `read`.
+        """
         ...
 
 
@@ -139,6 +149,11 @@ class FolderFiles:
         except OSError as error:
             raise SceneError(self.path, _line(error)) from error
 
+    def mark(self, name: str, small: bool = False) -> str:
+        """See `ProductFiles`."""
+        size = self.size((name,))
+        return f"{size} {_md5(self, name)}" if small and size <= SMALL else str(size)
+
 
 class _Listed:
     """A product whose names are all known at once; one with an unsafe name is refused whole."""
@@ -198,6 +213,16 @@ class ObjectFiles(_Listed):
         """See `ProductFiles`."""
         return sum(self._objects[self._place(name)].size for name in names)
 
+    def mark(self, name: str, small: bool = False) -> str:
+        """See `ProductFiles`."""
+        stored = self._objects[self._place(name)]
+        if not small or stored.size > SMALL:
+            return str(stored.size)
+        # S3's mark of an object that was written in one part is its MD5.
+        mark = stored.version.strip('"')
+        known = re.fullmatch("[0-9a-f]{32}", mark) is not None
+        return f"{stored.size} {mark if known else _md5(self, name)}"
+
 
 class ZipFiles(_Listed):
     """A product in a zip archive."""
@@ -208,6 +233,7 @@ class ZipFiles(_Listed):
             if stat.S_ISLNK(entry.external_attr >> 16):
                 raise SceneError(path, f"link in the zip: {entry.filename[:120]!r}")
         super().__init__(path, (entry.filename for entry in entries), "in the zip")
+        self._marks = {entry.filename: f"{entry.file_size} {entry.CRC:08x}" for entry in entries}
 
     def read(self, name: str, limit: int) -> bytes:
         """See `ProductFiles`."""
@@ -220,6 +246,14 @@ class ZipFiles(_Listed):
     def size(self, names: tuple[str, ...]) -> int:
         """See `ProductFiles`."""
         return storage.size(self.path)
+
+    def mark(self, name: str, small: bool = False) -> str:
+        """See `ProductFiles`."""
+        return self._marks[self._place(name)]
+
+
+def _md5(files: ProductFiles, name: str) -> str:
+    return hashlib.md5(files.read(name, SMALL), usedforsecurity=False).hexdigest()
 
 
 def _shallowest(files: list[str]) -> str:

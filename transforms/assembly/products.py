@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from transforms.elements import BANDS, Level, MaskKind, Scene, SceneError
+from transforms.elements import BANDS, Level, MaskKind, Scene, SceneError, fingerprint
 
 from .metadata import MAX_XML_BYTES, ProductMetadata, parse_product, parse_tile
 from .naming import granule_tile
@@ -101,7 +101,18 @@ def read_scene(path: str, tile: str | None = None) -> Scene:
         cols=place.cols,
         size=files.size(bands),
         datastrip=place.datastrip,
+        files=_files(files, bands, mask, kind),
     )
+
+
+def _files(
+    files: ProductFiles, bands: tuple[str, ...], mask: str | None, kind: MaskKind | None
+) -> str:
+    """`Scene.files`; no time of a file is in it, so that a copy of an archive is the same."""
+    marks = [[name, files.mark(name)] for name in bands]
+    if mask is not None:
+        marks.append([mask, str(kind), files.mark(mask, small=kind is MaskKind.CLOUDS_GML)])
+    return fingerprint(marks)
 
 
 def _granules(files: ProductFiles) -> list[_Granule]:

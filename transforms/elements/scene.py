@@ -55,3 +55,6 @@ class Scene:
     """Bytes of the band files (of the archive for a zip)."""
     datastrip: str = ""
     """Sensing start of the datastrip, `YYYYMMDDTHHMMSS`; empty where the metadata name none."""
+    files: str = ""
+    """Hash of what every copy of its bands and mask shares: names in the product, sizes, kind of
+    the mask, and the content of what is small or of what the archive has a checksum of."""

@@ -2,13 +2,17 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import from_origin
 
+from tests.pipeline.faults.conftest import ULX, ULY
 from tests.pipeline.faults.table import fault
+from tests.support.archive import Product, write_product
+from transforms.elements import RequestError
 
 SET_ASIDE = "the scene is set aside with file and reason, the composite is that of the others; 3"
 
@@ -106,6 +110,11 @@ def vanished(job):
     shutil.rmtree(job.images)
 
 
+def grid_of_another_zone(job):
+    (tile,) = job.spoiled.glob("GRANULE/*/MTD_TL.xml")
+    tile.write_text(tile.read_text().replace("EPSG:32633", "EPSG:32632"))
+
+
 SPOILED = {
     "truncated": (truncated, "_B04.jp2"),
     "zero-byte": (zero_byte, "_B04.jp2"),
@@ -121,6 +130,7 @@ SPOILED = {
     "offset list incomplete": (offsets_incomplete, "MTD_MSIL1C.xml"),
     "baseline no number": (baseline_no_number, "MTD_MSIL1C.xml"),
     "images vanished": (vanished, "IMG_DATA"),
+    "grid of another zone": (grid_of_another_zone, ".SAFE"),
 }
 for name in SPOILED:
     fault("reading", name, SET_ASIDE)
@@ -138,6 +148,26 @@ def test_a_spoiled_scene_is_set_aside(job, name):
     assert aside["reason"]
     assert "\n" not in aside["reason"]
     np.testing.assert_array_equal(job.s2(output), job.first)
+
+
+def test_a_scene_of_another_zone_is_named_with_both(job):
+    grid_of_another_zone(job)
+    output, record = job.run()
+    (loss,) = record["losses"]
+    named = (loss["stage"], loss["tile"], loss["scene"], loss["file"])
+    name = job.spoiled.name.removesuffix(".SAFE")
+    assert named == ("catalogue", "33UUU", name, str(job.spoiled))
+    assert loss["reason"] == "its grid is in EPSG:32632, expected EPSG:32633"
+    assert name in (output / "report" / "index.html").read_text()
+    _, again = job.run()
+    assert (again["computed"], again["losses"], again["exit_code"]) == (0, [loss], 3)
+
+
+def test_scenes_of_another_zone_alone(job):
+    for folder in (job.good, job.spoiled):
+        grid_of_another_zone(replace(job, spoiled=folder))
+    with pytest.raises(RequestError, match=r"no scene can be used.*EPSG:32632, expected EPSG:326"):
+        job.run()
 
 
 fault("reading", "all nodata", "the scene has no observation; the others make the composite; 0")
@@ -162,6 +192,24 @@ def test_a_scene_without_a_mask(job):
     assert f"scene {name}: no cloud mask in it, used as it is" in record["warnings"]
     expected = np.rint(np.percentile([job.first, job.second], 30, axis=0))
     np.testing.assert_array_equal(job.s2(output), np.where(job.first > 0, expected, 0))
+
+
+fault("reading", "mask that comes later", "the tile is made again, with the mask; 0")
+
+
+def test_a_mask_that_comes_later(job, tmp_path):
+    (mask,) = job.spoiled.glob("GRANULE/*/QI_DATA/*.gml")
+    mask.unlink()
+    unmasked = job.s2(job.run()[0]).copy()
+    cloud = f"{ULX} {ULY} {ULX + 600} {ULY} {ULX + 600} {ULY - 960} {ULX} {ULY - 960} {ULX} {ULY}"
+    product = Product("33UUU", 32633, ULX, ULY, job.second, cloud_polygons=[cloud])
+    (clouds,) = write_product(tmp_path / "clouded", product).glob("GRANULE/*/QI_DATA/*.gml")
+    shutil.copy(clouds, mask)
+    output, record = job.run()
+    assert (record["exit_code"], record["reused"]) == (0, 0)
+    np.testing.assert_array_equal(job.s2(output)[:, :, :60], job.first[:, :, :60])
+    np.testing.assert_array_equal(job.s2(output)[:, :, 60:], unmasked[:, :, 60:])
+    assert (unmasked[:, :, :60] != job.first[:, :, :60]).any()
 
 
 fault(

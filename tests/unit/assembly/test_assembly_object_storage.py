@@ -13,6 +13,7 @@ from tests.support.object_storage import Front, make_bucket, put_folder, s3_serv
 from tests.support.scenes import town
 from transforms.assembly.archive import find_scenes
 from transforms.assembly.assemble import assemble_block
+from transforms.assembly.product_files import ObjectFiles
 from transforms.assembly.products import read_scene
 from transforms.assembly.reading import read_band
 from transforms.elements import Level, SceneError, Window
@@ -92,6 +93,28 @@ def test_only_the_folders_of_the_period_are_visited(service, eodata):
     front.close()
     assert not [ask for ask in front.asked if "07%2F01" in ask or "07/01" in ask]
     assert len(front.asked) < 60
+
+
+def test_the_marks_of_a_products_files_cost_no_request(service, eodata, monkeypatch):
+    (path,) = [scene.path for scene in scenes_of(eodata) if scene.path.endswith(".SAFE")]
+    asked = []
+    for mark in (ObjectFiles.mark, lambda files, name, small=False: ""):
+        monkeypatch.setattr(ObjectFiles, "mark", mark)
+        front = Front(service)
+        with using(front.address):
+            read_scene(path)
+        front.close()
+        asked.append(sorted(front.asked))
+    assert asked[0] == asked[1]
+
+
+def test_a_mask_whose_mark_is_no_checksum_is_read(eodata, monkeypatch):
+    (path,) = [scene.path for scene in scenes_of(eodata) if scene.path.endswith(".SAFE")]
+    listed = storage.objects_below(path)
+    parts = {name: about._replace(version='"0123-2"') for name, about in listed.items()}
+    known = read_scene(path).files
+    monkeypatch.setattr(storage, "objects_below", lambda url: parts)
+    assert read_scene(path).files == known
 
 
 def test_a_key_that_leaves_the_product_is_refused(tree, eodata):

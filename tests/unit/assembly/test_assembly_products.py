@@ -1,3 +1,4 @@
+import os
 import shutil
 import stat
 import zipfile
@@ -211,3 +212,51 @@ def test_names():
     assert found.sensing.date() == date(2016, 10, 16)
     assert parse_name("S2A_MSIL1C_20179999T102101_N0204_R065_T33UUU_20170216T102204") is None
     assert parse_name("holiday.zip") is None
+
+
+def swap(one, other):
+    one_bytes, other_bytes = one.read_bytes(), other.read_bytes()
+    one.write_bytes(other_bytes)
+    other.write_bytes(one_bytes)
+
+
+def test_what_the_pixels_depend_on_is_in_files(safe, tmp_path):
+    folder, _ = safe
+    seen = [read_scene(str(folder)).files]
+
+    def changed():
+        seen.append(read_scene(str(folder)).files)
+        return len(set(seen)) == len(seen)
+
+    (images,), (mask,) = folder.glob("GRANULE/*/IMG_DATA"), folder.glob("GRANULE/*/QI_DATA/*.gml")
+    red, blue = next(images.glob("*_B04.jp2")), next(images.glob("*_B02.jp2"))
+    red.write_bytes(red.read_bytes() + bytes(8))
+    assert changed(), "a band of another size"
+    swap(red, blue)
+    assert changed(), "two bands swapped: the sum of sizes is the same"
+    text = mask.read_text()
+    mask.write_text(text.replace("pixels", "PIXELS"))
+    assert changed(), "the mask of the same size says something else"
+    mask.unlink()
+    assert changed(), "the mask is gone"
+    (mask.parent / "MSK_CLASSI_B00.jp2").write_bytes(b"1")
+    assert changed(), "another kind of mask"
+    (mask.parent / "MSK_CLASSI_B00.jp2").write_bytes(b"11")
+    assert changed(), "a raster mask of another size"
+
+
+def test_a_copy_has_the_same_files(safe, tmp_path):
+    folder, product = safe
+    copy = shutil.copytree(folder, tmp_path / "copy" / folder.name, copy_function=shutil.copyfile)
+    for path in copy.rglob("*"):
+        os.utime(path, (0, 0))
+    assert read_scene(str(copy)).files == read_scene(str(folder)).files
+    packed = Path(pack(folder, tmp_path / f"{product.name}.zip"))
+    moved = shutil.copyfile(packed, tmp_path / "copy" / packed.name)
+    assert read_scene(str(moved)).files == read_scene(str(packed)).files
+    (red,) = folder.glob("GRANULE/*/IMG_DATA/*_B04.jp2")
+    data = bytearray(red.read_bytes())
+    data[-1] ^= 1
+    red.write_bytes(data)
+    other = pack(folder, tmp_path / "other.zip")
+    assert read_scene(other).files != read_scene(str(packed)).files, "the checksum is another"
