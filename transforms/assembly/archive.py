@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from transforms.elements import Level, Scene, SceneError, StorageError
 from transforms.raster import storage
@@ -20,6 +20,10 @@ from .products import product_tiles, read_scene
 SAME_ACQUISITION = timedelta(minutes=10)
 """Sensing starts of one satellite over one tile closer than this are one acquisition: an orbit
 takes 100 minutes, while reprocessings and old names differ by seconds at most."""
+SAME_DATASTRIP = timedelta(seconds=5)
+"""Sensing starts of an acquisition's datastrips no further apart than this are one datastrip's:
+those of its reprocessings differ by a second or so, those of two datastrips by what lies between
+two ground stations, and a tile is flown over in 15 s."""
 _EXTENSIONS = (".safe", ".zip")
 _AT_A_TIME = 16
 """Products of object storage that are looked at together: each is a few short requests."""
@@ -84,29 +88,51 @@ def _scenes_of(
 
 
 def reduce_duplicates(scenes: Iterable[Scene]) -> list[Scene]:
-    """Of each acquisition the highest baseline; of each datastrip in it the latest made.
+    """Of each datastrip of an acquisition the highest baseline, and of that the latest made.
 
     An acquisition is a satellite's pass over a tile at one level. It may be cut into datastrips,
-    a product each, that cover parts of the tile; two products of one datastrip are one processing
-    made twice. Returns scenes by tile, sensing and name, whatever the order given.
+    a product each, that cover parts of the tile: one that was not reprocessed with the others
+    stays in its older baseline. Datastrips are told apart by their sensing starts, see
+    `SAME_DATASTRIP`; two products of one start and baseline are one processing made twice. Where
+    the metadata of one of an acquisition's scenes name no datastrip, nothing tells which part of
+    the tile it covers: then only the acquisition's highest baseline stays. Returns scenes by tile,
+    sensing and name, whatever the order given.
     """
-    ordered = sorted(scenes, key=lambda s: (s.tile, s.level, s.id[:3], s.sensing, s.id, s.path))
-    acquisitions: list[list[Scene]] = []
-    for scene in ordered:
-        if acquisitions and _same_acquisition(acquisitions[-1][-1], scene):
-            acquisitions[-1].append(scene)
-        else:
-            acquisitions.append([scene])
     kept: list[Scene] = []
-    for acquisition in acquisitions:
-        highest = max(_baseline(scene) for scene in acquisition)
-        strips: dict[str, Scene] = {}
-        for scene in acquisition:
-            if _baseline(scene) == highest:
-                other = strips.setdefault(scene.datastrip, scene)
-                strips[scene.datastrip] = max(other, scene, key=_made)
-        kept += strips.values()
+    ordered = sorted(scenes, key=lambda s: (s.tile, s.level, s.id[:3], s.sensing, s.id, s.path))
+    for acquisition in _runs(ordered, _same_acquisition):
+        strips = [acquisition]
+        if all(scene.datastrip for scene in acquisition):
+            by_start = sorted(acquisition, key=lambda s: (s.datastrip, s.sensing, s.id, s.path))
+            strips = _runs(by_start, _same_datastrip)
+        for strip in strips:
+            highest = max(_baseline(scene) for scene in strip)
+            latest: dict[str, Scene] = {}
+            for scene in strip:
+                if _baseline(scene) == highest:
+                    other = latest.setdefault(scene.datastrip, scene)
+                    latest[scene.datastrip] = max(other, scene, key=_made)
+            kept += latest.values()
     return sorted(kept, key=lambda s: (s.tile, s.sensing, s.id, s.path))
+
+
+def _runs(scenes: list[Scene], same: Callable[[Scene, Scene], bool]) -> list[list[Scene]]:
+    """Scenes in order, cut where one is not the same as the one before it."""
+    runs: list[list[Scene]] = []
+    for scene in scenes:
+        if runs and same(runs[-1][-1], scene):
+            runs[-1].append(scene)
+        else:
+            runs.append([scene])
+    return runs
+
+
+def _same_datastrip(one: Scene, other: Scene) -> bool:
+    return abs(_start(other) - _start(one)) <= SAME_DATASTRIP
+
+
+def _start(scene: Scene) -> datetime:
+    return datetime.strptime(scene.datastrip, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
 
 
 def _same_acquisition(one: Scene, other: Scene) -> bool:

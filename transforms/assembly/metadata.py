@@ -272,9 +272,17 @@ def _datastrip(document: _Document) -> str:
     for tag in ("DATASTRIP_ID", "DATASTRIP_ID_2A"):
         for text in document.texts(tag):
             match = _STRIP_START.search(text)
-            if match:
+            if match and _is_moment(match[1]):
                 return match[1]
     return ""
+
+
+def _is_moment(stamp: str) -> bool:
+    try:
+        datetime.strptime(stamp, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return False
+    return True
 
 
 def _moment(text: str, name: str) -> datetime:

@@ -140,4 +140,38 @@ def test_both_datastrips_of_a_pass_are_kept(tmp_path):
     again = replace(south, id=north.id.replace("T120000", "T150000"))
     assert reduce_duplicates([north, south, again]) == [north, again]
     reprocessed = replace(north, baseline="05.00", datastrip="20200615T102046")
-    assert reduce_duplicates([north, south, again, reprocessed]) == [reprocessed]
+    assert reduce_duplicates([north, south, again, reprocessed]) == [reprocessed, again]
+    both = [reprocessed, replace(again, baseline="05.00")]
+    for seed in range(10):
+        order = np.random.default_rng(seed).permutation(5)
+        scenes = [north, south, again, *both]
+        assert reduce_duplicates(scenes[i] for i in order) == both
+
+
+def test_a_datastrip_that_was_not_reprocessed_is_kept(tmp_path):
+    """Else its part of the tile would be gone with nothing said."""
+    base = read_scene(str(make(tmp_path)))
+    old = replace(base, datastrip="20200615T102500", id=base.id.replace("T120000", "T120001"))
+    new = replace(old, baseline="05.00", id=old.id.replace("N0209", "N0500"))
+    other = replace(base, datastrip="20200615T102900")
+    assert reduce_duplicates([old, new, other]) == [other, new]
+    assert reduce_duplicates([other, new, old]) == [other, new]
+
+
+def test_without_a_datastrip_the_highest_baseline_of_the_acquisition_is_kept(tmp_path):
+    base = read_scene(str(make(tmp_path)))
+    new = replace(base, baseline="05.00", datastrip="20200615T102500")
+    assert base.datastrip == ""
+    assert reduce_duplicates([base, new]) == [new]
+
+
+def test_no_start_of_a_datastrip_is_an_empty_one(tmp_path):
+    """What looks like a start and is no moment is none."""
+    safe = make(tmp_path)
+    (metadata,) = safe.glob("GRANULE/*/MTD_TL.xml")
+    strip = "<DATASTRIP_ID>S2A_OPER_MSI_L1C_DS_SGS__20200615T120000_S{}_N02.09</DATASTRIP_ID>"
+    text = metadata.read_text()
+    for start, found in (("20200615T102047", "20200615T102047"), ("20209915T102047", "")):
+        named = f"{strip.format(start)}<SENSING_TIME"
+        metadata.write_text(text.replace("<SENSING_TIME", named))
+        assert read_scene(str(safe)).datastrip == found
