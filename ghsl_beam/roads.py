@@ -55,19 +55,18 @@ def _parts(location: str) -> list[list[str]]:
     stem, dot, extension = name.rpartition(".")
     if f".{extension}".lower() in _WHOLE or not dot:
         return []
-    if location.startswith("http"):
-        names = [f"{stem}.{part}" for part in _PARTS]
-    else:
-        names = storage.listing(folder)
+    listed = not location.startswith("http")
+    names = storage.listing(folder) if listed else [f"{stem}.{part}" for part in _PARTS]
     found = []
     for other in names:
         start, dot, part = other.rpartition(".")
         if start.lower() != stem.lower() or not dot or other == name:
             continue
+        path = storage.join(folder, other)
         try:
-            found.append([part.lower(), storage.sha256(storage.join(folder, other))])
-        except StorageError as error:
-            # A folder, or gone since it was listed: nothing that roads are read from.
-            if not error.absent and storage.is_file(storage.join(folder, other)):
+            found.append([part.lower(), storage.sha256(path)])
+        except StorageError:
+            # A folder; or what a server does not give, of which GDAL reads nothing either.
+            if listed and storage.is_file(path):
                 raise
     return sorted(found)

@@ -9,6 +9,7 @@ import shapely
 
 from ghsl_beam.configuration import load_job
 from ghsl_beam.roads import roads_fingerprint
+from tests.support.file_server import FileServer, Status
 from tests.support.jobs import write_job
 from tests.support.object_storage import make_bucket, put_folder, s3_service, using
 from transforms.cleaning.road_file import RoadSource
@@ -84,6 +85,20 @@ def test_parts_on_object_storage(tmp_path, mark, monkeypatch):
         before = mark(f"{url}/roads.shp")
         put_folder(tmp_path / "roads", url)
         assert mark(f"{url}/roads.shp") != before
+
+
+def test_parts_on_a_web_server(tmp_path, mark, monkeypatch):
+    monkeypatch.setattr(RoadSource, "check", lambda source: None)
+    server = FileServer()
+    with server.running():
+        for width in (10.0, 80.0):
+            write(tmp_path / "roads" / "roads.shp", width=width)
+            for path in (tmp_path / "roads").iterdir():
+                server.files[f"/{path.name}"] = path.read_bytes()
+            server.script["/roads.sbn"] = [
+                Status(403)
+            ] * 9  # what some answer for what is not there
+            assert mark(f"{server.url}/roads.shp") == mark(tmp_path / "roads" / "roads.shp")
 
 
 def test_a_wrong_file_is_a_wrong_request(tmp_path, mark):
