@@ -113,19 +113,19 @@ def test_who_was_away_for_long_leaves_the_lock_to_who_took_it_over(bucket, monke
 
 def test_who_writes_late_does_not_come_in_over_who_is_in(bucket, monkeypatch):
     """A slow connection: the second looks before the first has written, and writes after it."""
-    output = f"{bucket}/late"
+    output, beat = f"{bucket}/late", 10 * BEAT  # so that the first is quick on any machine
     sign = launch_lock._sign
 
     def slow(location, mine, number):
         if threading.current_thread() is late:
-            time.sleep(BEAT)
+            time.sleep(beat / 2)
         sign(location, mine, number)
 
     outcome = []
 
     def second():
         try:
-            with only_launch(output, BEAT):
+            with only_launch(output, beat):
                 outcome.append("in")
         except UnavailableError:
             outcome.append("refused")
@@ -133,8 +133,8 @@ def test_who_writes_late_does_not_come_in_over_who_is_in(bucket, monkeypatch):
     late = threading.Thread(target=second)
     monkeypatch.setattr(launch_lock, "_sign", slow)
     late.start()
-    time.sleep(BEAT / 4)
-    with only_launch(output, BEAT) as lock:
+    time.sleep(beat / 16)
+    with only_launch(output, beat) as lock:
         late.join()
         assert outcome == ["refused"]
         assert lock.held
