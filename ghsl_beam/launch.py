@@ -127,7 +127,9 @@ def _account(
     error: BaseException | None = None,
 ) -> None:
     """Complete the record: products, losses, time and exit code."""
-    losses = losses_as_json([*plan.losses, *work_area(plan).losses()])
+    # Where nothing was to be made, the work area's losses are of another job of this output.
+    of_launch = work_area(plan).losses() if plan.has_work else []
+    losses = losses_as_json([*plan.losses, *of_launch])
     known = {(product.path, product.fingerprint) for product in before}
     record["products"] = products_as_json(products)
     record["reused"] = sum((p.path, p.fingerprint) in known and p.whole for p in products)

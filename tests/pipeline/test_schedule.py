@@ -7,7 +7,9 @@ import subprocess
 import sys
 from datetime import date
 
-from tests.support.jobs import make
+from tests.support.archive import Product, write_product
+from tests.support.jobs import lonlat_box, make, write_job
+from tests.support.scenes import town
 
 
 def launch(file, *options):
@@ -52,6 +54,26 @@ def test_every_period_has_its_own_output(made, job_file, tmp_path):
     assert "no L1C scene" in ended.stderr
     assert "from 2020-07-01 to 2020-07-31" in ended.stderr
     assert not (tmp_path / "2020-07").exists()
+
+
+def test_losses_of_another_job_of_the_same_output_are_its_own(tmp_path):
+    """Two periods in one output: what July lost stays July's."""
+    dn, left, top = town(128, 128), 330000, 5820000
+    for day in (date(2020, 6, 10), date(2020, 7, 10)):
+        last = write_product(tmp_path / "archive", Product("33UUU", 32633, left, top, dn, day))
+    (red,) = last.glob("GRANULE/*/IMG_DATA/*_B04.jp2")
+    red.write_bytes(red.read_bytes()[:300])
+    area = lonlat_box(32633, left, top - 1280, left + 1280, top)
+    file = write_job(tmp_path, area, tmp_path / "archive", name="town-{period}")
+    june, july = ("period=2020-06",), ("period=2020-07",)
+    output, record = make(file, settings=june)
+    assert record["exit_code"] == 0
+    _, record = make(file, settings=july)
+    assert record["exit_code"] == 3
+    assert {loss["scene"] for loss in record["losses"]} == {last.name.removesuffix(".SAFE")}
+    _, record = make(file, settings=june)
+    assert (record["exit_code"], record["losses"], record["computed"]) == (0, [], 0)
+    assert json.loads((output / "run.json").read_text())["exit_code"] == 0
 
 
 def test_a_day_that_is_none_is_refused(job_file):
