@@ -41,6 +41,7 @@ from ghsl_beam.stac import write_catalog
 from ghsl_beam.worker import tell_workers
 from transforms.elements import (
     GhslBeamError,
+    Loss,
     Product,
     RequestError,
     StorageError,
@@ -129,6 +130,8 @@ def _account(
     """Complete the record: products, losses, time and exit code."""
     # Where nothing was to be made, the work area's losses are of another job of this output.
     of_launch = work_area(plan).losses() if plan.has_work else []
+    if error is None:
+        of_launch = of_launch or _unexplained(plan, products)
     losses = losses_as_json([*plan.losses, *of_launch])
     known = {(product.path, product.fingerprint) for product in before}
     record["products"] = products_as_json(products)
@@ -138,8 +141,7 @@ def _account(
     record["scenes_set_aside"] = set_aside(losses)
     record["ended"] = now()
     record["seconds"] = round(time.monotonic() - start, 1)
-    whole = not losses and all(product.whole for product in products)
-    record["exit_code"] = WHOLE if whole else WITH_LOSSES
+    record["exit_code"] = WITH_LOSSES if losses else WHOLE
     if error is not None:
         record["exit_code"] = FAILED
         record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
@@ -298,3 +300,23 @@ def existing_products(plan: JobPlan) -> list[Product]:
     for grid in plan.grids:
         products += grid.existing(job.output)
     return products
+
+
+def _unexplained(plan: JobPlan, products: list[Product]) -> list[Loss]:
+    """Each planned product that is not there whole, as a loss that says so.
+
+    For a launch in which no stage reported one: its end is never 0, nor 3 without a reason.
+    """
+    job, whole = plan.job, {product.path for product in products if product.whole}
+    planned = [
+        (tile.tile, utm_path(tile.tile, layer, job.epoch, job.name))
+        for tile in plan.tiles
+        for layer in tile.fingerprints
+    ]
+    planned += [
+        (key, grid.spec.path(level, layer, key))
+        for grid in plan.grids
+        for level, layer, key, _, _ in grid.products()
+    ]
+    reason = "was not made whole, and no stage said why: see the log, and run again"
+    return [Loss("publish", key, reason, file=path) for key, path in planned if path not in whole]

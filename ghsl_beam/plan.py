@@ -14,6 +14,7 @@ from pyproj import Transformer
 from pyproj.exceptions import CRSError
 
 from ghsl_beam.area import Area, area_in_tile, read_area
+from ghsl_beam.chosen_models import Model, chosen_models, classifier_sum
 from ghsl_beam.configuration import Job
 from ghsl_beam.grid_plan import GridPlan, plan_grid
 from ghsl_beam.mgrs_tiles import MgrsTile, needed_tiles, tiles_of
@@ -26,7 +27,6 @@ from transforms.elements import (
     Layer,
     Level,
     Loss,
-    ModelError,
     RequestError,
     Scene,
     SceneError,
@@ -38,9 +38,7 @@ from transforms.elements import (
 )
 from transforms.greenness.greenness import GreennessParameters
 from transforms.inference.engines import FAST, Choice, choose
-from transforms.inference.models import resolve
 from transforms.inference.predict import CONTEXT
-from transforms.inference.weights import load_model
 from transforms.raster import storage
 from transforms.raster.area_mask import pixel_bounds
 from transforms.raster.files import stored_fingerprints
@@ -51,36 +49,6 @@ LINES: tuple[tuple[Layer, ...], ...] = (
     (Layer.BUFRAC, Layer.RES_NRES, Layer.GREENNESS),
 )
 """The layers that are made together, line by line of the design's way of the data."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """The model of a grid zone; `fallback` where it is another zone's."""
-
-    zone: str
-    path: str
-    sha256: str
-    fallback: bool
-
-    @property
-    def file(self) -> str:
-        """The file's name."""
-        return storage.name(self.path)
-
-    @property
-    def demonstration(self) -> bool:
-        """Whether it is the demonstration's."""
-        return "DEMONSTRATION" in self.file
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """What the layers made with it say of it in their metadata."""
-        return {
-            "MODEL": self.file,
-            "MODEL_SHA256": self.sha256,
-            "MODEL_GRID_ZONE": self.zone,
-            "MODEL_FALLBACK": "yes" if self.fallback else "no",
-        }
 
 
 @dataclass(frozen=True)
@@ -187,26 +155,29 @@ def make_plan(job: Job) -> JobPlan:
     if not candidates:
         raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
     scenes, losses = _scenes(job, candidates)
-    seen = [tile for tile in candidates if scenes.get(tile.id)]
+    reached = {
+        tile.id: plan
+        for tile in candidates
+        if (plan := _tile_plan(tile, scenes[tile.id], area)) is not None
+    }
+    seen = [tile for tile in candidates if tile.id in reached]
     tiles = needed_tiles(seen, area)
-    losses += _not_seen(job, area, candidates, seen)
-    models = _models(job, sorted({tile.zone for tile in tiles}))
+    if not tiles:
+        raise RequestError(
+            "area: the scenes found hold no data in it, only beside it: check area and archive"
+        )
+    losses += _not_seen(job, area, candidates, seen, scenes)
+    models = chosen_models(job, sorted({tile.zone for tile in tiles}))
     engine = choose(job.models.precision)
-    classifier_sha = _classifier(job)
+    classifier_sha = classifier_sum(job)
     roads_mark = roads_fingerprint(job)
     plans = []
     for tile in tiles:
-        plan = _tile_plan(tile, scenes[tile.id], area)
-        if plan is not None:
-            marks = _fingerprints(job, plan, models, engine, classifier_sha, roads_mark)
-            model = next(m for m in models if m.zone == plan.zone)
-            tags = dict.fromkeys((*LINES[1], *LINES[2]), model.tags | {"ENGINE": engine.engine})
-            plans.append(replace(plan, fingerprints=marks, tags=tags))
-    if not plans:
-        raise RequestError(
-            "area: it holds no pixel centre of the scenes found; it is outside their data, "
-            "or smaller than 10 m"
-        )
+        plan = reached[tile.id]
+        marks = _fingerprints(job, plan, models, engine, classifier_sha, roads_mark)
+        model = next(m for m in models if m.zone == plan.zone)
+        tags = dict.fromkeys((*LINES[1], *LINES[2]), model.tags | {"ENGINE": engine.engine})
+        plans.append(replace(plan, fingerprints=marks, tags=tags))
     try:
         grids = tuple(plan_grid(grid, job, plans) for grid in job.grids)
     except (CRSError, ValueError) as error:
@@ -287,9 +258,16 @@ def _scenes(
     return {tile: tuple(scene for scene in found if scene.tile == tile) for tile in wanted}, losses
 
 
-def _not_seen(job: Job, area: Area, candidates: list[MgrsTile], seen: list[MgrsTile]) -> list[Loss]:
-    """Tiles with a part of the area that no tile with scenes covers."""
+def _not_seen(
+    job: Job,
+    area: Area,
+    candidates: list[MgrsTile],
+    seen: list[MgrsTile],
+    scenes: Mapping[str, tuple[Scene, ...]],
+) -> list[Loss]:
+    """Tiles with a part of the area that no tile whose scenes reach the area covers."""
     losses = []
+    days = f"from {job.period.start} to {job.period.end}"
     for tile in needed_tiles(candidates, area):
         if tile in seen:
             continue
@@ -299,37 +277,27 @@ def _not_seen(job: Job, area: Area, candidates: list[MgrsTile], seen: list[MgrsT
             outline = shapely.segmentize(other.footprint, 5000)
             left = left.difference(shapely.transform(outline, between.transform, interleaved=False))
         if left.area > 100:
-            reason = f"no {job.input.level} scene from {job.period.start} to {job.period.end}"
+            reason = f"no {job.input.level} scene {days}"
+            if scenes[tile.id]:
+                reason += " with data in the area"
             losses.append(Loss("plan", tile.id, reason))
     return losses
 
 
-def _models(job: Job, zones: list[str]) -> tuple[Model, ...]:
-    settings = job.models
-    chosen = resolve(zones, settings.folder, settings.fallback, prefix=settings.prefix)
-    try:
-        sha256 = {path: load_model(path)[1] for path in dict.fromkeys(m.path for m in chosen)}
-    except ModelError as error:
-        raise RequestError(f"models: {error}") from error
-    return tuple(Model(m.zone, m.path, sha256[m.path], m.fallback) for m in chosen)
-
-
-def _classifier(job: Job) -> str:
-    path = job.residential.model
-    try:
-        ResidentialClassifier.load(path)
-        return storage.sha256(path)
-    except ModelError as error:
-        raise RequestError(f"residential.model: {error}") from error
-
-
 def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:
-    """The tile's grid is what its scenes cover together; None where the area misses it."""
+    """The tile's grid is what its scenes cover together; None where the area misses it.
+
+    The area itself, not its bounding box: it may lie on both sides of a small grid.
+    """
+    if not scenes:
+        return None
     ulx, uly = min(s.ulx for s in scenes), max(s.uly for s in scenes)
     right = max(s.ulx + 10 * s.cols for s in scenes)
     bottom = min(s.uly - 10 * s.rows for s in scenes)
     rows, cols = round((uly - bottom) / 10), round((right - ulx) / 10)
     geometry = area_in_tile(area, tile)
+    if not shapely.intersects(geometry, shapely.box(ulx, bottom, right, uly)):
+        return None
     bounds = pixel_bounds(geometry, ulx, uly, (rows, cols))
     extent = Window(0, 0, rows, cols)
     window = bounds.expand(CONTEXT).intersect(extent) if bounds else None

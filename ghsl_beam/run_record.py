@@ -10,8 +10,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from ghsl_beam.chosen_models import Model
 from ghsl_beam.credits import CREDITS
-from ghsl_beam.plan import JobPlan, Model
+from ghsl_beam.plan import JobPlan
 from ghsl_beam.record_schema import LossRecord, ProductRecord, RunRecord, SetAsideRecord, TileRecord
 from transforms.elements import Loss, Product, StorageError, TilePlan, package_version
 from transforms.raster import storage

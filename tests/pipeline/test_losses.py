@@ -4,12 +4,16 @@ import json
 from datetime import date
 
 import numpy as np
+import pytest
 import rasterio
+import shapely
 
 from tests.support.archive import Product, write_product
 from tests.support.disturbed import finish, start
 from tests.support.jobs import differing, layers, lonlat_box, make, write_job
 from tests.support.scenes import town
+from transforms.elements import RequestError
+from transforms.raster.store import WorkArea
 
 ULX, ULY = 330000, 5820000
 
@@ -113,3 +117,50 @@ def test_the_last_lines_name_what_was_lost_and_the_command(tmp_path):
     assert code == 3, err
     assert "nothing to do" not in out
     assert out.splitlines()[-2:] == [lost, command]
+
+
+def polygons(*boxes):
+    return shapely.MultiPolygon([shapely.from_wkt(lonlat_box(32633, *box)) for box in boxes]).wkt
+
+
+def test_an_area_on_both_sides_of_the_data_is_a_bad_request(tmp_path):
+    """Its bounding box meets the data, and it does not."""
+    write_product(tmp_path / "archive", Product("33UUU", 32633, ULX, ULY, town(128, 128)))
+    west = (ULX - 3000, ULY - 1000, ULX - 2000, ULY)
+    east = (ULX + 3000, ULY - 1000, ULX + 4000, ULY)
+    with pytest.raises(RequestError, match="area: the scenes found hold no data in it"):
+        make(write_job(tmp_path, polygons(west, east), tmp_path / "archive"))
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_tile_whose_data_the_area_misses_is_as_one_without_scenes(tmp_path):
+    """The other tile's files, in the same cells, are whole; the ground not seen is the loss."""
+    dn, other = town(128, 128), ULX + 90_000
+    write_product(tmp_path / "archive", Product("33UUU", 32633, ULX + 60_000, ULY, dn))
+    write_product(tmp_path / "archive", Product("33UVU", 32633, other, ULY, dn))
+    sides = [(ULX + x, ULY - 1000, ULX + x + 1000, ULY) for x in (60_000 - 3000, 60_000 + 3000)]
+    area = polygons(*sides, (other, ULY - 1280, other + 1280, ULY))
+    file = write_job(tmp_path, area, tmp_path / "archive", block_size=64)
+    _, first = make(file)
+    assert [tile["tile"] for tile in first["tiles"]] == ["33UVU"]
+    assert {loss["tile"] for loss in first["losses"]} == {"33UUU"}
+    (reason,) = {loss["reason"] for loss in first["losses"]}
+    assert reason == "no L1C scene from 2020-06-01 to 2020-06-30 with data in the area"
+    assert first["exit_code"] == 3
+    assert all(product["whole"] for product in first["products"])
+    _, second = make(file)
+    assert (second["exit_code"], second["losses"]) == (3, first["losses"])
+    assert (second["computed"], second["reused"]) == (0, first["computed"])
+
+
+def test_what_is_not_whole_is_a_loss_even_where_no_stage_says_so(tmp_path, monkeypatch):
+    archive = tmp_path / "archive"
+    product = write_product(archive, Product("33UUU", 32633, ULX, ULY, town(64, 64)))
+    (red,) = product.glob("GRANULE/*/IMG_DATA/*_B04.jp2")
+    red.write_bytes(red.read_bytes()[:300])
+    area = lonlat_box(32633, ULX, ULY - 640, ULX + 640, ULY)
+    monkeypatch.setattr(WorkArea, "losses", lambda self: [])
+    _, record = make(write_job(tmp_path, area, archive, block_size=64))
+    assert record["exit_code"] == 3
+    assert {loss["file"] for loss in record["losses"]} >= {p["path"] for p in record["products"]}
+    assert "no stage said why" in record["losses"][0]["reason"]
