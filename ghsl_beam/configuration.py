@@ -21,8 +21,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pyproj.exceptions import CRSError
 
 from ghsl_beam.period import FORMS, days_of, label
+from transforms.aggregation.grid import ARC_SECONDS, METRES, from_config
 from transforms.elements import Level, RequestError
 from transforms.raster import storage
 
@@ -155,13 +157,36 @@ class Greenness(_Section):
     radius_m: float = Field(300, ge=10, le=2000, description="radius of the closing disk, metres")
 
 
+def _span(bounds: tuple[float, float]) -> str:
+    return f"{bounds[0]:g} to {bounds[1]:g}"
+
+
 class Grid(_Section):
     """An output grid."""
 
     crs: str = Field("ESRI:54009", description="CRS of the grid")
-    resolutions: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (10, 100, 1000), min_length=1, description="metres, or arc seconds for EPSG:4326; nested"
+    resolutions: tuple[float, ...] = Field(
+        (10, 100, 1000),
+        min_length=1,
+        description=f"metres, {_span(METRES)}, or arc seconds for EPSG:4326, {_span(ARC_SECONDS)}; "
+        "each a multiple of the next finer",
     )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Grid:
+        self.label()
+        return self
+
+    def label(self) -> str:
+        """The grid's name in paths, the same for all spellings of its CRS.
+
+        Raises:
+            ValueError: there is no such grid.
+        """
+        try:
+            return from_config(self.crs, self.resolutions).label
+        except (RequestError, CRSError) as error:
+            raise ValueError(str(error)) from error
 
 
 class Job(_Section):
@@ -215,9 +240,10 @@ class Job(_Section):
     @field_validator("grids")
     @classmethod
     def _distinct(cls, grids: tuple[Grid, ...]) -> tuple[Grid, ...]:
-        crs = [grid.crs for grid in grids]
-        if len(set(crs)) != len(crs):
-            raise ValueError(f"the same CRS twice: {crs}")
+        labels = [grid.label() for grid in grids]
+        if len(set(labels)) != len(labels):
+            crs = ", ".join(grid.crs for grid in grids)
+            raise ValueError(f"the same CRS twice ({crs}): give it once, with all resolutions")
         return grids
 
     def resolved(self, folder: Path) -> Job:

@@ -22,6 +22,10 @@ CHUNK = 1000
 """Fine pixels along a side of a chunk, about."""
 MAX_FACTOR = 2000
 """Largest coarsest level, in fine pixels."""
+METRES = (1.0, 100_000.0)
+"""Smallest and largest resolution of a grid in metres: the largest is a cell's side."""
+ARC_SECONDS = (0.03, 3600.0)
+"""The same of a geographic grid: about 1 m, and a degree."""
 _TILE_KEY = re.compile(r"R(\d+)_C(\d+)")
 _CELL_KEY = re.compile(r"R(\d+)_C(\d+)_r(\d+)_c(\d+)")
 
@@ -198,14 +202,15 @@ def from_config(
     resolution nearest to 10 m (0.3 seconds of arc).
 
     Raises:
-        RequestError: the CRS is unknown or not in metres, or the resolutions are not nested.
+        RequestError: the CRS is unknown or not in metres, or the resolutions are not nested, or
+            out of bounds (`METRES`, `ARC_SECONDS`).
     """
     try:
         system = pyproj.CRS.from_user_input(crs)
     except pyproj.exceptions.CRSError as error:
         raise RequestError(f"{crs}: not a coordinate reference system") from error
-    sizes = _nested(resolutions)
     if system.is_geographic:
+        sizes = _nested(resolutions, ARC_SECONDS, "seconds of arc")
         if system.to_authority() != ("EPSG", "4326"):
             raise RequestError(f"{crs}: of geographic grids only EPSG:4326 is supported")
         fine, pixels = _geographic_fine(sizes)
@@ -216,6 +221,7 @@ def from_config(
         )
     if not system.is_projected or {axis.unit_name for axis in system.axis_info} != {"metre"}:
         raise RequestError(f"{crs}: neither a projected system in metres nor EPSG:4326")
+    sizes = _nested(resolutions, METRES, "metres")
     fine = sizes[0] / max(1, round(sizes[0] / 10))
     step = math.lcm(LATTICE, _factor(sizes, fine))
     pixels = step * max(1, round(100_000 / fine / step))
@@ -229,10 +235,18 @@ def from_config(
     return OutputGrid(name, label, origin, sizes, fine, pixels, 10, capacity)
 
 
-def _nested(resolutions: Sequence[float]) -> tuple[float, ...]:
+def _nested(
+    resolutions: Sequence[float], bounds: tuple[float, float], unit: str
+) -> tuple[float, ...]:
+    lowest, highest = bounds
+    for size in resolutions:
+        if not lowest <= size <= highest:  # what is no number is neither
+            raise RequestError(
+                f"resolutions: {size:g} is out of bounds: {lowest:g} to {highest:g} {unit}"
+            )
     sizes = tuple(sorted(float(size) for size in resolutions))
-    if not sizes or sizes[0] <= 0 or len(set(sizes)) != len(sizes):
-        raise RequestError(f"resolutions: {list(resolutions)} are not distinct sizes above 0")
+    if not sizes or len(set(sizes)) != len(sizes):
+        raise RequestError(f"resolutions: {list(resolutions)} are not distinct sizes")
     for finer, coarser in itertools.pairwise(sizes):
         if abs(coarser / finer - round(coarser / finer)) > 1e-9:
             raise RequestError(f"resolutions: {coarser:g} is not a multiple of {finer:g}")
