@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -24,11 +23,13 @@ from pydantic import (
 from pyproj.exceptions import CRSError
 
 from ghsl_beam.period import FORMS, days_of, label
+from ghsl_beam.plain_yaml import parse_yaml
 from transforms.aggregation.grid import ARC_SECONDS, METRES, from_config
 from transforms.elements import Level, RequestError
 from transforms.raster import storage
 
 _MAX_BYTES = 1 << 20
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.A)
 
 
 class _Location(str):
@@ -46,8 +47,28 @@ Location = Annotated[str, AfterValidator(_location)]
 """A local path, or a URL of object storage."""
 
 
+def _not_bool(value: object) -> object:
+    """YAML's yes and no are no numbers, though Python counts with them."""
+    if isinstance(value, bool):
+        raise ValueError("a number is expected")
+    return value
+
+
+def _a_day(value: object) -> object:
+    """A date, or its text: a bare number is neither, though it could count seconds."""
+    if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value)):
+        return value
+    raise ValueError("a day is expected, YYYY-MM-DD")
+
+
+_NUMBER = BeforeValidator(_not_bool)
+_Float = Annotated[float, _NUMBER]
+_Int = Annotated[int, _NUMBER]
+_Day = Annotated[date, BeforeValidator(_a_day)]
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Area(_Section):
@@ -55,7 +76,7 @@ class Area(_Section):
 
     file: Location | None = Field(None, description="GeoJSON, GeoPackage or WKT file of polygons")
     wkt: str | None = Field(None, description="polygons as WKT, longitude latitude in degrees")
-    bbox: tuple[float, float, float, float] | None = Field(
+    bbox: tuple[_Float, _Float, _Float, _Float] | None = Field(
         None, description="west, south, east, north in degrees; west > east crosses 180 degrees"
     )
 
@@ -69,8 +90,8 @@ class Area(_Section):
 class Period(_Section):
     """Days of acquisition, both included."""
 
-    start: date = Field(description="first day, YYYY-MM-DD")
-    end: date = Field(description="last day, YYYY-MM-DD")
+    start: _Day = Field(description="first day, YYYY-MM-DD")
+    end: _Day = Field(description="last day, YYYY-MM-DD")
 
     @model_validator(mode="after")
     def _forward(self) -> Period:
@@ -95,13 +116,13 @@ class Input(_Section):
 
     archive: Location = Field(description="folder of SAFE products: /eodata or flat, zip or not")
     level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
-    max_cloud_cover: float = Field(90, ge=0, le=100, description="percent of the product")
+    max_cloud_cover: _Float = Field(90, ge=0, le=100, description="percent of the product")
 
 
 class Composite(_Section):
     """How observations become one composite."""
 
-    percentile: float = Field(30, ge=0, le=100, description="percentile of the observations")
+    percentile: _Float = Field(30, ge=0, le=100, description="percentile of the observations")
 
 
 class Models(_Section):
@@ -117,7 +138,7 @@ class Models(_Section):
     )
     fallback: str = Field(
         "error",
-        pattern=r"^(error|nearest|\d{1,2}[C-HJ-NP-X])$",
+        pattern=r"^(error|nearest|(0?[1-9]|[1-5][0-9]|60)[C-HJ-NP-X])$",
         description="for a zone without a model: error, nearest, or a zone such as 33U",
     )
     precision: Literal["exact", "fast"] = Field(
@@ -129,18 +150,18 @@ class Models(_Section):
 class Cleaning(_Section):
     """Steps of the cleaning; null switches a step off."""
 
-    minimum: Annotated[float, Field(ge=0, le=1)] | None = Field(
+    minimum: Annotated[float, Field(ge=0, le=1), _NUMBER] | None = Field(
         0.1, description="built-up fraction below becomes 0"
     )
-    ndvi_above: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+    ndvi_above: Annotated[float, Field(ge=-1, le=1), _NUMBER] | None = Field(
         0.3, description="NDVI above: not built"
     )
-    ndwi_above: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+    ndwi_above: Annotated[float, Field(ge=-1, le=1), _NUMBER] | None = Field(
         0.0, description="NDWI above: water, not built"
     )
     roads: Location | None = Field(None, description="vector file of road lines")
     road_width_field: str = Field("width", description="field with the road's width in metres")
-    minimum_area_m2: Annotated[int, Field(ge=0, le=10_000_000)] | None = Field(
+    minimum_area_m2: Annotated[int, Field(ge=0, le=10_000_000), _NUMBER] | None = Field(
         400, description="components of built-up under this size, m2, become 0"
     )
 
@@ -154,7 +175,7 @@ class Residential(_Section):
 class Greenness(_Section):
     """NDVI inside the closed built-up domain."""
 
-    radius_m: float = Field(300, ge=10, le=2000, description="radius of the closing disk, metres")
+    radius_m: _Float = Field(300, ge=10, le=2000, description="radius of the closing disk, metres")
 
 
 def _span(bounds: tuple[float, float]) -> str:
@@ -165,7 +186,7 @@ class Grid(_Section):
     """An output grid."""
 
     crs: str = Field("ESRI:54009", description="CRS of the grid")
-    resolutions: tuple[float, ...] = Field(
+    resolutions: tuple[_Float, ...] = Field(
         (10, 100, 1000),
         min_length=1,
         description=f"metres, {_span(METRES)}, or arc seconds for EPSG:4326, {_span(ARC_SECONDS)}; "
@@ -194,7 +215,7 @@ class Job(_Section):
 
     # First, since the fields below are made of them.
     period: Annotated[Period, BeforeValidator(_days, json_schema_input_type=_PeriodText | Period)]
-    epoch: int = Field(
+    epoch: _Int = Field(
         default_factory=lambda job: job["period"].end.year,
         ge=2015,
         le=2100,
@@ -218,7 +239,7 @@ class Job(_Section):
         description="folder or URL of the products; {period} in it becomes 2025, 2025-Q1, 2025-06 "
         "or 20250115-20250331, {epoch} the epoch"
     )
-    block_size: int = Field(
+    block_size: _Int = Field(
         1024, ge=64, le=4096, description="pixels of 10 m; no effect on results"
     )
     strict: bool = Field(False, description="stop at the first loss")
@@ -297,28 +318,6 @@ def load_job(
         return Job.model_validate(content, context=context).resolved(file.resolve().parent)
     except ValidationError as error:
         raise RequestError(f"{file}: {_one_line(error, content)}") from error
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """Safe YAML without aliases, which a job file has no use for and a YAML bomb is made of."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not allowed")
-        return super().compose_node(parent, index)
-
-
-def parse_yaml(text: str, name: str) -> Any:
-    """Content of a YAML text; `name` is what an error calls it.
-
-    Raises:
-        RequestError: it is not YAML, or has aliases.
-    """
-    try:
-        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = re.sub(r"\s+", " ", str(error))
-        raise RequestError(f"{name}: not valid YAML: {reason}") from error
 
 
 def _apply(content: dict[str, Any], setting: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ghsl_beam.beam_options import option_name
-from ghsl_beam.configuration import parse_yaml
+from ghsl_beam.plain_yaml import parse_yaml
 from transforms.elements import RequestError
 
 FOLDER = Path(__file__).with_name("runner_profiles")

@@ -69,6 +69,24 @@ def test_settings_and_output_go_over_the_file(job_file, tmp_path):
             "grids=[{crs: EPSG:4326, resolutions: [3]}, {crs: epsg:4326, resolutions: [30]}]",
             "grids: the same CRS twice .EPSG:4326, epsg:4326.: give it once, with all resolutions",
         ),
+        ("input.max_cloud_cover=true", "input.max_cloud_cover: a number is expected, given True"),
+        ("input.max_cloud_cover=.nan", "input.max_cloud_cover: .* finite number, given nan"),
+        ("composite.percentile=yes", "composite.percentile: a number is expected, given True"),
+        ("cleaning.minimum=true", "cleaning.minimum: a number is expected, given True"),
+        ("cleaning.ndvi_above=.nan", "cleaning.ndvi_above: .* finite number"),
+        ("cleaning.minimum_area_m2=true", "cleaning.minimum_area_m2: a number is expected"),
+        ("greenness.radius_m=.inf", "greenness.radius_m: .* finite number"),
+        ("area.bbox=[.inf, 1, true, 2]", "area.bbox.0: .* finite number"),
+        ("area.bbox=[0, 1, true, 2]", "area.bbox.2: a number is expected, given True"),
+        ("epoch=true", "epoch: a number is expected, given True"),
+        ("period={start: 0, end: 86400}", "period.start: a day is expected, YYYY-MM-DD, given 0"),
+        ('period={start: "0", end: 2020-01-01}', "period.start: a day is expected, YYYY-MM-DD"),
+        ("period={start: true, end: 2020-01-01}", "period.start: a day is expected, YYYY-MM-DD"),
+        ("period={start: 2020-02-30, end: 2020-03-01}", "period: not valid YAML: day is out of"),
+        ("models.fallback=99U", "models.fallback: .*given '99U'"),
+        ("models.fallback=00U", "models.fallback: .*given '00U'"),
+        ("models.fallback=33O", "models.fallback: .*given '33O'"),
+        ("cleaning={minimum: 0.1, minimum: 0.2}", "the key minimum is there twice"),
         ("block_size", "key.path=value is expected"),
         ("period=2025-Q5", "period: not a period; allowed: last_month, .*given '2025-Q5'$"),
         ("period=2025-06-01", "period: not a period; allowed: "),
@@ -83,6 +101,31 @@ def test_a_mistake_is_one_line_that_names_the_key(job_file, setting, named):
     with pytest.raises(RequestError, match=named) as caught:
         load_job(job_file, (setting,))
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_and_days_in_any_of_their_spellings(job_file):
+    job = load_job(
+        job_file,
+        (
+            "input.max_cloud_cover=20",
+            "composite.percentile=2.5e1",
+            "cleaning.minimum=1e-1",
+            'greenness.radius_m="300"',
+            "block_size=256",
+            "models.fallback=5Q",
+            'period={start: "2020-05-01", end: 2020-05-31}',
+        ),
+    )
+    assert (job.input.max_cloud_cover, job.composite.percentile) == (20, 25)
+    assert (job.cleaning.minimum, job.greenness.radius_m) == (0.1, 300)
+    assert (job.block_size, job.models.fallback) == (256, "5Q")
+    assert (job.period.start, job.period.end) == (date(2020, 5, 1), date(2020, 5, 31))
+
+
+def test_a_key_that_is_there_twice_is_refused(job_file):
+    job_file.write_text(job_file.read_text() + "epoch: 2019\n")
+    with pytest.raises(RequestError, match=r"the key epoch is there twice \(line 9\)"):
+        load_job(job_file)
 
 
 def test_a_period_counts_from_the_day_of_the_launch(job_file):
