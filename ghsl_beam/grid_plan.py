@@ -81,15 +81,30 @@ class GridPlan:
 
     def write_mosaics(self, output: str) -> None:
         """A VRT over the files of a level that is published cell by cell."""
-        for level in self.spec.grid.levels:
-            if self.spec.by_cell(level):
-                for layer in published_layers(level):
-                    target = PurePosixPath(self.spec.path(level, layer, "all"))
-                    folder = storage.join(output, str(target.parent))
-                    there = set(storage.listing(folder))
-                    paths = [self.spec.path(level, layer, cell.key) for cell in self.cells]
-                    names = [name for name in map(storage.name, paths) if name in there]
-                    write_vrt(folder, target.with_suffix(".vrt").name, names)
+        for level in self._mosaic_levels():
+            for layer in published_layers(level):
+                folder, name = self._mosaic(output, level, layer)
+                there = set(storage.listing(folder))
+                paths = [self.spec.path(level, layer, cell.key) for cell in self.cells]
+                files = [file for file in map(storage.name, paths) if file in there]
+                write_vrt(folder, name, files)
+
+    def has_mosaics(self, output: str) -> bool:
+        """Whether all of them are there; one listing a level."""
+        for level in self._mosaic_levels():
+            mosaics = [self._mosaic(output, level, layer) for layer in published_layers(level)]
+            there = set(storage.listing(mosaics[0][0]))
+            if not there.issuperset(name for _, name in mosaics):
+                return False
+        return True
+
+    def _mosaic_levels(self) -> Iterator[GridLevel]:
+        return (level for level in self.spec.grid.levels if self.spec.by_cell(level))
+
+    def _mosaic(self, output: str, level: GridLevel, layer: GridLayer) -> tuple[str, str]:
+        """Folder, which all layers of a level share, and name."""
+        target = PurePosixPath(self.spec.path(level, layer, "all"))
+        return storage.join(output, str(target.parent)), target.with_suffix(".vrt").name
 
 
 def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:

@@ -18,26 +18,23 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_runner
 
 from ghsl_beam import beam_options, cluster, local_workers
+from ghsl_beam.completion import finish, finish_again
 from ghsl_beam.configuration import Job
-from ghsl_beam.launch_lock import Lock, only_launch
+from ghsl_beam.launch_lock import only_launch
 from ghsl_beam.pipeline import build, work_area
 from ghsl_beam.plan import JobPlan, make_plan
 from ghsl_beam.products import utm_path
 from ghsl_beam.record_schema import RunRecord
-from ghsl_beam.report import write_report
 from ghsl_beam.run_events import RunEvents
 from ghsl_beam.run_record import (
-    is_of,
     losses_as_json,
     new_record,
     now,
     products_as_json,
-    read_record,
     set_aside,
     stages_of,
     write_record,
 )
-from ghsl_beam.stac import write_catalog
 from ghsl_beam.worker import tell_workers
 from transforms.elements import (
     GhslBeamError,
@@ -89,9 +86,8 @@ def run(
     before = existing_products(plan)
     if not plan.has_work:
         _account(record, plan, before, before, start)
-        if not is_of(read_record(job.output), record):
-            with only_launch(job.output) as lock:
-                finish(plan, record, before, lock)
+        finish_again(plan, record, before)
+        _LOG.info("run ended", extra=_outcome(record))
         return record
     if job.strict and plan.losses:
         raise StrictError(f"strict: stopped before it began: {plan.losses[0].summary}")
@@ -109,13 +105,15 @@ def run(
                 except BaseException:
                     record["stages"] = stages_of(RunEvents(events, sums).new(last=True))
                     raise
+            products = existing_products(plan)
+            _account(record, plan, before, products, start)
+            finish(plan, record, products, lock)
         except BaseException as error:
             _account(record, plan, before, existing_products(plan), start, error)
             write_record(job.output, record)
+            _LOG.info("run ended", extra=_outcome(record))
             raise
-        products = existing_products(plan)
-        _account(record, plan, before, products, start)
-        finish(plan, record, products, lock)
+    _LOG.info("run ended", extra=_outcome(record))
     return record
 
 
@@ -145,7 +143,6 @@ def _account(
     if error is not None:
         record["exit_code"] = FAILED
         record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
-    _LOG.info("run ended", extra=_outcome(record))
 
 
 def _outcome(record: RunRecord) -> dict[str, Any]:
@@ -169,22 +166,6 @@ def _events(output: str) -> Iterator[Path]:
     else:
         with events_folder(Path(output, "work", "events")) as events:
             yield events
-
-
-def finish(plan: JobPlan, record: RunRecord, products: list[Product], lock: Lock) -> None:
-    """Line 5: everything about the products, the record last; then the work area goes."""
-    output = plan.job.output
-    for grid in plan.grids:
-        grid.write_mosaics(output)
-    write_catalog(output, products, record)
-    write_record(output, record)
-    write_report(output)
-    if record["exit_code"] == WHOLE and lock.held:
-        try:
-            storage.remove_tree(storage.join(output, "work"))
-        except StorageError as error:
-            # All products and the record are there: the run is whole all the same.
-            _LOG.warning("the work area is of no more use but cannot be removed: %s", error)
 
 
 def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:

@@ -47,22 +47,19 @@ _TITLES = {
 _ORDER = {layer: place for place, layer in enumerate(_TITLES)}
 
 
-def write_report(output: str) -> str:
-    """Write `report/index.html` from `run.json` and the layers of a run; return its location.
+def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
+    """Write `report/index.html` from the record and the layers of a run; return its location.
 
     Keys that the record lacks, and layers that cannot be read, are left out and said so.
+
+    Args:
+        output: the run's folder, a location.
+        record: what `run.json` is going to say; None reads it.
 
     Raises:
         RequestError: there is no record of a run, or it cannot be read.
     """
-    record = storage.join(output, "run.json")
-    try:
-        run = json.loads(storage.read_bytes(record, MAX_RECORD_BYTES))
-    except (StorageError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise RequestError(f"{record}: cannot be read ({reason}); is it a run's output?") from error
-    if not isinstance(run, dict):
-        raise RequestError(f"{record}: is not the record of a run")
+    run = _record_of(output) if record is None else record
     environment = Environment(
         loader=PackageLoader("ghsl_beam"), autoescape=True, undefined=ChainableUndefined
     )
@@ -87,6 +84,18 @@ def write_report(output: str) -> str:
     path = storage.join(output, "report", "index.html")
     storage.write_whole(path, page.encode())
     return path
+
+
+def _record_of(output: str) -> dict[str, Any]:
+    record = storage.join(output, "run.json")
+    try:
+        run = json.loads(storage.read_bytes(record, MAX_RECORD_BYTES))
+    except (StorageError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise RequestError(f"{record}: cannot be read ({reason}); is it a run's output?") from error
+    if not isinstance(run, dict):
+        raise RequestError(f"{record}: is not the record of a run")
+    return run
 
 
 def last_events(output: str) -> dict[str, dict[str, float]]:

@@ -11,6 +11,8 @@ from tests.support.archive import Product, write_product
 from tests.support.jobs import lonlat_box, make, write_job
 from tests.support.scenes import town
 
+LEFT, TOP = 330000, 5820000
+
 
 def launch(file, *options):
     command = [sys.executable, "-m", "ghsl_beam", "run", str(file), *options]
@@ -41,6 +43,30 @@ def test_a_launch_that_finds_nothing_new_says_so(made, job_file):
     assert stamps(output) == before
 
 
+def test_what_goes_with_the_layers_is_made_again_where_it_is_missing(tmp_path):
+    write_product(tmp_path / "archive", Product("33UUU", 32633, LEFT, TOP, town(64, 64)))
+    area = lonlat_box(32633, LEFT, TOP - 640, LEFT + 640, TOP)
+    grids = [{"crs": "ESRI:54009", "resolutions": [10, 100]}]
+    output, first = make(write_job(tmp_path, area, tmp_path / "archive", grids=grids))
+    mosaic, *_ = output.glob("grid/*/*.vrt")
+    before = stamps(output)
+    for paths in ([mosaic, output / "report/index.html"], [output / "catalog.json"], []):
+        contents = {path: path.read_bytes() for path in paths}
+        for path in paths:
+            path.unlink()
+        (output / "work" / "events").mkdir(parents=True)
+        _, record = make(tmp_path / "job.yaml")
+        assert (record["exit_code"], record["computed"]) == (0, 0)
+        assert {path: path.read_bytes() for path in paths} == contents
+        assert not (output / "work").exists()
+        assert before.keys() == stamps(output).keys()
+        stored = json.loads((output / "run.json").read_text())
+        assert stored["computed"] == first["computed"], "the record of what made the layers stays"
+    before = stamps(output)
+    make(tmp_path / "job.yaml")
+    assert stamps(output) == before
+
+
 def test_every_period_has_its_own_output(made, job_file, tmp_path):
     shutil.copytree(made[0], tmp_path / "2020-06")
     where = f"output={tmp_path}/{{period}}"
@@ -58,12 +84,12 @@ def test_every_period_has_its_own_output(made, job_file, tmp_path):
 
 def test_losses_of_another_job_of_the_same_output_are_its_own(tmp_path):
     """Two periods in one output: what July lost stays July's."""
-    dn, left, top = town(128, 128), 330000, 5820000
+    dn = town(64, 64)
     for day in (date(2020, 6, 10), date(2020, 7, 10)):
-        last = write_product(tmp_path / "archive", Product("33UUU", 32633, left, top, dn, day))
+        last = write_product(tmp_path / "archive", Product("33UUU", 32633, LEFT, TOP, dn, day))
     (red,) = last.glob("GRANULE/*/IMG_DATA/*_B04.jp2")
     red.write_bytes(red.read_bytes()[:300])
-    area = lonlat_box(32633, left, top - 1280, left + 1280, top)
+    area = lonlat_box(32633, LEFT, TOP - 640, LEFT + 640, TOP)
     file = write_job(tmp_path, area, tmp_path / "archive", name="town-{period}")
     june, july = ("period=2020-06",), ("period=2020-07",)
     output, record = make(file, settings=june)
@@ -74,6 +100,7 @@ def test_losses_of_another_job_of_the_same_output_are_its_own(tmp_path):
     _, record = make(file, settings=june)
     assert (record["exit_code"], record["losses"], record["computed"]) == (0, [], 0)
     assert json.loads((output / "run.json").read_text())["exit_code"] == 0
+    assert list(output.glob("work/plan/*")), "July's work area is July's still"
 
 
 def test_a_day_that_is_none_is_refused(job_file):

@@ -93,6 +93,11 @@ class WorkArea:
         except StorageError as error:
             raise RasterError(f"{path}: the tile's plan is gone: {error.reason}") from error
 
+    def tiles(self) -> list[str]:
+        """The tiles that there are plans of."""
+        names = storage.listing(storage.join(self.folder, "plan"))
+        return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+
     def _plan_path(self, tile: str) -> str:
         return storage.join(self.folder, "plan", f"{tile}.json")
 

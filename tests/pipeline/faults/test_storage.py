@@ -1,5 +1,6 @@
 """Storage that fails: in passing it costs time alone, for good it is a loss or ends the launch."""
 
+import json
 import os
 import subprocess
 
@@ -172,3 +173,34 @@ def test_a_storage_that_is_away_is_no_wrong_request(setting, named, tmp_path):
     (line,) = err.splitlines()
     assert line.startswith(f"ghsl-beam: {named}")
     assert not (tmp_path / "output").exists()
+
+
+fault(
+    "storage",
+    "the report cannot be written",
+    "the record says so; the next launch makes no layer again, and the report; 1",
+)
+
+
+def test_a_report_that_cannot_be_written(tmp_path, monkeypatch):
+    job, write = small_job(tmp_path), storage.write_whole
+
+    def refused(location, data):
+        if location.endswith("index.html"):
+            raise StorageError(location, "refused")
+        write(location, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "write_whole", refused)
+        with pytest.raises(StorageError, match="refused"):
+            job.run()
+    output = tmp_path / "output"
+    record = json.loads((output / "run.json").read_text())
+    assert (record["exit_code"], record["losses"]) == (1, [])
+    assert "index.html: refused" in record["error"]
+    assert (output / "work").exists()
+    _, record = job.run()
+    assert (record["exit_code"], record["computed"]) == (0, 0)
+    assert json.loads((output / "run.json").read_text())["exit_code"] == 0
+    assert (output / "report" / "index.html").is_file()
+    assert not (output / "work").exists()

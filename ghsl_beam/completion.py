@@ -1,0 +1,100 @@
+"""Line 5: what is made of all products, and the record as the sign that everything is there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+from ghsl_beam.launch_lock import Lock, only_launch
+from ghsl_beam.pipeline import work_area
+from ghsl_beam.plan import JobPlan
+from ghsl_beam.record_schema import RunRecord
+from ghsl_beam.report import write_report
+from ghsl_beam.run_record import is_of, read_record, write_record
+from ghsl_beam.stac import write_catalog
+from transforms.elements import (
+    Product,
+    RasterError,
+    StorageError,
+    UnavailableError,
+    VersionError,
+)
+from transforms.raster import storage
+
+_LOG = logging.getLogger(__name__)
+
+
+def finish(plan: JobPlan, record: RunRecord, products: list[Product], lock: Lock) -> None:
+    """Mosaics, catalogue and report, the record last; then the work area of a whole run goes.
+
+    It stays where the lock was lost: another launch is at work in it.
+    """
+    _complete(plan, record, products)
+    if record["exit_code"] == 0 and lock.held:
+        _remove_work_area(plan.job.output)
+
+
+def finish_again(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
+    """For a launch that had nothing to make: what an earlier one left undone, and no more.
+
+    Where all is there, no file changes. A record of these very products stays the record: it
+    tells of the launch that made them.
+
+    Raises:
+        UnavailableError: something is to be done, and another launch is at work.
+    """
+    output = plan.job.output
+    stored = read_record(output)
+    kept = cast(RunRecord, stored) if is_of(stored, record) else None
+    there = storage.listing(output)
+    if kept is None or not _is_complete(plan, there):
+        with only_launch(output):
+            _complete(plan, kept or record, products)
+            if record["exit_code"] == 0 and not _is_of_use(plan):
+                _remove_work_area(output)
+    elif record["exit_code"] == 0 and "work" in there and not _is_of_use(plan):
+        try:
+            with only_launch(output):
+                _remove_work_area(output)
+        except UnavailableError:
+            return  # another launch is at work in it
+        except (OSError, StorageError) as error:
+            _LOG.warning("the work area is of no more use but cannot be locked: %s", error)
+
+
+def _complete(plan: JobPlan, record: Mapping[str, Any], products: list[Product]) -> None:
+    output = plan.job.output
+    for grid in plan.grids:
+        grid.write_mosaics(output)
+    write_catalog(output, products, record)
+    write_report(output, record)
+    write_record(output, cast(RunRecord, record))
+
+
+def _is_complete(plan: JobPlan, there: Collection[str]) -> bool:
+    """Whether catalogue, report and mosaics are there, by few requests; `there` is listed."""
+    output = plan.job.output
+    return (
+        {"catalog.json", "report"} <= set(there)
+        and "index.html" in storage.listing(storage.join(output, "report"))
+        and all(grid.has_mosaics(output) for grid in plan.grids)
+    )
+
+
+def _is_of_use(plan: JobPlan) -> bool:
+    """Whether the work area holds what a launch of another job or other parameters left there."""
+    work = work_area(plan)
+    mine = {tile.tile: tile.fingerprints for tile in plan.tiles}
+    try:
+        return any(work.plan(name).fingerprints != mine.get(name) for name in work.tiles())
+    except (RasterError, VersionError, ValueError):
+        return True  # unknown: it may be
+
+
+def _remove_work_area(output: str) -> None:
+    try:
+        storage.remove_tree(storage.join(output, "work"))
+    except StorageError as error:
+        # All products and the record are there: the run is whole all the same.
+        _LOG.warning("the work area is of no more use but cannot be removed: %s", error)
