@@ -1,6 +1,6 @@
 """Tile layers brought onto the fine pixels of the output grid.
 
-Built-up is an area: the mean fraction over 3 x 3 samples of the fine pixel, times the m² of UTM
+Built-up is an area: the mean fraction over 5 x 5 samples of the fine pixel, times the m² of UTM
 which that pixel covers (the Jacobian of the mapping), so that built-up m² on the grid equals
 built-up m² in UTM, also where the grid's own area is off. Classes and validity are those of the
 pixel under the centre.
