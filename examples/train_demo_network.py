@@ -29,13 +29,13 @@ from transforms.inference.engines import EXACT, choose
 from transforms.inference.network import collapse
 from transforms.inference.predict import HALO, encode, prepare, valid
 from transforms.inference.training import TrainingSettings, train
-from transforms.inference.weights import NetworkWeights, save_weights
+from transforms.inference.weights import DEMONSTRATION, NetworkWeights, save_weights
 
 BANDS = ("B04", "B03", "B02", "B08")
 LAND_USE = "landuse.gpkg"
 UNLABELLED_WEIGHT = 0.2
 ABOUT = {
-    "ghsl_beam_demonstration": (
+    DEMONSTRATION: (
         "Demonstration only: trained on one Sentinel-2 L1C crop (T33UUU, 2017-02-16, 15 x 8 km) "
         "against OpenStreetMap residential polygons. Not a JRC model; no use beyond that crop."
     ),

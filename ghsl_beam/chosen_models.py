@@ -14,22 +14,22 @@ from transforms.raster import storage
 
 @dataclass(frozen=True)
 class Model:
-    """The model of a grid zone; `fallback` where it is another zone's."""
+    """The model of a grid zone.
+
+    `fallback` where it is another zone's, `demonstration` where its file or the file's name says
+    that it is for showing only.
+    """
 
     zone: str
     path: str
     sha256: str
     fallback: bool
+    demonstration: bool
 
     @property
     def file(self) -> str:
         """The file's name."""
         return storage.name(self.path)
-
-    @property
-    def demonstration(self) -> bool:
-        """Whether it is the demonstration's."""
-        return "DEMONSTRATION" in self.file
 
     @property
     def tags(self) -> dict[str, str]:
@@ -51,21 +51,42 @@ def chosen_models(job: Job, zones: list[str]) -> tuple[Model, ...]:
     settings = job.models
     chosen = resolve(zones, settings.folder, settings.fallback, prefix=settings.prefix)
     try:
-        sha256 = {path: load_model(path)[1] for path in dict.fromkeys(m.path for m in chosen)}
+        found = {path: _look(path) for path in dict.fromkeys(model.path for model in chosen)}
     except ModelError as error:
         raise RequestError(f"models: {error}") from error
-    return tuple(Model(m.zone, m.path, sha256[m.path], m.fallback) for m in chosen)
+    return tuple(
+        Model(m.zone, m.path, found[m.path][0], m.fallback, found[m.path][1]) for m in chosen
+    )
 
 
-def classifier_sum(job: Job) -> str:
-    """SHA-256 of the residential classifier's file, after a look that it is one.
+def _look(path: str) -> tuple[str, bool]:
+    """SHA-256 of a network's file, and whether it is for showing only; its arrays are let go."""
+    weights, sha256 = load_model(path)
+    return sha256, weights.demonstration or _named(path)
+
+
+@dataclass(frozen=True)
+class ChosenClassifier:
+    """The residential classifier; `demonstration` as of a `Model`."""
+
+    file: str
+    sha256: str
+    demonstration: bool
+
+
+def chosen_classifier(job: Job) -> ChosenClassifier:
+    """The residential classifier, after a look that it is one.
 
     Raises:
         RequestError: it cannot be read, or is none.
     """
     path = job.residential.model
     try:
-        ResidentialClassifier.load(path)
-        return storage.sha256(path)
+        demonstration = ResidentialClassifier.load(path).demonstration or _named(path)
+        return ChosenClassifier(storage.name(path), storage.sha256(path), demonstration)
     except ModelError as error:
         raise RequestError(f"residential.model: {error}") from error
+
+
+def _named(path: str) -> bool:
+    return "DEMONSTRATION" in storage.name(path)

@@ -14,7 +14,7 @@ from pyproj import Transformer
 from pyproj.exceptions import CRSError
 
 from ghsl_beam.area import Area, area_in_tile, read_area
-from ghsl_beam.chosen_models import Model, chosen_models, classifier_sum
+from ghsl_beam.chosen_models import ChosenClassifier, Model, chosen_classifier, chosen_models
 from ghsl_beam.configuration import Job
 from ghsl_beam.grid_plan import GridPlan, plan_grid
 from ghsl_beam.mgrs_tiles import MgrsTile, needed_tiles, tiles_of
@@ -59,7 +59,7 @@ class JobPlan:
     tiles: tuple[TilePlan, ...]
     grids: tuple[GridPlan, ...]
     models: tuple[Model, ...]
-    classifier_sha256: str
+    classifier: ChosenClassifier
     engine: Choice
     losses: tuple[Loss, ...]
     warnings: tuple[str, ...]
@@ -169,12 +169,12 @@ def make_plan(job: Job) -> JobPlan:
     losses += _not_seen(job, area, candidates, seen, scenes)
     models = chosen_models(job, sorted({tile.zone for tile in tiles}))
     engine = choose(job.models.precision)
-    classifier_sha = classifier_sum(job)
+    classifier = chosen_classifier(job)
     roads_mark = roads_fingerprint(job)
     plans = []
     for tile in tiles:
         plan = reached[tile.id]
-        marks = _fingerprints(job, plan, models, engine, classifier_sha, roads_mark)
+        marks = _fingerprints(job, plan, models, engine, classifier.sha256, roads_mark)
         model = next(m for m in models if m.zone == plan.zone)
         tags = dict.fromkeys((*LINES[1], *LINES[2]), model.tags | {"ENGINE": engine.engine})
         plans.append(replace(plan, fingerprints=marks, tags=tags))
@@ -187,22 +187,21 @@ def make_plan(job: Job) -> JobPlan:
         warnings.append("L2A input: the networks were trained on top-of-atmosphere (L1C) values")
     warnings += [f"zone {m.zone}: model {m.file} is another zone's" for m in models if m.fallback]
     warnings += [f"model {m.file} is a demonstration" for m in models if m.demonstration]
-    classifier = storage.name(job.residential.model)
     warnings += [
         f"scene {scene.id}: no cloud mask in it, used as it is"
         for plan in plans
         for scene in plan.scenes
         if scene.mask is None
     ]
-    if "DEMONSTRATION" in classifier:
-        warnings.append(f"classifier {classifier} is a demonstration")
+    if classifier.demonstration:
+        warnings.append(f"classifier {classifier.file} is a demonstration")
     if job.models.precision == FAST and engine.precision != FAST:
         warnings.append(
             "models.precision: no fast engine for this machine (it needs AVX-512 VNNI or a GPU): "
             f"{engine.engine} predicts, exact"
         )
     return JobPlan(
-        job, tuple(plans), grids, models, classifier_sha, engine, tuple(losses), tuple(warnings)
+        job, tuple(plans), grids, models, classifier, engine, tuple(losses), tuple(warnings)
     )
 
 

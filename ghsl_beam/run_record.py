@@ -48,7 +48,6 @@ def versions() -> dict[str, str]:
 def new_record(plan: JobPlan) -> RunRecord:
     """The record at the start of a run."""
     job = plan.job
-    classifier = storage.name(job.residential.model)
     return {
         "job": job.name,
         "name": job.name,
@@ -66,9 +65,9 @@ def new_record(plan: JobPlan) -> RunRecord:
         },
         "tiles": [_tile(tile, plan.models) for tile in plan.tiles],
         "classifier": {
-            "file": classifier,
-            "sha256": plan.classifier_sha256,
-            "demonstration": "DEMONSTRATION" in classifier,
+            "file": plan.classifier.file,
+            "sha256": plan.classifier.sha256,
+            "demonstration": plan.classifier.demonstration,
         },
         "prediction": {
             "asked": job.models.precision,

@@ -32,12 +32,13 @@ def test_a_fallback_at_a_url_is_named_wherever_it_was_used(tmp_path):
         expected = {
             "file": "MODEL_CNN_32T.h5",
             "sha256": DIGEST,
-            "demonstration": False,
+            "demonstration": True,  # its file says so, whatever its name
             "fallback": True,
         }
         (tile,) = record["tiles"]
         assert (tile["zone"], tile["model"]) == ("33U", expected)
         assert "zone 33U: model MODEL_CNN_32T.h5 is another zone's" in record["warnings"]
+        assert "model MODEL_CNN_32T.h5 is a demonstration" in record["warnings"]
         made = layers(output)
         for path in made:
             with rasterio.open(output / path) as source:

@@ -17,8 +17,9 @@ from ghsl_beam.estimate import bytes_to_write, peak_memory, seconds_by_stage, ti
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import make_plan
 from ghsl_beam.progress import totals
+from ghsl_beam.run_record import new_record
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
-from tests.support.jobs import lonlat_box
+from tests.support.jobs import MODELS, lonlat_box
 from transforms.elements import NODATA, Block, Layer
 
 BLOCK = 512
@@ -204,3 +205,18 @@ def test_for_people(job_file, tmp_path):
     for part in ("33UUU", "2020-06-15", "to read", "to write", "memory of a worker", "time: about"):
         assert part in text
     assert not (tmp_path / "output").exists()
+
+
+def test_a_demonstration_by_another_name_is_one_still(job_file, tmp_path):
+    for name, other in (
+        ("DEMONSTRATION_MODEL_CNN_33U.h5", "MODEL_CNN_33U.h5"),
+        ("DEMONSTRATION_residential.skops", "own.skops"),
+    ):
+        shutil.copy(MODELS / name, tmp_path / other)
+    settings = (f"models={{folder: {tmp_path}}}", f"residential.model={tmp_path / 'own.skops'}")
+    plan = make_plan(load_job(job_file, settings, str(tmp_path / "output")))
+    assert "model MODEL_CNN_33U.h5 is a demonstration" in plan.warnings
+    assert "classifier own.skops is a demonstration" in plan.warnings
+    record = new_record(plan)
+    assert record["tiles"][0]["model"]["demonstration"] is True
+    assert record["classifier"]["demonstration"] is True

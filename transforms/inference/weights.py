@@ -47,6 +47,8 @@ _UNREADABLE = (
 """What reading a damaged or foreign file raises, h5py's kinds among them."""
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ABOUT_GROUP = "ghsl_beam"
+DEMONSTRATION = "ghsl_beam_demonstration"
+"""What a model for showing only says of itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,10 +59,12 @@ class NetworkWeights:
         arrays: by `layer/weight` (`conv1/kernel`, `norm1/gamma`, ...; `architecture.SHAPES`),
             float32, finite; kernels have axes (rows, columns, in, out), dense kernels (in, out).
         epsilon: added to the variance in the three batch normalisations.
+        demonstration: whether the file says that it is for showing only.
     """
 
     arrays: Mapping[str, NDArray[np.float32]]
     epsilon: tuple[float, float, float] = (0.001, 0.001, 0.001)
+    demonstration: bool = False
 
     def __post_init__(self) -> None:
         """Check names, shapes and numbers.
@@ -176,7 +180,13 @@ def _read(stored: h5py.File) -> NetworkWeights:
         if dataset.chunks and np.prod(dataset.chunks) > 2 * np.prod(dataset.shape):
             raise ValueError(f"{key}: found chunks of {dataset.chunks}, expected at most the array")
     arrays = {key: np.asarray(datasets[key][()], dtype=np.float32) for key in SHAPES}
-    return NetworkWeights(arrays, epsilon)
+    return NetworkWeights(arrays, epsilon, _demonstration(stored))
+
+
+def _demonstration(stored: h5py.File) -> bool:
+    if not isinstance(stored.get(ABOUT_GROUP, getlink=True), h5py.HardLink):
+        return False
+    return DEMONSTRATION in stored[ABOUT_GROUP].attrs
 
 
 def _own(group: h5py.Group, name: str, kind: type[Any]) -> Any:

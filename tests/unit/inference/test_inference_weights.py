@@ -86,6 +86,9 @@ def test_about(good: Path, tmp_path: Path, shared_data: Path) -> None:
     path = tmp_path / "DEMONSTRATION_MODEL_CNN_33U.h5"
     save_weights(path, random_weights(), {"ghsl_beam_demonstration": "not for use"})
     assert read_about(path) == {"ghsl_beam_demonstration": "not for use"}
+    assert load_weights(path).demonstration
+    save_weights(path, random_weights(), {"pixels": "of somewhere"})
+    assert not load_weights(path).demonstration
     assert read_about(good) == {}
     assert read_about(shared_data / "legacy_weights" / "MODEL_CNN_32T.h5") == {}
     assert load_weights(path).parameters == 1_448_578
