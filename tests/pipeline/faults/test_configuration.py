@@ -39,11 +39,40 @@ def path_outside(content):
     return yaml.safe_dump(content)
 
 
+def key_twice(content):
+    return yaml.safe_dump(content) + "epoch: 2019\n"
+
+
+def yes_for_a_number(content):
+    content["composite"] = {"percentile": True}
+    return yaml.safe_dump(content)
+
+
+def no_finite_number(content):
+    content["cleaning"] = {"minimum": float("nan")}
+    return yaml.safe_dump(content)
+
+
+def tiny_resolution(content):
+    content["grids"] = [{"resolutions": [1e-9]}]
+    return yaml.safe_dump(content)
+
+
+def one_crs_twice(content):
+    content["grids"] = [{"crs": crs, "resolutions": [30]} for crs in ("EPSG:4326", "epsg:4326")]
+    return yaml.safe_dump(content)
+
+
 SPOILED = {
     "unknown key": (unknown_key, "did you mean greenness?"),
     "wrong type": (wrong_type, "block_size"),
     "YAML bomb": (yaml_bomb, "aliases"),
     "YAML that builds objects": (python_tag, "not valid YAML"),
+    "key twice": (key_twice, "the key epoch is there twice"),
+    "yes for a number": (yes_for_a_number, "composite.percentile: a number is expected"),
+    "NaN": (no_finite_number, "cleaning.minimum"),
+    "tiny resolution": (tiny_resolution, "grids.0: resolutions: 1e-09 is out of bounds"),
+    "one CRS in two spellings": (one_crs_twice, "grids: the same CRS twice"),
     "path outside (in a name)": (path_outside, "../../town"),
 }
 for name in SPOILED:
