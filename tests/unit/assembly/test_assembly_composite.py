@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import rasterio
@@ -5,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from transforms.assembly import Composite, cloud_from_scl, percentile_of_stack
+from transforms.assembly import Composite, cloud_from_scl, composite, percentile_of_stack
 
 
 def by_numpy(stack, valid, percentile):
@@ -74,6 +76,29 @@ def test_spooled_in_any_order_and_any_strips(data, rows, seed):
     assert np.array_equal(found, expected)
     assert np.array_equal(count, (stack.all(axis=1) & ~masked).sum(axis=0))
     assert np.array_equal(found[0] == 0, count == 0)
+
+
+def peak_of(observations):
+    """Most bytes that a composite of so many observations of 128 x 128 px had at a time."""
+    dn = np.full((4, 128, 128), 500, np.uint16)
+    clear = np.zeros((128, 128), bool)
+    tracemalloc.start()
+    with Composite((128, 128), strip_bytes=2**20) as composite:
+        for number in range(observations):
+            composite.add(dn + np.uint16(number), clear)
+        _, count = composite.result()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (count == observations).all()
+    return peak
+
+
+def test_memory_does_not_grow_with_the_scenes(monkeypatch):
+    monkeypatch.setattr(composite, "SPOOL_BYTES", 2**20)
+    few, many = peak_of(20), peak_of(200)
+    observed = 200 * 4 * 128 * 128 * 2
+    assert many < 1.2 * few
+    assert many < observed / 4
 
 
 def test_a_part_is_the_part_of_the_whole():
