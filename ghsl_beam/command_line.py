@@ -95,7 +95,7 @@ def run_command(
     try:
         record = run(job, options, watch)
     except KeyboardInterrupt as error:
-        by = str(error) or "Ctrl-C"
+        by = str(error).partition(" ")[0]  # Beam adds what it was running
         raise LaunchError(f"stopped by {by}: the same command goes on where it was") from error
     finally:
         log = logs.log_file()
@@ -281,13 +281,16 @@ def main() -> None:
     """The console script: errors are one line on stderr, exit codes those of the design."""
     limit_libraries()
     logs.configure(LogLevel.WARNING, as_json=False)
-    signal.signal(signal.SIGTERM, _stopped)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stopped)
     with native_output_logged():
         _main()
 
 
 def _stopped(number: int, _: object) -> NoReturn:
     """A scheduler's word to stop is a person's Ctrl-C: the run ends in order."""
+    # Beam takes it for an error of whatever it is just running, and would log that.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
