@@ -82,6 +82,10 @@ class Front:
 
     STALL, SHORT = -1, -2
 
+    def fits(self, method: str) -> bool:
+        """Whether the fault can befall a request: a HEAD has no body that could come short."""
+        return self.every > 0 and (self.fault[0] != Front.SHORT or method != "HEAD")
+
     def __init__(self, service: str) -> None:
         self.faults: deque[tuple[str, int, dict[str, str], str]] = deque()
         self.every, self.fault = 0, (0, {}, "")
@@ -106,7 +110,7 @@ class Front:
                         fault = front.faults.popleft()
                     elif front.denied and front.denied in self.path:
                         fault = ("", 403, {}, "")
-                    elif front.every and front._dice.integers(front.every) == 0:
+                    elif front.fits(self.command) and front._dice.integers(front.every) == 0:
                         fault = ("", *front.fault)
                         front.given += 1
                 if fault is not None and fault[1] <= 0:
