@@ -44,8 +44,7 @@ IN_PASSING = {
     "429 with Retry-After": (9, (429, {"Retry-After": "1"}, "")),
     "connection reset": (7, (0, {}, "")),
     "stall": (31, (Front.STALL, {}, "")),
-    # GDAL does not ask again after these, so that a whole read begins anew: they must be rarer.
-    "wrong length": (17, (Front.SHORT, {}, "")),
+    "wrong length": (7, (Front.SHORT, {}, "")),
 }
 for name in IN_PASSING:
     fault("storage", name, PASSING)
