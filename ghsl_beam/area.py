@@ -21,7 +21,7 @@ from shapely.errors import GEOSException, ShapelyError
 
 from transforms.elements import RequestError, StorageError, request_error
 from transforms.raster import storage
-from transforms.raster.vectors import vector_path
+from transforms.raster.vectors import on_this_machine
 
 MAX_BYTES = 256 * 2**20
 MAX_VERTICES = 5_000_000
@@ -184,7 +184,7 @@ def _from_wkt(label: str, text: str) -> shapely.Geometry:
 
 
 def _from_vector(path: str, layer: str) -> list[shapely.Geometry]:
-    file = vector_path(path)
+    file = on_this_machine(path)
     try:
         layers = [str(row[0]) for row in pyogrio.list_layers(file) if row[1] is not None]
         if layer and layer not in layers:

@@ -10,13 +10,13 @@ from pyproj import Transformer
 from rasterio.features import rasterize
 
 from ghsl_beam.training import tiles_of_run
-from transforms.elements import RequestError
+from transforms.elements import RequestError, StorageError, request_error
 from transforms.inference.predict import prepare, valid
 from transforms.inference.training import TrainingSettings, train
 from transforms.inference.weights import save_weights
 from transforms.raster import storage
 from transforms.raster.files import opened
-from transforms.raster.vectors import vector_path
+from transforms.raster.vectors import on_this_machine
 
 
 def train_network(
@@ -38,9 +38,9 @@ def train_network(
         RequestError: the polygons cannot be read, or meet no valid pixel of the run.
     """
     try:
-        meta, _, geometries, _ = pyogrio.raw.read(vector_path(polygons), columns=[])
-    except (DataSourceError, OSError, ValueError) as error:
-        raise RequestError(f"{polygons}: cannot read the polygons: {error}") from error
+        meta, _, geometries, _ = pyogrio.raw.read(on_this_machine(polygons), columns=[])
+    except (StorageError, DataSourceError, OSError, ValueError) as error:
+        raise request_error(f"{polygons}: cannot read the polygons: {error}", error) from error
     shapes = shapely.from_wkb(geometries)
     images, labels, weights = [], [], []
     for s2_path, _ in tiles_of_run(output):

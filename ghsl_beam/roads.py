@@ -7,17 +7,11 @@ from transforms.cleaning.road_file import RoadSource
 from transforms.elements import (
     RasterError,
     RequestError,
-    StorageError,
     fingerprint,
     request_error,
 )
 from transforms.raster import storage
-
-_WHOLE = (".gpkg", ".zip", ".geojson", ".json", ".geojsonl", ".fgb", ".parquet")
-"""Formats that are one file; of any other, files of the same stem may be parts (a shapefile's
-widths are in its `.dbf`, its CRS in its `.prj`)."""
-_PARTS = ("dbf", "prj", "shx", "cpg", "qix", "sbn", "sbx")
-"""A shapefile's, to be asked for where nothing can be listed."""
+from transforms.raster.vectors import on_this_machine, parts_of
 
 
 def road_source(job: Job) -> RoadSource | None:
@@ -40,33 +34,9 @@ def roads_fingerprint(job: Job) -> str:
         if not storage.is_file(source.path):
             raise RequestError(f"cleaning.roads: no such file: {source.path}")
         source.check()
-        return fingerprint([storage.sha256(source.path), *_parts(source.path)])
+        file = on_this_machine(source.path)
+        kinds = sorted((part.rpartition(".")[2].lower(), part) for part in parts_of(file))
+        parts = [[kind, storage.sha256(part)] for kind, part in kinds]
+        return fingerprint([storage.sha256(file), *parts])
     except RasterError as error:
         raise request_error(f"cleaning.roads: {error}", error) from error
-
-
-def _parts(location: str) -> list[list[str]]:
-    """Extension and hash of the other files of a vector file, in order.
-
-    Raises:
-        StorageError: one cannot be read.
-    """
-    folder, name = location.removesuffix(storage.name(location)), storage.name(location)
-    stem, dot, extension = name.rpartition(".")
-    if f".{extension}".lower() in _WHOLE or not dot:
-        return []
-    listed = not location.startswith("http")
-    names = storage.listing(folder) if listed else [f"{stem}.{part}" for part in _PARTS]
-    found = []
-    for other in names:
-        start, dot, part = other.rpartition(".")
-        if start.lower() != stem.lower() or not dot or other == name:
-            continue
-        path = storage.join(folder, other)
-        try:
-            found.append([part.lower(), storage.sha256(path)])
-        except StorageError:
-            # A folder; or what a server does not give, of which GDAL reads nothing either.
-            if listed and storage.is_file(path):
-                raise
-    return sorted(found)

@@ -24,10 +24,10 @@ from transforms.classification import (
     held_out_scores,
     train,
 )
-from transforms.elements import Layer, RequestError, StorageError
+from transforms.elements import Layer, RequestError, StorageError, request_error
 from transforms.raster import storage
 from transforms.raster.files import opened
-from transforms.raster.vectors import vector_path
+from transforms.raster.vectors import on_this_machine
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ def read_labels(file: str, field: str, residential: str, non_residential: str) -
         RequestError: the file cannot be read, has no such field, or one class is absent.
     """
     try:
-        meta, _, geometries, columns = pyogrio.raw.read(vector_path(file), columns=[field])
-    except (DataSourceError, OSError, ValueError) as error:
-        raise RequestError(f"{file}: cannot read the labels: {error}") from error
+        meta, _, geometries, columns = pyogrio.raw.read(on_this_machine(file), columns=[field])
+    except (StorageError, DataSourceError, OSError, ValueError) as error:
+        raise request_error(f"{file}: cannot read the labels: {error}", error) from error
     if field not in list(meta["fields"]):
         raise RequestError(f"{file}: has no field {field!r}")
     into = Transformer.from_crs(meta["crs"] or "OGC:CRS84", "OGC:CRS84", always_xy=True)

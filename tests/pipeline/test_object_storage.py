@@ -2,15 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 
-import numpy as np
-import pyogrio
 import pystac
 import pytest
 import rasterio
-import shapely
 import yaml
 
 from ghsl_beam.configuration import load_job
@@ -162,46 +157,3 @@ def one_line(job_file, folder, key, value):
     line = str(caught.value)
     assert not any(part in line for part in ("\n", "hidden", SECRET, KEY_ID))
     return line
-
-
-READ_VECTORS = """
-import sys
-from ghsl_beam.area import read_area
-from transforms.cleaning.road_file import RoadSource
-from transforms.elements import TilePlan, Window
-extent = Window(0, 0, 10980, 10980)
-plan = TilePlan("33UUU", "33U", 32633, 300000, 5900040, 10980, 10980, 12.8, 52.8, extent, "")
-print(read_area(sys.argv[1], ".").geometry.wkt)
-roads = RoadSource(sys.argv[2], "width")
-roads.check()
-print(roads.near(plan, extent))
-"""
-
-
-@pytest.mark.parametrize("suffix", ["geojson", "gpkg", "shp"])
-def test_vector_files_in_a_bucket(bucket, tmp_path, suffix):
-    lines = [shapely.LineString([(13.0, 52.5), (13.001, 52.501)])]
-    boxes = [shapely.box(13, 52, 13.5, 52.5), shapely.box(14, 52, 14.5, 52.5)]
-    for name, shapes, kind in (("area", boxes, "Polygon"), ("roads", lines, "LineString")):
-        pyogrio.raw.write(
-            str(tmp_path / f"{name}.{suffix}"),
-            shapely.to_wkb(np.array(shapes)),
-            [np.arange(1.0, len(shapes) + 1)],
-            ["width"],
-            crs="EPSG:4326",
-            geometry_type=kind,
-        )
-    url = put_folder(tmp_path, f"{bucket}/vectors-{suffix}")
-    # In a process of its own: pyogrio lets no other thread run meanwhile, and the server is one.
-    here, there = (
-        subprocess.run(
-            [sys.executable, "-c", READ_VECTORS, f"{at}/area.{suffix}", f"{at}/roads.{suffix}"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        for at in (tmp_path, url)
-    )
-    assert (there.returncode, there.stdout) == (0, here.stdout), there.stderr
-    assert here.stdout.startswith("MULTIPOLYGON")
-    assert "Road(" in here.stdout

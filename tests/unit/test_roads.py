@@ -12,7 +12,6 @@ from ghsl_beam.roads import roads_fingerprint
 from tests.support.file_server import FileServer, Status
 from tests.support.jobs import write_job
 from tests.support.object_storage import make_bucket, put_folder, s3_service, using
-from transforms.cleaning.road_file import RoadSource
 from transforms.elements import RequestError
 
 LINE = shapely.LineString([(330100, 5819300), (331400, 5819250)])
@@ -74,9 +73,7 @@ def test_what_lies_beside_does_not_count(tmp_path, mark):
     assert mark(folder / "single.gpkg") != before[1]
 
 
-def test_parts_on_object_storage(tmp_path, mark, monkeypatch):
-    # The service is of this process, and pyogrio lets no other thread run meanwhile.
-    monkeypatch.setattr(RoadSource, "check", lambda source: None)
+def test_parts_on_object_storage(tmp_path, mark):
     write(tmp_path / "roads" / "roads.shp")
     with s3_service() as address, using(address):
         url = put_folder(tmp_path / "roads", f"{make_bucket('parts')}/roads")
@@ -87,8 +84,7 @@ def test_parts_on_object_storage(tmp_path, mark, monkeypatch):
         assert mark(f"{url}/roads.shp") != before
 
 
-def test_parts_on_a_web_server(tmp_path, mark, monkeypatch):
-    monkeypatch.setattr(RoadSource, "check", lambda source: None)
+def test_parts_on_a_web_server(tmp_path, mark):
     server = FileServer()
     with server.running():
         for width in (10.0, 80.0):

@@ -15,7 +15,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from transforms.elements import RasterError, TilePlan, Window
-from transforms.raster.vectors import vector_path
+from transforms.raster.vectors import on_this_machine
 
 from .streets import Road
 
@@ -54,7 +54,7 @@ class RoadSource:
                 something else than lines, has no such field, or a width is missing, no number or
                 out of range; the text names what was found and what is expected.
         """
-        file = vector_path(self.path)
+        file = on_this_machine(self.path)
         try:
             info = pyogrio.read_info(file)
             self._check_layer(info)
@@ -87,7 +87,7 @@ class RoadSource:
         """
         left, top = plan.ulx + 10 * window.col, plan.uly - 10 * window.row
         box = shapely.box(left, top - 10 * window.height, left + 10 * window.width, top)
-        file = vector_path(self.path)
+        file = on_this_machine(self.path)
         try:
             crs = CRS.from_user_input(pyogrio.read_info(file)["crs"] or "OGC:CRS84")
             into = Transformer.from_crs(crs, f"EPSG:{plan.epsg}", always_xy=True)

@@ -24,6 +24,9 @@ _PREFIXES = {
     "https": "/vsicurl/https://",
 }
 """What GDAL puts before the rest of a location, by scheme."""
+_TRIES = 8
+_SOON = 0.1
+"""Seconds before the next try where GDAL does not say what was wrong."""
 
 
 def gdal_path(location: str) -> str:
@@ -52,15 +55,22 @@ def gdal_environment(path: str) -> AbstractContextManager[Any]:
 
 
 def read_again(path: str, read: Callable[[], T]) -> T:
-    """What `read` returns, at a later try where GDAL lost the connection to object storage.
+    """What `read` returns, at a later try where it failed on object storage.
 
-    GDAL itself tries again after the answers of a service that is busy or broken, and after some
-    of the ways a connection may be lost.
+    GDAL itself tries again after the answers of a service that is busy or broken. Of a connection
+    that is lost it says so, and it is given time. An answer that came short it takes for the whole
+    piece, and fails on it in ways that do not differ from those of a damaged file: all of these are
+    tried again at once, which costs a damaged file a second.
     """
     if not _is_remote(path):
         return read()
-    again = stamina.RetryingCaller(attempts=5, timeout=180.0, wait_initial=0.2, wait_max=10.0)
-    return again(connection_lost, read)
+    again = stamina.RetryingCaller(attempts=_TRIES, timeout=180.0, wait_initial=0.2, wait_max=2.0)
+    return again(_wait, read)
+
+
+def _wait(error: Exception) -> bool | float:
+    """Whether to read again, and after how long where it is not to be ever longer."""
+    return connection_lost(error) or (_SOON if isinstance(error, RasterioError) else False)
 
 
 def connection_lost(error: Exception) -> bool:

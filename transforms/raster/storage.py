@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -42,6 +42,7 @@ __all__ = [
     "remove_tree",
     "sha256",
     "size",
+    "stored",
     "with_file",
     "write_whole",
 ]
@@ -232,6 +233,15 @@ class Stored(NamedTuple):
     version: str
 
 
+def stored(url: str) -> Stored:
+    """What the storage says of an object.
+
+    Raises:
+        StorageError: there is none, or the storage cannot be asked.
+    """
+    return call(url, lambda system, path: _stored(system.info(path)))
+
+
 def objects_below(url: str) -> dict[str, Stored]:
     """All objects below a URL by their names from there, sorted; empty where there are none.
 
@@ -242,11 +252,7 @@ def objects_below(url: str) -> dict[str, Stored]:
     def find(system: Any, path: str) -> dict[str, Stored]:
         found = system.find(path, detail=True)
         below = {key.removeprefix(path).lstrip("/"): found[key] for key in sorted(found)}
-        return {
-            key: Stored(int(about["size"]), str(about.get("ETag") or about.get("etag") or ""))
-            for key, about in below.items()
-            if key
-        }
+        return {key: _stored(about) for key, about in below.items() if key}
 
     return call(url, find)
 
@@ -266,6 +272,11 @@ def glob(base: str, pattern: str) -> list[str]:
         return sorted(entry.removeprefix(path).lstrip("/") for entry in found)
 
     return call(base, find)
+
+
+def _stored(about: Mapping[str, Any]) -> Stored:
+    version = about.get("ETag") or about.get("etag") or about.get("LastModified")
+    return Stored(int(about.get("size") or 0), str(version or ""))
 
 
 def _kind(location: str) -> str:

@@ -1,19 +1,86 @@
-"""Vector files on storage."""
+"""Vector files on storage: the files that one is made of, and its copy on this machine."""
 
 from __future__ import annotations
 
-import pyogrio
+import shutil
+import tempfile
+import threading
+from functools import cache, lru_cache, partial
+from pathlib import Path
+from typing import BinaryIO
 
-from .gdal_access import gdal_options, gdal_path
-from .locations import is_url
+from transforms.elements import StorageError
+
+from . import storage
+
+_WHOLE = (".gpkg", ".zip", ".geojson", ".json", ".geojsonl", ".fgb", ".parquet")
+"""Formats that are one file; of any other, files of the same stem may be parts (a shapefile's
+fields are in its `.dbf`, its CRS in its `.prj`)."""
+_SHAPEFILE = ("dbf", "prj", "shx", "cpg", "qix", "sbn", "sbx")
+"""What to ask for where nothing can be listed."""
+_PIECE = 1 << 20
+_copying = threading.Lock()
 
 
-def vector_path(location: str) -> str:
-    """The name under which pyogrio opens a location; its own GDAL is told of the storage.
+def on_this_machine(location: str) -> str:
+    """The path to open a vector file at: its own, or that of a copy where the location is a URL.
+
+    GDAL reads features of a URL only as long as every answer comes whole, and pyogrio lets no
+    other thread run meanwhile. So each process copies a vector file once, with its parts, and again
+    when it is written anew; the copies go with the process.
 
     Raises:
-        StorageError: the location cannot be used.
+        StorageError: there is no such file, or it cannot be copied.
     """
-    if is_url(location):
-        pyogrio.set_gdal_config_options(gdal_options())
-    return gdal_path(location)
+    if not storage.is_url(location):
+        return location
+    files = {location: storage.stored(location)}
+    for part in parts_of(location):
+        try:
+            files[part] = storage.stored(part)
+        except StorageError as error:
+            # A web server lists nothing; what it does not give, whatever it says to that, is not
+            # there.
+            if error.passing or not location.startswith("http"):
+                raise
+    with _copying:
+        return _copied(tuple(files.items()))
+
+
+def parts_of(location: str) -> list[str]:
+    """The other files that a vector file may be made of, in order.
+
+    Raises:
+        StorageError: their folder cannot be listed.
+    """
+    folder, name = location.removesuffix(storage.name(location)), storage.name(location)
+    stem, dot, extension = name.rpartition(".")
+    if f".{extension}".lower() in _WHOLE or not dot:
+        return []
+    if location.startswith("http"):
+        return [f"{folder}{stem}.{part}" for part in _SHAPEFILE]
+    same = (
+        other
+        for other in storage.listing(folder)
+        if other.rpartition(".")[0].lower() == stem.lower() and other != name
+    )
+    return [path for path in (f"{folder}{other}" for other in same) if storage.is_file(path)]
+
+
+@lru_cache(maxsize=64)
+def _copied(files: tuple[tuple[str, storage.Stored], ...]) -> str:
+    folder = Path(tempfile.mkdtemp(dir=_copies().name))
+    copies = [folder / storage.name(location) for location, _ in files]
+    for (location, _), copy in zip(files, copies, strict=True):
+        storage.with_file(location, partial(_keep, path=copy))
+    return str(copies[0])
+
+
+def _keep(file: BinaryIO, path: Path) -> None:
+    with path.open("wb") as copy:
+        shutil.copyfileobj(file, copy, _PIECE)
+
+
+@cache
+def _copies() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="ghsl-beam-")

@@ -157,6 +157,34 @@ def test_a_band_that_cannot_be_read_sets_its_scene_aside(eodata, tree):
     assert scene.bands[0] in str(error)
 
 
+def test_a_band_whose_answers_came_short_is_read_again(service, eodata):
+    (scene, _) = scenes_of(eodata)
+    place = (scene.bands[0], 32633, ULX, ULY, Window(0, 0, 200, 200))
+    whole = read_band(*place)
+    front = Front(service)
+    with using(front.address):
+        for short in range(1, 5):
+            front.faults += [("GET", Front.SHORT, {}, "")] * short
+            np.testing.assert_array_equal(read_band(*place), whole)
+            assert not front.faults
+    front.close()
+
+
+def test_a_damaged_band_is_given_up_soon(service, eodata):
+    (scene, _) = scenes_of(eodata)
+    band = scene.bands[0].replace("/vsis3/", "s3://")
+    damaged = bytearray(storage.read_bytes(band, 1 << 24))
+    damaged[len(damaged) // 2 :] = bytes(len(damaged) - len(damaged) // 2)
+    front = Front(service)
+    with using(front.address):
+        storage.write_whole("s3://eodata/damaged_B02.jp2", bytes(damaged))
+        front.asked.clear()
+        with pytest.raises(SceneError, match=r"damaged_B02\.jp2: not readable"):
+            read_band("/vsis3/eodata/damaged_B02.jp2", 32633, ULX, ULY, Window(0, 0, 200, 200))
+    front.close()
+    assert len(front.asked) <= 80
+
+
 def test_a_window_over_several_tiles_of_an_image_read_by_a_thread(service, tmp_path):
     """On a cluster and in threads a worker reads elsewhere than in its first thread."""
     product = Product("33UUU", 32633, ULX, ULY, town(600, 600))
