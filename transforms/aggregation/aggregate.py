@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
@@ -84,6 +85,14 @@ class Pyramid:
         """Rounded mean of the valid fine values, nodata where there is none."""
         mean = np.rint(self._sums / np.maximum(self._counts, 1))
         return np.where(self._counts > 0, mean, nodata).astype(dtype)
+
+
+def within_capacity(fine: Fine, capacity: int) -> tuple[Fine, int]:
+    """The layers with no more built-up in a pixel than it can hold, and the m² that this cut."""
+    over = fine.valid & (fine.built > capacity)
+    cut = fine.built[over].sum(dtype=np.int64) - capacity * np.count_nonzero(over)
+    built = np.where(over, capacity, fine.built).astype(fine.built.dtype)
+    return replace(fine, built=built), int(cut)
 
 
 def aggregate(

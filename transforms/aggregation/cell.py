@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from transforms.elements import Layer, Window
 
-from .aggregate import GridLayer, aggregate
+from .aggregate import GridLayer, aggregate, within_capacity
 from .grid import Cell, GridLevel, OutputGrid
 from .lattice import Mapping, map_window
 from .ownership import Owned, Sphere, distance2, merge, sphere
@@ -42,6 +42,8 @@ class ChunkResult:
     levels: tuple[LevelArrays, ...]
     tiles: tuple[str, ...]
     """Tiles that own pixels of the chunk, by name."""
+    cut: int = 0
+    """Built-up in m² that is in no layer: more of it lies in a fine pixel than it can hold."""
 
 
 def aggregate_cell(
@@ -87,13 +89,14 @@ def aggregate_cell(
         if owned is None or not owned.fine.valid.any():
             continue
         window = Window(part.row - place.row, part.col - place.col, part.height, part.width)
-        arrays = aggregate(owned.fine, grid.levels)
+        fine, cut = within_capacity(owned.fine, grid.fine_capacity)
+        arrays = aggregate(fine, grid.levels)
         levels = tuple(
             LevelArrays(level, _coarse(window, level.factor), layers)
             for level, layers in zip(grid.levels, arrays, strict=True)
         )
         owners = np.unique(owned.owner[owned.owner >= 0])
-        yield ChunkResult(window, levels, tuple(owned.tiles[i] for i in owners))
+        yield ChunkResult(window, levels, tuple(owned.tiles[i] for i in owners), cut)
 
 
 def _coarse(window: Window, factor: int) -> Window:

@@ -36,9 +36,10 @@ _SPREAD_ROW, _SPREAD_COL = 0.5698402909980532, 0.7548776662466927
 class Fine:
     """Layers of a fine window, axes (rows, columns).
 
-    `built`: m², the dtype of the grid's fine level, nodata its greatest value. `classes`: uint8
-    0 not built, 1 residential, 2 non-residential, nodata 255. `greenness`: int16, NDVI x 10 000,
-    nodata -32768. The last two are None where the layer was not given.
+    `built`: m², what exceeds the grid's capacity included, the dtype of the grid's fine level,
+    nodata its greatest value. `classes`: uint8 0 not built, 1 residential, 2 non-residential,
+    nodata 255. `greenness`: int16, NDVI x 10 000, nodata -32768. The last two are None where the
+    layer was not given.
     """
 
     built: NDArray[Any]
@@ -260,8 +261,8 @@ def _built(
     fraction = (sums & ((1 << _COUNT) - 1)) / np.maximum(count, 1)
     square_metres = np.where(known, fraction * area, 0.0) / FULL
     square_metres += thresholds(window)
-    capped = np.minimum(np.floor(square_metres), grid.fine_capacity).astype(dtype)
-    return np.where(known, capped, np.iinfo(dtype).max).astype(dtype)
+    nodata = np.iinfo(dtype).max
+    return np.where(known, np.minimum(np.floor(square_metres), nodata - 1), nodata).astype(dtype)
 
 
 def _greenness(sums: NDArray[np.int64], inside: NDArray[np.bool_]) -> NDArray[np.int16]:

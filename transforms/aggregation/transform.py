@@ -33,7 +33,7 @@ from transforms.raster.files import (
     write_block,
 )
 from transforms.raster.losses import LOSSES, attempted
-from transforms.raster.metrics import measured, reused
+from transforms.raster.metrics import count, measured, reused
 from transforms.raster.stage import StageTransform, TellAtBundleEnd
 from transforms.raster.store import WorkArea
 
@@ -223,6 +223,7 @@ class AggregateCells(StageTransform):
                     else:
                         parts[level.name, layer] = np.full(box.shape, nodata, dtype)
             for chunk in aggregate_cell(grid, cell, self._sources(task.tiles), self._read):
+                count(STAGE, "square_metres_cut", chunk.cut)
                 for arrays in chunk.levels:
                     _put(arrays, writers, parts)
         for level in grid.levels:

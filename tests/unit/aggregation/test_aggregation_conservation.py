@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
+import shapely
 from aggregation_samples import assemble, layers_of, reader, region_of, tile_at, totals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pyproj import Transformer
 
 from transforms.aggregation import (
     GridLayer,
+    aggregate_cell,
     cells_of_source,
     from_config,
     geographic,
@@ -49,13 +52,42 @@ def test_uniform_areas_are_conserved_by_the_rounding(fraction):
     assert found["54009_10"] == pytest.approx(fraction * 1200**2, rel=1e-3)
 
 
-def test_a_full_cell_holds_its_capacity_and_no_more():
-    source = tile_at("t", 32635, 27.0, 65.0, size=1000)
+def built_all_over(source):
+    """A tile's layers: full but for a rim, as pixels at its edge are on the grid whole or not."""
     layers = layers_of(source)
-    layers[Layer.BUFRAC][:] = 100
-    found = totals(MOLLWEIDE, [source], reader({"t": layers}))
-    assert found["54009_10"] % 100 == 0
-    assert -0.005 < found["54009_10"] / 1000**2 / 100 - 1 < 0
+    layers[Layer.BUFRAC][:] = 0
+    layers[Layer.BUFRAC][5:-5, 5:-5] = 100
+    return layers
+
+
+def held_and_cut(sources, read):
+    cells = {cell for source in sources for cell in cells_of_source(MOLLWEIDE, source)}
+    chunks = [x for cell in sorted(cells) for x in aggregate_cell(MOLLWEIDE, cell, sources, read)]
+    for chunk in chunks:
+        held = chunk.levels[0].layers[GridLayer.BUILT_S]
+        assert held[held != 255].max() <= 100
+    return totals(MOLLWEIDE, sources, read)["54009_10"], sum(chunk.cut for chunk in chunks)
+
+
+@pytest.mark.parametrize("lat", [40.0, 52.5, 65.0])
+def test_what_a_full_cell_cannot_hold_is_told(lat):
+    """Poleward of about 45° more than 100 m² of UTM lie in a cell: a square's area in both."""
+    to_grid = Transformer.from_crs("EPSG:4326", MOLLWEIDE.crs, always_xy=True)
+    to_utm = Transformer.from_crs(MOLLWEIDE.crs, "EPSG:32635", always_xy=True)
+    square = shapely.Point(to_grid.transform(27.0, lat)).buffer(5000, cap_style="square")
+    in_utm = shapely.transform(square.segmentize(100), to_utm.transform, interleaved=False)
+    share = max(0.0, 1 - square.area / in_utm.area)
+    assert (share > 0) == (lat > 45)
+    source = tile_at("t", 32635, 27.0, lat, size=1000)
+    held, cut = held_and_cut([source], reader({"t": built_all_over(source)}))
+    assert held + cut == pytest.approx(100 * 990**2, rel=1e-4)
+    assert cut / (held + cut) == pytest.approx(share, abs=1e-4)
+
+
+def test_of_tiles_that_overlap_each_place_is_cut_once():
+    tiles = [tile_at("a", 32635, 27, 65, 1000), tile_at("b", 32635, 27, 65, 1000, (0, 400))]
+    read = reader({source.tile: built_all_over(source) for source in tiles})
+    assert sum(held_and_cut(tiles, read)) == pytest.approx(100 * 990 * 1390, rel=1e-4)
 
 
 @pytest.mark.parametrize(
