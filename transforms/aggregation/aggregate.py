@@ -16,7 +16,6 @@ from .resample import Fine
 
 CLASS_NODATA = NODATA[Layer.RES_NRES]
 GREENNESS_NODATA = NODATA[Layer.GREENNESS]
-NON_RESIDENTIAL = 2
 
 Ints = NDArray[np.int64]
 
@@ -92,7 +91,11 @@ def within_capacity(fine: Fine, capacity: int) -> tuple[Fine, int]:
     over = fine.valid & (fine.built > capacity)
     cut = fine.built[over].sum(dtype=np.int64) - capacity * np.count_nonzero(over)
     built = np.where(over, capacity, fine.built).astype(fine.built.dtype)
-    return replace(fine, built=built), int(cut)
+    other = fine.non_residential
+    if other is not None:
+        over = (other > capacity) & (other != np.iinfo(other.dtype).max)
+        other = np.where(over, capacity, other).astype(other.dtype)
+    return replace(fine, built=built, non_residential=other), int(cut)
 
 
 def aggregate(
@@ -110,10 +113,9 @@ def aggregate(
         values; BUILT_C_FUN at factor 1. Layers that were not given are left out.
     """
     pyramids = {GridLayer.BUILT_S: Pyramid(fine.built, fine.valid)}
-    if fine.classes is not None:
-        known = fine.valid & (fine.classes != CLASS_NODATA)
-        other = np.where(fine.classes == NON_RESIDENTIAL, fine.built, 0)
-        pyramids[GridLayer.BUILT_S_NRES] = Pyramid(other, known)
+    if fine.non_residential is not None:
+        known = fine.non_residential != np.iinfo(fine.non_residential.dtype).max
+        pyramids[GridLayer.BUILT_S_NRES] = Pyramid(fine.non_residential, known)
     if fine.greenness is not None:
         inside = fine.greenness != GREENNESS_NODATA
         pyramids[GridLayer.GREENNESS] = Pyramid(fine.greenness, inside)

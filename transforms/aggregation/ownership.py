@@ -106,6 +106,7 @@ def merge(owned: Owned | None, fine: Fine, away: Floats, tile: str) -> Owned:
     old = owned.fine
     merged = Fine(
         np.where(takes, fine.built, old.built),
+        _choose(takes, fine.non_residential, old.non_residential),
         _choose(takes, fine.classes, old.classes),
         _choose(takes, fine.greenness, old.greenness),
     )

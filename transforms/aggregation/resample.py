@@ -2,8 +2,8 @@
 
 Built-up is an area: the mean fraction over 5 x 5 samples of the fine pixel, times the m² of UTM
 which that pixel covers (the Jacobian of the mapping), so that built-up m² on the grid equals
-built-up m² in UTM, also where the grid's own area is off. Classes and validity are those of the
-pixel under the centre.
+built-up m² in UTM, also where the grid's own area is off. So is non-residential built-up, of the
+samples of that class. Classes and validity are those of the pixel under the centre.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ GREENNESS_NODATA = NODATA[Layer.GREENNESS]
 CLASS_NODATA = NODATA[Layer.RES_NRES]
 FULL = 100
 """BUFRAC of a pixel built all over, percent; what is above is nodata."""
-# One sample in 64 bits, so that one look-up and one sum serve both layers:
-# fraction, its count, greenness shifted to 0..65535, its count.
-_COUNT, _GREEN, _GREEN_COUNT = 12, 17, 40
+NON_RESIDENTIAL = 2
+# One sample in 64 bits, so that one look-up and one sum serve all layers: fraction, its count,
+# greenness shifted to 0..65535, its count, fraction where it is non-residential.
+_COUNT, _GREEN, _GREEN_COUNT, _OTHER = 12, 17, 40, 45
+_FRACTIONS, _COUNTS = (1 << 12) - 1, (1 << 5) - 1
 _CENTRE = SUBSAMPLES // 2
 # Generalised golden ratio in two dimensions: thresholds that are spread evenly (Roberts 2018).
 _SPREAD_ROW, _SPREAD_COL = 0.5698402909980532, 0.7548776662466927
@@ -37,12 +39,13 @@ class Fine:
     """Layers of a fine window, axes (rows, columns).
 
     `built`: m², what exceeds the grid's capacity included, the dtype of the grid's fine level,
-    nodata its greatest value. `classes`: uint8 0 not built, 1 residential, 2 non-residential,
-    nodata 255. `greenness`: int16, NDVI x 10 000, nodata -32768. The last two are None where the
-    layer was not given.
+    nodata its greatest value. `non_residential`: the part of it in that class, alike. `classes`:
+    uint8 0 not built, 1 residential, 2 non-residential, nodata 255. `greenness`: int16, NDVI x
+    10 000, nodata -32768. A layer that was not given is None.
     """
 
     built: NDArray[Any]
+    non_residential: NDArray[Any] | None
     classes: NDArray[np.uint8] | None
     greenness: NDArray[np.int16] | None
 
@@ -96,28 +99,38 @@ def resample(
     for name, array in (("BUFRAC", bufrac), ("RES_NRES", classes), ("GREENNESS", greenness)):
         if array is not None and array.shape != reads.shape:
             raise RasterError(f"{name}: read {array.shape} where {reads.shape} was asked for")
-    packed = _pack(bufrac, greenness)
+    packed = _pack(bufrac, classes, greenness)
     sums, centre = _gather(mapping, reads, packed)
     area = _pixel_areas(mapping)
-    valid = ((packed.ravel().take(centre) >> _COUNT) & 31) == 1
-    built = _built(grid, mapping.window, sums, area, valid)
-    taken = None
+    valid = ((packed.ravel().take(centre) >> _COUNT) & _COUNTS) == 1
+    count = (sums >> _COUNT) & _COUNTS
+    built = _square_metres(grid, mapping.window, sums & _FRACTIONS, count, area, valid)
+    taken = other = None
     if classes is not None:
         padded = np.pad(classes, 1, constant_values=CLASS_NODATA).ravel()
         taken = np.where(valid, padded.take(centre), np.uint8(CLASS_NODATA))
+        known = taken != CLASS_NODATA
+        other = _square_metres(grid, mapping.window, sums >> _OTHER, count, area, known)
     green = None
     if greenness is not None:
         padded_green = np.pad(greenness, 1, constant_values=GREENNESS_NODATA).ravel()
         inside = valid & (padded_green.take(centre) != GREENNESS_NODATA)
         green = _greenness(sums, inside)
-    return Fine(built, taken, green)
+    return Fine(built, other, taken, green)
 
 
-def _pack(bufrac: NDArray[np.uint8], greenness: NDArray[np.int16] | None) -> NDArray[np.int64]:
-    """Both layers in one array with a border of nodata (0)."""
+def _pack(
+    bufrac: NDArray[np.uint8],
+    classes: NDArray[np.uint8] | None,
+    greenness: NDArray[np.int16] | None,
+) -> NDArray[np.int64]:
+    """All layers in one array with a border of nodata (0)."""
     packed = np.zeros((bufrac.shape[0] + 2, bufrac.shape[1] + 2), np.int64)
     inner = packed[1:-1, 1:-1]
-    inner[...] = np.where(bufrac <= FULL, bufrac.astype(np.int64) | (1 << _COUNT), 0)
+    fraction, valid = bufrac.astype(np.int64), bufrac <= FULL
+    inner[...] = np.where(valid, fraction | (1 << _COUNT), 0)
+    if classes is not None:
+        inner |= np.where(valid & (classes == NON_RESIDENTIAL), fraction << _OTHER, 0)
     if greenness is not None:
         shifted = (greenness.astype(np.int64) + 32768) << _GREEN
         inner |= np.where(greenness != GREENNESS_NODATA, shifted | (1 << _GREEN_COUNT), 0)
@@ -248,17 +261,18 @@ def _exact_areas(square: Square) -> Floats:
     return np.abs(row_down * col_across - row_across * col_down) * SOURCE_PIXEL**2
 
 
-def _built(
+def _square_metres(
     grid: OutputGrid,
     window: Window,
-    sums: NDArray[np.int64],
+    fractions: NDArray[np.int64],
+    count: NDArray[np.int64],
     area: Floats,
     valid: NDArray[np.bool_],
 ) -> NDArray[Any]:
+    """Area of sums of fractions over so many samples: one rounding, so a part is never more."""
     dtype = fine_dtype(grid)
-    count = (sums >> _COUNT) & 31
     known = valid & ~np.isnan(area)
-    fraction = (sums & ((1 << _COUNT) - 1)) / np.maximum(count, 1)
+    fraction = fractions / np.maximum(count, 1)
     square_metres = np.where(known, fraction * area, 0.0) / FULL
     square_metres += thresholds(window)
     nodata = np.iinfo(dtype).max
@@ -266,7 +280,7 @@ def _built(
 
 
 def _greenness(sums: NDArray[np.int64], inside: NDArray[np.bool_]) -> NDArray[np.int16]:
-    count = (sums >> _GREEN_COUNT) & 31
+    count = (sums >> _GREEN_COUNT) & _COUNTS
     total = (sums >> _GREEN) & ((1 << (_GREEN_COUNT - _GREEN)) - 1)
     mean = np.rint(total / np.maximum(count, 1)) - 32768
     return np.where(inside, mean, GREENNESS_NODATA).astype(np.int16)

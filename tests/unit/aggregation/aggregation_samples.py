@@ -96,13 +96,13 @@ def coarse(window, factor):
     return Window(*(v // factor for v in (window.row, window.col, window.height, window.width)))
 
 
-def totals(grid, sources, read):
-    """m² of built-up by level over all cells the sources touch."""
+def totals(grid, sources, read, layer=GridLayer.BUILT_S):
+    """m² of built-up, or of another layer, by level over all cells the sources touch."""
     cells = {cell for source in sources for cell in cells_of_source(grid, source)}
     sums = {level.name: 0 for level in grid.levels}
     for cell in sorted(cells):
         for chunk in aggregate_cell(grid, cell, sources, read):
             for part in chunk.levels:
-                built = part.layers[GridLayer.BUILT_S]
+                built = part.layers[layer]
                 sums[part.level.name] += int(built[built != part.level.nodata].sum(dtype=np.int64))
     return sums

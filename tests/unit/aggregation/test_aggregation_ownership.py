@@ -122,7 +122,7 @@ def test_the_order_of_the_tiles_does_not_matter(seed):
     for name in "ABC":
         built = rng.choice(np.array([0, 40, 255], np.uint8), shape)
         green = rng.integers(-5, 5, shape).astype(np.int16)
-        parts[name] = (Fine(built, None, green), rng.integers(0, 3, shape).astype(float))
+        parts[name] = (Fine(built, None, None, green), rng.integers(0, 3, shape).astype(float))
     results = []
     for order in itertools.permutations("ABC"):
         owned = None

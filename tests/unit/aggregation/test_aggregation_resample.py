@@ -136,6 +136,12 @@ def test_values_and_means_are_those_of_all_samples():
     np.testing.assert_array_equal((built == 255)[sure], ~valid[sure])
     mean = np.nanmean(fractions[sure & valid], axis=1) * area / 100
     assert np.abs(built[sure & valid] - mean).max() <= 1
+    part = np.where(layers[Layer.RES_NRES] == 2, layers[Layer.BUFRAC], 0)
+    parts = samples(np.where(layers[Layer.BUFRAC] == 255, np.nan, part)[index])
+    other = found["54009_10", GridLayer.BUILT_S_NRES][inside].ravel().astype(float)
+    np.testing.assert_array_equal(other == 255, built == 255)
+    mean = np.nanmean(parts[sure & valid], axis=1) * area / 100
+    assert np.abs(other[sure & valid] - mean).max() <= 1
     green = layers[Layer.GREENNESS].astype(float)
     greens = samples(np.where(green == -32768, np.nan, green)[index])
     has = ~np.isnan(greens[:, SUBSAMPLES**2 // 2]) & sure
