@@ -53,9 +53,10 @@ def test_every_part_of_a_shapefile_counts(tmp_path, mark):
     seen.add(mark(folder / "Roads.shp"))
     (folder / "Roads.prj").rename(folder / "Roads.PRJ")
     assert mark(folder / "Roads.shp") in seen
+    assert len(seen) == 3
     (folder / "Roads.PRJ").unlink()
-    seen.add(mark(folder / "Roads.shp"))
-    assert len(seen) == 4
+    with pytest.raises(RequestError, match=r"Roads\.shp: states no CRS"):
+        mark(folder / "Roads.shp")
 
 
 def test_what_lies_beside_does_not_count(tmp_path, mark):

@@ -58,7 +58,7 @@ class RoadSource:
         try:
             info = pyogrio.read_info(file)
             self._check_layer(info)
-            CRS.from_user_input(info["crs"] or "OGC:CRS84")
+            CRS.from_user_input(info["crs"])
             layer, field = _quoted(info["layer_name"]), _quoted(self.width_field)
             if set(info["geometry_type"].split()).intersection(_MIXED):
                 kinds = ", ".join(f"'{kind.upper()}'" for kind in _LINES)
@@ -89,7 +89,7 @@ class RoadSource:
         box = shapely.box(left, top - 10 * window.height, left + 10 * window.width, top)
         file = on_this_machine(self.path)
         try:
-            crs = CRS.from_user_input(pyogrio.read_info(file)["crs"] or "OGC:CRS84")
+            crs = CRS.from_user_input(pyogrio.read_info(file)["crs"])
             into = Transformer.from_crs(crs, f"EPSG:{plan.epsg}", always_xy=True)
             west, south, east, north = shapely.bounds(box.buffer(self.longest_reach))
             bounds = into.transform_bounds(west, south, east, north, direction="INVERSE")
@@ -129,6 +129,8 @@ class RoadSource:
             )
         if self.width_field not in list(info["fields"]):
             raise self._no_field(info["fields"])
+        if not info["crs"]:
+            raise RasterError(f"{self.path}: states no CRS; assign one and save it again")
         dtype = self._dtype(info)
         if dtype != "object" and not dtype.startswith(("int", "uint", "float")):
             raise RasterError(
