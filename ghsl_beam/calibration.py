@@ -23,8 +23,8 @@ from apache_beam.pvalue import TaggedOutput
 
 from ghsl_beam.completion import finish
 from ghsl_beam.grid_plan import GridPlan, plan_grid
-from ghsl_beam.launch import existing_products
 from ghsl_beam.launch_lock import Lock
+from ghsl_beam.outcome import existing_products
 from ghsl_beam.pipeline import handler_of
 from ghsl_beam.plan import (
     LINES,

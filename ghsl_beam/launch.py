@@ -12,33 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_runner
+from apache_beam.runners.runner import PipelineResult, PipelineRunner, PipelineState, create_runner
 
 from ghsl_beam import beam_options, cluster, local_workers
 from ghsl_beam.completion import finish, finish_again
 from ghsl_beam.configuration import Job
 from ghsl_beam.launch_lock import only_launch
+from ghsl_beam.outcome import account, end_badly, existing_products, in_brief
 from ghsl_beam.pipeline import build, work_area
 from ghsl_beam.plan import JobPlan, make_plan
-from ghsl_beam.products import utm_path
 from ghsl_beam.record_schema import RunRecord
 from ghsl_beam.run_events import RunEvents
-from ghsl_beam.run_record import (
-    losses_as_json,
-    new_record,
-    now,
-    products_as_json,
-    set_aside,
-    stages_of,
-    write_record,
-)
+from ghsl_beam.run_record import new_record, stages_of, write_record
 from ghsl_beam.worker import tell_workers
 from transforms.elements import (
     GhslBeamError,
-    Loss,
     Product,
     RequestError,
     StorageError,
@@ -47,9 +39,7 @@ from transforms.elements import (
 )
 from transforms.raster import storage
 from transforms.raster.events import events_folder
-from transforms.raster.redaction import redact
 
-WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
 _LOG = logging.getLogger(__name__)
 _WORKER_GONE = (local_workers.LOST, "Channel closed prematurely", "SDK harness", "Socket closed")
 """What runners say when a worker process was killed."""
@@ -81,24 +71,45 @@ def run(
     start = time.monotonic()
     runner, options = _runner(beam_options)
     plan = make_plan(job)
-    _check_writable(job.output)
-    record = new_record(plan)
-    before = existing_products(plan)
-    if not plan.has_work:
-        _account(record, plan, before, before, start)
-        finish_again(plan, record, before)
-        _LOG.info("run ended", extra=_outcome(record))
-        return record
     if job.strict and plan.losses:
         raise StrictError(f"strict: stopped before it began: {plan.losses[0].summary}")
-    cluster.check(options)
-    with only_launch(job.output) as lock:
+    _check_writable(job.output)
+    record = new_record(plan)
+    if plan.has_work:
+        cluster.check(options)
+        if _make(plan, record, runner, options, watch, start):
+            return record
+        plan = replace(plan)  # another launch has just made it all: look again
+    before = existing_products(plan)
+    account(record, plan, before, before, (), start)
+    finish_again(plan, record, before)
+    _LOG.info("run ended", extra=in_brief(record))
+    return record
+
+
+def _make(
+    plan: JobPlan,
+    record: RunRecord,
+    runner: PipelineRunner,
+    options: PipelineOptions,
+    watch: Watch,
+    start: float,
+) -> bool:
+    """Make what is missing and complete the record; False where nothing is missing any more."""
+    output = plan.job.output
+    with only_launch(output) as lock:
         plan = replace(plan)  # looks again: another launch may just have ended
-        write_record(job.output, record)
+        if not plan.has_work:
+            return False
+        before: list[Product] = []
         try:
-            sums = None if isinstance(runner, FnApiRunner) else work_area(plan).sums
-            with _events(job.output) as events, watch(plan, RunEvents(events, sums)):
-                _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": job.output})
+            before = existing_products(plan)
+            write_record(output, record)
+            work = work_area(plan)
+            work.forget()
+            sums = None if isinstance(runner, FnApiRunner) else work.sums
+            with _events(output) as events, watch(plan, RunEvents(events, sums)):
+                _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": output})
                 try:
                     record["stages"], record["counts"] = _stages(_compute(plan, runner, options))
                     record["counts"]["scenes"] = sum(len(tile.scenes) for tile in plan.tiles)
@@ -106,52 +117,13 @@ def run(
                     record["stages"] = stages_of(RunEvents(events, sums).new(last=True))
                     raise
             products = existing_products(plan)
-            _account(record, plan, before, products, start)
+            account(record, plan, before, products, work.losses(), start)
             finish(plan, record, products, lock)
         except BaseException as error:
-            _account(record, plan, before, existing_products(plan), start, error)
-            write_record(job.output, record)
-            _LOG.info("run ended", extra=_outcome(record))
+            end_badly(record, plan, before, start, error)
             raise
-    _LOG.info("run ended", extra=_outcome(record))
-    return record
-
-
-def _account(
-    record: RunRecord,
-    plan: JobPlan,
-    before: list[Product],
-    products: list[Product],
-    start: float,
-    error: BaseException | None = None,
-) -> None:
-    """Complete the record: products, losses, time and exit code."""
-    # Where nothing was to be made, the work area's losses are of another job of this output.
-    of_launch = work_area(plan).losses() if plan.has_work else []
-    if error is None:
-        of_launch = of_launch or _unexplained(plan, products)
-    losses = losses_as_json([*plan.losses, *of_launch])
-    known = {(product.path, product.fingerprint) for product in before}
-    record["products"] = products_as_json(products)
-    record["reused"] = sum((p.path, p.fingerprint) in known and p.whole for p in products)
-    record["computed"] = len(products) - record["reused"]
-    record["losses"] = losses
-    record["scenes_set_aside"] = set_aside(losses)
-    record["ended"] = now()
-    record["seconds"] = round(time.monotonic() - start, 1)
-    record["exit_code"] = WITH_LOSSES if losses else WHOLE
-    if error is not None:
-        record["exit_code"] = FAILED
-        record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
-
-
-def _outcome(record: RunRecord) -> dict[str, Any]:
-    return {
-        "exit_code": record["exit_code"],
-        "computed": record["computed"],
-        "reused": record["reused"],
-        "seconds": record["seconds"],
-    }
+    _LOG.info("run ended", extra=in_brief(record))
+    return True
 
 
 @contextmanager
@@ -225,7 +197,6 @@ def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) ->
         LaunchError: a worker process ended before its work was done.
     """
     work = work_area(plan)
-    work.forget()
     for tile in plan.tiles:
         work.write_plan(tile)
     pipeline = beam.Pipeline(runner=runner, options=options)
@@ -235,8 +206,8 @@ def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) ->
             result: PipelineResult = pipeline.run()
             try:
                 result.wait_until_finish()
-            except KeyboardInterrupt:
-                result.cancel()  # else the cluster would go on, without anyone to end the run
+            except BaseException:
+                _cancel(result)
                 raise
             return result.metrics().query()["counters"]
     except Exception as error:
@@ -248,6 +219,15 @@ def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) ->
                 "run the same command again to go on where it was"
             ) from error
         raise
+
+
+def _cancel(result: PipelineResult) -> None:
+    """Cancel a job that has not ended; else it would go on, without anyone to end the run."""
+    try:
+        if not PipelineState.is_terminal(result.state):
+            result.cancel()
+    except (grpc.RpcError, RuntimeError, OSError) as error:
+        _LOG.warning("the job could not be cancelled, and may go on: %s", error)
 
 
 def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
@@ -267,37 +247,3 @@ def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]
         "pixels": int(stages.get("inference", {}).get("pixels", 0)),
     }
     return stages, counts
-
-
-def existing_products(plan: JobPlan) -> list[Product]:
-    """Products on storage; whole where they carry the fingerprint that the plan gives."""
-    job, products, stored = plan.job, [], plan.stored_marks()
-    for tile in plan.tiles:
-        for layer, mark in tile.fingerprints.items():
-            found = stored.get((tile.tile, layer))
-            if found:
-                path = utm_path(tile.tile, layer, job.epoch, job.name)
-                products.append(Product(layer, tile.tile, "utm", path, found, found == mark))
-    for grid in plan.grids:
-        products += grid.existing(job.output)
-    return products
-
-
-def _unexplained(plan: JobPlan, products: list[Product]) -> list[Loss]:
-    """Each planned product that is not there whole, as a loss that says so.
-
-    For a launch in which no stage reported one: its end is never 0, nor 3 without a reason.
-    """
-    job, whole = plan.job, {product.path for product in products if product.whole}
-    planned = [
-        (tile.tile, utm_path(tile.tile, layer, job.epoch, job.name))
-        for tile in plan.tiles
-        for layer in tile.fingerprints
-    ]
-    planned += [
-        (key, grid.spec.path(level, layer, key))
-        for grid in plan.grids
-        for level, layer, key, _, _ in grid.products()
-    ]
-    reason = "was not made whole, and no stage said why: see the log, and run again"
-    return [Loss("publish", key, reason, file=path) for key, path in planned if path not in whole]

@@ -11,7 +11,16 @@ from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reliability.md"
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
-GROUPS = ("reading", "archives", "storage", "models", "configuration", "processes", "data")
+GROUPS = (
+    "reading",
+    "archives",
+    "storage",
+    "models",
+    "configuration",
+    "processes",
+    "launches",
+    "data",
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""How a launch ended: the record's products, losses, time and exit code."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ghsl_beam.pipeline import work_area
+from ghsl_beam.plan import JobPlan
+from ghsl_beam.products import utm_path
+from ghsl_beam.record_schema import RunRecord
+from ghsl_beam.run_record import (
+    losses_as_json,
+    now,
+    products_as_json,
+    set_aside,
+    write_record,
+)
+from transforms.elements import GhslBeamError, Loss, Product
+from transforms.raster.files import INCOMPLETE
+from transforms.raster.redaction import redact
+
+WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
+_LOG = logging.getLogger(__name__)
+
+
+def account(
+    record: RunRecord,
+    plan: JobPlan,
+    before: Sequence[Product],
+    products: Sequence[Product],
+    losses: Sequence[Loss],
+    start: float,
+) -> None:
+    """Complete the record of a launch that came to its end.
+
+    `before` are the products that it found, `products` those that are there now, and `losses` what
+    its stages lost. A loss that a later attempt made good, as every planned product is whole, is
+    none; where a product is not whole and no stage said why, that is one.
+    """
+    unexplained = _unexplained(plan, products)
+    of_launch = (losses or unexplained) if unexplained else ()
+    _fill(record, before, products, [*plan.losses, *of_launch], start)
+    # Made again, an incomplete product bears the mark that it had.
+    marks = {product.path: product.fingerprint for product in before}
+    record["computed"] += sum(marks.get(p.path) == p.fingerprint == INCOMPLETE for p in products)
+    record["exit_code"] = WITH_LOSSES if record["losses"] else WHOLE
+
+
+def end_badly(
+    record: RunRecord,
+    plan: JobPlan,
+    before: Sequence[Product],
+    start: float,
+    error: BaseException,
+) -> None:
+    """Complete and write the record of a launch that broke off, as far as the storage lets it."""
+    products, losses = before, [*plan.losses]
+    try:
+        products = existing_products(plan)
+        losses += work_area(plan).losses()
+    except GhslBeamError as other:
+        _LOG.warning("what was made and lost cannot be told: %s", other)
+    _fill(record, before, products, losses, start)
+    record["exit_code"] = FAILED
+    record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
+    try:
+        write_record(plan.job.output, record)
+    except (GhslBeamError, OSError) as other:
+        _LOG.warning("the record cannot be written: %s", other)
+    _LOG.info("run ended", extra=in_brief(record))
+
+
+def in_brief(record: RunRecord) -> dict[str, Any]:
+    """What a log line says of a launch that ended."""
+    return {
+        "exit_code": record["exit_code"],
+        "computed": record["computed"],
+        "reused": record["reused"],
+        "seconds": record["seconds"],
+    }
+
+
+def _fill(
+    record: RunRecord,
+    before: Sequence[Product],
+    products: Sequence[Product],
+    losses: Sequence[Loss],
+    start: float,
+) -> None:
+    known = {(product.path, product.fingerprint) for product in before}
+    found = [product for product in products if (product.path, product.fingerprint) in known]
+    record["products"] = products_as_json(products)
+    record["reused"] = sum(product.whole for product in found)
+    record["computed"] = len(products) - len(found)
+    record["losses"] = losses_as_json(losses)
+    record["scenes_set_aside"] = set_aside(record["losses"])
+    record["ended"] = now()
+    record["seconds"] = round(time.monotonic() - start, 1)
+
+
+def existing_products(plan: JobPlan) -> list[Product]:
+    """Products on storage; whole where they carry the fingerprint that the plan gives."""
+    job, products, stored = plan.job, [], plan.stored_marks()
+    for tile in plan.tiles:
+        for layer, mark in tile.fingerprints.items():
+            found = stored.get((tile.tile, layer))
+            if found:
+                path = utm_path(tile.tile, layer, job.epoch, job.name)
+                products.append(Product(layer, tile.tile, "utm", path, found, found == mark))
+    for grid in plan.grids:
+        products += grid.existing(job.output)
+    return products
+
+
+def _unexplained(plan: JobPlan, products: Sequence[Product]) -> list[Loss]:
+    """Each planned product that is not there whole, as a loss that says so.
+
+    For a launch in which no stage reported one: its end is never 0, nor 3 without a reason.
+    """
+    job, whole = plan.job, {product.path for product in products if product.whole}
+    planned = [
+        (tile.tile, utm_path(tile.tile, layer, job.epoch, job.name))
+        for tile in plan.tiles
+        for layer in tile.fingerprints
+    ]
+    planned += [
+        (key, grid.spec.path(level, layer, key))
+        for grid in plan.grids
+        for level, layer, key, _, _ in grid.products()
+    ]
+    reason = "was not made whole, and no stage said why: see the log, and run again"
+    return [Loss("publish", key, reason, file=path) for key, path in planned if path not in whole]

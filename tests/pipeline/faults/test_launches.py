@@ -1,0 +1,217 @@
+"""Launches that end badly, or otherwise than they were planned."""
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from apache_beam.runners.runner import PipelineState
+
+from ghsl_beam import launch, outcome
+from ghsl_beam.configuration import load_job
+from ghsl_beam.pipeline import work_area
+from ghsl_beam.plan import make_plan
+from ghsl_beam.products import utm_path
+from tests.pipeline.faults.conftest import small_job
+from tests.pipeline.faults.table import fault
+from tests.support.jobs import differing, layers
+from transforms.elements import Loss, StorageError
+from transforms.raster.files import FINGERPRINT_TAG, raster_profile, write_block
+
+EARLIER = Loss("inference", "33UUU", "of an earlier launch")
+
+
+@pytest.fixture
+def job(tmp_path):
+    return load_job(small_job(tmp_path).file)
+
+
+@pytest.fixture
+def plan(job):
+    return make_plan(job)
+
+
+def record_of(job):
+    return json.loads((output_of(job) / "run.json").read_text())
+
+
+def output_of(job):
+    return Path(job.output)
+
+
+def put(job, path, mark):
+    """A product that bears a mark."""
+    place = raster_profile("EPSG:32633", 330000, 5820000, 10, (8, 8))
+    pixels, tags = np.zeros((8, 8), "uint8"), {FINGERPRINT_TAG: mark}
+    write_block(str(output_of(job) / path), pixels, place, 255, tags)
+
+
+def put_all(job, plan):
+    for tile in plan.tiles:
+        for layer, mark in tile.fingerprints.items():
+            put(job, utm_path(tile.tile, layer, job.epoch, job.name), mark)
+    for grid in plan.grids:
+        for level, layer, key, mark, _ in grid.products():
+            put(job, grid.spec.path(level, layer, key), mark)
+
+
+@contextmanager
+def stopped_early(plan, events):
+    raise KeyboardInterrupt
+    yield
+
+
+fault(
+    "launches",
+    "it is stopped before anything is made",
+    "the record tells neither losses nor products of the launch before as its own; 1",
+)
+
+
+def test_a_launch_that_made_nothing_tells_nothing_of_an_earlier_one(job, plan):
+    work_area(plan).record(EARLIER)
+    tile = plan.tiles[0]
+    for layer, mark in zip(tile.fingerprints, ("stale", "incomplete"), strict=False):
+        put(job, utm_path(tile.tile, layer, job.epoch, job.name), mark)
+    with pytest.raises(KeyboardInterrupt):
+        launch.run(job, watch=stopped_early)
+    record = record_of(job)
+    assert (record["exit_code"], record["losses"]) == (1, [])
+    assert (record["computed"], record["reused"]) == (0, 0)
+
+
+fault(
+    "launches",
+    "the storage fails when a run that broke off is to be recorded",
+    "the error is the one that broke it off; the record has what could be told; 1",
+)
+
+
+def test_the_first_error_is_told(job, monkeypatch):
+    real, asked = outcome.existing_products, []
+
+    def once(plan):
+        asked.append(plan)
+        if len(asked) > 1:
+            raise StorageError("s3://bucket", "no connection", passing=True)
+        return real(plan)
+
+    monkeypatch.setattr(outcome, "existing_products", once)
+    monkeypatch.setattr(launch, "existing_products", once)
+    with pytest.raises(KeyboardInterrupt):
+        launch.run(job, watch=stopped_early)
+    assert len(asked) == 2
+    record = record_of(job)
+    assert record["exit_code"] == 1
+    assert record["ended"]
+    assert record["error"].startswith("KeyboardInterrupt")
+
+
+fault(
+    "launches",
+    "another launch makes everything between plan and lock",
+    "nothing is made and nothing counted as made; its record stays; 0",
+)
+
+
+def test_what_another_launch_has_just_made_is_not_counted(job, plan, monkeypatch):
+    real = launch.only_launch
+
+    @contextmanager
+    def late(output):
+        put_all(job, plan)
+        with real(output) as lock:
+            yield lock
+
+    monkeypatch.setattr(launch, "only_launch", late)
+    monkeypatch.setattr(launch, "finish_again", lambda plan, record, products: None)
+    record = launch.run(job)
+    assert (record["exit_code"], record["computed"]) == (0, 0)
+    assert record["reused"] == len(record["products"]) > 0
+
+
+fault(
+    "launches",
+    "a lost block is made after all, when the engine repeats its stage",
+    "it is no loss; 0",
+)
+
+
+def test_a_loss_that_was_made_good_is_none(job, tmp_path, monkeypatch):
+    compute = launch._compute
+
+    def with_loss(plan, runner, options):
+        work_area(plan).record(EARLIER)
+        return compute(plan, runner, options)
+
+    monkeypatch.setattr(launch, "_compute", with_loss)
+    record = launch.run(job)
+    assert (record["exit_code"], record["losses"]) == (0, [])
+    undisturbed, _ = small_job(tmp_path / "undisturbed").run()
+    assert not any(differing(layers(output_of(job)), layers(undisturbed)).values())
+
+
+class Broken(grpc.RpcError):
+    """What a job server's stream ends with when a proxy closes it."""
+
+    def code(self):
+        return grpc.StatusCode.UNAVAILABLE
+
+    def details(self):
+        return "connection reset"
+
+    def __str__(self):
+        return self.details()
+
+
+class Running:
+    """A job on a cluster whose launcher loses the connection."""
+
+    def __init__(self, cancels):
+        self.state, self.cancels, self.cancelled = PipelineState.RUNNING, cancels, False
+
+    def wait_until_finish(self):
+        raise Broken
+
+    def cancel(self):
+        if not self.cancels:
+            raise Broken
+        self.cancelled = True
+
+
+fault(
+    "launches",
+    "the connection to the job server breaks",
+    "the job is cancelled; where that fails too, a warning says that it may go on; 1",
+)
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+def test_a_job_whose_launcher_loses_it_is_cancelled(plan, monkeypatch, caplog, cancels):
+    running = Running(cancels)
+
+    class Pipeline:
+        def __init__(self, **options):
+            pass
+
+        def run(self):
+            return running
+
+    monkeypatch.setattr(launch.beam, "Pipeline", Pipeline)
+    monkeypatch.setattr(launch, "build", lambda pipeline, plan: None)
+    runner, options = launch._runner(["--runner=FlinkRunner"])
+    with pytest.raises(Exception, match="connection reset"):
+        launch._compute(plan, runner, options)
+    assert running.cancelled is cancels
+    assert ("may go on" in caplog.text) is not cancels
+
+
+def test_a_strict_job_does_not_begin_with_a_loss_in_its_plan(tmp_path, plan, job, monkeypatch):
+    put_all(job, plan)
+    spoiled = make_plan(job.model_copy(update={"strict": True}))
+    object.__setattr__(spoiled, "losses", (EARLIER,))
+    monkeypatch.setattr(launch, "make_plan", lambda job: spoiled)
+    with pytest.raises(launch.StrictError, match="before it began"):
+        launch.run(spoiled.job)
