@@ -22,6 +22,7 @@ from transforms.elements import StorageError
 
 from .locations import absolute, is_url, join, masked, name, problem
 from .object_store import call
+from .temporary import process_folder
 
 __all__ = [
     "Stored",
@@ -142,7 +143,7 @@ def published(location: str) -> Iterator[Path]:
     if is_url(location):
         if location.startswith("http"):
             raise StorageError(masked(location), "read only, expected a local path, s3 or gs")
-        with tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder:
+        with tempfile.TemporaryDirectory(dir=process_folder()) as folder:
             copy = Path(folder, name(location))
             yield copy
             call(location, lambda system, path: system.put_file(str(copy), path, chunksize=_PART))

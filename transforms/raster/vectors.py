@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO
 
 from transforms.elements import StorageError
 
 from . import storage
+from .temporary import process_folder
 
 _WHOLE = (".gpkg", ".zip", ".geojson", ".json", ".geojsonl", ".fgb", ".parquet")
 """Formats that are one file; of any other, files of the same stem may be parts (a shapefile's
@@ -69,7 +70,7 @@ def parts_of(location: str) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _copied(files: tuple[tuple[str, storage.Stored], ...]) -> str:
-    folder = Path(tempfile.mkdtemp(dir=_copies().name))
+    folder = Path(tempfile.mkdtemp(dir=process_folder()))
     copies = [folder / storage.name(location) for location, _ in files]
     for (location, _), copy in zip(files, copies, strict=True):
         storage.with_file(location, partial(_keep, path=copy))
@@ -79,8 +80,3 @@ def _copied(files: tuple[tuple[str, storage.Stored], ...]) -> str:
 def _keep(file: BinaryIO, path: Path) -> None:
     with path.open("wb") as copy:
         shutil.copyfileobj(file, copy, _PIECE)
-
-
-@cache
-def _copies() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="ghsl-beam-")

@@ -1,0 +1,55 @@
+"""A temporary folder of this process, which goes with it however it ends."""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+_PREFIX = "ghsl-beam-of-"
+_LOCK = "in-use"
+
+
+@cache
+def process_folder() -> Path:
+    """The folder, below the one for temporary files (`TMPDIR`).
+
+    It is removed when the process ends. A process that is killed cannot do that: what such ones
+    left is removed when the next makes its own. That they are gone is seen by a lock on a file,
+    which holds across containers that share the folder, where process numbers say nothing.
+    """
+    _remove_left_behind(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    beside = folder / f"{_LOCK}.new"
+    handle = os.open(beside, os.O_CREAT | os.O_RDWR, 0o600)  # stays open: the lock is on it
+    with suppress(OSError):  # where there are no locks, nothing that is left can be told either
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    beside.rename(folder / _LOCK)  # so whoever finds the file finds it locked
+    owner = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:  # not in a child that was forked
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder
+
+
+def _remove_left_behind(below: Path) -> None:
+    for folder in below.glob(f"{_PREFIX}*"):
+        try:
+            handle = os.open(folder / _LOCK, os.O_RDWR)
+        except OSError:
+            continue  # being made, or another user's
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue  # in use
+        finally:
+            os.close(handle)
