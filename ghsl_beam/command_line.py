@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 import signal
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from ghsl_beam.logs import LogLevel
 from ghsl_beam.models_command import app as models_app
 from ghsl_beam.native_output import native_output_logged
 from transforms.elements import GhslBeamError, RequestError, StorageError
-from transforms.raster.redaction import redact
+from transforms.raster.redaction import redacted_command
 
 if TYPE_CHECKING:
     from ghsl_beam.plan import JobPlan
@@ -142,7 +141,7 @@ def _print_losses(losses: list[LossRecord]) -> None:
         print(f"lost in {stage}: {' '.join(part for part in what if part)}: {reason}{blocks}")
     if len(counts) > _LOSSES_SHOWN:
         print(f"and {len(counts) - _LOSSES_SHOWN} more: see losses in run.json")
-    command = redact(shlex.join(["ghsl-beam", *sys.argv[1:]]))
+    command = redacted_command(["ghsl-beam", *sys.argv[1:]])
     print(f"to make only what was lost, run again: {command}")
 
 
