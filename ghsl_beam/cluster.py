@@ -6,6 +6,7 @@ the cluster's Java. Here each is one line.
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import re
@@ -27,10 +28,12 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
-from transforms.elements import GhslBeamError
+from transforms.elements import GhslBeamError, RequestError
 
 SECONDS = 5.0
 """What a part of the cluster may take to answer."""
+_NO_FLINK = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError)
+"""What comes of asking something else for its configuration."""
 _RUNNERS = ("FlinkRunner", "SparkRunner", "PortableRunner")
 
 
@@ -42,6 +45,7 @@ def server_options(options: PipelineOptions) -> frozenset[str]:
     """Options that a running job server takes beside Beam's own; none where none is named.
 
     Raises:
+        RequestError: `--job_endpoint` is no address.
         ClusterError: `--job_endpoint` does not answer, or what answers is no job server.
     """
     endpoint = options.view_as(PortableOptions).job_endpoint
@@ -64,6 +68,7 @@ def check(options: PipelineOptions) -> None:
     """Look whether what a runner needs is there and fits, before anything is handed to it.
 
     Raises:
+        RequestError: an address is none, or one is missing.
         ClusterError: the job server or the cluster's master does not answer or is of another
             version, or there is no Java to start a job server with.
     """
@@ -73,6 +78,11 @@ def check(options: PipelineOptions) -> None:
     if options.view_as(PortableOptions).job_endpoint:
         server_options(options)
         return
+    if runner == "PortableRunner":
+        raise RequestError(
+            f"--runner {runner}: needs --job_endpoint of a job server that runs, "
+            "or take FlinkRunner or SparkRunner, for which one is started"
+        )
     if runner == "FlinkRunner":
         _check_flink(options.view_as(FlinkRunnerOptions))
     elif runner == "SparkRunner":
@@ -92,15 +102,22 @@ def _check_flink(options: FlinkRunnerOptions) -> None:
     if master.startswith("["):  # Beam's own words for a cluster that it starts itself
         return
     url = master if "://" in master else f"http://{master}"
-    parts = urlsplit(url)
-    port = "" if parts.port else {"http": ":80", "https": ":443"}.get(parts.scheme, "")
-    _connect("--flink_master", f"{parts.netloc}{port}")
+    try:
+        parts = urlsplit(url)
+        default = {"http": 80, "https": 443}[parts.scheme]
+        host = parts.netloc if parts.port is not None else f"{parts.netloc}:{default}"
+        _parsed(host)
+    except (ValueError, KeyError) as error:
+        text = f"--flink_master {master}: expected HOST:PORT, or its URL (http)"
+        raise RequestError(text) from error
+    _connect("--flink_master", host)
     try:
         with urllib.request.urlopen(f"{url}/config", timeout=SECONDS) as answer:  # noqa: S310
             version = json.loads(answer.read(1 << 16))["flink-version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            fits = version.startswith(f"{options.flink_version}.")
+    except _NO_FLINK as error:
         raise ClusterError(f"--flink_master {master}: no JobManager of Flink: {error}") from error
-    if not version.startswith(f"{options.flink_version}."):
+    if not fits:
         raise ClusterError(
             f"--flink_master {master}: found Flink {version}, expected {options.flink_version}: "
             "set --flink_version, or take a cluster of that version"
@@ -119,15 +136,22 @@ def _connect_to_one(option: str, addresses: str) -> None:
 
 
 def _connect(option: str, address: str) -> None:
-    host, _, port = address.rpartition(":")
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), SECONDS):
+        with socket.create_connection(_parsed(address), SECONDS):
             pass
     except ValueError as error:
-        raise ClusterError(f"{option} {address}: expected HOST:PORT") from error
+        raise RequestError(f"{option} {address}: expected HOST:PORT") from error
     except OSError as error:
         reason = error.strerror or error
         raise ClusterError(f"{option} {address}: cannot be reached: {reason}") from error
+
+
+def _parsed(address: str) -> tuple[str, int]:
+    """Host and port, or ValueError; `socket` itself would take 65558 for 22."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 1 << 16):
+        raise ValueError(address)
+    return host.strip("[]"), int(port)
 
 
 def reason(text: str) -> str:

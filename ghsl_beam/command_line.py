@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 import signal
 import sys
 import tempfile
 from collections import Counter
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -23,13 +23,14 @@ from ghsl_beam.environment import limit_libraries
 from ghsl_beam.logs import LogLevel
 from ghsl_beam.models_command import app as models_app
 from ghsl_beam.native_output import native_output_logged
-from transforms.elements import GhslBeamError, RequestError, StorageError
-from transforms.raster.redaction import redact
+from transforms.elements import GhslBeamError, RequestError
+from transforms.raster.redaction import redacted_command
 
 if TYPE_CHECKING:
     from ghsl_beam.plan import JobPlan
     from ghsl_beam.record_schema import LossRecord, RunRecord
     from ghsl_beam.run_events import RunEvents
+    from ghsl_beam.run_log import RunLog
 
 app = typer.Typer(
     add_completion=False,
@@ -80,39 +81,27 @@ def run_command(
     from ghsl_beam.launch import LaunchError, run
     from ghsl_beam.profiles import arguments
     from ghsl_beam.progress import follow
-    from transforms.raster import storage
+    from ghsl_beam.run_log import RunLog
 
     logs.configure(log_level, as_json=log_json)
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     logs.set_job(job.name)
+    log = RunLog(job.output)
 
     def watch(plan: JobPlan, events: RunEvents) -> AbstractContextManager[None]:
-        remote = storage.is_url(job.output)
-        logs.log_to_file(Path(tempfile.mkdtemp() if remote else job.output, "logs"))
+        log.begin()
         return nullcontext() if quiet else follow(plan, events)
 
     options = arguments(profile, context.args) if profile else context.args
-    try:
-        record = run(job, options, watch)
-    except KeyboardInterrupt as error:
-        by = str(error).partition(" ")[0]  # Beam adds what it was running
-        raise LaunchError(f"stopped by {by}: the same command goes on where it was") from error
-    finally:
-        log = logs.log_file()
-        if log and storage.is_url(job.output):
-            _upload(log, storage.join(job.output, "logs", log.name))
-    _print_outcome(record, job.output)
+    with log, _errors_in_one_line(log):  # so the log has the error too
+        try:
+            record = run(job, options, watch)
+        except KeyboardInterrupt as error:
+            by = str(error).partition(" ")[0]  # Beam adds what it was running
+            text = f"stopped by {by}: the same command goes on where it was"
+            raise LaunchError(text) from error
+        _print_outcome(record, job.output)
     raise typer.Exit(record["exit_code"] or 0)
-
-
-def _upload(log: Path, location: str) -> None:
-    """The log goes to the output; how the run ended does not depend on that."""
-    from transforms.raster import storage
-
-    try:
-        storage.write_whole(location, log.read_bytes())
-    except StorageError as error:
-        logging.getLogger(__name__).warning("the log stays in %s: %s", log, error)
 
 
 def _print_outcome(record: RunRecord, output: str) -> None:
@@ -142,7 +131,7 @@ def _print_losses(losses: list[LossRecord]) -> None:
         print(f"lost in {stage}: {' '.join(part for part in what if part)}: {reason}{blocks}")
     if len(counts) > _LOSSES_SHOWN:
         print(f"and {len(counts) - _LOSSES_SHOWN} more: see losses in run.json")
-    command = redact(shlex.join(["ghsl-beam", *sys.argv[1:]]))
+    command = redacted_command(["ghsl-beam", *sys.argv[1:]])
     print(f"to make only what was lost, run again: {command}")
 
 
@@ -295,8 +284,15 @@ def _stopped(number: int, _: object) -> NoReturn:
 
 
 def _main() -> None:
-    try:
+    with _errors_in_one_line():
         sys.exit(app(standalone_mode=False))  # the exit code of `typer.Exit`, None without one
+
+
+@contextmanager
+def _errors_in_one_line(log: RunLog | None = None) -> Iterator[None]:
+    """Within, an error ends the program: one line, its traceback in the run's log or a new one."""
+    try:
+        yield
     except typer.Abort:
         sys.exit(1)
     except RequestError as error:
@@ -306,7 +302,8 @@ def _main() -> None:
     except Exception as error:  # noqa: BLE001 - the last resort: one line, traceback kept
         if hasattr(error, "format_message"):  # a usage error of the command line
             _die(error.format_message(), 2)
-        kept = logs.log_file() or logs.log_to_file(Path(tempfile.mkdtemp(prefix="ghsl-beam-")))
+        kept = log.location if log else None
+        kept = kept or str(logs.log_to_file(Path(tempfile.mkdtemp(prefix="ghsl-beam-"))))
         text = f"failed: {type(error).__name__}: {error}"
         _die(f"{_one_line(text)} (traceback: {kept})", 1, with_traceback=True)
 

@@ -158,8 +158,10 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
     try:
         direct = name == "DirectRunner"
         runner = FnApiRunner(provision_info=told) if direct else create_runner(name)
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, AttributeError, TypeError) as error:
         raise RequestError(f"--runner {name}: {error}") from error
+    if not isinstance(runner, PipelineRunner):
+        raise RequestError(f"--runner {name}: no runner of Beam")
     wrong = PipelineOptionsValidator(options, runner).validate()
     if wrong:
         raise RequestError(f"options of Beam: {' '.join(wrong)}")
@@ -178,11 +180,11 @@ def _check_writable(output: str) -> None:
             raise request_error(text, error) from error
         return
     existing = Path(output)
-    while not existing.exists():
-        existing = existing.parent
-    if not existing.is_dir():
-        raise RequestError(f"output: {existing} is not a folder")
     try:
+        while not existing.exists():  # which fails for a name that is too long
+            existing = existing.parent
+        if not existing.is_dir():
+            raise RequestError(f"output: {existing} is not a folder")
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:

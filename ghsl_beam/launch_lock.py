@@ -104,13 +104,24 @@ def _leased(output: str, location: str, beat: float) -> Iterator[Lock]:
     found = _read(location)
     if found not in ("", left_behind):
         raise _refused(output, _holder(found))
-    _sign(location, mine, 0)
-    # Whoever looked before this was written writes within the same time, or waits for a beat of us.
-    slow = time.monotonic() - began > settled / 2
-    time.sleep(2 * beat if slow else settled)
-    found = _read(location)
-    if mine not in found:
-        raise _refused(output, _holder(found))
+    try:
+        _sign(location, mine, 0)
+        # Whoever looked before this was written writes within the same time, or waits for a beat
+        # of us.
+        slow = time.monotonic() - began > settled / 2
+        time.sleep(2 * beat if slow else settled)
+        found = _read(location)
+        if mine not in found:
+            raise _refused(output, _holder(found))
+        with _alive(location, mine, beat) as lock:
+            yield lock
+    finally:
+        _release(location, mine)
+
+
+@contextmanager
+def _alive(location: str, mine: str, beat: float) -> Iterator[Lock]:
+    """Within, a thread signs at every beat."""
     lock, stop = Lock(), threading.Event()
     thread = threading.Thread(
         target=_live, args=(lock, stop, location, mine, beat), name="launch lock", daemon=True
@@ -121,7 +132,6 @@ def _leased(output: str, location: str, beat: float) -> Iterator[Lock]:
     finally:
         stop.set()
         thread.join()
-        _release(location, mine)
 
 
 def _live(lock: Lock, stop: threading.Event, location: str, mine: str, beat: float) -> None:

@@ -140,11 +140,13 @@ def log_to_file(folder: Path) -> Path:
     return Path(handler.baseFilename)
 
 
-def log_file() -> Path | None:
-    """The file that `log_to_file` has opened, if any."""
-    handlers = logging.getLogger().handlers
-    found = [Path(h.baseFilename) for h in handlers if isinstance(h, logging.FileHandler)]
-    return found[-1] if found else None
+def end_file(path: Path) -> None:
+    """Log to this file no longer."""
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename) == path:
+            root.removeHandler(handler)
+            handler.close()
 
 
 def failed(text: str, *, with_traceback: bool = False) -> None:

@@ -198,9 +198,10 @@ class Network:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End every host and the switch."""
+        """End every host and the switch, and remove the hosts' temporary files; the logs stay."""
         for host in self.hosts:
             host.kill()
+            shutil.rmtree(host.folder, ignore_errors=True)
         self._switch.end()
 
 

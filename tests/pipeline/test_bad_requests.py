@@ -49,6 +49,7 @@ def spoiled(content, path, value):
         ("grids", [{"crs": "EPSG:999999"}], "EPSG:999999"),
         ("grids", [{"resolutions": [100, 250]}], "not a multiple"),
         ("output", "/proc/output", "output"),
+        ("output", "/" + 300 * "a", "output: /aaa"),
     ],
 )
 def test_one_line_that_names_the_thing(job, tmp_path, path, value, named):
@@ -63,10 +64,21 @@ def test_one_line_that_names_the_thing(job, tmp_path, path, value, named):
     assert not (tmp_path / "output").exists()
 
 
-def test_an_option_that_nobody_knows(job, tmp_path):
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ("--no_such_option=1", "--no_such_option=1: neither"),
+        ("--runner=os.Bar", "--runner os.Bar: module 'os' has no attribute 'Bar'"),
+        ("--runner=os.path", "--runner os.path: 'module' object is not callable"),
+        ("--runner=os.getcwd", "--runner os.getcwd: no runner of Beam"),
+        ("--runner=PortableRunner", "--runner PortableRunner: needs --job_endpoint"),
+    ],
+)
+def test_an_option_that_is_wrong(job, tmp_path, option, named):
     file = tmp_path / "job.yaml"
     file.write_text(yaml.safe_dump(job))
-    ended = launch(file, "--no_such_option=1")
-    assert ended.returncode == 2
-    assert "--no_such_option" in ended.stderr
+    ended = launch(file, option)
+    assert ended.returncode == 2, ended.stderr
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"ghsl-beam: {named}")
     assert not (tmp_path / "output").exists()

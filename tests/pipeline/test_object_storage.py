@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pystac
 import pytest
@@ -11,6 +13,7 @@ import yaml
 from ghsl_beam.configuration import load_job
 from ghsl_beam.launch import run
 from tests.pipeline.test_bad_requests import launch, spoiled
+from tests.pipeline.test_observation import FAILING
 from tests.support.jobs import MODELS, differing, layers
 from tests.support.object_storage import (
     KEY_ID,
@@ -144,6 +147,31 @@ def test_a_launch_without_a_bucket_ends_with_2(job_in_bucket, tmp_path):
     (line,) = ended.stderr.splitlines()
     assert "output: s3://nowhere-at-all/town is not writable" in line
     assert SECRET not in line
+
+
+@pytest.mark.parametrize("raised", ["ZeroDivisionError", "ghsl_beam.launch.LaunchError"])
+def test_the_log_of_a_run_that_fails_has_the_error_and_lies_in_the_output(
+    job_in_bucket, bucket, tmp_path, raised
+):
+    url = f"{bucket}/failing-{raised}"
+    arguments = ["run", str(job_in_bucket), "--quiet", "--output", url]
+    script = FAILING.replace("ZeroDivisionError", raised)
+    ended = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        timeout=120,
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    (name,) = storage.objects_below(f"{url}/logs")
+    log = storage.read_bytes(f"{url}/logs/{name}", 1 << 20).decode()
+    assert "broken at https://***@host/" in log.splitlines()[-1]
+    if raised == "ZeroDivisionError":
+        assert line.endswith(f"(traceback: {url}/logs/{name})")
+        assert "in fail" in log
+    assert not list(tmp_path.glob("ghsl-beam-*"))
 
 
 def one_line(job_file, folder, key, value):

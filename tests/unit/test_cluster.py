@@ -12,6 +12,7 @@ from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
 from ghsl_beam import cluster
 from ghsl_beam.cluster import ClusterError
+from transforms.elements import RequestError
 
 
 @pytest.fixture(autouse=True)
@@ -72,10 +73,41 @@ def test_nobody_there(nobody, arguments):
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("address", ["flink", "flink:", "flink:web"])
+@pytest.mark.parametrize("address", ["flink", "flink:", "flink:web", ":1", "localhost:99999"])
 def test_no_address(address):
-    with pytest.raises(ClusterError, match=f"--job_endpoint {address}: expected HOST:PORT"):
+    with pytest.raises(RequestError, match=f"--job_endpoint {address}: expected HOST:PORT"):
         check("--runner=FlinkRunner", f"--job_endpoint={address}")
+
+
+@pytest.mark.parametrize(
+    "master",
+    [
+        "localhost:abc",
+        "localhost:99999",
+        "localhost:0",
+        "http://",
+        "http://[::1",
+        "ftp://localhost:21",
+        "spark://localhost:7077",
+    ],
+)
+def test_no_address_of_a_jobmanager(master):
+    with pytest.raises(RequestError) as refused:
+        check("--runner=FlinkRunner", f"--flink_master={master}")
+    assert str(refused.value) == f"--flink_master {master}: expected HOST:PORT, or its URL (http)"
+
+
+@pytest.mark.parametrize("master", ["spark://", "spark://localhost", "spark://localhost:a,b:1"])
+def test_no_address_of_a_spark_master(master):
+    with pytest.raises(RequestError, match=r"--spark_master_url .*: expected HOST:PORT"):
+        check("--runner=SparkRunner", f"--spark_master_url={master}")
+
+
+def test_portable_runner_needs_a_job_server_that_runs():
+    with pytest.raises(RequestError) as refused:
+        check("--runner=PortableRunner", "--job_server_java_launcher=/nowhere/java")
+    assert str(refused.value).startswith("--runner PortableRunner: needs --job_endpoint")
+    assert "Java" not in str(refused.value)
 
 
 def test_a_port_that_is_no_job_server():
@@ -121,6 +153,33 @@ def test_a_page_that_is_no_flink():
         pytest.raises(ClusterError, match=f"{address}: no JobManager of Flink"),
     ):
         check("--runner=FlinkRunner", f"--flink_master={address}")
+
+
+def test_a_version_that_is_no_text():
+    with (
+        http({"flink-version": 1.19}) as address,
+        pytest.raises(ClusterError, match=f"{address}: no JobManager of Flink"),
+    ):
+        check("--runner=FlinkRunner", f"--flink_master={address}")
+
+
+def test_a_port_that_speaks_no_http():
+    def answer():
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                if connection.recv(1000):
+                    connection.sendall(b"\x00\x00\x12\x04garbage\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ClusterError, match=f"{address}: no JobManager of Flink") as raised:
+            check("--runner=FlinkRunner", f"--flink_master={address}")
+    assert len(str(raised.value).splitlines()) == 1
 
 
 def test_no_java():

@@ -138,3 +138,33 @@ def test_who_writes_late_does_not_come_in_over_who_is_in(bucket, monkeypatch):
         late.join()
         assert outcome == ["refused"]
         assert lock.held
+
+
+LOOK = (launch_lock, "_read")
+STOPPED = [KeyboardInterrupt("SIGTERM"), StorageError("s3://locks", "does not answer")]
+
+
+@pytest.mark.parametrize("error", STOPPED, ids=["SIGTERM", "storage"])
+@pytest.mark.parametrize("when", ["signing", "waiting", "looking"])
+def test_a_launch_that_ends_while_it_takes_the_lock_lets_the_next_in(
+    bucket, monkeypatch, when, error
+):
+    output = f"{bucket}/ended-{when}-{type(error).__name__}"
+    sign, signed = launch_lock._sign, []
+
+    def stop(*_):
+        monkeypatch.undo()
+        raise error
+
+    def sign_and_stop(location, mine, number):
+        sign(location, mine, number)
+        signed.append(location)
+        if when == "signing":  # it was written, and the answer did not come
+            stop()
+        monkeypatch.setattr(*((launch_lock.time, "sleep") if when == "waiting" else LOOK), stop)
+
+    monkeypatch.setattr(launch_lock, "_sign", sign_and_stop)
+    with pytest.raises(type(error)), only_launch(output, BEAT):
+        pass
+    assert signed == [f"{output}/work/launch.lock"]
+    assert not storage.is_file(signed[0])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+from collections.abc import Sequence
 
 MASK = "***"
 _NAME = (
@@ -11,13 +13,20 @@ _NAME = (
     r"|access[_-]?key|private[_-]?key|account[_-]?key|authorization|cookie)[A-Za-z0-9_\-]*"
     r"|sig|pwd|auth"
 )
+_VALUE = rf"""(?!{re.escape(MASK)})[^\s"'&,;|<>{{}}()\[\]\\]+"""
 _NAMED = re.compile(
     rf"""(?ix) (?<![A-Za-z0-9_])({_NAME})   # the name
     (\\?["']?\s*(?:=|:|%3D)\s*\\?["']?)             # a sign between, quotes or not
     (?:(?:bearer|basic|digest|aws4-hmac-sha256)\s+)?
-    (?!{re.escape(MASK)})[^\s"'&,;|<>{{}}()\[\]\\]+  # the value
+    {_VALUE}
     """
 )
+_OPTION = re.compile(
+    rf"""(?ix) (?<![A-Za-z0-9_\-])(--(?:{_NAME}))
+    (["']?,?[ \t]+["']?)(?!--){_VALUE}
+    """
+)
+"""An option, and its value as the argument after it, in a command or a list of arguments."""
 _PATTERNS = (
     (re.compile(r"(?i)([a-z][a-z0-9+.\-]*://)[^\s/@?#\"'<>]+@"), rf"\1{MASK}@"),
     # A password with a slash in it, which is no valid URL but gets typed; not a port and a path.
@@ -30,6 +39,7 @@ _PATTERNS = (
         MASK,
     ),
     (_NAMED, rf"\1\2{MASK}"),
+    (_OPTION, rf"\1\2{MASK}"),
 )
 _SECRET_VARIABLE = re.compile(
     r"(?i)secret|token|passw|credential|api_?key|access_?key|private_?key"
@@ -43,14 +53,32 @@ def redact(text: str) -> str:
 
     Masked are: user and password in URLs; AWS access keys; bearer and basic tokens; JSON web
     tokens; private keys; what follows a name such as `secret`, `token`, `password` or `Signature`
-    (in query strings, settings and headers alike); and, wherever they stand, the values of this
-    process's environment variables that are named so.
+    (in query strings, settings, headers and options alike); and, wherever they stand, the values of
+    this process's environment variables that are named so.
     """
     for value in _secret_values():
         text = text.replace(value, MASK)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def redacted_command(arguments: Sequence[str]) -> str:
+    """A command as it may be typed again, with credentials masked.
+
+    What an option or a setting of a secret name is given is masked whole: in the quotes that a
+    shell needs, `redact` alone would see a part of it.
+    """
+    shown: list[str] = []
+    for before, argument in zip(("", *arguments), arguments, strict=False):
+        name, sign, _ = argument.partition("=")
+        if before.startswith("--") and is_secret_name(before) and not argument.startswith("--"):
+            shown.append(MASK)
+        elif sign and is_secret_name(name):
+            shown.append(f"{name}={MASK}")
+        else:
+            shown.append(argument)
+    return shlex.join(map(redact, shown))
 
 
 def is_secret_name(name: str) -> bool:

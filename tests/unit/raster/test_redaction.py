@@ -2,7 +2,7 @@
 
 import pytest
 
-from transforms.raster.redaction import redact
+from transforms.raster.redaction import redact, redacted_command
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # noqa: S105 - planted
 TOKEN = "FwoGZXIvYXdzEBYaDNplantedplanted"  # noqa: S105 - planted
@@ -22,6 +22,9 @@ TOKEN = "FwoGZXIvYXdzEBYaDNplantedplanted"  # noqa: S105 - planted
         (f'{{"secret": "{SECRET}", "anon": false}}', SECRET),
         (f'{{\\"secretKey\\": \\"{SECRET}\\"}}', SECRET),
         (f"--set storage.password={SECRET}", SECRET),
+        (f"--s3_secret_access_key {SECRET}", SECRET),
+        (f"ghsl-beam run a.yaml --s3_session_token '{SECRET}' --quiet", SECRET),
+        (f"['--s3_secret_access_key', '{SECRET}']", SECRET),
         (f"passwd: {SECRET}", SECRET),
         (f"https://h/b?X-Amz-Signature={TOKEN}&x=1", TOKEN),
         (f"https://h/b?X-Amz-Credential={TOKEN}%2F20260101", TOKEN),
@@ -59,6 +62,8 @@ def test_values_of_environment_variables_are_masked_wherever_they_stand(monkeypa
         "tile=33UUU block=r0_c0_512x512 seconds=1.5",
         "cleaning.minimum: Input should be less than or equal to 1, given 2",
         "models: DEMONSTRATION_MODEL_CNN_33U.h5: no HDF5 file",
+        "ghsl-beam run a.yaml --no_token --quiet",
+        "ghsl-beam run token b.yaml",
         "zone 33U: no model; set models.fallback=nearest",
     ],
 )
@@ -69,3 +74,26 @@ def test_ordinary_text_is_left_alone(text):
 def test_masking_twice_changes_nothing_more():
     once = redact(f"password={SECRET}, https://u:{SECRET}@h")
     assert redact(once) == once
+
+
+ODD = "wJ alr&X(ut'nFEMI"
+
+
+@pytest.mark.parametrize("secret", [SECRET, ODD])
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--s3_secret_access_key", "{}", "--quiet"], "--s3_secret_access_key '***' --quiet"),
+        (["--s3_session_token={}", "--quiet"], "'--s3_session_token=***' --quiet"),
+        (["--s3_access_key_id", "{}"], "--s3_access_key_id '***'"),
+        (["--set", "storage.password={}"], "--set 'storage.password=***'"),
+    ],
+)
+def test_a_command_is_shown_without_what_its_secret_options_are_given(arguments, shown, secret):
+    given = [argument.format(secret) for argument in arguments]
+    assert redacted_command(["ghsl-beam", "run", *given]) == f"ghsl-beam run {shown}"
+
+
+def test_a_command_without_secrets_is_shown_as_it_may_be_typed():
+    command = ["ghsl-beam", "run", "my job.yaml", "--quiet", "--parallelism", "2"]
+    assert redacted_command(command) == "ghsl-beam run 'my job.yaml' --quiet --parallelism 2"
