@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from functools import cache, lru_cache
@@ -103,6 +104,8 @@ def _again(error: Exception) -> bool | float:
     import aiohttp
     import botocore.exceptions
 
+    if isinstance(error, OSError) and error.errno == errno.EBUSY:
+        return True  # s3fs: the object was written anew between two requests of one reading
     cause: BaseException = error
     while not (hasattr(cause, "response") or hasattr(cause, "status")):
         # s3fs raises an OSError of its own in the place of what the service answered.

@@ -145,6 +145,20 @@ def test_a_server_says_how_long_to_wait_within_a_bound(bucket, front, waits, mon
     assert waits == [0.5, 0.0]
 
 
+def test_what_is_written_anew_while_it_is_read_is_read_again(bucket, front, waits):
+    url = f"{bucket}/rewritten"
+    storage.write_whole(url, b"old" * (1 << 20))
+    writes = [b"new" * (1 << 20)]
+
+    def read(file):
+        start = file.read(10)
+        if writes:
+            storage.write_whole(url, writes.pop())
+        return start + file.read()
+
+    assert storage.with_file(url, read) == b"new" * (1 << 20)
+
+
 def test_what_stays_down_ends_in_one_line(bucket, front, waits):
     file = join(bucket, "down.bin")
     front.faults += [("PUT", 503, {}, "")] * 100
