@@ -12,8 +12,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import NODATA, BlockTask, Layer, Pixels
 from transforms.raster.area_mask import area_mask
-from transforms.raster.blocks import read_or_lost
-from transforms.raster.losses import LOSSES, loss_of
+from transforms.raster.losses import LOSSES, attempted, loss_of
 from transforms.raster.masking import masked
 from transforms.raster.stage import StageTransform
 from transforms.raster.store import WorkArea, read_pixels
@@ -59,7 +58,8 @@ class PredictBuiltUp(StageTransform):
             window, whole = task.block.window, pixels.whole
             return PredictionInput(plan.zone, plan.tile, window, dn, whole, origin)
 
-        yield from read_or_lost(self.work, STAGE, task.block, read)
+        block = task.block
+        yield from attempted(self.work, STAGE, block.tile, block.window, read)
 
     def within_area(
         self, prediction: PredictionOutput | PredictionFailure

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import apache_beam as beam
 import shapely
@@ -28,7 +28,6 @@ from .store import WorkArea, read_pixels
 
 STAGE = "storage"
 STORED = "stored"
-T = TypeVar("T")
 
 
 def blocks_of(plan: TilePlan, size: int, margin: int) -> Iterator[Block]:
@@ -59,16 +58,6 @@ def is_covered(
         for layer, part in parts
         if part is not None
     )
-
-
-def read_or_lost(
-    work: WorkArea, stage: str, block: Block, read: Callable[[], T]
-) -> Iterator[T | TaggedOutput]:
-    """What `read` returns, or a loss; a damaged block file is removed, to be made anew."""
-    for made in attempted(work, stage, block.tile, block.window, read):
-        if isinstance(made, TaggedOutput):
-            work.discard(made.value.file)
-        yield made
 
 
 @dataclass(eq=False)
@@ -168,7 +157,7 @@ class ReadBlocks(StageTransform):
             with measured(self.work, "read", size, block.tile, block.window):
                 return read_pixels(self.work, task, window, layers)
 
-        yield from read_or_lost(self.work, "read", block, read)
+        yield from attempted(self.work, "read", block.tile, block.window, read)
 
 
 @dataclass(eq=False)

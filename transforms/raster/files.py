@@ -14,12 +14,13 @@ import rasterio.shutil
 import rasterio.windows
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 from rasterio.transform import from_origin
 
-from transforms.elements import RasterError, RasterRef, StorageError, Window
+from transforms.elements import RasterRef, StorageError, Window
 
 from . import storage
-from .gdal_access import gdal_environment, gdal_path, read_again
+from .gdal_access import connection_lost, gdal_environment, gdal_path, read_again
 from .storage import published
 
 T = TypeVar("T")
@@ -27,7 +28,7 @@ FINGERPRINT_TAG = "GHSL_FINGERPRINT"
 INCOMPLETE = "incomplete"
 """In place of the fingerprint of a raster that lacks something: it will be made anew."""
 _STRIP = 512
-"""Rows compared at a time: those of the tiles in the files."""
+"""Rows read at a time: those of the tiles in the files."""
 _AT_A_TIME = 16
 """Headers on object storage that are read together: each is a few short requests."""
 _BLOCK_PROFILE = {
@@ -162,8 +163,9 @@ def _fingerprint_in(path: str) -> str | None:
     try:
         return read_raster(path, lambda source: source.tags().get(FINGERPRINT_TAG))
     except RasterioError as error:
-        if storage.is_url(path):  # an object is there whole: what fails is the way to it
-            raise RasterError(f"{path}: cannot be opened: {storage.masked(str(error))}") from error
+        if storage.is_url(path):  # the object may be whole, and the way to it fail
+            reason, passing = f"cannot be opened: {error}", connection_lost(error)
+            raise StorageError(path, storage.masked(reason), passing=passing) from error
         return None  # not a raster: as good as absent, it will be written anew
 
 
@@ -197,13 +199,32 @@ def read_window(
         try:
             values = read_raster(reference.path, partial(_read, window=inside))
         except (OSError, RasterioError) as error:
-            raise StorageError(reference.path, f"cannot be read: {error}") from error
+            reason, passing = f"cannot be read: {error}", connection_lost(error)
+            raise StorageError(reference.path, reason, passing=passing) from error
         result[(slice(None), *part.slices_in(window))] = values
     return result if bands > 1 else result[0]
 
 
 def _read(source: Any, window: rasterio.windows.Window) -> NDArray[Any]:
     return np.asarray(source.read(window=window))
+
+
+def is_damaged(path: str) -> bool:
+    """Whether a raster's own bytes are at fault where it cannot be read, not the way to them.
+
+    GDAL does not tell the two apart: it is given the bytes, and no way is left that could fail.
+
+    Raises:
+        StorageError: there is none, or its bytes cannot be read.
+    """
+    data = storage.with_file(path, lambda file: file.read())
+    try:
+        with MemoryFile(data) as memory, rasterio.open(memory.name) as source:
+            for strip in _strips(source):
+                source.read(window=strip)
+    except RasterioError:
+        return True
+    return False
 
 
 @contextmanager
@@ -270,10 +291,13 @@ def cog_writer(
 def _same(one: str, other: str) -> bool:
     """Whether two local rasters hold the same pixels and tags."""
     with rasterio.open(one) as first, rasterio.open(other) as second:
-        strips = (
-            rasterio.windows.Window(0, row, first.width, min(_STRIP, first.height - row))
-            for row in range(0, first.height, _STRIP)
-        )
         return first.tags().get(FINGERPRINT_TAG) == second.tags().get(FINGERPRINT_TAG) and all(
-            np.array_equal(first.read(window=strip), second.read(window=strip)) for strip in strips
+            np.array_equal(first.read(window=strip), second.read(window=strip))
+            for strip in _strips(first)
         )
+
+
+def _strips(source: Any) -> Iterator[rasterio.windows.Window]:
+    """Windows that cover a raster, so that it need not lie in memory as a whole."""
+    for row in range(0, source.height, _STRIP):
+        yield rasterio.windows.Window(0, row, source.width, min(_STRIP, source.height - row))

@@ -8,7 +8,15 @@ from typing import TypeVar
 import stamina
 from apache_beam.pvalue import TaggedOutput
 
-from transforms.elements import Loss, ModelError, RasterError, SceneError, StrictError, Window
+from transforms.elements import (
+    Loss,
+    ModelError,
+    RasterError,
+    SceneError,
+    StorageError,
+    StrictError,
+    Window,
+)
 
 from .metrics import lost
 from .store import WorkArea
@@ -59,6 +67,8 @@ def loss_of(
 ) -> TaggedOutput:
     """The loss of a block by an error, tagged; counted and logged.
 
+    A file of the work area that it was lost by is removed if it is damaged: it is made anew.
+
     Raises:
         StrictError: the job is strict.
     """
@@ -70,6 +80,8 @@ def loss_of(
     reason = " ".join(reason.split())
     lost(work, stage, tile, reason, window, scene)
     loss = Loss(stage, tile, reason, scene, file, window)
+    if isinstance(error, StorageError) and not error.passing:
+        work.discard(error.file)
     if work.strict:
         work.record(loss)
         raise StrictError(f"strict: stopped at the first loss, in {stage}: {loss.summary}")

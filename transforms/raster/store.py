@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC
@@ -36,12 +37,14 @@ from .events import Event
 from .files import (
     FINGERPRINT_TAG,
     INCOMPLETE,
+    is_damaged,
     raster_profile,
     read_window,
     stored_fingerprint,
     write_block,
 )
 
+_LOG = logging.getLogger(__name__)
 _PLANS = TypeAdapter(TilePlan)
 _LOSS = TypeAdapter(Loss)
 BANDS_OF = {Layer.S2: 4}
@@ -141,9 +144,19 @@ class WorkArea:
         return RasterRef(block.tile, layer, window, whole=whole)
 
     def discard(self, path: str) -> None:
-        """Remove a block that cannot be read, so that the next launch makes it anew."""
-        if path.startswith(storage.join(self.folder, "blocks")):
-            storage.remove(path)
+        """Remove a damaged block, or part of a grid, so that the next launch makes it anew.
+
+        One that is whole stays: it was its storage that failed. So does what lies elsewhere.
+        """
+        mine = tuple(f"{storage.join(self.folder, kind)}/" for kind in ("blocks", "grid"))
+        if not path.startswith(mine):
+            return
+        try:
+            if is_damaged(path):
+                storage.remove(path)
+        except StorageError as error:
+            if not error.absent:
+                _LOG.warning("a file that was not readable stays: %s", error)
 
     def record(self, loss: Loss) -> None:
         """A loss as a small file of its own: the same loss twice is one file."""

@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import subprocess
 
 import numpy as np
 import pytest
 
+from ghsl_beam import completion
 from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
+from tests.support.damage import damage
 from tests.support.disturbed import finish, start
 from tests.support.jobs import differing, layers, make
 from tests.support.object_storage import (
@@ -19,7 +22,7 @@ from tests.support.object_storage import (
     s3_service,
     using,
 )
-from transforms.elements import StorageError
+from transforms.elements import StorageError, StrictError
 from transforms.raster import object_store, storage
 
 PASSING = "the request is tried again, at growing intervals; the same pixels; 0"
@@ -204,3 +207,71 @@ def test_a_report_that_cannot_be_written(tmp_path, monkeypatch):
     assert json.loads((output / "run.json").read_text())["exit_code"] == 0
     assert (output / "report" / "index.html").is_file()
     assert not (output / "work").exists()
+
+
+@pytest.fixture(scope="module")
+def cut_off(tmp_path_factory):
+    """A job, and an output of it that has its work area still."""
+    job = small_job(tmp_path_factory.mktemp("cut off"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(completion, "_remove_work_area", lambda output: None)
+        return job, job.run()[0]
+
+
+# name -> the file to damage, and the products that lack and are to be made from it
+DAMAGED = {
+    "block file damaged": ("work/blocks/S2/*/*.tif", ["utm/*/*.tif", "grid/*/*.tif"]),
+    "block file damaged that only a product is made from": (
+        "work/blocks/BUFRAC/*/*.tif",
+        ["utm/*/BUFRAC_E*.tif", "grid/*/*.tif"],
+    ),
+    "part of the grid damaged": ("work/grid/*/BUILT_S/*.tif", ["grid/*/*.tif"]),
+}
+for name in DAMAGED:
+    fault(
+        "storage",
+        name,
+        "a loss, and the file is removed; the next launch makes it anew, with the same bytes; 3",
+    )
+fault(
+    "storage",
+    "block file damaged, in a strict job",
+    "the job stops, and the file is removed; the next launch makes it anew, with the same bytes; 1",
+)
+
+
+def half_made(output, pattern, products, folder):
+    """A copy of an output without some products, one file of its work area damaged."""
+    copy = shutil.copytree(output, folder / "output")
+    for pattern_of_products in products:
+        for path in copy.glob(pattern_of_products):
+            path.unlink()
+    file = next(copy.glob(pattern))
+    damage(file)
+    return copy, file
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_of_the_work_area(name, cut_off, undisturbed, tmp_path):
+    job, output = cut_off
+    copy, file = half_made(output, *DAMAGED[name], tmp_path)
+    setting = f"output={copy}"
+    _, record = job.run(setting)
+    assert record["exit_code"] == 3
+    assert str(file) in {loss["file"] for loss in record["losses"]}
+    assert not file.exists()
+    _, record = job.run(setting)
+    assert (record["exit_code"], record["losses"]) == (0, [])
+    assert not any(differing(layers(copy), undisturbed).values())
+
+
+def test_a_strict_job_gets_past_a_damaged_file(cut_off, undisturbed, tmp_path):
+    job, output = cut_off
+    copy, file = half_made(output, *DAMAGED["block file damaged"], tmp_path)
+    settings = (f"output={copy}", "strict=true")
+    with pytest.raises(StrictError, match=file.name):
+        job.run(*settings)
+    assert not file.exists()
+    _, record = job.run(*settings)
+    assert (record["exit_code"], record["losses"]) == (0, [])
+    assert not any(differing(layers(copy), undisturbed).values())
