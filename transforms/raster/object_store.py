@@ -19,6 +19,7 @@ LONGEST_WAIT = 30.0
 """Seconds that a server may ask us to wait before the next try; asked for more, we wait this."""
 STALL = 30
 """Seconds without a byte after which a request is given up, and tried again."""
+_NO_LONGER_SO = 412
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 T = TypeVar("T")
 
@@ -104,8 +105,6 @@ def _again(error: Exception) -> bool | float:
     import aiohttp
     import botocore.exceptions
 
-    if isinstance(error, OSError) and error.errno == errno.EBUSY:
-        return True  # s3fs: the object was written anew between two requests of one reading
     cause: BaseException = error
     while not (hasattr(cause, "response") or hasattr(cause, "status")):
         # s3fs raises an OSError of its own in the place of what the service answered.
@@ -124,6 +123,8 @@ def _again(error: Exception) -> bool | float:
         theirs = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
         cut = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)
         return isinstance(error, (*lost, *theirs, *cut))
+    if status == _NO_LONGER_SO and isinstance(error, OSError) and error.errno == errno.EBUSY:
+        return True  # the object was written anew between two requests of one reading
     if status not in _TRANSIENT:
         return False
     wait = str(headers.get("retry-after") or headers.get("Retry-After") or "")
