@@ -29,7 +29,7 @@ def scratch(tmp_path, monkeypatch):
     """The folder for passing files, looked at afterwards."""
     folder = tmp_path / "scratch"
     folder.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    monkeypatch.setattr(storage, "process_folder", lambda: folder)
     return folder
 
 
