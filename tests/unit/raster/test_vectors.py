@@ -17,7 +17,7 @@ from transforms.raster.vectors import on_this_machine
 
 EXTENT = Window(0, 0, 10980, 10980)
 PLAN = TilePlan("33UUU", "33U", 32633, 300000, 5900040, 10980, 10980, 12.8, 52.8, EXTENT, "")
-FAULTS = {"short": (Front.SHORT, {}, ""), "reset": (0, {}, ""), "503": (503, {}, "")}
+FAULTS = {"short": (Front.SHORT, {}, ""), "reset": (0, {}, "")}
 SUFFIXES = ["geojson", "gpkg", "fgb", "shp"]
 
 
