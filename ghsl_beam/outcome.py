@@ -22,7 +22,7 @@ from transforms.elements import GhslBeamError, Loss, Product
 from transforms.raster.files import INCOMPLETE
 from transforms.raster.redaction import redact
 
-WHOLE, FAILED, REQUEST_WRONG, WITH_LOSSES = 0, 1, 2, 3
+WHOLE, FAILED, WITH_LOSSES = 0, 1, 3
 _LOG = logging.getLogger(__name__)
 
 

@@ -88,14 +88,16 @@ class Pyramid:
 
 def within_capacity(fine: Fine, capacity: int) -> tuple[Fine, int]:
     """The layers with no more built-up in a pixel than it can hold, and the m² that this cut."""
-    over = fine.valid & (fine.built > capacity)
-    cut = fine.built[over].sum(dtype=np.int64) - capacity * np.count_nonzero(over)
-    built = np.where(over, capacity, fine.built).astype(fine.built.dtype)
-    other = fine.non_residential
-    if other is not None:
-        over = (other > capacity) & (other != np.iinfo(other.dtype).max)
-        other = np.where(over, capacity, other).astype(other.dtype)
-    return replace(fine, built=built, non_residential=other), int(cut)
+    built, other = _held(fine.built, capacity), fine.non_residential
+    cut = int((fine.built - built).sum(dtype=np.int64))
+    part = None if other is None else _held(other, capacity)
+    return replace(fine, built=built, non_residential=part), cut
+
+
+def _held(square_metres: NDArray[Any], capacity: int) -> NDArray[Any]:
+    """No more than the capacity, but nodata (the dtype's greatest value) as it was."""
+    over = (square_metres > capacity) & (square_metres != np.iinfo(square_metres.dtype).max)
+    return np.where(over, capacity, square_metres).astype(square_metres.dtype)
 
 
 def aggregate(

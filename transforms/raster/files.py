@@ -164,8 +164,7 @@ def _fingerprint_in(path: str) -> str | None:
         return read_raster(path, lambda source: source.tags().get(FINGERPRINT_TAG))
     except RasterioError as error:
         if storage.is_url(path):  # the object may be whole, and the way to it fail
-            reason, passing = f"cannot be opened: {error}", connection_lost(error)
-            raise StorageError(path, storage.masked(reason), passing=passing) from error
+            raise _unreadable(path, f"cannot be opened: {error}", error) from error
         return None  # not a raster: as good as absent, it will be written anew
 
 
@@ -199,14 +198,17 @@ def read_window(
         try:
             values = read_raster(reference.path, partial(_read, window=inside))
         except (OSError, RasterioError) as error:
-            reason, passing = f"cannot be read: {error}", connection_lost(error)
-            raise StorageError(reference.path, reason, passing=passing) from error
+            raise _unreadable(reference.path, f"cannot be read: {error}", error) from error
         result[(slice(None), *part.slices_in(window))] = values
     return result if bands > 1 else result[0]
 
 
 def _read(source: Any, window: rasterio.windows.Window) -> NDArray[Any]:
     return np.asarray(source.read(window=window))
+
+
+def _unreadable(path: str, reason: str, error: Exception) -> StorageError:
+    return StorageError(path, storage.masked(reason), passing=connection_lost(error))
 
 
 def is_damaged(path: str) -> bool:

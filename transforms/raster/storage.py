@@ -238,9 +238,12 @@ def stored(url: str) -> Stored:
     """What the storage says of an object.
 
     Raises:
-        StorageError: there is none, or the storage cannot be asked.
+        StorageError: there is none, but maybe a folder, or the storage cannot be asked.
     """
-    return call(url, lambda system, path: _stored(system.info(path)))
+    about = call(url, lambda system, path: system.info(path))
+    if about["type"] != "file":
+        raise StorageError(url, "a folder, expected a file", absent=True)
+    return _stored(about)
 
 
 def objects_below(url: str) -> dict[str, Stored]:

@@ -42,14 +42,14 @@ def on_this_machine(location: str) -> str:
         except StorageError as error:
             # A web server lists nothing; what it does not give, whatever it says to that, is not
             # there.
-            if error.passing or not location.startswith("http"):
+            if error.passing or not (error.absent or location.startswith("http")):
                 raise
     with _copying:
         return _copied(tuple(files.items()))
 
 
 def parts_of(location: str) -> list[str]:
-    """The other files that a vector file may be made of, in order.
+    """The other files that a vector file may be made of, in order; of a URL, not all may be there.
 
     Raises:
         StorageError: their folder cannot be listed.
@@ -65,7 +65,9 @@ def parts_of(location: str) -> list[str]:
         for other in storage.listing(folder)
         if other.rpartition(".")[0].lower() == stem.lower() and other != name
     )
-    return [path for path in (f"{folder}{other}" for other in same) if storage.is_file(path)]
+    paths = [f"{folder}{other}" for other in same]
+    # At a URL each would be asked for twice: whoever wants it asks for more than whether it is.
+    return [path for path in paths if storage.is_url(path) or storage.is_file(path)]
 
 
 @lru_cache(maxsize=64)

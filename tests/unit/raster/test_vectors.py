@@ -98,6 +98,14 @@ def test_a_file_is_copied_once_and_again_when_it_is_another(front, url, tmp_path
     assert len(roads.near(PLAN, EXTENT)) == 2
 
 
+def test_a_folder_of_the_same_stem_is_no_part(front, folder, url):
+    here = put_folder(folder, f"{url}-beside")
+    storage.write_whole(f"{here}/roads.d/notes.txt", b"none")
+    front.asked.clear()
+    assert read(here, "shp") == read(folder, "shp")
+    assert not any("notes" in request for request in front.asked if request.startswith("GET"))
+
+
 def test_a_web_server_that_has_no_more_than_the_parts(folder):
     server = FileServer()
     with server.running():
