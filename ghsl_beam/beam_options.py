@@ -16,6 +16,25 @@ RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "PortableRunner")
 """The runners whose names are known here; any other class goes to Beam as it is written."""
 
 
+class ClusterOptions(PipelineOptions):
+    """What a launch asks of a cluster beside Beam's own options, and written as they are."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--worker_start_timeout",
+            type=_seconds,
+            default=600,
+            help="seconds until a worker of the cluster must have begun; 0: without limit",
+        )
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number of seconds")
+    return int(text)
+
+
 def parsed(arguments: Sequence[str]) -> PipelineOptions:
     """Beam's options from arguments, the runner by the one spelling of its name.
 

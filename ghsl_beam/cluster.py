@@ -12,8 +12,9 @@ import logging
 import re
 import shutil
 import socket
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -27,13 +28,18 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
+from apache_beam.runners.runner import PipelineResult, PipelineState
 
-from transforms.elements import GhslBeamError, RequestError
+from ghsl_beam.beam_options import ClusterOptions
+from transforms.elements import GhslBeamError, RequestError, StorageError
 
 SECONDS = 5.0
 """What a part of the cluster may take to answer."""
 _NO_FLINK = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError)
 """What comes of asking something else for its configuration."""
+LOOK_EVERY = 2.0
+"""Seconds between two looks whether a worker has begun."""
+_LOG = logging.getLogger(__name__)
 _RUNNERS = ("FlinkRunner", "SparkRunner", "PortableRunner")
 
 
@@ -84,11 +90,16 @@ def check(options: PipelineOptions) -> None:
             "or take FlinkRunner or SparkRunner, for which one is started"
         )
     if runner == "FlinkRunner":
-        _check_flink(options.view_as(FlinkRunnerOptions))
-    elif runner == "SparkRunner":
-        master = options.view_as(SparkRunnerOptions).spark_master_url
-        if master.startswith("spark://"):
-            _connect_to_one("--spark_master_url", urlsplit(master).netloc)
+        flink = options.view_as(FlinkRunnerOptions)
+        _check_flink(flink)
+        on_cluster = flink.flink_submit_uber_jar and not _starts_its_own(flink.flink_master)
+    else:
+        spark = options.view_as(SparkRunnerOptions)
+        on_cluster = spark.spark_submit_uber_jar
+        if not on_cluster and spark.spark_master_url.startswith("spark://"):
+            _connect_to_one("--spark_master_url", urlsplit(spark.spark_master_url).netloc)
+    if on_cluster:  # the jar is handed over by REST and runs in the cluster's Java
+        return
     java = options.view_as(JobServerOptions).job_server_java_launcher
     if shutil.which(java) is None:
         raise ClusterError(
@@ -97,9 +108,14 @@ def check(options: PipelineOptions) -> None:
         )
 
 
+def _starts_its_own(flink_master: str) -> bool:
+    """Whether it is one of Beam's words for a Flink that it starts: `[local]`, `[auto]`."""
+    return flink_master.startswith("[")
+
+
 def _check_flink(options: FlinkRunnerOptions) -> None:
     master = options.flink_master
-    if master.startswith("["):  # Beam's own words for a cluster that it starts itself
+    if _starts_its_own(master):
         return
     url = master if "://" in master else f"http://{master}"
     try:
@@ -152,6 +168,42 @@ def _parsed(address: str) -> tuple[str, int]:
     if not (host and port.isdecimal() and 0 < int(port) < 1 << 16):
         raise ValueError(address)
     return host.strip("[]"), int(port)
+
+
+def await_worker(
+    result: PipelineResult, options: PipelineOptions, has_begun: Callable[[], bool]
+) -> None:
+    """Wait until a worker has begun or the job has ended.
+
+    A cluster without a free slot may wait for ever, and so may a job whose tasks the cluster cannot
+    read: Spark's executors pass over those of a driver of another version without a word to it.
+
+    Args:
+        result: the job on the cluster.
+        options: the launch's; `--worker_start_timeout` says how long.
+        has_begun: whether a worker has; a StorageError stands for "not known".
+
+    Raises:
+        ClusterError: no worker began in time.
+    """
+    seconds = options.view_as(ClusterOptions).worker_start_timeout
+    if options.view_as(StandardOptions).runner not in _RUNNERS or not seconds:
+        return
+    until = time.monotonic() + seconds
+    while not PipelineState.is_terminal(result.state):
+        try:
+            if has_begun():
+                return
+        except StorageError as error:
+            _LOG.info("not known whether a worker has begun: %s", error)
+        else:
+            if time.monotonic() >= until:
+                raise ClusterError(
+                    f"no worker began within {seconds} s (--worker_start_timeout), and the cluster "
+                    "says nothing of it: it has no free slots, or is of another version than the "
+                    "job server"
+                )
+        time.sleep(LOOK_EVERY)
 
 
 def reason(text: str) -> str:

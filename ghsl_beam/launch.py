@@ -108,13 +108,14 @@ def _make(
             work = work_area(plan)
             work.forget()
             sums = None if isinstance(runner, FnApiRunner) else work.sums
-            with _events(output) as events, watch(plan, RunEvents(events, sums)):
+            with _events(output) as folder, watch(plan, events := RunEvents(folder, sums)):
                 _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": output})
                 try:
-                    record["stages"], record["counts"] = _stages(_compute(plan, runner, options))
+                    counters = _compute(plan, runner, options, events)
+                    record["stages"], record["counts"] = _stages(counters)
                     record["counts"]["scenes"] = sum(len(tile.scenes) for tile in plan.tiles)
                 except BaseException:
-                    record["stages"] = stages_of(RunEvents(events, sums).new(last=True))
+                    record["stages"] = stages_of(RunEvents(folder, sums).new(last=True))
                     raise
             products = existing_products(plan)
             account(record, plan, before, products, work.losses(), start)
@@ -191,7 +192,9 @@ def _check_writable(output: str) -> None:
         raise RequestError(f"output: {existing} is not writable: {error.strerror}") from error
 
 
-def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) -> Any:
+def _compute(
+    plan: JobPlan, runner: PipelineRunner, options: PipelineOptions, events: RunEvents
+) -> Any:
     """Run the graph; returns Beam's counters.
 
     Raises:
@@ -207,6 +210,7 @@ def _compute(plan: JobPlan, runner: PipelineRunner, options: PipelineOptions) ->
         with cluster.failures_in_one_line(options):
             result: PipelineResult = pipeline.run()
             try:
+                cluster.await_worker(result, options, events.worker_has_begun)
                 result.wait_until_finish()
             except BaseException:
                 _cancel(result)

@@ -24,6 +24,14 @@ class RunEvents:
         self._there = None if sums is None else SumsReader(sums)
         self._next = 0.0
 
+    def worker_has_begun(self) -> bool:
+        """Whether a worker has begun, here or on a cluster.
+
+        Raises:
+            StorageError: the cluster's storage does not say.
+        """
+        return self._here.has_any() or (self._there is not None and self._there.has_any())
+
     def new(self, *, last: bool = False) -> Iterator[Event]:
         """Events since the last look; the cluster's storage is asked at intervals, and at last."""
         yield from self._here.new()

@@ -37,8 +37,10 @@ def pytest_collection_modifyitems(items):
 class Running:
     """A cluster at work, and the profile of it."""
 
-    def __init__(self, engine, cluster, profile, bucket):
+    def __init__(self, engine, cluster, profile, bucket, address):
         self.engine, self.cluster, self.profile, self.bucket = engine, cluster, profile, bucket
+        self.address = address
+        """This machine's, as the hosts of the cluster see it."""
 
     def command(self, job_file, output, *arguments):
         """A launch in a process of its own."""
@@ -79,7 +81,7 @@ def running(request, tmp_path_factory):
         cluster = start(engine, network)
         profile = tmp_path_factory.mktemp("profile") / "profile.yaml"
         profile.write_text(yaml.safe_dump({**options(engine), **cluster.options}))
-        yield Running(engine, cluster, profile, bucket)
+        yield Running(engine, cluster, profile, bucket, network.address)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,11 @@
 """How a launch ends when not all goes well on the cluster."""
 
 import json
+import socket
 import subprocess
 import time
+
+import pytest
 
 from tests.cluster.conftest import in_bucket
 from tests.support.archive import Product, write_product
@@ -40,6 +43,26 @@ def test_a_cluster_without_pools_is_one_line(running, four_tiles_job, four_tiles
     assert line.startswith("ghsl-beam: the cluster did not finish the job: ")
     assert "Connection refused" in line
     assert "Caused by" not in line
+
+
+@pytest.fixture
+def silent(running):
+    """An address that workers can connect to, and that never answers."""
+    with socket.create_server((running.address, 0)) as server:
+        yield f"{running.address}:{server.getsockname()[1]}"
+
+
+def test_a_cluster_on_which_no_worker_begins_is_one_line(
+    running, silent, four_tiles_job, four_tiles_archive, tmp_path
+):
+    file = in_bucket(four_tiles_job, four_tiles_archive, running.bucket, tmp_path)
+    url = f"{running.bucket}/silent/products"
+    ended = running.launch(file, url, f"--environment_config={silent}", "--worker_start_timeout=15")
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("ghsl-beam: no worker began within 15 s (--worker_start_timeout)")
+    assert running.job_states()[-1] in ("CANCELLING", "CANCELLED")
+    assert not storage.is_file(f"{url}/work/launch.lock")
 
 
 def test_a_launch_that_is_stopped_stops_its_job(

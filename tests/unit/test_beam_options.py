@@ -3,7 +3,7 @@
 import pytest
 from apache_beam.options.pipeline_options import StandardOptions
 
-from ghsl_beam.beam_options import is_known, option_name, parsed, runner_name
+from ghsl_beam.beam_options import ClusterOptions, is_known, option_name, parsed, runner_name
 from transforms.elements import RequestError
 
 
@@ -77,3 +77,16 @@ def test_what_is_refused_in_one_line(arguments, named, capsys):
 def test_values_may_stand_by_themselves():
     options = parsed(["--parallelism", "4", "--streaming", "--experiments", "a"])
     assert options.get_all_options()["parallelism"] == 4
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "1.5", ""])
+def test_a_time_limit_is_a_whole_number_of_seconds(value):
+    with pytest.raises(RequestError, match=r"--worker_start_timeout: .*whole number of seconds"):
+        parsed([f"--worker_start_timeout={value}"])
+
+
+def test_a_time_limit_may_be_given():
+    assert parsed([]).view_as(ClusterOptions).worker_start_timeout == 600
+    assert is_known("--worker_start_timeout=1")
+    given = parsed(["--worker_start_timeout", "0"])
+    assert given.view_as(ClusterOptions).worker_start_timeout == 0

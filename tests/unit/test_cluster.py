@@ -3,16 +3,19 @@
 import json
 import socket
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
+from apache_beam.runners.runner import PipelineState
 
 from ghsl_beam import cluster
+from ghsl_beam.beam_options import parsed
 from ghsl_beam.cluster import ClusterError
-from transforms.elements import RequestError
+from transforms.elements import RequestError, StorageError
 
 
 @pytest.fixture(autouse=True)
@@ -190,6 +193,94 @@ def test_no_java():
             "--flink_version=1.19",
             "--job_server_java_launcher=/nowhere/java",
         )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--runner=FlinkRunner", "--flink_submit_uber_jar", "--flink_master={}"),
+        ("--runner=SparkRunner", "--spark_submit_uber_jar", "--spark_rest_url=http://{}"),
+    ],
+)
+def test_a_jar_that_is_handed_over_needs_no_java_here(arguments):
+    with http({"flink-version": "1.19.3"}) as address:
+        given = (argument.format(address) for argument in arguments)
+        check(*given, "--flink_version=1.19", "--job_server_java_launcher=/nowhere/java")
+
+
+def test_a_flink_that_beam_starts_needs_java():
+    with pytest.raises(ClusterError, match="Java"):
+        check(
+            "--runner=FlinkRunner",
+            "--flink_master=[local]",
+            "--flink_submit_uber_jar",
+            "--job_server_java_launcher=/nowhere/java",
+        )
+
+
+class Waiting:
+    """A job that is in one state after the other, and stays in the last."""
+
+    def __init__(self, *states):
+        self._states = list(states)
+
+    @property
+    def state(self):
+        return self._states.pop(0) if len(self._states) > 1 else self._states[0]
+
+
+def await_worker(job, has_begun, *arguments, runner="SparkRunner", monkeypatch):
+    monkeypatch.setattr(cluster, "LOOK_EVERY", 0.01)
+    cluster.await_worker(job, parsed([f"--runner={runner}", *arguments]), has_begun)
+
+
+@pytest.mark.parametrize("runner", ["FlinkRunner", "SparkRunner", "PortableRunner"])
+def test_a_cluster_on_which_no_worker_begins_is_given_up(runner, monkeypatch):
+    job, start = Waiting(PipelineState.STARTING, PipelineState.RUNNING), time.monotonic()
+    with pytest.raises(ClusterError, match=r"no worker began within 1 s") as raised:
+        await_worker(
+            job,
+            lambda: False,
+            "--worker_start_timeout=1",
+            runner=runner,
+            monkeypatch=monkeypatch,
+        )
+    assert time.monotonic() - start >= 1
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_worker_that_begins_ends_the_wait(monkeypatch):
+    answers = iter([False, False, True])
+    await_worker(Waiting("RUNNING"), lambda: next(answers), monkeypatch=monkeypatch)
+    assert list(answers) == []
+
+
+def test_a_job_that_ends_before_a_worker_begins_is_not_waited_for(monkeypatch):
+    job = Waiting(PipelineState.RUNNING, PipelineState.FAILED)
+    await_worker(job, lambda: False, monkeypatch=monkeypatch)
+
+
+def test_a_storage_that_does_not_say_is_asked_again(monkeypatch):
+    looks = []
+
+    def has_begun():
+        looks.append(time.monotonic())
+        if looks[-1] - looks[0] < 1.5:
+            raise StorageError("s3://bucket/work/sums", "it does not answer")
+        return True
+
+    arguments = ("--worker_start_timeout=1",)
+    await_worker(Waiting("RUNNING"), has_begun, *arguments, monkeypatch=monkeypatch)
+    assert len(looks) > 2
+
+
+def test_without_a_limit_the_job_alone_is_waited_for(monkeypatch):
+    def never():
+        raise AssertionError("was asked")
+
+    arguments = ("--worker_start_timeout=0",)
+    await_worker(Waiting("RUNNING"), never, *arguments, monkeypatch=monkeypatch)
+    await_worker(Waiting("RUNNING"), never, runner="DirectRunner", monkeypatch=monkeypatch)
 
 
 def test_this_machine_needs_no_cluster(nobody):

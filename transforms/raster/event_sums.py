@@ -2,8 +2,8 @@
 
 Runners hand out their metrics when a job has ended, so each worker process keeps sums of its own
 and writes them every few seconds to a small file in the job's work area, always the same one.
-There is nothing in the background: a file is written when something happened or a bundle ended,
-never after the job.
+There is nothing in the background: a file is written when a process begins, when something
+happened or a bundle ended, never after the job.
 """
 
 from __future__ import annotations
@@ -45,7 +45,14 @@ class EventSums:
         self._sums: dict[_Key, Event] = {}
         self._adding, self._writing = threading.Lock(), threading.Lock()
         self._next = time.monotonic() + EVERY
-        self._new = False
+        self._begun, self._new = False, True
+
+    def begin(self) -> None:
+        """Write, the first time, that there is a process, before anything has happened in it."""
+        with self._adding:
+            first, self._begun = not self._begun, True
+        if first:
+            self.write()
 
     def add(self, event: Event) -> None:
         """Count an event; what is known by then is written when its time has come."""
@@ -76,9 +83,11 @@ class EventSums:
 
 
 def sums_of_process(folder: str) -> EventSums:
-    """This process's sums for a folder; a process may serve several launches."""
+    """This process's sums for a folder, begun; a process may serve several launches."""
     with _MAKING:  # else threads that come together would each have their own
-        return _made(folder)
+        sums = _made(folder)
+    sums.begin()
+    return sums
 
 
 _MAKING = threading.Lock()
@@ -92,6 +101,14 @@ class SumsReader:
         """Keep the folder, a location; it need not exist yet."""
         self._folder = folder
         self._seen: dict[str, dict[_Key, Event]] = {}
+
+    def has_any(self) -> bool:
+        """Whether a process has begun.
+
+        Raises:
+            StorageError: the folder cannot be listed.
+        """
+        return bool(storage.listing(self._folder))
 
     def new(self) -> Iterator[Event]:
         """What has been added since the last look; a storage that fails adds nothing."""

@@ -96,8 +96,13 @@ def happened(
     return Event(time.time(), stage, what, tile, block_label(window), round(seconds, 3))
 
 
+def has_folder() -> bool:
+    """Whether the run has a folder for events here, which its launcher reads."""
+    return bool(os.environ.get(FOLDER))
+
+
 def emit(event: Event) -> bool:
-    """Append an event to this process's file; whether the run has a folder for them here."""
+    """Append an event to this process's file; False where the run has no folder for them here."""
     folder = os.environ.get(FOLDER)
     if not folder:
         return False
@@ -135,6 +140,10 @@ class EventReader:
         """Keep the folder; it need not exist yet."""
         self._folder = folder
         self._read: dict[Path, int] = {}
+
+    def has_any(self) -> bool:
+        """Whether something has happened in a process."""
+        return any(self._folder.glob("*.jsonl"))
 
     def new(self) -> Iterator[Event]:
         """Events since the last look, file by file; a line that is still being written waits."""

@@ -32,8 +32,8 @@ from transforms.elements import (
 )
 
 from . import storage
-from .event_sums import SumsReader, sums_of_process
-from .events import Event
+from .event_sums import EventSums, SumsReader, sums_of_process
+from .events import Event, has_folder
 from .files import (
     FINGERPRINT_TAG,
     INCOMPLETE,
@@ -90,6 +90,7 @@ class WorkArea:
                 f"a worker has {installed_version()}, the launcher {self.version}: "
                 "install the same versions on both"
             )
+        self._sums_of_process()  # tells that a worker has begun
         path = self._plan_path(tile)
         try:
             return _read_plan(path, self.launch)
@@ -178,15 +179,19 @@ class WorkArea:
         """Where a cluster's workers write how far the launch is; see `event_sums`."""
         return storage.join(self.folder, SUMS, self.launch)
 
+    def _sums_of_process(self) -> EventSums | None:
+        """This process's sums for the launch; None where its launcher sees the events."""
+        return sums_of_process(self.sums) if self.launch and not has_folder() else None
+
     def add(self, event: Event) -> None:
         """Add an event to this process's sums for the launch."""
-        if self.launch:
-            sums_of_process(self.sums).add(event)
+        if sums := self._sums_of_process():
+            sums.add(event)
 
     def write_sums(self) -> None:
         """Write this process's sums, where there is something new."""
-        if self.launch:
-            sums_of_process(self.sums).write()
+        if sums := self._sums_of_process():
+            sums.write()
 
     def last_sums(self) -> Iterator[Event]:
         """How far the last launch came on a cluster, whichever it was."""

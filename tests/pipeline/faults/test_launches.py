@@ -10,14 +10,17 @@ import pytest
 from apache_beam.runners.runner import PipelineState
 
 from ghsl_beam import launch, outcome
+from ghsl_beam.cluster import ClusterError
 from ghsl_beam.configuration import load_job
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import make_plan
 from ghsl_beam.products import utm_path
+from ghsl_beam.run_events import RunEvents
 from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
 from tests.support.jobs import differing, layers
 from transforms.elements import Loss, StorageError
+from transforms.raster.event_sums import sums_of_process
 from transforms.raster.files import FINGERPRINT_TAG, raster_profile, write_block
 
 EARLIER = Loss("inference", "33UUU", "of an earlier launch")
@@ -142,9 +145,9 @@ fault(
 def test_a_loss_that_was_made_good_is_none(job, tmp_path, monkeypatch):
     compute = launch._compute
 
-    def with_loss(plan, runner, options):
+    def with_loss(plan, runner, options, events):
         work_area(plan).record(EARLIER)
-        return compute(plan, runner, options)
+        return compute(plan, runner, options, events)
 
     monkeypatch.setattr(launch, "_compute", with_loss)
     record = launch.run(job)
@@ -188,9 +191,8 @@ fault(
 )
 
 
-@pytest.mark.parametrize("cancels", [True, False])
-def test_a_job_whose_launcher_loses_it_is_cancelled(plan, monkeypatch, caplog, cancels):
-    running = Running(cancels)
+def compute_on(running, plan, monkeypatch, sums, *arguments):
+    """Hand a plan to a cluster on which it becomes `running`."""
 
     class Pipeline:
         def __init__(self, **options):
@@ -201,11 +203,32 @@ def test_a_job_whose_launcher_loses_it_is_cancelled(plan, monkeypatch, caplog, c
 
     monkeypatch.setattr(launch.beam, "Pipeline", Pipeline)
     monkeypatch.setattr(launch, "build", lambda pipeline, plan: None)
-    runner, options = launch._runner(["--runner=FlinkRunner"])
+    runner, options = launch._runner(["--runner=FlinkRunner", *arguments])
+    launch._compute(plan, runner, options, RunEvents(Path(sums, "none here"), str(sums)))
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+def test_a_job_whose_launcher_loses_it_is_cancelled(plan, monkeypatch, caplog, tmp_path, cancels):
+    running = Running(cancels)
+    sums_of_process(str(tmp_path / "sums"))
     with pytest.raises(Exception, match="connection reset"):
-        launch._compute(plan, runner, options)
+        compute_on(running, plan, monkeypatch, tmp_path / "sums")
     assert running.cancelled is cancels
     assert ("may go on" in caplog.text) is not cancels
+
+
+fault(
+    "launches",
+    "a cluster takes the job and no worker begins (no free slot; Spark of another version)",
+    "after 10 minutes, or `--worker_start_timeout`, the job is cancelled; one line, 1",
+)
+
+
+def test_a_job_that_no_worker_begins_is_cancelled(plan, monkeypatch, tmp_path):
+    running = Running(cancels=True)
+    with pytest.raises(ClusterError, match="no worker began within 1 s"):
+        compute_on(running, plan, monkeypatch, tmp_path / "sums", "--worker_start_timeout=1")
+    assert running.cancelled
 
 
 def test_a_strict_job_does_not_begin_with_a_loss_in_its_plan(tmp_path, plan, job, monkeypatch):

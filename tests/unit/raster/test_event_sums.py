@@ -8,9 +8,9 @@ from apache_beam.testing.test_pipeline import TestPipeline
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.elements import StorageError
+from transforms.elements import RasterError, StorageError
 from transforms.raster import event_sums, storage
-from transforms.raster.event_sums import EventSums, SumsReader
+from transforms.raster.event_sums import EventSums, SumsReader, sums_of_process
 from transforms.raster.events import FOLDER, Event
 from transforms.raster.metrics import measured
 from transforms.raster.stage import TellAtBundleEnd
@@ -109,6 +109,42 @@ def test_threads_lose_nothing(tmp_path, monkeypatch):
     sums.write()
     (found,) = SumsReader(str(tmp_path)).new()
     assert (found.number, found.seconds) == (1200, 1200.0)
+
+
+def test_a_process_that_has_begun_is_seen_before_anything_has_happened(tmp_path, written):
+    reader = SumsReader(str(tmp_path))
+    assert not reader.has_any()
+    for _ in range(3):
+        sums_of_process(str(tmp_path))
+    assert len(written) == 1
+    assert reader.has_any()
+    assert list(reader.new()) == []
+
+
+def test_a_process_that_cannot_tell_that_it_has_begun_goes_on(tmp_path, monkeypatch, caplog):
+    def fail(location, data):
+        raise StorageError(location, "gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "write_whole", fail)
+        sums = [sums_of_process(str(tmp_path)) for _ in range(3)]
+    assert caplog.text.count("progress not written") == 1
+    sums[0].add(Event(1.0, "assembly", "done"))
+    sums[0].write()
+    assert [event.number for event in SumsReader(str(tmp_path)).new()] == [1]
+
+
+def test_a_worker_tells_that_it_has_begun_by_the_first_plan(tmp_path, monkeypatch):
+    work = WorkArea(str(tmp_path), launch="one")
+    with pytest.raises(RasterError, match="plan is gone"):
+        work.plan("33UUU")
+    assert storage.listing(work.sums)
+    work.forget()
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    work = WorkArea(str(tmp_path), launch="two")
+    with pytest.raises(RasterError, match="plan is gone"):
+        work.plan("33UUU")
+    assert storage.listing(work.sums) == []
 
 
 def test_threads_that_come_together_have_one_file(tmp_path, monkeypatch):
