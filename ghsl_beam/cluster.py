@@ -16,6 +16,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import grpc
@@ -40,6 +41,8 @@ _NO_FLINK = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError
 LOOK_EVERY = 2.0
 """Seconds between two looks whether a worker has begun."""
 _LOG = logging.getLogger(__name__)
+_STARTED = ("[local]", "[auto]")
+"""Beam's words for a Flink that it starts itself."""
 _RUNNERS = ("FlinkRunner", "SparkRunner", "PortableRunner")
 
 
@@ -57,6 +60,7 @@ def server_options(options: PipelineOptions) -> frozenset[str]:
     endpoint = options.view_as(PortableOptions).job_endpoint
     if not endpoint:
         return frozenset()
+    _refuse_credentials("--job_endpoint", endpoint)
     _connect("--job_endpoint", endpoint)
     try:
         with grpc.insecure_channel(endpoint) as channel:
@@ -92,14 +96,18 @@ def check(options: PipelineOptions) -> None:
     if runner == "FlinkRunner":
         flink = options.view_as(FlinkRunnerOptions)
         _check_flink(flink)
-        on_cluster = flink.flink_submit_uber_jar and not _starts_its_own(flink.flink_master)
+        _check_jar("--flink_job_server_jar", flink.flink_job_server_jar)
+        if flink.flink_submit_uber_jar and flink.flink_master not in _STARTED:
+            return  # the jar is handed over by REST and runs in the cluster's Java
     else:
         spark = options.view_as(SparkRunnerOptions)
-        on_cluster = spark.spark_submit_uber_jar
-        if not on_cluster and spark.spark_master_url.startswith("spark://"):
-            _connect_to_one("--spark_master_url", urlsplit(spark.spark_master_url).netloc)
-    if on_cluster:  # the jar is handed over by REST and runs in the cluster's Java
-        return
+        if spark.spark_submit_uber_jar:
+            raise RequestError(
+                "--spark_submit_uber_jar: such a job has no metrics, which the record needs: "
+                "leave it out, or give --job_endpoint of a job server that runs"
+            )
+        _check_spark(spark.spark_master_url)
+        _check_jar("--spark_job_server_jar", spark.spark_job_server_jar)
     java = options.view_as(JobServerOptions).job_server_java_launcher
     if shutil.which(java) is None:
         raise ClusterError(
@@ -108,15 +116,24 @@ def check(options: PipelineOptions) -> None:
         )
 
 
-def _starts_its_own(flink_master: str) -> bool:
-    """Whether it is one of Beam's words for a Flink that it starts: `[local]`, `[auto]`."""
-    return flink_master.startswith("[")
+def _check_jar(option: str, jar: str | None) -> None:
+    """A jar is a file here, or what Beam fetches from a URL."""
+    if jar and "://" not in jar and not Path(jar).is_file():
+        raise RequestError(f"{option} {jar}: no such file")
+
+
+def _check_spark(master: str) -> None:
+    if not master.startswith("spark://"):  # `local[4]`, or another kind of cluster
+        return
+    _refuse_credentials("--spark_master_url", master)
+    _connect_to_one("--spark_master_url", master.removeprefix("spark://"))
 
 
 def _check_flink(options: FlinkRunnerOptions) -> None:
     master = options.flink_master
-    if _starts_its_own(master):
+    if master in _STARTED:
         return
+    _refuse_credentials("--flink_master", master)
     url = master if "://" in master else f"http://{master}"
     try:
         parts = urlsplit(url)
@@ -149,6 +166,12 @@ def _connect_to_one(option: str, addresses: str) -> None:
         except ClusterError:
             continue
     return _connect(option, last)
+
+
+def _refuse_credentials(option: str, address: str) -> None:
+    """Beam would print them, and does not use them."""
+    if "@" in address:
+        raise RequestError(f"{option}: found credentials in the address, expected HOST:PORT alone")
 
 
 def _connect(option: str, address: str) -> None:
@@ -189,15 +212,16 @@ def await_worker(
     seconds = options.view_as(ClusterOptions).worker_start_timeout
     if options.view_as(StandardOptions).runner not in _RUNNERS or not seconds:
         return
-    until = time.monotonic() + seconds
+    start = time.monotonic()
     while not PipelineState.is_terminal(result.state):
         try:
             if has_begun():
+                _LOG.info("a worker has begun", extra={"seconds": round(time.monotonic() - start)})
                 return
         except StorageError as error:
             _LOG.info("not known whether a worker has begun: %s", error)
         else:
-            if time.monotonic() >= until:
+            if time.monotonic() >= start + seconds:
                 raise ClusterError(
                     f"no worker began within {seconds} s (--worker_start_timeout), and the cluster "
                     "says nothing of it: it has no free slots, or is of another version than the "
@@ -240,6 +264,9 @@ def failures_in_one_line(options: PipelineOptions) -> Iterator[None]:
     except grpc.RpcError as error:
         said = f"{error.code().name} {error.details()}".strip()
         raise ClusterError(f"the job server failed or is gone: {said}") from error
+    except OSError as error:  # of Beam's client: where it fetches a jar, or hands one over
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ClusterError(f"the job cannot be handed to the cluster: {said}") from error
     except RuntimeError as error:
         raise ClusterError(f"the cluster did not finish the job: {reason(str(error))}") from error
     finally:

@@ -18,7 +18,6 @@ from transforms.elements import (
     RasterError,
     StorageError,
     UnavailableError,
-    VersionError,
 )
 from transforms.raster import storage
 
@@ -87,8 +86,8 @@ def _is_of_use(plan: JobPlan) -> bool:
     work = work_area(plan)
     mine = {tile.tile: tile.fingerprints for tile in plan.tiles}
     try:
-        return any(work.plan(name).fingerprints != mine.get(name) for name in work.tiles())
-    except (RasterError, VersionError, ValueError):
+        return any(work.stored_plan(name).fingerprints != mine.get(name) for name in work.tiles())
+    except (RasterError, ValueError):
         return True  # unknown: it may be
 
 

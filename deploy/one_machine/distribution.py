@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "cluster"
 JAVA_RELEASES = (11, 17)
 """Releases of Java that both engines run on."""
+_SECONDS = 900
+"""What a program that fetches may take."""
 _HOME = {"flink": "pyflink", "spark": "pyspark"}
 
 
@@ -110,9 +112,17 @@ def _artifact(jar: Path) -> str:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=900, check=False, stdin=subprocess.DEVNULL
-    )
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DistributionError(f"{command[0]}: did not end within {_SECONDS} s") from error
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines() or ["it said nothing"]
         errors = [line for line in said if "ERROR" in line]

@@ -10,6 +10,9 @@ from datetime import date
 from tests.support.archive import Product, write_product
 from tests.support.jobs import lonlat_box, make, write_job
 from tests.support.scenes import town
+from transforms.elements import TilePlan, Window
+from transforms.raster.events import FOLDER
+from transforms.raster.store import WorkArea
 
 LEFT, TOP = 330000, 5820000
 
@@ -65,6 +68,19 @@ def test_what_goes_with_the_layers_is_made_again_where_it_is_missing(tmp_path):
     before = stamps(output)
     make(tmp_path / "job.yaml")
     assert stamps(output) == before
+
+
+def test_what_another_job_left_stays_as_it_is(made, job_file, monkeypatch):
+    monkeypatch.delenv(FOLDER, raising=False)
+    output, _ = made
+    extent = Window(0, 0, 10980, 10980)
+    WorkArea(str(output / "work")).write_plan(
+        TilePlan("33UVU", "33U", 32633, 4 * 10**5, 5900040, 10980, 10980, 12.8, 52.8, extent, "")
+    )
+    before = stamps(output)
+    assert make(job_file)[1]["computed"] == 0
+    assert stamps(output) == before
+    shutil.rmtree(output / "work")
 
 
 def test_every_period_has_its_own_output(made, job_file, tmp_path):

@@ -100,7 +100,9 @@ def test_no_address_of_a_jobmanager(master):
     assert str(refused.value) == f"--flink_master {master}: expected HOST:PORT, or its URL (http)"
 
 
-@pytest.mark.parametrize("master", ["spark://", "spark://localhost", "spark://localhost:a,b:1"])
+@pytest.mark.parametrize(
+    "master", ["spark://", "spark://localhost", "spark://localhost:a,b:1", "spark://[abc"]
+)
 def test_no_address_of_a_spark_master(master):
     with pytest.raises(RequestError, match=r"--spark_master_url .*: expected HOST:PORT"):
         check("--runner=SparkRunner", f"--spark_master_url={master}")
@@ -195,17 +197,59 @@ def test_no_java():
         )
 
 
+def test_a_jar_that_is_handed_over_needs_no_java_here():
+    with http({"flink-version": "1.19.3"}) as address:
+        check(
+            "--runner=FlinkRunner",
+            "--flink_submit_uber_jar",
+            f"--flink_master={address}",
+            "--flink_version=1.19",
+            "--job_server_java_launcher=/nowhere/java",
+        )
+
+
+def test_a_job_without_metrics_is_refused():
+    with pytest.raises(RequestError, match="--spark_submit_uber_jar: such a job has no metrics"):
+        check("--runner=SparkRunner", "--spark_submit_uber_jar", "--spark_rest_url=http://a:1")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--runner=FlinkRunner", "--flink_submit_uber_jar", "--flink_master={}"),
-        ("--runner=SparkRunner", "--spark_submit_uber_jar", "--spark_rest_url=http://{}"),
+        ("--runner=FlinkRunner", "--job_endpoint={}"),
+        ("--runner=FlinkRunner", "--flink_master={}"),
+        ("--runner=FlinkRunner", "--flink_master=https://{}"),
+        ("--runner=SparkRunner", "--spark_master_url=spark://{}"),
     ],
 )
-def test_a_jar_that_is_handed_over_needs_no_java_here(arguments):
-    with http({"flink-version": "1.19.3"}) as address:
-        given = (argument.format(address) for argument in arguments)
-        check(*given, "--flink_version=1.19", "--job_server_java_launcher=/nowhere/java")
+def test_credentials_in_an_address_are_refused_and_not_printed(arguments):
+    given = [argument.format("ops:planted-secret@localhost:1") for argument in arguments]
+    with pytest.raises(RequestError, match="found credentials in the address") as refused:
+        check(*given)
+    assert "planted-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("engine", ["flink", "spark"])
+def test_a_jar_that_is_not_there(engine, tmp_path):
+    jar = tmp_path / "job-server.jar"
+    given = (f"--runner={engine}Runner", f"--{engine}_job_server_jar={jar}")
+    given += ("--flink_master=[local]", "--job_server_java_launcher=sh")
+    options = parsed(given)
+    with pytest.raises(RequestError, match=r"job-server.jar: no such file"):
+        cluster.check(options)
+    jar.touch()
+    cluster.check(options)
+    cluster.check(parsed([*given, f"--{engine}_job_server_jar=https://host/a.jar"]))
+
+
+def test_what_beam_s_client_cannot_do_is_one_line():
+    options = PipelineOptions(["--runner=FlinkRunner"])
+    with pytest.raises(ClusterError) as raised, cluster.failures_in_one_line(options):
+        raise ConnectionError("HTTPConnectionPool:\nMax retries exceeded")
+    assert str(raised.value) == (
+        "the job cannot be handed to the cluster: "
+        "ConnectionError: HTTPConnectionPool: Max retries exceeded"
+    )
 
 
 def test_a_flink_that_beam_starts_needs_java():

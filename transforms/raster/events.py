@@ -103,10 +103,18 @@ def has_folder() -> bool:
 
 def emit(event: Event) -> bool:
     """Append an event to this process's file; False where the run has no folder for them here."""
+    return _append(json.dumps(asdict(event), separators=(",", ":")) + "\n")
+
+
+def begin() -> bool:
+    """Have a file for this process, before anything has happened; False as for `emit`."""
+    return _append("")
+
+
+def _append(line: str) -> bool:
     folder = os.environ.get(FOLDER)
     if not folder:
         return False
-    line = json.dumps(asdict(event), separators=(",", ":")) + "\n"
     path = Path(folder, f"{platform.node()}-{os.getpid()}.jsonl")
     try:
         target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
@@ -142,7 +150,7 @@ class EventReader:
         self._read: dict[Path, int] = {}
 
     def has_any(self) -> bool:
-        """Whether something has happened in a process."""
+        """Whether a process has begun."""
         return any(self._folder.glob("*.jsonl"))
 
     def new(self) -> Iterator[Event]:

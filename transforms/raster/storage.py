@@ -50,6 +50,8 @@ __all__ = [
 _PIECE = 1 << 20
 _PART = 16 << 20
 """Bytes of a part of an upload: a few of them are in memory at a time."""
+_PARTIAL = ".partial"
+"""In the name of a local file, which then begins with a dot: it is still being written."""
 T = TypeVar("T")
 
 
@@ -150,7 +152,7 @@ def published(location: str) -> Iterator[Path]:
         return
     path = Path(location)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
+    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{_PARTIAL}{path.suffix}")
     try:
         yield partial
         _to_disk(partial)
@@ -207,6 +209,8 @@ def remove_tree(location: str) -> None:
 def listing(folder: str) -> list[str]:
     """Names directly in a folder, sorted; empty where there is no such folder.
 
+    What `published` is writing, or what was being written when a process was killed, is not there.
+
     Raises:
         StorageError: it cannot be listed.
     """
@@ -220,11 +224,15 @@ def listing(folder: str) -> list[str]:
         if is_url(folder):
             return call(folder, names)
         with _local(folder):
-            return sorted(os.listdir(folder))
+            return sorted(name for name in os.listdir(folder) if not _is_partial(name))
     except StorageError as error:
         if error.absent:
             return []
         raise
+
+
+def _is_partial(name: str) -> bool:
+    return name.startswith(".") and _PARTIAL in name
 
 
 class Stored(NamedTuple):

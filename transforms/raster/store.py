@@ -33,7 +33,7 @@ from transforms.elements import (
 
 from . import storage
 from .event_sums import EventSums, SumsReader, sums_of_process
-from .events import Event, has_folder
+from .events import Event, begin, has_folder
 from .files import (
     FINGERPRINT_TAG,
     INCOMPLETE,
@@ -79,7 +79,7 @@ class WorkArea:
         storage.write_whole(self._plan_path(plan.tile), _PLANS.dump_json(plan))
 
     def plan(self, tile: str) -> TilePlan:
-        """The plan of a tile, read once a worker.
+        """The plan of a tile, for a worker, of which the launcher then sees that it has begun.
 
         Raises:
             VersionError: this worker has another version of the package than the launcher.
@@ -90,7 +90,16 @@ class WorkArea:
                 f"a worker has {installed_version()}, the launcher {self.version}: "
                 "install the same versions on both"
             )
-        self._sums_of_process()  # tells that a worker has begun
+        if not begin():
+            self._sums_of_process()
+        return self.stored_plan(tile)
+
+    def stored_plan(self, tile: str) -> TilePlan:
+        """The plan of a tile, read once a process and launch.
+
+        Raises:
+            RasterError: the plan is gone.
+        """
         path = self._plan_path(tile)
         try:
             return _read_plan(path, self.launch)
@@ -166,13 +175,14 @@ class WorkArea:
         storage.write_whole(path, json.dumps(content).encode())
 
     def losses(self) -> list[Loss]:
-        """The losses of the last launch."""
+        """The losses of the last launch.
+
+        Raises:
+            StorageError: one cannot be read, or is not what was written.
+        """
         folder = storage.join(self.folder, "losses")
-        return [
-            _LOSS.validate_json(storage.read_bytes(storage.join(folder, name), _MAX_LOSS_BYTES))
-            for name in storage.listing(folder)
-            if name.endswith(".json")
-        ]
+        names = [name for name in storage.listing(folder) if name.endswith(".json")]
+        return [_loss(storage.join(folder, name)) for name in names]
 
     @property
     def sums(self) -> str:
@@ -203,6 +213,13 @@ class WorkArea:
         """Remove what the last launch recorded: its losses, and how far it came."""
         storage.remove_tree(storage.join(self.folder, "losses"))
         storage.remove_tree(storage.join(self.folder, SUMS))
+
+
+def _loss(path: str) -> Loss:
+    try:
+        return _LOSS.validate_json(storage.read_bytes(path, _MAX_LOSS_BYTES))
+    except ValueError as error:
+        raise StorageError(path, "damaged: expected a loss as JSON") from error
 
 
 @lru_cache(maxsize=64)

@@ -114,6 +114,32 @@ def test_the_first_error_is_told(job, monkeypatch):
 
 fault(
     "launches",
+    "what a worker recorded of a loss is damaged",
+    "a warning names the file; the record is written, with the error that broke the run off; 1",
+)
+
+
+def test_a_damaged_loss_does_not_keep_a_run_from_its_record(job, plan, caplog):
+    @contextmanager
+    def damaging(plan, events):
+        work = work_area(plan)
+        work.record(EARLIER)
+        (file,) = Path(work.folder, "losses").iterdir()
+        file.write_bytes(b"")
+        raise KeyboardInterrupt
+        yield
+
+    with pytest.raises(KeyboardInterrupt):
+        launch.run(job, watch=damaging)
+    record = record_of(job)
+    assert record["exit_code"] == 1
+    assert record["ended"]
+    assert record["error"].startswith("KeyboardInterrupt")
+    assert "damaged: expected a loss" in caplog.text
+
+
+fault(
+    "launches",
     "another launch makes everything between plan and lock",
     "nothing is made and nothing counted as made; its record stays; 0",
 )

@@ -8,7 +8,7 @@ from apache_beam.testing.test_pipeline import TestPipeline
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.elements import RasterError, StorageError
+from transforms.elements import StorageError
 from transforms.raster import event_sums, storage
 from transforms.raster.event_sums import EventSums, SumsReader, sums_of_process
 from transforms.raster.events import FOLDER, Event
@@ -132,19 +132,6 @@ def test_a_process_that_cannot_tell_that_it_has_begun_goes_on(tmp_path, monkeypa
     sums[0].add(Event(1.0, "assembly", "done"))
     sums[0].write()
     assert [event.number for event in SumsReader(str(tmp_path)).new()] == [1]
-
-
-def test_a_worker_tells_that_it_has_begun_by_the_first_plan(tmp_path, monkeypatch):
-    work = WorkArea(str(tmp_path), launch="one")
-    with pytest.raises(RasterError, match="plan is gone"):
-        work.plan("33UUU")
-    assert storage.listing(work.sums)
-    work.forget()
-    monkeypatch.setenv(FOLDER, str(tmp_path))
-    work = WorkArea(str(tmp_path), launch="two")
-    with pytest.raises(RasterError, match="plan is gone"):
-        work.plan("33UUU")
-    assert storage.listing(work.sums) == []
 
 
 def test_threads_that_come_together_have_one_file(tmp_path, monkeypatch):

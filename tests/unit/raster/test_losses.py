@@ -9,7 +9,15 @@ import pytest
 
 from tests.support.damage import damaged
 from tests.support.object_storage import Front
-from transforms.elements import Layer, RasterError, RasterRef, StorageError, StrictError, Window
+from transforms.elements import (
+    Layer,
+    Loss,
+    RasterError,
+    RasterRef,
+    StorageError,
+    StrictError,
+    Window,
+)
 from transforms.raster import storage
 from transforms.raster.files import raster_profile, read_window, stored_fingerprint, write_block
 from transforms.raster.losses import loss_of
@@ -178,3 +186,13 @@ def test_a_removal_that_fails_is_a_warning(tmp_path, caplog, monkeypatch):
         assert lose(work, read, path).file == path
     (warning,) = warnings(caplog)
     assert warning.endswith(f"{path}: Read-only file system")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"stage": "read"', b"[]", b"\xff"])
+def test_a_loss_that_is_damaged_is_named(tmp_path, content):
+    work = WorkArea(str(tmp_path))
+    work.record(Loss("read", "33UUU", "gone"))
+    (name,) = storage.listing(str(tmp_path / "losses"))
+    (tmp_path / "losses" / name).write_bytes(content)
+    with pytest.raises(StorageError, match=f"{name}: damaged"):
+        work.losses()

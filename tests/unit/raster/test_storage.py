@@ -105,8 +105,18 @@ def test_a_body_that_fails_publishes_nothing(folder, scratch):
         with pytest.raises(KeyError):
             fail(file)
     assert storage.listing(folder) == ["kept.bin"]
+    assert storage.is_url(folder) or os.listdir(folder) == ["kept.bin"]
     assert storage.read_bytes(kept, 10) == b"before"
     assert list(scratch.iterdir()) == []
+
+
+def test_what_is_still_being_written_is_not_listed(folder):
+    for name in ("a.json", ".hidden.json"):
+        storage.write_whole(join(folder, name), b"there")
+    with storage.published(join(folder, "b.json")) as partial:
+        partial.write_bytes(b"half")
+        assert storage.listing(folder) == [".hidden.json", "a.json"]
+    assert storage.listing(folder) == [".hidden.json", "a.json", "b.json"]
 
 
 @pytest.mark.parametrize("status", [403, 400, 501])
