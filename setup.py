@@ -19,6 +19,7 @@ setup(
         "fsspec>=2024.2",
         "h5py>=3.10",
         "jinja2>=3.1",
+        "joblib>=1.3",
         "llvmlite>=0.44",
         "mgrs>=1.5",
         "numpy>=1.26",

@@ -72,16 +72,20 @@ def _whoami() -> str:
 
 @contextmanager
 def _locked(output: str, path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        with path.open("a+", encoding="utf-8") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = path.open("a+", encoding="utf-8")
+        except FileNotFoundError:
+            continue  # an ending launch has just removed the work area
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
                 raise _refused(output, file.read(_LONGEST)) from None
             if not _is_still(path, file.fileno()):
-                continue  # its last holder has just removed the work area
+                continue  # so has its last holder
             file.truncate(0)
             file.write(_whoami())
             file.flush()

@@ -1,8 +1,11 @@
 """One launch at a time, on a local disk and on object storage."""
 
+import fcntl
 import json
+import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +50,32 @@ def test_the_work_area_may_go_while_its_lock_is_held(output):
         storage.remove_tree(storage.join(output, "work"))
     with only_launch(output, BEAT):
         pass
+
+
+def test_the_work_area_may_go_before_its_lock_is_opened_or_held(tmp_path, monkeypatch):
+    """Another launch ends, and removes it, at the worst of moments."""
+    work, opened, lock = tmp_path / "work", Path.open, fcntl.flock
+    gone = []
+
+    def remove():
+        gone.append(True)
+        shutil.rmtree(work)
+
+    def late_open(path, *arguments, **named):
+        if len(gone) < 2:
+            remove()
+        return opened(path, *arguments, **named)
+
+    def late_lock(*arguments):
+        if len(gone) < 4:
+            remove()
+        return lock(*arguments)
+
+    monkeypatch.setattr(Path, "open", late_open)
+    monkeypatch.setattr(fcntl, "flock", late_lock)
+    with only_launch(str(tmp_path), BEAT):
+        assert len(gone) == 4
+        assert (work / "launch.lock").is_file()
 
 
 def test_a_lock_that_was_left_behind_on_object_storage(bucket):

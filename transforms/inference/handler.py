@@ -179,7 +179,7 @@ class GhsS2NetHandler(
 
         Args:
             models: pairs of grid zone and path of its weight file.
-            max_models: models in a worker's memory at a time, 30 MB each with their engine.
+            max_models: models in a worker's memory at a time, 10 MB each with their engine.
             precision: `exact` (float32) or `fast` (`engines.choice`).
             work: the job's work area, told of each block where it is given.
 

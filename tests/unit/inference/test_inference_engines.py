@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import rasterio
 
 from tests.unit.inference.test_inference_network import patch_by_patch
 from transforms.elements import ModelError, Window
-from transforms.inference.engines import EXACT, FAST, Choice, Engine, choose
+from transforms.inference.engines import EXACT, FAST, Choice, Engine, base, choose, winograd
 from transforms.inference.engines.acceptance import MEAN, MOST, difference, sample
 from transforms.inference.engines.choice import _MAKERS, Machine
 from transforms.inference.engines.machine_code import has
@@ -153,6 +154,36 @@ def test_the_sample_is_the_same_every_time_and_tells_engines_apart() -> None:
     assert probability.max() > 0.95
     engine = made("winograd-float32", weights)
     assert difference(engine, engine) == (0, 0)
+
+
+@pytest.mark.parametrize("name", NAMES[:2])
+def test_further_models_take_the_same_memory_on_any_number_of_cores(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winograd, "cores", lambda: 8)
+    weights, x = load_weights(DEMO), np.pad(sample(), ((0, 80), (0, 80), (0, 0)), mode="reflect")
+    other = coarse(weights)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        engine = made(name, weights)
+        first = tracemalloc.get_traced_memory()[0] - before
+        further = made(name, other)
+        second = tracemalloc.get_traced_memory()[0] - before - first
+    finally:
+        tracemalloc.stop()
+    assert first > 8 * 10e6
+    assert second < 12e6
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda at: (engine, further)[at % 2].probabilities(x), range(8)))
+    for at, alone in enumerate((engine.probabilities(x), further.probabilities(x))):
+        assert all(np.array_equal(each, alone) for each in found[at::2])
+    assert not np.array_equal(found[0], found[1])
+
+
+def test_fewer_cores_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    assert base.cores() == 1
 
 
 def test_prediction_on_a_processor_needs_no_tensorflow_and_little_memory() -> None:

@@ -8,11 +8,11 @@ piece lies outside the pixels given is zero.
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +22,11 @@ from transforms.inference.predict import HALO
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores that this process may use: by affinity, by its container's quota, or fewer.
+
+    The environment variable LOKY_MAX_CPU_COUNT may say fewer.
+    """
+    return int(joblib.cpu_count())
 
 
 class Engine(ABC):

@@ -9,7 +9,9 @@ the work, are sums of whole numbers, scaled so that none can overflow.
 from __future__ import annotations
 
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,10 +61,44 @@ class _Workspace:
         self.score = _aligned((tiles, TILE * TILE), np.float32)
 
 
+class _Shop:
+    """The compiled loops, and the arrays that they are run in: the same for every network."""
+
+    def __init__(self, integer: bool, side: int) -> None:
+        wide = has("avx512f")
+        tiles = (side // TILE) ** 2
+        self.kernels = Kernels(
+            lanes=16 if wide else 8,
+            vectors=4 if wide else 2,
+            width=side + 2,
+            tiles=-(-tiles // ROWS) * ROWS,
+            integer=integer,
+            levels=_LEVELS,
+        )
+        self.free: SimpleQueue[_Workspace] = SimpleQueue()
+        self.threads = cores()
+        for _ in range(self.threads):
+            self.free.put(_Workspace(self.kernels, side))
+
+
+_OPENING = Lock()
+_OPEN: WeakValueDictionary[tuple[bool, int], _Shop] = WeakValueDictionary()
+"""Those that an engine uses; one that none does any more leaves the memory."""
+
+
+def _shop(integer: bool, side: int) -> _Shop:
+    with _OPENING:
+        shop = _OPEN.get((integer, side))
+        if shop is None:
+            shop = _OPEN[integer, side] = _Shop(integer, side)
+        return shop
+
+
 class WinogradEngine(Engine):
     """The collapsed network with F(4x4, 3x3) for its second convolution.
 
-    One call takes about 21 MB a core beside the block itself, whatever the block's size.
+    All networks of a process together take about 21 MB a core beside their blocks, whatever the
+    block's size.
     """
 
     piece = 64
@@ -76,21 +112,10 @@ class WinogradEngine(Engine):
             integer: 16-bit integers; the processor must have AVX-512 VNNI.
         """
         super().__init__(network)
-        self.threads = cores()
-        wide = has("avx512f")
-        tiles = (self.piece // TILE) ** 2
-        self._kernels = Kernels(
-            lanes=16 if wide else 8,
-            vectors=4 if wide else 2,
-            width=self.piece + 2,
-            tiles=-(-tiles // ROWS) * ROWS,
-            integer=integer,
-            levels=_LEVELS,
-        )
+        self._shop = _shop(integer, self.piece)
+        self.threads = self._shop.threads
+        self._kernels = self._shop.kernels
         self._prepare(network)
-        self._free: SimpleQueue[_Workspace] = SimpleQueue()
-        for _ in range(self.threads):
-            self._free.put(_Workspace(self._kernels, self.piece))
 
     def _prepare(self, network: CollapsedNetwork) -> None:
         """Kernels in panels, biases and scales, at addresses that stay."""
@@ -119,11 +144,11 @@ class WinogradEngine(Engine):
         self._biases = [_copied(bias, np.float32) for bias in network.biases]
 
     def _predict(self, x: NDArray[np.float32], wanted: NDArray[np.bool_]) -> NDArray[np.float32]:
-        work = self._free.get()
+        work = self._shop.free.get()
         try:
             return self._with(work, x, wanted)
         finally:
-            self._free.put(work)
+            self._shop.free.put(work)
 
     def _with(
         self, w: _Workspace, x: NDArray[np.float32], wanted: NDArray[np.bool_]
