@@ -24,6 +24,8 @@ from pathlib import Path
 from transforms.elements import StorageError, UnavailableError
 from transforms.raster import storage
 
+LOCK = "launch.lock"
+"""The lock's name in the work area."""
 BEAT = 15.0
 """Seconds between two signs of life on object storage."""
 _BEATS_TO_DEATH = 4
@@ -50,7 +52,7 @@ def only_launch(output: str, beat: float = BEAT) -> Iterator[Lock]:
     Raises:
         UnavailableError: another launch is at work there.
     """
-    location = storage.join(output, "work", "launch.lock")
+    location = storage.join(output, "work", LOCK)
     if storage.is_url(output):
         with _leased(output, location, beat) as lock:
             yield lock

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ghsl_beam import launch_lock
+from ghsl_beam.completion import _remove_work_area
 from ghsl_beam.launch_lock import only_launch
 from tests.support.object_storage import make_bucket, s3_service, using
 from transforms.elements import StorageError, UnavailableError
@@ -50,6 +51,23 @@ def test_the_work_area_may_go_while_its_lock_is_held(output):
         storage.remove_tree(storage.join(output, "work"))
     with only_launch(output, BEAT):
         pass
+
+
+def test_the_lock_goes_last_with_the_work_area(output, monkeypatch):
+    work, left = storage.join(output, "work"), []
+    remove = storage.remove_tree
+
+    def watched(location):
+        left.append((location == work, storage.listing(work)))
+        remove(location)
+
+    monkeypatch.setattr(storage, "remove_tree", watched)
+    with only_launch(output, BEAT):
+        for path in ("plan/33UUU.json", "blocks/S2/a.tif", "note.txt"):
+            storage.write_whole(storage.join(work, path), b"x")
+        _remove_work_area(output)
+        assert storage.listing(work) == []
+    assert [entries for whole, entries in left if whole] == [["launch.lock"]]
 
 
 def test_the_work_area_may_go_before_its_lock_is_opened_or_held(tmp_path, monkeypatch):

@@ -190,7 +190,7 @@ def remove(location: str) -> None:
 
 
 def remove_tree(location: str) -> None:
-    """Remove a folder and all below it; one that is not there is removed already.
+    """Remove a folder and all below it, or a file; one that is not there is removed already.
 
     Raises:
         StorageError: it cannot be removed.
@@ -200,7 +200,7 @@ def remove_tree(location: str) -> None:
             call(location, lambda system, path: system.rm(path, recursive=True))
         else:
             with _local(location):
-                shutil.rmtree(location)
+                (shutil.rmtree if os.path.isdir(location) else os.unlink)(location)
     except StorageError as error:
         if not error.absent:
             raise

@@ -91,6 +91,8 @@ def test_lists_are_in_order_and_of_one_folder(folder):
     assert storage.listing(folder) == ["b.txt", "c"]
     storage.remove_tree(join(folder, "c"))
     assert storage.listing(folder) == ["b.txt"]
+    storage.remove_tree(join(folder, "b.txt"))
+    assert storage.listing(folder) == []
 
 
 def test_a_body_that_fails_publishes_nothing(folder, scratch):
