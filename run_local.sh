@@ -7,10 +7,10 @@ cd "$(dirname "$0")"
 venv=${GHSL_BEAM_VENV:-.venv}
 
 install() {
-  if [ ! -x "$venv/bin/python" ]; then
+  if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then  # none, or one that broke off
     local python=python3
     command -v python3.11 >/dev/null && python=python3.11
-    "$python" -m venv "$venv"
+    "$python" -m venv --clear "$venv"
   fi
   # Installed again only when what it is made of has changed.
   local mark="$venv/.installed" wanted

@@ -28,8 +28,8 @@ BLOCKS = 121
 """Of a whole tile at the default block size."""
 LAYERS = 6
 RESOLUTIONS = [10, 100, 1000]
-ALL_CORES = ("inference",)
-"""Stages whose seconds are of all cores of the machine."""
+ALL_CORES = ("inference", "publish")
+"""Stages that may use all cores of the machine: what their seconds times its cores are at most."""
 
 
 def africa() -> Area:

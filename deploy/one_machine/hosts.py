@@ -49,8 +49,11 @@ class Process:
             HostError: the process ended, or the text did not come in time.
         """
         until = time.monotonic() + seconds
-        while text not in self.log.read_text(errors="replace"):
-            if self.popen.poll() is not None:
+        while True:
+            ended = self.popen.poll() is not None  # asked first: its last words are there then
+            if text in self.log.read_text(errors="replace"):
+                return
+            if ended:
                 raise HostError(f"{self.name} on {self.host.name} ended: see {self.log}")
             if time.monotonic() > until:
                 raise HostError(f"{self.name} on {self.host.name}: no {text!r} in {self.log}")

@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections import Counter
+from contextlib import contextmanager
 
 import boto3
 
@@ -24,6 +25,17 @@ def times_written(bucket, prefix):
     return found
 
 
+@contextmanager
+def one_worker_less(cluster):
+    """Within, one of the workers is gone; another takes its place afterwards."""
+    cluster.lose_worker()
+    try:
+        yield
+    finally:
+        cluster.add_worker()
+        cluster.wait()
+
+
 def stored_blocks(url):
     return {f"blocks/{name}" for name in storage.objects_below(f"{url}/work/blocks")}
 
@@ -39,18 +51,16 @@ def test_the_job_goes_on(running, four_tiles_job, four_tiles_archive, four_tiles
     few = ["--parallelism=2"] if running.engine == "flink" else []
     command = running.command(file, url, "--quiet", "--set", "block_size=96", *few)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as launch:
-        until = time.monotonic() + 240
-        while len(predicted(before := stored_blocks(url))) < MADE:
-            assert launch.poll() is None, launch.stderr.read()
-            assert time.monotonic() < until, "no block was predicted"
-            time.sleep(0.1)
-        running.cluster.lose_worker()
         try:
-            _, errors = launch.communicate(timeout=400)
+            until = time.monotonic() + 240
+            while len(predicted(before := stored_blocks(url))) < MADE:
+                assert launch.poll() is None, launch.stderr.read()
+                assert time.monotonic() < until, "no block was predicted"
+                time.sleep(0.1)
+            with one_worker_less(running.cluster):
+                _, errors = launch.communicate(timeout=400)
         finally:
             launch.kill()
-            running.cluster.add_worker()
-            running.cluster.wait()
     assert (launch.returncode, errors) == (0, "")
     folder = get_folder(url, tmp_path / "got")
     assert not any(differing(layers(four_tiles_made[0]), layers(folder)).values())

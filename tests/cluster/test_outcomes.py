@@ -72,13 +72,13 @@ def test_a_launch_that_is_stopped_stops_its_job(
     url = f"{running.bucket}/stopped/products"
     command = running.command(file, url, "--quiet", "--set", "block_size=64")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as launch:
-        until = time.monotonic() + 240
-        while not storage.listing(f"{url}/work/blocks/S2"):
-            assert launch.poll() is None, launch.stderr.read()
-            assert time.monotonic() < until, "no block was made"
-            time.sleep(0.1)
-        launch.terminate()
         try:
+            until = time.monotonic() + 240
+            while not storage.listing(f"{url}/work/blocks/S2"):
+                assert launch.poll() is None, launch.stderr.read()
+                assert time.monotonic() < until, "no block was made"
+                time.sleep(0.1)
+            launch.terminate()
             _, errors = launch.communicate(timeout=60)
         finally:
             launch.kill()

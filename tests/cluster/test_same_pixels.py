@@ -9,13 +9,14 @@ from tests.support.terminal import counts_of, on_terminal
 
 
 def test_hosts_see_no_file_of_the_others(running, four_tiles_archive):
-    head, *_ = running.cluster.network.hosts
-    (head.folder / "of-the-head").write_text("")
-    for host in running.cluster.network.hosts:
+    hosts = [running.cluster.head, *running.cluster.workers]
+    for host in hosts:
+        (host.folder / f"of-{host.name}").write_text("")
+    for host in hosts:
         found = host.start("look", ["find", str(four_tiles_archive.parents[0]), "-name", "*"])
         found.popen.wait(30)
         text = found.log.read_text()
-        assert ("of-the-head" in text) == (host is head)
+        assert [other.name for other in hosts if f"of-{other.name}" in text] == [host.name]
         assert four_tiles_archive.name not in text
 
 

@@ -141,7 +141,9 @@ def built(instructions, tmp_path_factory):
         pytest.skip(f"the image has Python {image}, this is {sys.version.split()[0]}")
     root = tmp_path_factory.mktemp("image")
     where = root
-    base = Path(sys.base_prefix, "bin")
+    # The image's own Python is `python` there; a system's is python3 alone.
+    base = tmp_path_factory.mktemp("base")
+    (base / "python").symlink_to(Path(sys.base_prefix, "bin", f"python{image}"))
     path = f"{base}:{os.environ['PATH']}"
     environment = {"PATH": path, "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8"}
     environment |= {key: value for key, value in os.environ.items() if key.startswith("PIP_")}
