@@ -42,6 +42,21 @@ def test_systemd_takes_the_units(systemd, tmp_path):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+def test_tries_of_any_length_are_counted(systemd):
+    """A limit within a shorter time than its tries take never holds one back."""
+    service = (DEPLOY / "systemd" / "ghsl-beam.service").read_text()
+    seconds = {}
+    for name in ("StartLimitIntervalSec", "TimeoutStartSec", "RestartSec"):
+        written = re.search(rf"^{name}=(.+)$", service, re.M)[1]
+        said = subprocess.run(
+            [systemd, "timespan", written], capture_output=True, text=True, check=True
+        ).stdout
+        seconds[name] = int(re.search(r"s: (\d+)$", said, re.M)[1]) / 1e6
+    burst = int(re.search(r"^StartLimitBurst=(\d+)$", service, re.M)[1])
+    tries = burst * (seconds["TimeoutStartSec"] + seconds["RestartSec"])
+    assert tries < seconds["StartLimitIntervalSec"] < 28 * 86400, "or a month holds up the next"
+
+
 def test_the_timer_is_for_the_fifth_of_the_month(systemd):
     timer = (DEPLOY / "systemd" / "ghsl-beam.timer").read_text()
     when = re.search(r"^OnCalendar=(.+)$", timer, re.M)[1]
