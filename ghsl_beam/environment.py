@@ -7,7 +7,9 @@ import os
 _SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "GDAL_CACHEMAX": "64",  # MB; else a twentieth of the machine's memory in every process
-    "MALLOC_ARENA_MAX": "2",  # else glibc keeps a part of what each thread has freed
+    # Else glibc keeps a part of what each thread has freed. It reads this when a process starts, so
+    # that it counts for those that this one starts.
+    "MALLOC_ARENA_MAX": "2",
 }
 
 

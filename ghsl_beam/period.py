@@ -19,6 +19,7 @@ FORMS = (
 
 _DAY = timedelta(days=1)
 _MONTH, _QUARTER, _YEAR = (relativedelta(months=count) for count in (1, 3, 12))
+_TO_MONTH_S_END = relativedelta(day=31)
 _CALENDAR = re.compile(r"(?P<year>\d{4})(-Q(?P<quarter>[1-4])|-(?P<month>0[1-9]|1[0-2]))?", re.A)
 _DURATION = re.compile(
     r"P(?=\d)(?:(?P<years>\d{1,4})Y)?(?:(?P<months>\d{1,4})M)?"
@@ -51,15 +52,17 @@ def days_of(text: str, today: date) -> tuple[date, date]:
 
 def label(first: date, last: date) -> str:
     """A short name for the days: `2025`, `2025-Q1`, `2025-06`, or `20250115-20250331`."""
-    after = last + _DAY
-    if first.day == 1:
-        if first.month == 1 and after == first + _YEAR:
-            return f"{first:%Y}"
-        if first.month % 3 == 1 and after == first + _QUARTER:
-            return f"{first:%Y}-Q{first.month // 3 + 1}"
-        if after == first + _MONTH:
-            return f"{first:%Y-%m}"
-    return f"{first:%Y%m%d}-{last:%Y%m%d}"
+    start, end = first.isoformat(), last.isoformat()
+    # Counted without the day after, which the last day of all has not.
+    if first.day == 1 and last == last + _TO_MONTH_S_END:
+        months = 12 * (last.year - first.year) + last.month - first.month + 1
+        if months == 12 and first.month == 1:
+            return start[:4]
+        if months == 3 and first.month % 3 == 1:
+            return f"{start[:4]}-Q{first.month // 3 + 1}"
+        if months == 1:
+            return start[:7]
+    return f"{start.replace('-', '')}-{end.replace('-', '')}"
 
 
 def _relative(text: str, today: date) -> tuple[date, date] | None:

@@ -1,4 +1,4 @@
-"""A launch a month from Airflow 3, in a pod of the image. Exit codes: docs/schedule.md."""
+"""A launch a month from Airflow 3.2 on, in a pod of the image. Exit codes: docs/schedule.md."""
 
 from datetime import datetime, timedelta
 
@@ -29,8 +29,9 @@ with DAG(
         arguments=[
             "run",
             "/jobs/monthly.yaml",
-            # The day of this run, so that a run of an old day makes its month.
-            "--today={{ ds }}",
+            # The day of this run, so that a run of an old day makes its month; one that is
+            # triggered by hand has no logical date.
+            "--today={{ (dag_run.logical_date or dag_run.run_after) | ds }}",
             "--profile=flink",
             "--flink_master=ghsl-beam-rest:8081",
             "--job_endpoint=ghsl-beam-jobserver:8099",
@@ -50,6 +51,8 @@ with DAG(
             k8s.V1VolumeMount(name="jobs", mount_path="/jobs", read_only=True),
             k8s.V1VolumeMount(name="tmp", mount_path="/tmp"),  # noqa: S108 - in the container
         ],
+        # A first pull of the image takes longer than the two minutes that are the default.
+        startup_timeout_seconds=600,
         container_resources=k8s.V1ResourceRequirements(
             requests={"cpu": "500m", "memory": "2Gi"}, limits={"memory": "2Gi"}
         ),

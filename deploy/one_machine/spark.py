@@ -13,6 +13,7 @@ _OPENED = (
     "java.util.concurrent java.util.concurrent.atomic jdk.internal.ref sun.nio.ch sun.nio.cs "
     "sun.security.action sun.util.calendar"
 )
+OPENED = tuple(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED.split())
 """What Spark opens of Java 17 in the executors, and the job server needs too: it is the driver."""
 
 
@@ -68,9 +69,8 @@ class SparkCluster(Cluster):
             "spark.ui.enabled": "false",
         }
         given = [f"-D{key}={value}" for key, value in settings.items()]
-        opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED.split()]
         jars = f"{self.distribution.job_server}/*:{self._jars}"
-        command = self.java(self.head, jars, "-Xmx768m", "-Dlog4j2.level=INFO", *opened, *given)
+        command = self.java(self.head, jars, "-Xmx768m", "-Dlog4j2.level=INFO", *OPENED, *given)
         command += ["org.apache.beam.runners.spark.SparkJobServerDriver"]
         command += [f"--spark-master-url={self.master}", *self.job_server_arguments()]
         self.head.start("jobserver", command, self._environment)

@@ -1,9 +1,11 @@
 """The Airflow example: it launches what the CronJob launches, and Airflow takes it."""
 
 import ast
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
+import jinja2
 import pytest
 import yaml
 
@@ -44,8 +46,27 @@ def test_it_launches_what_the_cron_job_launches(calls):
     assert (calls["DAG"]["max_active_runs"], calls["DAG"]["catchup"]) == (1, False)
 
 
-def test_a_run_of_an_old_day_makes_its_month(calls):
-    assert "--today={{ ds }}" in calls["KubernetesPodOperator"]["arguments"]
+OLD, NOW = datetime(2026, 1, 5, 3, tzinfo=UTC), datetime(2026, 3, 9, 14, tzinfo=UTC)
+RUNS = {
+    "scheduled": (SimpleNamespace(logical_date=OLD, run_after=OLD), "2026-01-05"),
+    "cleared": (SimpleNamespace(logical_date=OLD, run_after=NOW), "2026-01-05"),
+    "triggered by hand": (SimpleNamespace(logical_date=None, run_after=NOW), "2026-03-09"),
+}
+
+
+@pytest.mark.parametrize(("dag_run", "day"), RUNS.values(), ids=RUNS)
+def test_a_run_makes_the_month_of_its_own_day(calls, dag_run, day):
+    """A run triggered by hand has no logical date, and so none of the names made of it (`ds`)."""
+    engine = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=True)
+    engine.filters["ds"] = "{:%Y-%m-%d}".format
+    (template,) = (
+        a for a in calls["KubernetesPodOperator"]["arguments"] if a.startswith("--today=")
+    )
+    assert engine.from_string(template).render(dag_run=dag_run) == f"--today={day}"
+
+
+def test_a_first_pull_of_the_image_has_its_time(calls):
+    assert calls["KubernetesPodOperator"]["startup_timeout_seconds"] >= 600
 
 
 def test_airflow_takes_it(tmp_path, monkeypatch):
@@ -61,6 +82,9 @@ def test_airflow_takes_it(tmp_path, monkeypatch):
     assert bag.import_errors == {}
     task = bag.dags["ghsl_beam_monthly"].get_task("launch")
     assert task.execution_timeout == timedelta(days=2)
+    for dag_run, day in RUNS.values():
+        rendered = task.render_template(task.arguments, {"dag_run": dag_run})
+        assert f"--today={day}" in rendered
     monkeypatch.setattr(KubernetesHook, "is_in_cluster", True)
     pod = ApiClient().sanitize_for_serialization(task.build_pod_request_obj())
     validate(pod, "1.32", strict=True)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from deploy.one_machine.flink import NETWORK_MEMORY
+from deploy.one_machine.spark import OPENED
 from tests.deploy.launches import taken
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +71,26 @@ def test_task_managers_have_the_network_memory_that_the_job_needs():
         if name.startswith("taskmanager"):
             settings = yaml.safe_load(service["environment"]["FLINK_PROPERTIES"])
             assert {key: str(settings[key]) for key in NETWORK_MEMORY} == NETWORK_MEMORY
+
+
+def test_spark_s_programs_take_an_option_and_its_value_as_two_words():
+    """`--cores=2` is a master's address to Spark's worker, which prints its usage and ends."""
+    spark = yaml.safe_load(FILES["spark"].read_text())["services"]
+    started = [s["command"] for s in spark.values() if "spark-class" in s.get("command", [""])[0]]
+    assert len(started) == 3, "a master and two workers"
+    for _, program, *words in started:
+        assert program.startswith("org.apache.spark.deploy.")
+        assert all(isinstance(word, str) for word in words), "a number is no word of a command"
+        assert not any(word.startswith("-") and "=" in word for word in words), words
+    options = {"--cores": "2", "--memory": "2g"}
+    assert {tuple(words) for _, program, *words in started if program.endswith(".Worker")} == {
+        (*(word for option in options.items() for word in option), "spark://master:7077")
+    }
+
+
+def test_the_spark_job_server_is_started_with_what_spark_needs_of_java_17():
+    spark = yaml.safe_load(FILES["spark"].read_text())["services"]
+    assert spark["jobserver"]["environment"]["JDK_JAVA_OPTIONS"].split() == list(OPENED)
 
 
 def test_the_launcher_s_options_are_taken(compose):

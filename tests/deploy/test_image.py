@@ -69,6 +69,12 @@ def test_it_runs_without_privileges(instructions):
     assert "ADD" not in {step for step, _ in instructions}
 
 
+def test_a_pool_s_workers_have_what_is_read_when_a_process_starts(instructions):
+    """What `limit_libraries` sets in a worker is too late for glibc."""
+    (variables,) = (value for step, value in stages(instructions)[""] if step == "ENV")
+    assert "MALLOC_ARENA_MAX=2" in variables.split()
+
+
 def test_no_build_tools_and_no_lists_are_left(instructions):
     for name, steps in stages(instructions).items():
         for step, value in steps:

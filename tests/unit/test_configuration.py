@@ -133,6 +133,12 @@ def test_a_period_counts_from_the_day_of_the_launch(job_file):
     assert (job.period.start, job.period.end) == (date(2024, 10, 1), date(2024, 12, 31))
 
 
+def test_a_period_may_end_on_the_last_day_of_all(job_file):
+    given = "period={start: 2025-01-01, end: 9999-12-31}"
+    job = load_job(job_file, (given, "epoch=2025", "name=city-{period}"))
+    assert job.name == "city-20250101-99991231"
+
+
 def test_the_day_of_the_launch_is_todays_in_utc(job_file):
     before = datetime.now(UTC).date()
     job = load_job(job_file, ("period=last_month",))

@@ -1,9 +1,10 @@
 import calendar
+import re
 from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ghsl_beam.period import FORMS, days_of, label
@@ -109,6 +110,28 @@ def test_different_periods_have_different_names_fit_for_files(one, other):
     first, last = sorted((one, other))
     assert set(label(first, last)) <= set("0123456789-Q")
     assert label(first, last) != label(first, last + DAY)
+
+
+@given(st.dates(), st.dates())
+@example(date(2025, 1, 1), date.max)
+@example(date(9999, 1, 1), date.max)
+@example(date.min, date.max)
+def test_any_two_days_have_a_name_of_which_they_can_be_read(one, other):
+    first, last = sorted((one, other))
+    name = label(first, last)
+    found = re.fullmatch(r"(\d{4})(\d\d)(\d\d)-(\d{4})(\d\d)(\d\d)", name)
+    if found:
+        y, m, d, *rest = map(int, found.groups())
+        assert (date(y, m, d), date(*rest)) == (first, last)
+    elif last < date(9999, 12, 1):
+        assert days_of(name, TODAY) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("first", "name"), [((9999, 12), "9999-12"), ((9999, 10), "9999-Q4"), ((9999, 1), "9999")]
+)
+def test_the_last_of_all_periods_has_its_name(first, name):
+    assert label(date(*first, 1), date.max) == name
 
 
 @pytest.mark.parametrize(

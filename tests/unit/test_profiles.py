@@ -2,6 +2,8 @@
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.flink_runner import FlinkJarJobServer
+from apache_beam.runners.portability.spark_runner import SparkJarJobServer
 
 from ghsl_beam import profiles
 from transforms.elements import RequestError
@@ -32,6 +34,31 @@ def test_the_command_line_wins():
 def test_an_option_s_other_spelling_wins_too():
     found = beam_options(profiles.arguments("flink", ["--experiment=mine"]))
     assert found["experiments"] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "job_server", "given"),
+    [
+        ("flink", FlinkJarJobServer, ["-Xmx1g"]),
+        ("spark", SparkJarJobServer, ["-Xmx1g", "-Dspark.executor.memory=1g"]),
+    ],
+)
+def test_the_job_server_that_beam_starts_has_its_memory_and_its_folder(
+    tmp_path, name, job_server, given
+):
+    jar = tmp_path / "job-server.jar"
+    jar.touch()
+    more = [f"--{name}_job_server_jar={jar}", "--artifacts_dir=/artifacts"]
+    options = PipelineOptions(profiles.arguments(name, more))
+    command, _ = job_server(options).subprocess_cmd_and_endpoint()
+    assert command[: len(given) + 1] == ["java", *given]
+    assert command.index("-jar") > len(given), "to Java, not to the job server"
+    assert command[command.index("--artifacts-dir") + 1] == "/artifacts"
+
+
+def test_other_memory_for_the_job_server():
+    arguments = profiles.arguments("spark", ["--job_server_jvm_property=-Xmx4g"])
+    assert beam_options(arguments)["job_server_jvm_properties"] == ["-Xmx4g"]
 
 
 def test_another_environment_replaces_the_whole_of_it():
