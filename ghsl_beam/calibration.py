@@ -248,7 +248,7 @@ def _tile_layers(
     read = ReadBlocks(work, (Layer.S2, Layer.BUFRAC_RAW), layers_halo(job))
     clean = CleanBuiltUp(work, cleaning_parameters(job), road_source(job))
     green = MeasureGreenness(work, greenness_parameters(job))
-    classify = ClassifyResidential(work, job.residential.model)
+    classify = ClassifyResidential(work, job.residential.model, plan.classifier.sha256)
     with clock.on("layers"):
         (pixels,) = _only(read.read(BlockTask(block, tuple(references), make=LINES[2])))
         (pixels,) = _only(clean.clean(pixels))

@@ -48,11 +48,13 @@ def work_area(plan: JobPlan) -> WorkArea:
 
 
 def handler_of(plan: JobPlan) -> GhsS2NetHandler:
-    """What predicts, with the job's models and precision."""
+    """What predicts, with the models and the engine that the plan says."""
     return GhsS2NetHandler(
         tuple((model.zone, model.path) for model in plan.models),
         precision=plan.job.models.precision,
         work=work_area(plan),
+        choice=plan.engine,
+        sha256={model.path: model.sha256 for model in plan.models},
     )
 
 
@@ -200,7 +202,7 @@ def _line_layers(
         work, cleaning_parameters(job), road_source(job)
     )
     classified = cleaned["pixels"] | "ClassifyResidential" >> ClassifyResidential(
-        work, job.residential.model
+        work, job.residential.model, plan.classifier.sha256
     )
     made = classified["pixels"] | "MeasureGreenness" >> MeasureGreenness(
         work, greenness_parameters(job)

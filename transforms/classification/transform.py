@@ -10,7 +10,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.elements import Layer, Pixels
+from transforms.elements import Layer, Pixels, check_planned
+from transforms.raster import storage
 from transforms.raster.losses import LOSSES, attempted
 from transforms.raster.metrics import measured
 from transforms.raster.stage import StageTransform
@@ -23,7 +24,8 @@ STAGE = "classification"
 
 
 @lru_cache(maxsize=2)
-def _loaded(path: str) -> ResidentialClassifier:
+def _loaded(path: str, sha256: str) -> ResidentialClassifier:
+    check_planned(path, storage.sha256(path), sha256)
     return ResidentialClassifier.load(path)
 
 
@@ -31,11 +33,13 @@ def _loaded(path: str) -> ResidentialClassifier:
 class ClassifyResidential(StageTransform):
     """Adds RES_NRES to pixels that are to have it; the classifier is read once a worker.
 
+    `model` is its file, which must have the `sha256` that the launch planned with.
     Outputs: main, pixels; `losses`.
     """
 
     work: WorkArea
     model: str
+    sha256: str
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
         """Main output pixels with RES_NRES, and losses."""
@@ -47,7 +51,8 @@ class ClassifyResidential(StageTransform):
 
         def classified() -> Pixels:
             with measured(self.work, STAGE, window.height * window.width, block.tile, block.window):
-                classes = classify(pixels[Layer.BUFRAC], pixels[Layer.S2], _loaded(self.model))
+                classifier = _loaded(self.model, self.sha256)
+                classes = classify(pixels[Layer.BUFRAC], pixels[Layer.S2], classifier)
                 return pixels.having(RES_NRES=classes)
 
         if Layer.RES_NRES in pixels.make:

@@ -10,6 +10,7 @@ from .errors import (
     StrictError,
     UnavailableError,
     VersionError,
+    check_planned,
     request_error,
 )
 from .fingerprint import fingerprint
@@ -46,6 +47,7 @@ __all__ = [
     "UnavailableError",
     "VersionError",
     "Window",
+    "check_planned",
     "fingerprint",
     "package_version",
     "request_error",

@@ -42,7 +42,7 @@ class RasterError(GhslBeamError):
 
 
 class VersionError(GhslBeamError):
-    """A worker has another version of this package than the launcher: exit code 1."""
+    """A worker has another package, engine or model than was planned with: exit code 1."""
 
 
 class StrictError(GhslBeamError):
@@ -64,6 +64,19 @@ class StorageError(RasterError):
 
     def __reduce__(self) -> tuple[type["StorageError"], tuple[str, str, bool, bool]]:
         return type(self), (self.file, self.reason, self.absent, self.passing)
+
+
+def check_planned(file: str, found: str, planned: str) -> None:
+    """Whether a file is the one that the launch looked at, by SHA-256.
+
+    Raises:
+        VersionError: it is another.
+    """
+    if found != planned:
+        raise VersionError(
+            f"{file}: a worker found SHA-256 {found[:12]}, the launch planned with {planned[:12]}: "
+            "give all machines the same file, and leave it as it is while the job runs"
+        )
 
 
 def request_error(text: str, error: Exception) -> RequestError | UnavailableError:

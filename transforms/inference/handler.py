@@ -13,16 +13,23 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler
 from numpy.typing import NDArray
 
-from transforms.elements import Block, ModelError, RequestError, Window
+from transforms.elements import (
+    Block,
+    ModelError,
+    RequestError,
+    VersionError,
+    Window,
+    check_planned,
+)
 from transforms.raster.losses import RECOVERABLE, tried
 from transforms.raster.metrics import count, measured
 from transforms.raster.store import WorkArea
 
-from .engines import EXACT, FAST, PRECISIONS, Engine, choose
+from .engines import EXACT, FAST, PRECISIONS, Choice, Engine, choose, engines_of, this_machine
 from .engines.acceptance import MEAN, MOST, difference
 from .network import collapse
 from .predict import HALO, encode, prepare, valid
-from .weights import load_weights
+from .weights import load_model
 
 NAMESPACE = "inference"
 
@@ -85,10 +92,31 @@ class ModelBank:
         loads: models loaded so far.
     """
 
-    def __init__(self, paths: Mapping[str, str], max_models: int, precision: str = EXACT) -> None:
-        """Keep the paths by grid zone; nothing is loaded yet."""
-        self._paths = dict(paths)
-        self.choice = choose(precision)
+    def __init__(
+        self,
+        paths: Mapping[str, str],
+        max_models: int,
+        choice: Choice | None = None,
+        sha256: Mapping[str, str] | None = None,
+    ) -> None:
+        """Keep the paths by grid zone; nothing is loaded yet.
+
+        Args:
+            paths: weight files by grid zone.
+            max_models: see `GhsS2NetHandler`.
+            choice: the engine, by default the exact one of this machine.
+            sha256: see `GhsS2NetHandler`.
+
+        Raises:
+            VersionError: this machine cannot run the engine.
+        """
+        self._paths, self._sha256 = dict(paths), dict(sha256 or {})
+        self.choice = choice or choose(EXACT)
+        if self.choice.engine not in engines_of(this_machine()):
+            raise VersionError(
+                f"a worker cannot predict with {self.choice.engine}, as the launch planned: launch "
+                "from a machine like the workers, or set models.precision to 'exact' where 'fast'"
+            )
         self._max_models = max_models
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._lock = threading.RLock()
@@ -105,6 +133,7 @@ class ModelBank:
         Raises:
             RequestError: the job has no model for the zone.
             ModelError: the zone's file cannot be used, or not with the precision `fast`.
+            VersionError: it is another than the launch planned with.
         """
         with self._lock:
             if zone not in self._paths:
@@ -120,7 +149,9 @@ class ModelBank:
 
     def _loaded(self, path: str) -> Engine:
         """The engine of a weight file; a fast one is measured first."""
-        network = collapse(load_weights(path))
+        weights, found = load_model(path)
+        check_planned(path, found, self._sha256.get(path, found))
+        network = collapse(weights)
         engine = self.choice.make(network)
         if self.choice.precision == FAST:
             most, mean = difference(engine, choose(EXACT).make(network))
@@ -174,6 +205,8 @@ class GhsS2NetHandler(
         max_models: int = 4,
         precision: str = EXACT,
         work: WorkArea | None = None,
+        choice: Choice | None = None,
+        sha256: Mapping[str, str] | None = None,
     ) -> None:
         """Keep where the models are; the handler travels to the workers as this alone.
 
@@ -182,6 +215,10 @@ class GhsS2NetHandler(
             max_models: models in a worker's memory at a time, 10 MB each with their engine.
             precision: `exact` (float32) or `fast` (`engines.choice`).
             work: the job's work area, told of each block where it is given.
+            choice: the engine that the launch planned with, which every worker must be able to
+                run; by default each takes what its machine has for the precision.
+            sha256: what the launch planned with, by path of a weight file; another content is
+                refused. Where it does not say, any will do.
 
         Raises:
             ValueError: no model may be kept, a zone has two, or there is no such precision.
@@ -197,10 +234,16 @@ class GhsS2NetHandler(
             raise ValueError(f"found precision {precision!r}, expected one of {PRECISIONS}")
         self.precision = precision
         self.work = work
+        self.choice, self.sha256 = choice, dict(sha256 or {})
 
     def load_model(self) -> ModelBank:
-        """An empty bank; Beam calls this once a worker process."""
-        return ModelBank(dict(self.models), self.max_models, self.precision)
+        """An empty bank; Beam calls this once a worker process.
+
+        Raises:
+            VersionError: this machine cannot run the engine that the launch planned with.
+        """
+        choice = self.choice or choose(self.precision)
+        return ModelBank(dict(self.models), self.max_models, choice, self.sha256)
 
     def run_inference(
         self,

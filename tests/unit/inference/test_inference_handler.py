@@ -1,6 +1,7 @@
 """The handler under Beam's RunInference."""
 
 import pickle
+import shutil
 from pathlib import Path
 
 import apache_beam as beam
@@ -9,7 +10,10 @@ import pytest
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.testing.util import assert_that
 
-from transforms.elements import Block, ModelError, RequestError, Window
+from transforms.elements import Block, ModelError, RequestError, VersionError, Window
+from transforms.inference import handler as handler_module
+from transforms.inference.engines import FAST, choose
+from transforms.inference.engines.choice import Machine
 from transforms.inference.handler import (
     GhsS2NetHandler,
     ModelBank,
@@ -17,6 +21,7 @@ from transforms.inference.handler import (
     PredictionOutput,
 )
 from transforms.inference.predict import HALO
+from transforms.raster import storage
 
 ZONES = ("32T", "33U")
 
@@ -108,6 +113,35 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
         GhsS2NetHandler((), max_models=0)
     with pytest.raises(ValueError, match="two models"):
         GhsS2NetHandler((("33U", "a"), ("33U", "b")))
+
+
+def test_a_worker_takes_the_engine_that_was_planned(
+    models: tuple[tuple[str, str], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best, plain = Machine(False, True, True), Machine(False, True, False)
+    monkeypatch.setattr(handler_module, "this_machine", lambda: best)
+    planned = GhsS2NetHandler(models, precision=FAST, choice=choose(FAST, plain))
+    assert planned.load_model().choice.engine == "winograd-float32"
+    monkeypatch.setattr(handler_module, "this_machine", lambda: plain)
+    beyond = GhsS2NetHandler(models, precision=FAST, choice=choose(FAST, best))
+    with pytest.raises(VersionError, match="cannot predict with winograd-int16") as raised:
+        beyond.load_model()
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_worker_takes_the_file_that_was_planned(
+    models: tuple[tuple[str, str], ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "MODEL_CNN_33U.h5"
+    block = PredictionInput("33U", "t", Window(0, 0, 8, 8), np.full((4, 12, 12), 900, np.uint16))
+    shutil.copy(dict(models)["33U"], file)
+    sha256 = storage.sha256(str(file))
+    handler = GhsS2NetHandler((("33U", str(file)),), sha256={str(file): sha256})
+    handler = pickle.loads(pickle.dumps(handler))  # noqa: S301
+    handler.load_model().predict(block)
+    shutil.copy(dict(models)["32T"], file)
+    with pytest.raises(VersionError, match=f"MODEL_CNN_33U.h5: .* planned with {sha256[:12]}"):
+        list(handler.run_inference([block], handler.load_model()))
 
 
 def test_handler_travels_and_takes_blocks_one_by_one() -> None:

@@ -65,6 +65,17 @@ def this_machine() -> Machine:
     return Machine(gpu, compiler, integers)
 
 
+def engines_of(machine: Machine) -> frozenset[str]:
+    """Names of the engines that a machine can run."""
+    found = {
+        "winograd-float32": machine.compiler,
+        "winograd-int16": machine.compiler and machine.integers,
+        "tensorflow-float32": True,
+        "tensorflow-mixed": machine.gpu,
+    }
+    return frozenset(name for name, there in found.items() if there)
+
+
 def choose(precision: str, machine: Machine | None = None) -> Choice:
     """The fastest engine that keeps to a precision.
 
