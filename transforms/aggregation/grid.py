@@ -307,11 +307,16 @@ def _geographic_fine(sizes: tuple[float, ...]) -> tuple[float, int]:
 
 
 def _corner(system: pyproj.CRS, tile: float) -> tuple[float, float]:
+    remedy = "name a CRS with an area of use (an EPSG code)"
     area = system.area_of_use
     if area is None:
-        raise RequestError(f"{system.name}: has no area of use; an origin must be given")
-    to_grid = pyproj.Transformer.from_crs("EPSG:4326", system, always_xy=True)
-    left, _, _, top = to_grid.transform_bounds(*area.bounds, densify_pts=101)
+        raise RequestError(f"{system.name}: has no area of use; {remedy}")
+    try:
+        to_grid = pyproj.Transformer.from_crs("EPSG:4326", system, always_xy=True)
+        left, _, _, top = to_grid.transform_bounds(*area.bounds, densify_pts=101)
+    except pyproj.exceptions.ProjError as error:
+        reason = " ".join(str(error).split())
+        raise RequestError(f"{system.name}: cannot be computed ({reason}); {remedy}") from error
     if not (math.isfinite(left) and math.isfinite(top)):
-        raise RequestError(f"{system.name}: its area of use has no bounds; give an origin")
+        raise RequestError(f"{system.name}: its area of use has no bounds; {remedy}")
     return math.floor(left / tile) * tile, math.ceil(top / tile) * tile

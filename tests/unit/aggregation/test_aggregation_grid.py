@@ -155,6 +155,19 @@ def test_any_one_resolution_has_chunks_of_a_size_to_be_made(resolution):
     assert abs(grid.fine - 10) <= max(1.12, abs(resolution / max(1, round(resolution / 10)) - 10))
 
 
+@pytest.mark.parametrize(
+    ("crs", "said"),
+    [
+        ("ESRI:102476", "cannot be computed .*name a CRS with an area of use .an EPSG code.$"),
+        ("+proj=laea +lat_0=50 +lon_0=10 +units=m", "no area of use; name a CRS with an area of"),
+    ],
+)
+def test_a_crs_without_a_corner_is_refused_with_the_remedy(crs, said):
+    with pytest.raises(RequestError, match=said) as caught:
+        from_config(crs, (100,))
+    assert "\n" not in str(caught.value)
+
+
 def test_cells_of_a_tile_are_those_its_pixels_lie_in():
     source = tile_at("33UUU", 32633, 13.0, 52.3, size=10_980)
     found = {MOLLWEIDE.cell_key(cell) for cell in cells_of_source(MOLLWEIDE, source)}
