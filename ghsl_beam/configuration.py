@@ -75,7 +75,11 @@ class Area(_Section):
     """The area of interest: exactly one of file, wkt, bbox."""
 
     file: Location | None = Field(None, description="GeoJSON, GeoPackage or WKT file of polygons")
-    wkt: str | None = Field(None, description="polygons as WKT, longitude latitude in degrees")
+    wkt: str | None = Field(
+        None,
+        description="polygons as WKT, longitude latitude in degrees; an edge of more than 180 "
+        "degrees, from beyond 90 to beyond -90, crosses the antimeridian",
+    )
     bbox: tuple[_Float, _Float, _Float, _Float] | None = Field(
         None, description="west, south, east, north in degrees; west > east crosses 180 degrees"
     )
