@@ -366,6 +366,14 @@ def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.Mul
     return shapely.segmentize(_polygonal(found), EDGE_DEGREES)
 
 
+def within(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:
+    """The area within lon/lat bounds, which may reach past ±180; cut there, edges densified."""
+    west, south, east, north = bounds
+    boxes = [shapely.box(west + turn, south, east + turn, north) for turn in (-360, 0, 360)]
+    found = area.geometry.intersection(shapely.union_all(boxes))
+    return shapely.segmentize(_polygonal(found), EDGE_DEGREES)
+
+
 def to_utm(geometry: shapely.Geometry, epsg: int) -> shapely.Geometry:
     """A lon/lat geometry near a UTM zone in that zone's metres."""
     return to_crs(geometry, f"EPSG:{epsg}")

@@ -125,7 +125,7 @@ def test_a_location_that_leads_nowhere_is_one_line_that_names_the_key(job_file, 
         with pytest.raises(RequestError, match=r"output: .*given '.*loop/out'$") as caught:
             load_job(job_file, settings, output)
         assert "\n" not in str(caught.value)
-    with pytest.raises(RequestError, match="output: .*given '~nobodyhere/out'$"):
+    with pytest.raises(RequestError, match=r"output: .*given '~nobodyhere/out'$"):
         load_job(job_file, output="~nobodyhere/out")
 
 
