@@ -148,14 +148,23 @@ def _from_geojson(label: str, document: Any) -> list[shapely.Geometry]:
             raise RequestError(f"{label}: {kind!r} is not a polygon; give polygons alone")
     try:
         geometries = [_finite_shape(item) for item in found]
-    except (ShapelyError, GEOSException, ValueError, TypeError, KeyError, IndexError) as error:
+    except (
+        ShapelyError,
+        GEOSException,
+        ValueError,
+        TypeError,
+        LookupError,
+        OverflowError,
+    ) as error:
         raise RequestError(
             f"{label}: a polygon cannot be read ({_line(error)}); each ring needs at least "
             "four positions, the last like the first"
         ) from error
     named = document.get("crs")
     if isinstance(named, Mapping):  # GeoJSON of 2008, as QGIS still writes it
-        crs = _crs(label, str(named.get("properties", {}).get("name", "")))
+        properties = named.get("properties")
+        name = properties.get("name", "") if isinstance(properties, Mapping) else ""
+        crs = _crs(label, str(name))
         geometries = [_to_lonlat(label, geometry, crs) for geometry in geometries]
     return geometries
 
@@ -243,7 +252,7 @@ def _box_area(numbers: Any) -> Area:
     label = f"bounding box {numbers}"
     try:
         west, south, east, north = (float(number) for number in numbers)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RequestError(f"{label}: give four numbers west, south, east, north") from error
     if not all(math.isfinite(number) for number in (west, south, east, north)) or south >= north:
         raise RequestError(f"{label}: south must be less than north, in degrees")
@@ -285,7 +294,7 @@ def _area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True
 
 
 def _unwrapped(label: str, polygon: shapely.Polygon) -> shapely.Polygon:
-    """Rings that jump more than half way round are taken to cross the antimeridian."""
+    """The polygon as drawn, where its rings cross the antimeridian."""
     shell = _unwrap_ring(label, polygon.exterior)
     middle = (shell[:, 0].min() + shell[:, 0].max()) / 2
     holes = []
@@ -298,9 +307,19 @@ def _unwrapped(label: str, polygon: shapely.Polygon) -> shapely.Polygon:
 
 
 def _unwrap_ring(label: str, ring: shapely.LinearRing) -> NDArray[np.float64]:
+    """A ring without jumps: an edge from near 180 to near -180 crosses the antimeridian."""
     points: NDArray[np.float64] = shapely.get_coordinates(ring)
-    step = np.diff(points[:, 0])
+    start, end = points[:-1, 0], points[1:, 0]
+    step = end - start
     jump = (np.abs(step) > 180) & (np.abs(step) < 360)
+    across = (np.minimum(start, end) < -90) & (np.maximum(start, end) > 90)
+    if (doubtful := np.flatnonzero(jump & ~across)).size:
+        edge = doubtful[0]
+        raise RequestError(
+            f"{label}: an edge from {start[edge]:g} to {end[edge]:g} is {abs(step[edge]):g} "
+            "degrees wide and may go either way round; add a vertex between, or give a bounding "
+            "box [west, south, east, north]"
+        )
     turns = np.where(jump, -np.sign(step) * 360, 0.0)
     points[1:, 0] += np.cumsum(turns)
     if points[0, 0] != points[-1, 0]:
@@ -344,6 +363,14 @@ def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.Mul
     if not parts:
         return shapely.MultiPolygon()
     found = parts[0] if len(parts) == 1 else shapely.union_all(parts)
+    return shapely.segmentize(_polygonal(found), EDGE_DEGREES)
+
+
+def within(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:
+    """The area within lon/lat bounds, which may reach past ±180; cut there, edges densified."""
+    west, south, east, north = bounds
+    boxes = [shapely.box(west + turn, south, east + turn, north) for turn in (-360, 0, 360)]
+    found = area.geometry.intersection(shapely.union_all(boxes))
     return shapely.segmentize(_polygonal(found), EDGE_DEGREES)
 
 

@@ -222,12 +222,17 @@ def report_command(output: Annotated[str, typer.Argument(help="folder or URL of 
 @app.command("validate")
 def validate_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run")],
-    reference: Annotated[str, typer.Option(help="raster or polygons of built-up")],
+    reference: Annotated[
+        str, typer.Option(help="raster or polygons of built-up, a layer as file.gpkg|layer")
+    ],
+    product: Annotated[
+        str | None, typer.Option(help="epoch and name where there are several, as E2017_berlin")
+    ] = None,
 ) -> None:
     """Compare a run's built-up with a reference."""
     from ghsl_beam.validate import validate
 
-    print(json.dumps(validate(output, reference), indent=2))
+    print(json.dumps(validate(output, reference, product=product), indent=2))
 
 
 @train_app.command("network")

@@ -75,7 +75,11 @@ class Area(_Section):
     """The area of interest: exactly one of file, wkt, bbox."""
 
     file: Location | None = Field(None, description="GeoJSON, GeoPackage or WKT file of polygons")
-    wkt: str | None = Field(None, description="polygons as WKT, longitude latitude in degrees")
+    wkt: str | None = Field(
+        None,
+        description="polygons as WKT, longitude latitude in degrees; an edge of more than 180 "
+        "degrees, from beyond 90 to beyond -90, crosses the antimeridian",
+    )
     bbox: tuple[_Float, _Float, _Float, _Float] | None = Field(
         None, description="west, south, east, north in degrees; west > east crosses 180 degrees"
     )
@@ -268,19 +272,32 @@ class Job(_Section):
         return grids
 
     def resolved(self, folder: Path) -> Job:
-        """The job with locations made absolute; relative ones count from the job file's folder."""
+        """The job with locations made absolute; relative ones count from the job file's folder.
 
-        def absolute(value: Any) -> Any:
+        Raises:
+            RequestError: a location leads nowhere: there is no such home, or links in a circle.
+        """
+
+        def absolute(value: Any, key: str) -> Any:
             if isinstance(value, _Location):
-                return _Location(storage.absolute(value, folder))
+                return _Location(_absolute(value, folder, key))
             if isinstance(value, BaseModel):
                 changed = {
-                    name: absolute(getattr(value, name)) for name in type(value).model_fields
+                    name: absolute(getattr(value, name), f"{key}.{name}".lstrip("."))
+                    for name in type(value).model_fields
                 }
                 return value.model_copy(update=changed)
             return value
 
-        return absolute(self)
+        return absolute(self, "")
+
+
+def _absolute(location: str, folder: Path, key: str) -> str:
+    try:
+        return storage.absolute(location, folder)
+    except (OSError, RuntimeError) as error:  # no such home, or links in a circle
+        reason = str(error).rstrip(".")
+        raise RequestError(f"{key}: {reason}, given {location!r}") from error
 
 
 def load_job(
@@ -312,7 +329,7 @@ def load_job(
     for setting in settings:
         _apply(content, setting)
     if output is not None:
-        content["output"] = storage.absolute(output, Path.cwd())
+        content["output"] = _absolute(output, Path.cwd(), "output")
     try:
         context = {"today": today or datetime.now(UTC).date()}
         return Job.model_validate(content, context=context).resolved(file.resolve().parent)

@@ -11,11 +11,12 @@ from ghsl_beam.mosaic import write_vrt
 from ghsl_beam.products import grid_pattern
 from transforms import aggregation
 from transforms.aggregation.aggregate import GridLayer, published_layers
+from transforms.aggregation.capacity import MAX_CUT, share_cut
 from transforms.aggregation.footprint import cells_of_source
 from transforms.aggregation.grid import GridLevel, OutputGrid, from_config
 from transforms.aggregation.source import TileSource
 from transforms.aggregation.transform import CellPlan, GridSpec
-from transforms.elements import Layer, Product, TilePlan, fingerprint
+from transforms.elements import Layer, Product, RequestError, TilePlan, fingerprint
 from transforms.raster import storage
 from transforms.raster.files import stored_fingerprints
 
@@ -108,8 +109,13 @@ class GridPlan:
 
 
 def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
-    """Cells and fingerprints of one grid for the tiles of a job."""
+    """Cells and fingerprints of one grid for the tiles of a job.
+
+    Raises:
+        RequestError: there is no such grid, it ends before the tiles, or cannot hold what is built.
+    """
     grid = from_config(settings.crs, settings.resolutions)
+    _check_capacity(grid, tiles)
     of_cell: dict[str, list[TilePlan]] = {}
     for tile in tiles:
         for cell in cells_of_source(grid, _source(tile)):
@@ -130,6 +136,18 @@ def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
     marks = tuple((key, fingerprint("R/C tile", prints)) for key, prints in sorted(by_tile.items()))
     pattern = grid_pattern(job.epoch, job.name)
     return GridPlan(GridSpec(grid, pattern, cells, marks))
+
+
+def _check_capacity(grid: OutputGrid, tiles: Sequence[TilePlan]) -> None:
+    cut, worst = max(
+        ((share_cut(grid, _source(tile)), tile.tile) for tile in tiles), default=(0, "")
+    )
+    if cut > MAX_CUT:
+        raise RequestError(
+            f"grids: {grid.crs}: its pixels cannot hold what lies under them: {cut:.1%} of ground "
+            f"built all over would be lost in tile {worst}; a CRS is expected that loses at most "
+            f"{MAX_CUT:.0%} there, such as ESRI:54009"
+        )
 
 
 def _source(tile: TilePlan) -> TileSource:

@@ -21,9 +21,19 @@ class _PlainLoader(yaml.SafeLoader):
             raise yaml.YAMLError("aliases (*name) are not allowed")
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """A value; PyYAML's constructors end in any exception where its text is not of its tag."""
+        try:
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError, ValueError):
+            raise
+        except Exception as error:
+            where, kind = f"line {node.start_mark.line + 1}", node.tag.rpartition(":")[2]
+            raise yaml.YAMLError(f"{where}: {node.value!r} is no {kind}") from error
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
                     where = f"line {key.start_mark.line + 1}"

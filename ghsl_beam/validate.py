@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+import pyproj
 import rasterio.features
 import rasterio.windows
 import shapely
@@ -22,11 +24,13 @@ from transforms.elements import RasterError, RequestError
 from transforms.raster import storage
 from transforms.raster.files import opened
 
-from .area import read_area, to_crs
+from .area import Area, read_area, to_crs, within
 
 _VECTORS = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".wkt"}
 _BLOCK = 1024
 _FINE = 5
+_MARGIN = 1.0
+"""Degrees about a raster within which polygons count: its bounds in degrees are approximate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ def validate(
     reference: str,
     *,
     layer: str = "BUFRAC",
+    product: str | None = None,
     scale: float | None = None,
     threshold: float = 0.5,
 ) -> dict[str, Any]:
@@ -115,8 +120,9 @@ def validate(
     Args:
         output: the run's folder, a location.
         reference: location of a raster of built-up (read by nearest neighbour), or of polygons of
-            built-up (rasterised to fractions).
+            built-up (rasterised to fractions); a layer of a GeoPackage as `file.gpkg|layer`.
         layer: BUFRAC (tiles in UTM) or BUILT_S (the output grid).
+        product: epoch and name as in the files, `E2017_berlin`; needed where there are several.
         scale: what a raster's values are multiplied by to be fractions. Without it: 1 for
             floating point and for 0/1 rasters, 0.01 for bytes, 0.0001 for other integers.
         threshold: built-up at and above this fraction.
@@ -126,17 +132,15 @@ def validate(
         overlap, the overlap counts for each.
 
     Raises:
-        RequestError: no such layer or reference.
+        RequestError: no such layer, product or reference, or several products and none is named.
         RasterError: a raster cannot be read.
     """
-    if not storage.is_file(reference):
+    file_of_polygons = reference.partition("|")[0]
+    vector = PurePath(file_of_polygons).suffix.lower() in _VECTORS
+    if not storage.is_file(file_of_polygons if vector else reference):
         raise RequestError(f"{reference}: no such file; give a raster or polygons of built-up")
-    pattern = {"BUFRAC": "utm/*/BUFRAC_E*.tif", "BUILT_S": "grid/*/BUILT_S_E*.tif"}.get(layer)
-    files = storage.glob(output, pattern) if pattern else []
-    if not files:
-        raise RequestError(f"{output}: holds no {layer}; give the folder of a run, BUFRAC, BUILT_S")
-    vector = PurePath(reference).suffix.lower() in _VECTORS
-    polygons = read_area(reference, ".").geometry if vector else None
+    product, files = _files(output, layer, product)
+    polygons = read_area(reference, ".") if vector else None
     found: dict[str, dict[str, Any]] = {}
     total, pixel = Agreement(), 0.0
     try:
@@ -167,12 +171,34 @@ def validate(
         raise RequestError(f"{reference}: shares no pixel with {layer} of {output}")
     return {
         "layer": layer,
+        "product": product,
         "reference": reference,
         "scale": factor,
         "threshold": threshold,
         **measures(total, pixel),
         "files": found,
     }
+
+
+def _files(output: str, layer: str, product: str | None) -> tuple[str, list[str]]:
+    """Epoch and name of the one product of a layer that is asked for, and its files."""
+    pattern = {"BUFRAC": "utm/*/BUFRAC_E*.tif", "BUILT_S": "grid/*/BUILT_S_E*.tif"}.get(layer)
+    files: dict[str, list[str]] = {}
+    for file in storage.glob(output, pattern) if pattern else []:
+        parts = storage.name(file).removesuffix(".tif").removeprefix(f"{layer}_").split("_")
+        files.setdefault("_".join(parts[:2]), []).append(file)
+    if not files:
+        raise RequestError(f"{output}: holds no {layer}; give the folder of a run, BUFRAC, BUILT_S")
+    there = ", ".join(sorted(files))
+    if product is None and len(files) > 1:
+        raise RequestError(
+            f"{output}: holds {layer} of {there}; name one with --product, "
+            f"as --product {min(files)}"
+        )
+    product = product or min(files)
+    if product not in files:
+        raise RequestError(f"{output}: holds no {layer} of {product}; it has {there}")
+    return product, files[product]
 
 
 def _ratio(part: float, whole: float, *, root: bool = False) -> float | None:
@@ -225,10 +251,10 @@ def _from_raster(
             yield window, warped.read(1, window=window) * scale
 
 
-def _from_polygons(
-    source: Any, polygons: shapely.Geometry
-) -> Iterator[tuple[Window, NDArray[np.float64]]]:
-    shapes = shapely.get_parts(to_crs(shapely.segmentize(polygons, 0.01), source.crs.to_wkt()))
+def _from_polygons(source: Any, polygons: Area) -> Iterator[tuple[Window, NDArray[np.float64]]]:
+    # What lies far away has no place in the raster's CRS.
+    near_by = within(polygons, _lonlat_bounds(source))
+    shapes = shapely.get_parts(to_crs(near_by, source.crs.to_wkt()))
     tree = shapely.STRtree(shapes)
     step = abs(source.transform.a) / _FINE
     for window in _windows(source):
@@ -245,3 +271,14 @@ def _from_polygons(
         )
         shape = (window.height, _FINE, window.width, _FINE)
         yield window, fine.reshape(shape).mean(axis=(1, 3))
+
+
+def _lonlat_bounds(source: Any) -> tuple[float, float, float, float]:
+    """Degrees about a raster, past 180 where it crosses the antimeridian; else all the world."""
+    to_degrees = pyproj.Transformer.from_crs(source.crs.to_wkt(), "EPSG:4326", always_xy=True)
+    left, bottom, right, top = source.bounds
+    west, south, east, north = to_degrees.transform_bounds(left, bottom, right, top, 101)
+    if not all(math.isfinite(degrees) for degrees in (west, south, east, north)):
+        return -180.0, -90.0, 180.0, 90.0
+    east += 360 if west > east else 0
+    return west - _MARGIN, south - _MARGIN, east + _MARGIN, north + _MARGIN

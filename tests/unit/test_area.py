@@ -13,6 +13,7 @@ from ghsl_beam.area import area_in_tile, read_area
 from ghsl_beam.mgrs_tiles import tile
 from transforms.elements import RequestError
 
+BOX = json.loads(shapely.to_geojson(shapely.box(13, 52, 14, 53)))
 SQUARE = "POLYGON ((13 52, 14 52, 14 53, 13 53, 13 52))"
 
 
@@ -100,6 +101,30 @@ def test_hole_across_the_antimeridian() -> None:
     assert read_area(text, ".").geometry.area == pytest.approx(196)
 
 
+@pytest.mark.parametrize(
+    ("text", "edge"),
+    [
+        ("POLYGON ((-25 35, 180 35, 180 80, -25 80, -25 35))", "from -25 to 180 is 205 degrees"),
+        ("POLYGON ((10 0, 350 0, 350 9, 10 9, 10 0))", "from 10 to 350 is 340 degrees"),
+        ("POLYGON ((100 0, 300 0, 300 9, 100 9, 100 0))", "from 100 to 300 is 200 degrees"),
+        (
+            "POLYGON ((-180 0, 180 0, 180 60, -180 60, -180 0),"
+            "(-100 9, 85.5 9, 85.5 8, -100 8, -100 9))",
+            "from -100 to 85.5 is 185.5 degrees",
+        ),
+    ],
+)
+def test_an_edge_that_may_go_either_way_round_is_refused(text: str, edge: str) -> None:
+    with pytest.raises(RequestError, match=rf"an edge {edge} .*add a vertex .*bounding box") as no:
+        read_area(text, ".")
+    assert "\n" not in str(no.value)
+
+
+def test_a_wide_area_with_a_vertex_between_stays_as_drawn() -> None:
+    text = "POLYGON ((-25 35, 80 35, 180 35, 180 80, 80 80, -25 80, -25 35))"
+    assert read_area(text, ".").geometry.equals(shapely.box(-25, 35, 180, 80))
+
+
 def test_whole_world_box() -> None:
     assert read_area([-180, -60, 180, 80], ".").geometry.area == pytest.approx(360 * 140)
 
@@ -129,6 +154,10 @@ def test_bow_tie_is_made_valid() -> None:
             "not a polygon",
         ),
         ({"kind": "x"}, "not a polygon"),
+        ([1, 2, 10**400, 3], "four numbers"),
+        ({**BOX, "crs": {"properties": ["EPSG:4326"]}}, "unknown CRS"),
+        ({**BOX, "crs": {"properties": {"name": {"code": 4326}}}}, "unknown CRS"),
+        ({"type": "Polygon", "coordinates": [[[0, 0], [1, 10**400]]]}, "cannot be read"),
     ],
 )
 def test_mistakes_are_one_line(source: object, said: str, tmp_path: Path) -> None:

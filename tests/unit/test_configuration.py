@@ -88,6 +88,22 @@ def test_settings_and_output_go_over_the_file(job_file, tmp_path):
         ("models.fallback=33O", "models.fallback: .*given '33O'"),
         ("cleaning={minimum: 0.1, minimum: 0.2}", "the key minimum is there twice"),
         ("block_size", "key.path=value is expected"),
+        ("strict=!!bool maybe", "strict: not valid YAML: line 1: 'maybe' is no bool"),
+        ("block_size=!!int ''", "block_size: not valid YAML: line 1: '' is no int"),
+        ("greenness.radius_m=!!float ''", "radius_m: not valid YAML: line 1: '' is no float"),
+        ("period.end=!!timestamp x", "period.end: not valid YAML: line 1: 'x' is no timestamp"),
+        ("area={bbox: [1, !!bool x]}", "area: not valid YAML: line 1: 'x' is no bool"),
+        ("grids=!!set [a]", "grids: not valid YAML: expected a mapping"),
+        ("grids=!!map [a]", "grids: not valid YAML: expected a mapping"),
+        ("output=~nobodyhere/out", "output: .*given '~nobodyhere/out'$"),
+        ("input.archive=~nobodyhere/in", "input.archive: .*given '~nobodyhere/in'$"),
+        (
+            "grids=[{crs: ESRI:102476}]",
+            "grids.0: Cape_Lo27: cannot be computed .*; name a CRS with",
+        ),
+        (f"block_size={10**400}", "block_size: "),
+        (f"area.bbox=[0, 1, 2, {10**400}]", "area.bbox.3: "),
+        (f"grids=[{{resolutions: [{10**400}]}}]", "grids.0"),
         ("period=2025-Q5", "period: not a period; allowed: last_month, .*given '2025-Q5'$"),
         ("period=2025-06-01", "period: not a period; allowed: "),
         ("period=2025-03-31/2025-01-01", "period: the period ends on 2025-01-01, before"),
@@ -101,6 +117,16 @@ def test_a_mistake_is_one_line_that_names_the_key(job_file, setting, named):
     with pytest.raises(RequestError, match=named) as caught:
         load_job(job_file, (setting,))
     assert "\n" not in str(caught.value)
+
+
+def test_a_location_that_leads_nowhere_is_one_line_that_names_the_key(job_file, tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for settings, output in ((("output=loop/out",), None), ((), f"{tmp_path}/loop/out")):
+        with pytest.raises(RequestError, match=r"output: .*given '.*loop/out'$") as caught:
+            load_job(job_file, settings, output)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(RequestError, match=r"output: .*given '~nobodyhere/out'$"):
+        load_job(job_file, output="~nobodyhere/out")
 
 
 def test_numbers_and_days_in_any_of_their_spellings(job_file):

@@ -20,8 +20,11 @@ LATTICE = 50
 """Fine pixels between two nodes at which coordinates are computed exactly."""
 CHUNK = 1000
 """Fine pixels along a side of a chunk, about."""
-MAX_FACTOR = 2000
-"""Largest coarsest level, in fine pixels."""
+MAX_STEP = 2000
+"""Largest step of a grid's chunks, and so its largest level, in fine pixels.
+
+A chunk takes some 110 bytes a fine pixel while it is made: 0.4 GiB at this step.
+"""
 METRES = (1.0, 100_000.0)
 """Smallest and largest resolution of a grid in metres: the largest is a cell's side."""
 ARC_SECONDS = (0.03, 3600.0)
@@ -99,7 +102,7 @@ class OutputGrid:
     @cached_property
     def step(self) -> int:
         """Fine pixels of which every chunk's edge is a multiple."""
-        return math.lcm(LATTICE, round(self.resolutions[-1] / self.fine))
+        return _step(self.resolutions, self.fine)
 
     @cached_property
     def chunk(self) -> int:
@@ -199,11 +202,12 @@ def from_config(
 
     Without an origin, it is the upper left corner of the CRS's area of use, moved out to a
     multiple of the R/C tile (1000 km). The fine level is the whole fraction of the smallest
-    resolution nearest to 10 m (0.3 seconds of arc).
+    resolution nearest to 10 m (0.3 seconds of arc) with which chunks are of a size to be made.
 
     Raises:
-        RequestError: the CRS is unknown or not in metres, or the resolutions are not nested, or
-            out of bounds (`METRES`, `ARC_SECONDS`).
+        RequestError: the CRS is unknown, not in metres or without an area of use, or the
+            resolutions are not nested, out of bounds (`METRES`, `ARC_SECONDS`), or such that a
+            chunk would be too large (`MAX_STEP`).
     """
     try:
         system = pyproj.CRS.from_user_input(crs)
@@ -214,6 +218,7 @@ def from_config(
         if system.to_authority() != ("EPSG", "4326"):
             raise RequestError(f"{crs}: of geographic grids only EPSG:4326 is supported")
         fine, pixels = _geographic_fine(sizes)
+        _check_step(sizes, fine, pixels)
         # At the equator a square of 0.3" is 85.5 m²; a tenth more for the scale of UTM.
         capacity = math.ceil((fine / 3600 * 111_320) ** 2 * 1.1)
         return OutputGrid(
@@ -222,8 +227,9 @@ def from_config(
     if not system.is_projected or {axis.unit_name for axis in system.axis_info} != {"metre"}:
         raise RequestError(f"{crs}: neither a projected system in metres nor EPSG:4326")
     sizes = _nested(resolutions, METRES, "metres")
-    fine = sizes[0] / max(1, round(sizes[0] / 10))
-    step = math.lcm(LATTICE, _factor(sizes, fine))
+    fine = _projected_fine(sizes)
+    _check_step(sizes, fine)
+    step = _step(sizes, fine)
     pixels = step * max(1, round(100_000 / fine / step))
     authority = system.to_authority()
     label = authority[1] if authority else re.sub(r"\W+", "-", system.name).strip("-")
@@ -253,11 +259,40 @@ def _nested(
     return sizes
 
 
-def _factor(sizes: tuple[float, ...], fine: float) -> int:
-    factor = round(sizes[-1] / fine)
-    if factor > MAX_FACTOR:
-        raise RequestError(f"resolutions: {sizes[-1]:g} is above {MAX_FACTOR} x {fine:g}")
-    return factor
+def _step(sizes: tuple[float, ...], fine: float) -> int:
+    return math.lcm(LATTICE, round(sizes[-1] / fine))
+
+
+def _check_step(sizes: tuple[float, ...], fine: float, degree: int = 0) -> None:
+    """Refuse the first level that makes chunks too large, and name the nearest that does not.
+
+    `degree`: fine pixels that whole steps must make, where they must.
+    """
+    factors = [1, *(round(size / fine) for size in sizes)]
+    for finer, factor in itertools.pairwise(factors):
+        step = math.lcm(LATTICE, factor)
+        if step <= MAX_STEP:
+            continue
+        possible = [
+            other
+            for other in range(2 * finer, MAX_STEP + 1, finer)
+            if (least := math.lcm(LATTICE, other)) <= MAX_STEP and degree % least == 0
+        ]
+        nearest = min(possible, key=lambda other: abs(other - factor), default=None)
+        hint = f"{nearest * fine:.10g} works" if nearest else "leave it out"
+        raise RequestError(
+            f"resolutions: {factor * fine:.10g} asks for chunks of {step} x {step} fine pixels "
+            f"({fine:g}), more than {MAX_STEP} x {MAX_STEP}; {hint}"
+        )
+
+
+def _projected_fine(sizes: tuple[float, ...]) -> float:
+    """Fine resolution near 10 m; up to a tenth off the usual one where its chunks are smaller."""
+    usual = max(1, round(sizes[0] / 10))
+    near = range(math.ceil(0.9 * usual), math.floor(1.1 * usual) + 1)
+    return sizes[0] / min(
+        near, key=lambda parts: (_step(sizes, sizes[0] / parts) > MAX_STEP, abs(parts - usual))
+    )
 
 
 def _geographic_fine(sizes: tuple[float, ...]) -> tuple[float, int]:
@@ -266,19 +301,22 @@ def _geographic_fine(sizes: tuple[float, ...]) -> tuple[float, int]:
     for parts in sorted(range(1, math.ceil(2 * wanted) + 2), key=lambda n: abs(n - wanted)):
         fine = sizes[0] / parts
         pixels = 3600 / fine
-        step = math.lcm(LATTICE, round(sizes[-1] / fine))
-        if abs(pixels - round(pixels)) < 1e-6 and round(pixels) % step == 0:
-            _factor(sizes, fine)
+        if abs(pixels - round(pixels)) < 1e-6 and round(pixels) % _step(sizes, fine) == 0:
             return fine, round(pixels)
     raise RequestError(f"resolutions: {list(sizes)} seconds do not divide a degree")
 
 
 def _corner(system: pyproj.CRS, tile: float) -> tuple[float, float]:
+    remedy = "name a CRS with an area of use (an EPSG code)"
     area = system.area_of_use
     if area is None:
-        raise RequestError(f"{system.name}: has no area of use; an origin must be given")
-    to_grid = pyproj.Transformer.from_crs("EPSG:4326", system, always_xy=True)
-    left, _, _, top = to_grid.transform_bounds(*area.bounds, densify_pts=101)
+        raise RequestError(f"{system.name}: has no area of use; {remedy}")
+    try:
+        to_grid = pyproj.Transformer.from_crs("EPSG:4326", system, always_xy=True)
+        left, _, _, top = to_grid.transform_bounds(*area.bounds, densify_pts=101)
+    except pyproj.exceptions.ProjError as error:
+        reason = " ".join(str(error).split())
+        raise RequestError(f"{system.name}: cannot be computed ({reason}); {remedy}") from error
     if not (math.isfinite(left) and math.isfinite(top)):
-        raise RequestError(f"{system.name}: its area of use has no bounds; give an origin")
+        raise RequestError(f"{system.name}: its area of use has no bounds; {remedy}")
     return math.floor(left / tile) * tile, math.ceil(top / tile) * tile

@@ -1,3 +1,5 @@
+import re
+
 import pyproj
 import pytest
 from aggregation_samples import tile_at
@@ -13,6 +15,7 @@ from transforms.aggregation import (
     geographic,
     ghsl_mollweide,
 )
+from transforms.aggregation.grid import MAX_STEP
 from transforms.elements import RequestError, Window
 
 MOLLWEIDE = ghsl_mollweide()
@@ -122,6 +125,47 @@ def test_other_projected_grids(crs, resolutions, fine, cell):
 def test_wrong_grids_are_refused(crs, resolutions):
     with pytest.raises(RequestError):
         from_config(crs, resolutions)
+
+
+@pytest.mark.parametrize(
+    ("crs", "resolutions", "said"),
+    [
+        ("ESRI:54009", (10, 9990), "resolutions: 9990 asks for .* 49950 fine .*; 10000 works"),
+        ("ESRI:54009", (10, 9990, 19980), "resolutions: 9990 asks for .*; 10000 works"),
+        ("ESRI:54009", (30, 990), "resolutions: 990 asks for .*; 1050 works"),
+        ("ESRI:54009", (10, 100_000), "resolutions: 100000 asks for .*; 20000 works"),
+        ("ESRI:54009", (10, 20_000, 40_000), "resolutions: 40000 asks for .*; leave it out"),
+        ("EPSG:4326", (3, 144), "resolutions: 144 asks for .* 2400 fine .*; 150 works"),
+        ("EPSG:4326", (3600,), "resolutions: 3600 asks for .*; 600 works"),
+    ],
+)
+def test_resolutions_whose_chunks_fit_in_no_memory_are_refused(crs, resolutions, said):
+    with pytest.raises(RequestError, match=said) as caught:
+        from_config(crs, resolutions)
+    assert "\n" not in str(caught.value)
+    works = re.search(r"([\d.]+) works", str(caught.value))
+    if works:
+        from_config(crs, (*resolutions[: len(resolutions) > 1], float(works[1])))
+
+
+@given(st.integers(1, 20_000) | st.floats(1, 20_000))
+def test_any_one_resolution_has_chunks_of_a_size_to_be_made(resolution):
+    grid = from_config("ESRI:54009", (resolution,))
+    assert grid.chunk <= MAX_STEP
+    assert abs(grid.fine - 10) <= max(1.12, abs(resolution / max(1, round(resolution / 10)) - 10))
+
+
+@pytest.mark.parametrize(
+    ("crs", "said"),
+    [
+        ("ESRI:102476", "cannot be computed .*name a CRS with an area of use .an EPSG code.$"),
+        ("+proj=laea +lat_0=50 +lon_0=10 +units=m", "no area of use; name a CRS with an area of"),
+    ],
+)
+def test_a_crs_without_a_corner_is_refused_with_the_remedy(crs, said):
+    with pytest.raises(RequestError, match=said) as caught:
+        from_config(crs, (100,))
+    assert "\n" not in str(caught.value)
 
 
 def test_cells_of_a_tile_are_those_its_pixels_lie_in():

@@ -1,0 +1,35 @@
+"""Whether the pixels of a grid can hold what is built in a place."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .grid import OutputGrid
+from .lattice import transformer
+from .source import SOURCE_PIXEL, TileSource
+
+MAX_CUT = 0.01
+"""Largest share of built-up that a grid may lose; Mollweide loses up to 0.6 % near the poles."""
+_SIDE = 9
+"""Places along a side of a tile at which areas are compared."""
+
+
+def share_cut(grid: OutputGrid, source: TileSource) -> float:
+    """Share 0..1 of ground built all over in a tile that the grid's pixels cannot hold.
+
+    The m² of UTM that a fine pixel covers, by the Jacobian of the mapping, against the most that
+    it holds, at 9 x 9 places of the tile; places outside the grid's CRS do not count.
+    """
+    left, bottom, right, top = source.bounds
+    east, north = np.meshgrid(np.linspace(left, right, _SIDE), np.linspace(bottom, top, _SIDE))
+    to_grid = transformer(f"EPSG:{source.epsg}", grid.crs)
+    x, y = to_grid.transform(east, north)
+    x_east, y_east = to_grid.transform(east + SOURCE_PIXEL, north)
+    x_north, y_north = to_grid.transform(east, north + SOURCE_PIXEL)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        jacobian = (x_east - x) * (y_north - y) - (x_north - x) * (y_east - y)
+        covered = (grid.pixel * SOURCE_PIXEL) ** 2 / np.abs(jacobian)
+    covered = covered[np.isfinite(covered)]
+    if not covered.size:
+        return 0.0
+    return 1 - float(np.minimum(1, grid.fine_capacity / covered).mean())
