@@ -37,8 +37,8 @@ def finish(plan: JobPlan, record: RunRecord, products: list[Product], lock: Lock
 def finish_again(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
     """For a launch that had nothing to make: what an earlier one left undone, and no more.
 
-    Where all is there, no file changes. A record of these very products stays the record: it
-    tells of the launch that made them.
+    Where all is there, no file changes. A record of these very products stays the record, as it
+    tells of the launch that made them, unless this one lost or warns of something else.
 
     Raises:
         UnavailableError: something is to be done, and another launch is at work.

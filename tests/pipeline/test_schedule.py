@@ -119,6 +119,28 @@ def test_losses_of_another_job_of_the_same_output_are_its_own(tmp_path):
     assert list(output.glob("work/plan/*")), "July's work area is July's still"
 
 
+def test_what_a_launch_without_work_lost_is_in_record_and_report(tmp_path):
+    archive = tmp_path / "archive"
+    name = write_product(archive, Product("33UUU", 32633, LEFT, TOP, town(64, 64))).name
+    area = lonlat_box(32633, LEFT, TOP - 640, LEFT + 640, TOP)
+    file = write_job(tmp_path, area, archive)
+    names = [name.replace("20200615", f"202006{day}") for day in (20, 25)]
+    for broken in names:
+        (archive / broken).mkdir()
+        output, record = make(file)
+        assert record["exit_code"] == 3
+        stored = json.loads((output / "run.json").read_text())
+        report = (output / "report" / "index.html").read_text()
+        assert stored["losses"] == record["losses"]
+        assert stored["scenes_set_aside"] == record["scenes_set_aside"]
+        assert broken in str(stored["losses"])
+        assert broken in report
+    assert (record["computed"], len(record["losses"])) == (0, 2)
+    before = stamps(output)
+    assert make(file)[1]["losses"] == record["losses"]
+    assert stamps(output) == before
+
+
 def test_a_day_that_is_none_is_refused(job_file):
     ended = launch(job_file, "--today", "yesterday")
     assert ended.returncode == 2
