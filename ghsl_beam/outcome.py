@@ -11,6 +11,7 @@ from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import JobPlan
 from ghsl_beam.products import utm_path
 from ghsl_beam.record_schema import RunRecord
+from ghsl_beam.report import write_report
 from ghsl_beam.run_record import (
     losses_as_json,
     now,
@@ -56,7 +57,7 @@ def end_badly(
     start: float,
     error: BaseException,
 ) -> None:
-    """Complete and write the record of a launch that broke off, as far as the storage lets it."""
+    """Complete a launch that broke off: record and report, as far as the storage lets it."""
     products, losses = before, [*plan.losses]
     try:
         products = existing_products(plan)
@@ -68,8 +69,9 @@ def end_badly(
     record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
     try:
         write_record(plan.job.output, record)
+        write_report(plan.job.output, record)  # the last one tells of an earlier launch
     except (GhslBeamError, OSError) as other:
-        _LOG.warning("the record cannot be written: %s", other)
+        _LOG.warning("record or report cannot be written: %s", other)
     _LOG.info("run ended", extra=in_brief(record))
 
 

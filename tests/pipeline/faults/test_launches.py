@@ -15,6 +15,7 @@ from ghsl_beam.configuration import load_job
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import make_plan
 from ghsl_beam.products import utm_path
+from ghsl_beam.report import write_report
 from ghsl_beam.run_events import RunEvents
 from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
@@ -83,6 +84,33 @@ def test_a_launch_that_made_nothing_tells_nothing_of_an_earlier_one(job, plan):
     record = record_of(job)
     assert (record["exit_code"], record["losses"]) == (1, [])
     assert (record["computed"], record["reused"]) == (0, 0)
+
+
+fault(
+    "launches",
+    "it is stopped after an earlier one was whole",
+    "record and report say that it failed, and why; 1",
+)
+
+
+def test_the_report_of_a_failed_run_says_so(job):
+    write_report(job.output, {"exit_code": 0})
+    with pytest.raises(KeyboardInterrupt):
+        launch.run(job, watch=stopped_early)
+    report = (output_of(job) / "report" / "index.html").read_text()
+    assert "Failed, exit code 1." in report
+    assert record_of(job)["error"] in report
+
+
+def test_a_report_that_cannot_be_written_is_a_warning(job, monkeypatch, caplog):
+    def full(output, record):
+        raise StorageError("report/index.html", "no space left")
+
+    monkeypatch.setattr(outcome, "write_report", full)
+    with pytest.raises(KeyboardInterrupt):
+        launch.run(job, watch=stopped_early)
+    assert record_of(job)["exit_code"] == 1
+    assert "report/index.html: no space left" in caplog.text
 
 
 fault(
