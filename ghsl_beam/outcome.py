@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import JobPlan
@@ -38,12 +38,10 @@ def account(
     """Complete the record of a launch that came to its end.
 
     `before` are the products that it found, `products` those that are there now, and `losses` what
-    its stages lost. A loss that a later attempt made good, as every planned product is whole, is
-    none; where a product is not whole and no stage said why, that is one.
+    its stages lost. A loss that a later attempt made good, as what is made of it is whole, is none;
+    where a product is not whole and no stage said why, that is one.
     """
-    unexplained = _unexplained(plan, products)
-    of_launch = (losses or unexplained) if unexplained else ()
-    _fill(record, before, products, [*plan.losses, *of_launch], start)
+    _fill(record, before, products, [*plan.losses, *_of_stages(plan, products, losses)], start)
     # Made again, an incomplete product bears the mark that it had.
     marks = {product.path: product.fingerprint for product in before}
     record["computed"] += sum(marks.get(p.path) == p.fingerprint == INCOMPLETE for p in products)
@@ -117,21 +115,45 @@ def existing_products(plan: JobPlan) -> list[Product]:
     return products
 
 
-def _unexplained(plan: JobPlan, products: Sequence[Product]) -> list[Loss]:
-    """Each planned product that is not there whole, as a loss that says so.
+class _Planned(NamedTuple):
+    """A product to be: its key, and what a loss that keeps it from being whole may name."""
 
-    For a launch in which no stage reported one: its end is never 0, nor 3 without a reason.
+    key: str
+    path: str
+    parts: frozenset[str]
+    """Itself, and the output cells that it is made of."""
+    sources: frozenset[str] = frozenset()
+    """MGRS tiles of those cells."""
+
+
+def _planned(plan: JobPlan) -> Iterator[_Planned]:
+    job = plan.job
+    for tile in plan.tiles:
+        for layer in tile.fingerprints:
+            path = utm_path(tile.tile, layer, job.epoch, job.name)
+            yield _Planned(tile.tile, path, frozenset((tile.tile,)))
+    for grid in plan.grids:
+        tiles = {cell.key: cell.tiles for cell in grid.cells}
+        for level, grid_layer, key, _, cells in grid.products():
+            sources = frozenset(tile for cell in cells for tile in tiles[cell])
+            path = grid.spec.path(level, grid_layer, key)
+            yield _Planned(key, path, frozenset((key, *cells)), sources)
+
+
+def _of_stages(
+    plan: JobPlan, products: Sequence[Product], losses: Sequence[Loss]
+) -> Iterator[Loss]:
+    """The losses of what is not whole, and one for each such product that none of them explains.
+
+    So a launch that lacks something never ends with 0, nor with 3 without a reason.
     """
-    job, whole = plan.job, {product.path for product in products if product.whole}
-    planned = [
-        (tile.tile, utm_path(tile.tile, layer, job.epoch, job.name))
-        for tile in plan.tiles
-        for layer in tile.fingerprints
-    ]
-    planned += [
-        (key, grid.spec.path(level, layer, key))
-        for grid in plan.grids
-        for level, layer, key, _, _ in grid.products()
-    ]
+    whole = {product.path for product in products if product.whole}
+    lacking = [planned for planned in _planned(plan) if planned.path not in whole]
+    reached = {"", *(part for planned in lacking for part in planned.parts)}
+    told = [loss for loss in losses if lacking and loss.tile in reached]
+    yield from told
+    named = {loss.tile for loss in told}
     reason = "was not made whole, and no stage said why: see the log, and run again"
-    return [Loss("publish", key, reason, file=path) for key, path in planned if path not in whole]
+    for key, path, parts, sources in lacking:
+        if named.isdisjoint({"", *parts, *sources}):
+            yield Loss("publish", key, reason, file=path)
