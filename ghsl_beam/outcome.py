@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import JobPlan
+from ghsl_beam.planned_products import planned_products
 from ghsl_beam.products import utm_path
 from ghsl_beam.record_schema import RunRecord
 from ghsl_beam.report import write_report
@@ -115,31 +116,6 @@ def existing_products(plan: JobPlan) -> list[Product]:
     return products
 
 
-class _Planned(NamedTuple):
-    """A product to be: its key, and what a loss that keeps it from being whole may name."""
-
-    key: str
-    path: str
-    parts: frozenset[str]
-    """Itself, and the output cells that it is made of."""
-    sources: frozenset[str] = frozenset()
-    """MGRS tiles of those cells."""
-
-
-def _planned(plan: JobPlan) -> Iterator[_Planned]:
-    job = plan.job
-    for tile in plan.tiles:
-        for layer in tile.fingerprints:
-            path = utm_path(tile.tile, layer, job.epoch, job.name)
-            yield _Planned(tile.tile, path, frozenset((tile.tile,)))
-    for grid in plan.grids:
-        tiles = {cell.key: cell.tiles for cell in grid.cells}
-        for level, grid_layer, key, _, cells in grid.products():
-            sources = frozenset(tile for cell in cells for tile in tiles[cell])
-            path = grid.spec.path(level, grid_layer, key)
-            yield _Planned(key, path, frozenset((key, *cells)), sources)
-
-
 def _of_stages(
     plan: JobPlan, products: Sequence[Product], losses: Sequence[Loss]
 ) -> Iterator[Loss]:
@@ -148,12 +124,12 @@ def _of_stages(
     So a launch that lacks something never ends with 0, nor with 3 without a reason.
     """
     whole = {product.path for product in products if product.whole}
-    lacking = [planned for planned in _planned(plan) if planned.path not in whole]
-    reached = {"", *(part for planned in lacking for part in planned.parts)}
+    lacking = [planned for planned in planned_products(plan) if planned.path not in whole]
+    reached = {"", *(part for planned in lacking for part in (planned.key, *planned.cells))}
     told = [loss for loss in losses if lacking and loss.tile in reached]
     yield from told
     named = {loss.tile for loss in told}
     reason = "was not made whole, and no stage said why: see the log, and run again"
-    for key, path, parts, sources in lacking:
-        if named.isdisjoint({"", *parts, *sources}):
+    for key, path, cells, tiles in lacking:
+        if named.isdisjoint(("", key, *cells, *tiles)):
             yield Loss("publish", key, reason, file=path)

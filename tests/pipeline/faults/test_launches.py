@@ -15,6 +15,7 @@ from ghsl_beam.cluster import ClusterError
 from ghsl_beam.configuration import load_job
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import make_plan
+from ghsl_beam.planned_products import planned_products
 from ghsl_beam.products import utm_path
 from ghsl_beam.report import write_report
 from ghsl_beam.run_events import RunEvents
@@ -240,7 +241,7 @@ def test_losses_are_of_what_is_not_whole(job, plan):
 
     missing = losses_of(plan, products, made_good)
     assert {key for key, _, _ in missing} == {"31TCJ", "R4_C19"}
-    assert len(missing) == sum(1 for _ in outcome._planned(plan)) - len(there)
+    assert len(missing) == sum(1 for _ in planned_products(plan)) - len(there)
     assert losses_of(plan, products) == missing
 
     of_tile = Loss("inference", "31TCJ", "lost")
