@@ -9,6 +9,7 @@ from typing import Any, cast
 from ghsl_beam.launch_lock import LOCK, Lock, only_launch
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import JobPlan
+from ghsl_beam.planned_products import planned_products
 from ghsl_beam.record_schema import RunRecord
 from ghsl_beam.report import write_report
 from ghsl_beam.run_record import is_of, read_record, write_record
@@ -66,7 +67,8 @@ def _complete(plan: JobPlan, record: Mapping[str, Any], products: list[Product])
     output = plan.job.output
     for grid in plan.grids:
         grid.write_mosaics(output)
-    write_catalog(output, products, record)
+    tiles_of = {planned.path: planned.tiles for planned in planned_products(plan)}
+    write_catalog(output, products, record, tiles_of)
     write_report(output, record)
     write_record(output, cast(RunRecord, record))
 

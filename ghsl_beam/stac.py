@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -37,7 +37,12 @@ _TITLES = {
 }
 
 
-def write_catalog(output: str, products: Sequence[Product], run: Mapping[str, Any]) -> None:
+def write_catalog(
+    output: str,
+    products: Sequence[Product],
+    run: Mapping[str, Any],
+    tiles_of: Mapping[str, Collection[str]],
+) -> None:
     """Write `catalog.json`, and collections and items below `stac/`, with relative links.
 
     Georeferencing is read from the products' files. The same products and run give the same
@@ -47,6 +52,7 @@ def write_catalog(output: str, products: Sequence[Product], run: Mapping[str, An
         output: the run's folder, a location.
         products: what it published, paths relative to `output`.
         run: the run record; of it `name`, `epoch`, `configuration.period` and `tiles` are used.
+        tiles_of: by path, the MGRS tiles that a product is made of: their models are its own.
 
     Raises:
         RasterError: a product cannot be read.
@@ -66,7 +72,9 @@ def write_catalog(output: str, products: Sequence[Product], run: Mapping[str, An
     for product in sorted(products, key=lambda p: (p.grid, p.key, p.layer, p.path)):
         grouped[product.grid][product.key].append(product)
     for grid, keys in sorted(grouped.items()):
-        made = [_item(output, f"{name}-E{epoch}", key, keys[key], times, run) for key in keys]
+        made = [
+            _item(output, f"{name}-E{epoch}", key, keys[key], times, run, tiles_of) for key in keys
+        ]
         boxes = [item.bbox for item, _ in made if item.bbox]
         extent = [min(b[i] for b in boxes) for i in (0, 1)]
         extent += [max(b[i] for b in boxes) for i in (2, 3)]
@@ -106,6 +114,7 @@ def _item(
     products: Sequence[Product],
     times: tuple[datetime.datetime, datetime.datetime],
     run: Mapping[str, Any],
+    tiles_of: Mapping[str, Collection[str]],
 ) -> tuple[pystac.Item, dict[str, pystac.Asset]]:
     assets, places = {}, []
     for product in products:
@@ -119,10 +128,11 @@ def _item(
         assets[name].extra_fields = fields
     geometry = shapely.union_all(places)
     grid = products[0].grid
+    sources = {tile for product in products for tile in tiles_of.get(product.path, ())}
     used = [
         {"tile": tile.get("tile"), "zone": tile.get("zone"), **(tile.get("model") or {})}
         for tile in run.get("tiles") or []
-        if grid != "utm" or tile.get("tile") == key
+        if tile.get("tile") in sources
     ]
     zones = {json.dumps({**model, "tile": None}, sort_keys=True): model for model in used}
     models = [{k: v for k, v in model.items() if k != "tile"} for _, model in sorted(zones.items())]

@@ -23,9 +23,19 @@ RUN = {
             "zone": "33U",
             "model": {"file": "m.h5", "sha256": "ab", "demonstration": True},
         },
-        {"tile": "01KAB", "zone": "01K", "model": {"file": "n.h5", "sha256": "cd"}},
+        {
+            "tile": "01KAB",
+            "zone": "01K",
+            "model": {"file": "n.h5", "sha256": "cd", "fallback": True},
+        },
     ],
 }
+GRID = grid_path("54009_100", "BUILT_S", 2017, "berlin", "R3_C19")
+TILES_OF = {
+    utm_path(tile, layer, 2017, "berlin"): (tile,)
+    for tile in ("33UUU", "01KAB")
+    for layer in ("BUFRAC", "RES_NRES")
+} | {GRID: ("33UUU",)}
 
 
 def raster(path: Path, crs: str, x: float, y: float, step: float) -> None:
@@ -47,14 +57,13 @@ def products(tmp_path: Path) -> list[Product]:
         Product("BUFRAC", "01KAB", "utm", utm_path("01KAB", "BUFRAC", 2017, "berlin"), "f2")
     )
     raster(tmp_path / found[-1].path, "EPSG:32701", 99960, 8200000, 2000)
-    path = grid_path("54009_100", "BUILT_S", 2017, "berlin", "R3_C19")
-    found.append(Product("BUILT_S", "R3_C19", "54009_100", path, "f3"))
-    raster(tmp_path / path, "ESRI:54009", 959000, 6200000, 100)
+    found.append(Product("BUILT_S", "R3_C19", "54009_100", GRID, "f3"))
+    raster(tmp_path / GRID, "ESRI:54009", 959000, 6200000, 100)
     return found
 
 
 def test_reads_back_with_every_asset(tmp_path: Path, products: list[Product]) -> None:
-    write_catalog(str(tmp_path), products, RUN)
+    write_catalog(str(tmp_path), products, RUN, TILES_OF)
     catalog = pystac.Catalog.from_file(tmp_path / "catalog.json")
     items = {item.id: item for item in catalog.get_items(recursive=True)}
     assert set(items) == {
@@ -81,21 +90,42 @@ def test_reads_back_with_every_asset(tmp_path: Path, products: list[Product]) ->
         assert collection.extent.spatial.bboxes
 
 
+def test_an_item_names_the_models_of_its_own_tiles(tmp_path: Path, products: list[Product]) -> None:
+    write_catalog(str(tmp_path), products, RUN, TILES_OF)
+    catalog = pystac.Catalog.from_file(tmp_path / "catalog.json")
+    told = {
+        item.id.rpartition("-")[2]: (
+            [model["file"] for model in item.properties["ghsl:models"]],
+            item.properties["ghsl:demonstration"],
+            item.properties["ghsl:fallback"],
+        )
+        for item in catalog.get_items(recursive=True)
+    }
+    assert told == {
+        "33UUU": (["m.h5"], True, False),
+        "01KAB": (["n.h5"], False, True),
+        "R3_C19": (["m.h5"], True, False),
+    }
+
+
 def test_same_bytes_twice_in_any_order(tmp_path: Path, products: list[Product]) -> None:
-    write_catalog(str(tmp_path), products, RUN)
+    write_catalog(str(tmp_path), products, RUN, TILES_OF)
     first = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
-    write_catalog(str(tmp_path), products[::-1], RUN)
+    write_catalog(str(tmp_path), products[::-1], RUN, TILES_OF)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == first
 
 
 def test_missing_product_is_one_line(tmp_path: Path) -> None:
+    gone = Product("BUFRAC", "33UUU", "utm", "gone.tif", "f")
     with pytest.raises(RasterError, match=r"gone\.tif") as caught:
-        write_catalog(str(tmp_path), [Product("BUFRAC", "33UUU", "utm", "gone.tif", "f")], RUN)
+        write_catalog(
+            str(tmp_path), [Product("BUFRAC", "33UUU", "utm", "gone.tif", "f")], RUN, TILES_OF
+        )
     assert "\n" not in str(caught.value)
 
 
 def test_nothing_made(tmp_path: Path) -> None:
-    write_catalog(str(tmp_path), [], {})
+    write_catalog(str(tmp_path), [], {}, {})
     assert json.loads((tmp_path / "catalog.json").read_text())["type"] == "Catalog"
 
 
