@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import accumulate
+from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -75,9 +77,7 @@ def write_catalog(
         made = [
             _item(output, f"{name}-E{epoch}", key, keys[key], times, run, tiles_of) for key in keys
         ]
-        boxes = [item.bbox for item, _ in made if item.bbox]
-        extent = [min(b[i] for b in boxes) for i in (0, 1)]
-        extent += [max(b[i] for b in boxes) for i in (2, 3)]
+        extent = narrowest_box([item.bbox for item, _ in made if item.bbox])
         collection = pystac.Collection(
             id=f"{name}-E{epoch}-{grid}",
             title=f"{name}, {epoch}, " + ("UTM tiles" if grid == "utm" else f"grid {grid}"),
@@ -139,7 +139,7 @@ def _item(
     item = pystac.Item(
         id=f"{prefix}-{grid}-{key}",
         geometry=json.loads(shapely.to_geojson(geometry)),
-        bbox=list(geometry.bounds),
+        bbox=narrowest_box([part.bounds for part in shapely.get_parts(geometry)]),
         datetime=None,
         start_datetime=times[0],
         end_datetime=times[1],
@@ -201,6 +201,26 @@ def _footprint(lon: Any, lat: Any) -> shapely.Geometry:
         for turn in (-1, 0, 1)
     ]
     return shapely.union_all([part for part in parts if part.area > 0])
+
+
+def narrowest_box(boxes: Iterable[Sequence[float]]) -> list[float]:
+    """The box around boxes, each (west, south, east, north) in degrees, as GeoJSON has it.
+
+    It lies on the other side of the widest stretch of longitudes without any: where it reaches
+    across the antimeridian, its west is greater than its east (RFC 7946, 5.2).
+    """
+    spans, latitudes = [], []
+    for west, south, east, north in boxes:
+        spans += [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+        latitudes += [south, north]
+    spans.sort()
+    easts = list(accumulate((east for _, east in spans), max))
+    first, last = spans[0][0], easts[-1]
+    # The stretch across the antimeridian comes first: of two as wide, it is the one left out.
+    gaps = [(first + 360 - last, first, last)]
+    gaps += [(west - east, west, east) for (west, _), east in zip(spans[1:], easts, strict=False)]
+    _, west, east = max(gaps, key=itemgetter(0))
+    return [west, min(latitudes), east, max(latitudes)]
 
 
 def _times(run: Mapping[str, Any], epoch: int) -> tuple[datetime.datetime, datetime.datetime]:

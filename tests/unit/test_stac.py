@@ -10,7 +10,7 @@ import rasterio
 from rasterio.transform import from_origin
 
 from ghsl_beam.products import Product, grid_path, utm_path
-from ghsl_beam.stac import write_catalog
+from ghsl_beam.stac import narrowest_box, write_catalog
 from transforms.elements import RasterError, RequestError
 
 RUN = {
@@ -108,6 +108,42 @@ def test_an_item_names_the_models_of_its_own_tiles(tmp_path: Path, products: lis
     }
 
 
+def test_a_box_across_the_antimeridian_is_as_wide_as_what_is_in_it(
+    tmp_path: Path, products: list[Product]
+) -> None:
+    write_catalog(str(tmp_path), products, RUN, TILES_OF)
+    catalog = pystac.Catalog.from_file(tmp_path / "catalog.json")
+    boxes = {item.id.rpartition("-")[2]: item.bbox for item in catalog.get_items(recursive=True)}
+    across, utm = boxes["01KAB"], catalog.get_child("berlin-E2017-utm")
+    assert across is not None
+    assert across[0] > across[2]
+    assert 0.5 < across[2] + 360 - across[0] < 1
+    assert isinstance(utm, pystac.Collection)
+    berlin = boxes["33UUU"]
+    assert berlin is not None
+    assert utm.extent.spatial.bboxes == [[berlin[0], across[1], across[2], berlin[3]]]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "around"),
+    [
+        ([(1, 2, 3, 4)], [1, 2, 3, 4]),
+        ([(1, 2, 3, 4), (-5, 3, 2, 6)], [-5, 2, 3, 6]),
+        ([(0, 0, 10, 1), (1, 0, 2, 1), (30, 0, 40, 1)], [0, 0, 40, 1]),
+        ([(179, -17, 180, -16), (-180, -18, -178, -16)], [179, -18, -178, -16]),
+        ([(179, 0, -178, 1), (177, 0, 178, 1)], [177, 0, -178, 1]),
+        ([(-180, 80, 180, 84)], [-180, 80, 180, 84]),
+        ([(-180, 80, 0, 84), (0, 80, 180, 84)], [-180, 80, 180, 84]),
+        ([(-90, 0, -80, 1), (70, 0, 90, 1)], [-90, 0, 90, 1]),
+        ([(-91, 0, -90, 1), (90, 0, 91, 1)], [90, 0, -90, 1]),
+        ([(-90, 0, -89, 1), (89, 0, 90, 1)], [-90, 0, 90, 1]),
+    ],
+)
+def test_the_narrowest_box(boxes: list[tuple[float, ...]], around: list[float]) -> None:
+    assert narrowest_box(boxes) == around
+    assert narrowest_box(boxes[::-1]) == around
+
+
 def test_same_bytes_twice_in_any_order(tmp_path: Path, products: list[Product]) -> None:
     write_catalog(str(tmp_path), products, RUN, TILES_OF)
     first = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
@@ -118,9 +154,7 @@ def test_same_bytes_twice_in_any_order(tmp_path: Path, products: list[Product]) 
 def test_missing_product_is_one_line(tmp_path: Path) -> None:
     gone = Product("BUFRAC", "33UUU", "utm", "gone.tif", "f")
     with pytest.raises(RasterError, match=r"gone\.tif") as caught:
-        write_catalog(
-            str(tmp_path), [Product("BUFRAC", "33UUU", "utm", "gone.tif", "f")], RUN, TILES_OF
-        )
+        write_catalog(str(tmp_path), [gone], RUN, {})
     assert "\n" not in str(caught.value)
 
 
