@@ -26,13 +26,13 @@ _LOG = logging.getLogger(__name__)
 
 
 def finish(plan: JobPlan, record: RunRecord, products: list[Product], lock: Lock) -> None:
-    """Mosaics, catalogue and report, the record last; then the work area of a whole run goes.
+    """Mosaics, catalogue and report, the record last; then a whole run clears the work area.
 
     It stays where the lock was lost: another launch is at work in it.
     """
     _complete(plan, record, products)
     if record["exit_code"] == 0 and lock.held:
-        _remove_work_area(plan.job.output)
+        _clear_work_area(plan)
 
 
 def finish_again(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
@@ -91,6 +91,19 @@ def _is_of_use(plan: JobPlan) -> bool:
         return any(work.stored_plan(name).fingerprints != mine.get(name) for name in work.tiles())
     except (RasterError, ValueError):
         return True  # unknown: it may be
+
+
+def _clear_work_area(plan: JobPlan) -> None:
+    """Remove it; where another job left tiles in it, what this launch put there."""
+    work, mine = work_area(plan), {tile.tile for tile in plan.tiles}
+    try:
+        if mine.issuperset(work.tiles()):
+            _remove_work_area(plan.job.output)
+        else:
+            for tile in sorted(mine):
+                work.remove(tile)
+    except StorageError as error:
+        _LOG.warning("the work area is of no more use but cannot be cleared: %s", error)
 
 
 def _remove_work_area(output: str) -> None:

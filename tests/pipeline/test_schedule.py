@@ -83,6 +83,28 @@ def test_what_another_job_left_stays_as_it_is(made, job_file, monkeypatch):
     shutil.rmtree(output / "work")
 
 
+def test_a_whole_run_removes_what_is_its_own_alone(tmp_path):
+    write_product(tmp_path / "archive", Product("33UUU", 32633, LEFT, TOP, town(64, 64)))
+    area = lonlat_box(32633, LEFT, TOP - 640, LEFT + 640, TOP)
+    file = write_job(tmp_path, area, tmp_path / "archive")
+    extent = Window(0, 0, 10980, 10980)
+    other = TilePlan(
+        "33UVU", "33U", 32633, 4 * 10**5, 5900040, 10980, 10980, 12.8, 52.8, extent, ""
+    )
+    work = tmp_path / "output" / "work"
+    WorkArea(str(work)).write_plan(other)
+    block = work / "blocks" / "S2" / "33UVU" / "r0_c0_64x64.tif"
+    block.parent.mkdir(parents=True)
+    block.write_bytes(b"made")
+    output, record = make(file)
+    assert record["exit_code"] == 0
+    assert [path.name for path in (work / "plan").iterdir()] == ["33UVU.json"]
+    assert [path for path in work.glob("blocks/*/*/*") if path.is_file()] == [block]
+    before = stamps(output)
+    make(file)
+    assert stamps(output) == before
+
+
 def test_every_period_has_its_own_output(made, job_file, tmp_path):
     shutil.copytree(made[0], tmp_path / "2020-06")
     where = f"output={tmp_path}/{{period}}"

@@ -111,6 +111,16 @@ class WorkArea:
         names = storage.listing(storage.join(self.folder, "plan"))
         return [name.removesuffix(".json") for name in names if name.endswith(".json")]
 
+    def remove(self, tile: str) -> None:
+        """Remove a tile's plan and blocks.
+
+        Raises:
+            StorageError: they cannot be removed.
+        """
+        storage.remove(self._plan_path(tile))
+        for layer in Layer:
+            storage.remove_tree(storage.join(self.folder, "blocks", layer, tile))
+
     def _plan_path(self, tile: str) -> str:
         return storage.join(self.folder, "plan", f"{tile}.json")
 
