@@ -9,6 +9,7 @@ from typing import Any, cast
 from ghsl_beam.launch_lock import LOCK, Lock, only_launch
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import JobPlan
+from ghsl_beam.planned_products import planned_products
 from ghsl_beam.record_schema import RunRecord
 from ghsl_beam.report import write_report
 from ghsl_beam.run_record import is_of, read_record, write_record
@@ -25,20 +26,20 @@ _LOG = logging.getLogger(__name__)
 
 
 def finish(plan: JobPlan, record: RunRecord, products: list[Product], lock: Lock) -> None:
-    """Mosaics, catalogue and report, the record last; then the work area of a whole run goes.
+    """Mosaics, catalogue and report, the record last; then a whole run clears the work area.
 
     It stays where the lock was lost: another launch is at work in it.
     """
     _complete(plan, record, products)
     if record["exit_code"] == 0 and lock.held:
-        _remove_work_area(plan.job.output)
+        _clear_work_area(plan)
 
 
 def finish_again(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
     """For a launch that had nothing to make: what an earlier one left undone, and no more.
 
-    Where all is there, no file changes. A record of these very products stays the record: it
-    tells of the launch that made them.
+    Where all is there, no file changes. A record of these very products stays the record, as it
+    tells of the launch that made them, unless this one lost or warns of something else.
 
     Raises:
         UnavailableError: something is to be done, and another launch is at work.
@@ -66,7 +67,8 @@ def _complete(plan: JobPlan, record: Mapping[str, Any], products: list[Product])
     output = plan.job.output
     for grid in plan.grids:
         grid.write_mosaics(output)
-    write_catalog(output, products, record)
+    tiles_of = {planned.path: planned.tiles for planned in planned_products(plan)}
+    write_catalog(output, products, record, tiles_of)
     write_report(output, record)
     write_record(output, cast(RunRecord, record))
 
@@ -89,6 +91,19 @@ def _is_of_use(plan: JobPlan) -> bool:
         return any(work.stored_plan(name).fingerprints != mine.get(name) for name in work.tiles())
     except (RasterError, ValueError):
         return True  # unknown: it may be
+
+
+def _clear_work_area(plan: JobPlan) -> None:
+    """Remove it; where another job left tiles in it, what this launch put there."""
+    work, mine = work_area(plan), {tile.tile for tile in plan.tiles}
+    try:
+        if mine.issuperset(work.tiles()):
+            _remove_work_area(plan.job.output)
+        else:
+            for tile in sorted(mine):
+                work.remove(tile)
+    except StorageError as error:
+        _LOG.warning("the work area is of no more use but cannot be cleared: %s", error)
 
 
 def _remove_work_area(output: str) -> None:

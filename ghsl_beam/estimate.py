@@ -7,7 +7,8 @@ area, which a run takes up. The time is that of one process on this machine.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ghsl_beam.calibration import Throughput, box_of, overlap
@@ -19,7 +20,6 @@ from transforms.assembly.composite import SPOOL_BYTES, STRIP_BYTES
 from transforms.elements import Block, Layer, TilePlan
 from transforms.inference.predict import CONTEXT
 from transforms.raster.blocks import blocks_of
-from transforms.raster.files import stored_fingerprint
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,19 @@ class TileWork:
         """Of these, the share of a line's blocks that are to be made."""
         return self.area_pixels * len(self.todo[line]) / max(1, self.total[line])
 
+    def after(self, stored: Mapping[tuple[Layer, Block], str]) -> TileWork:
+        """What is left where blocks with these fingerprints are stored."""
+        marks = self.tile.fingerprints
+        todo = tuple(
+            tuple(
+                block
+                for block in blocks
+                if any(stored.get((layer, block)) != marks[layer] for layer in layers)
+            )
+            for blocks, layers in zip(self.todo, self.missing, strict=True)
+        )
+        return replace(self, todo=todo)
+
     def bytes_to_read(self) -> int:
         """Bytes of the scenes' files under the blocks to assemble."""
         return round(
@@ -51,25 +64,29 @@ class TileWork:
         )
 
 
-def tile_work(plan: JobPlan, tile: TilePlan) -> TileWork:
-    """Look at what is there of a tile, and say what is left."""
-    work, size = work_area(plan), plan.job.block_size
-    todo, total, missing = [], [], []
-    for layers in LINES:
-        blocks = list(blocks_of(tile, size, CONTEXT if Layer.S2 in layers else 0))
-        absent = tuple(layer for layer in layers if not plan.exists(tile, layer))
-        left = [
-            block
-            for block in blocks
-            if any(
-                stored_fingerprint(work.block_path(layer, block)) != tile.fingerprints[layer]
-                for layer in absent
-            )
-        ]
-        todo.append(tuple(left))
-        total.append(len(blocks))
-        missing.append(absent)
-    return TileWork(tile, tuple(todo), tuple(total), tuple(missing))
+def tile_works(plan: JobPlan) -> list[TileWork]:
+    """Look at what is there of all tiles, and say what is left."""
+    works = [_work_without_blocks(plan, tile) for tile in plan.tiles]
+    stored = work_area(plan).stored_marks(
+        (layer, block)
+        for work in works
+        for blocks, layers in zip(work.todo, work.missing, strict=True)
+        for block in blocks
+        for layer in layers
+    )
+    return [work.after(stored) for work in works]
+
+
+def _work_without_blocks(plan: JobPlan, tile: TilePlan) -> TileWork:
+    """What would be left if the work area had no block."""
+    size = plan.job.block_size
+    lines = tuple(
+        tuple(blocks_of(tile, size, CONTEXT if Layer.S2 in layers else 0)) for layers in LINES
+    )
+    missing = tuple(
+        tuple(layer for layer in layers if not plan.exists(tile, layer)) for layers in LINES
+    )
+    return TileWork(tile, lines, tuple(map(len, lines)), missing)
 
 
 def seconds_by_stage(plan: JobPlan, works: list[TileWork], speed: Throughput) -> dict[str, float]:

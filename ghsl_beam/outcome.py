@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import JobPlan
+from ghsl_beam.planned_products import planned_products
 from ghsl_beam.products import utm_path
 from ghsl_beam.record_schema import RunRecord
+from ghsl_beam.report import write_report
 from ghsl_beam.run_record import (
     losses_as_json,
     now,
@@ -37,12 +39,10 @@ def account(
     """Complete the record of a launch that came to its end.
 
     `before` are the products that it found, `products` those that are there now, and `losses` what
-    its stages lost. A loss that a later attempt made good, as every planned product is whole, is
-    none; where a product is not whole and no stage said why, that is one.
+    its stages lost. A loss that a later attempt made good, as what is made of it is whole, is none;
+    where a product is not whole and no stage said why, that is one.
     """
-    unexplained = _unexplained(plan, products)
-    of_launch = (losses or unexplained) if unexplained else ()
-    _fill(record, before, products, [*plan.losses, *of_launch], start)
+    _fill(record, before, products, [*plan.losses, *_of_stages(plan, products, losses)], start)
     # Made again, an incomplete product bears the mark that it had.
     marks = {product.path: product.fingerprint for product in before}
     record["computed"] += sum(marks.get(p.path) == p.fingerprint == INCOMPLETE for p in products)
@@ -56,7 +56,7 @@ def end_badly(
     start: float,
     error: BaseException,
 ) -> None:
-    """Complete and write the record of a launch that broke off, as far as the storage lets it."""
+    """Complete a launch that broke off: record and report, as far as the storage lets it."""
     products, losses = before, [*plan.losses]
     try:
         products = existing_products(plan)
@@ -68,8 +68,9 @@ def end_badly(
     record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
     try:
         write_record(plan.job.output, record)
+        write_report(plan.job.output, record)  # the last one tells of an earlier launch
     except (GhslBeamError, OSError) as other:
-        _LOG.warning("the record cannot be written: %s", other)
+        _LOG.warning("record or report cannot be written: %s", other)
     _LOG.info("run ended", extra=in_brief(record))
 
 
@@ -115,21 +116,20 @@ def existing_products(plan: JobPlan) -> list[Product]:
     return products
 
 
-def _unexplained(plan: JobPlan, products: Sequence[Product]) -> list[Loss]:
-    """Each planned product that is not there whole, as a loss that says so.
+def _of_stages(
+    plan: JobPlan, products: Sequence[Product], losses: Sequence[Loss]
+) -> Iterator[Loss]:
+    """The losses of what is not whole, and one for each such product that none of them explains.
 
-    For a launch in which no stage reported one: its end is never 0, nor 3 without a reason.
+    So a launch that lacks something never ends with 0, nor with 3 without a reason.
     """
-    job, whole = plan.job, {product.path for product in products if product.whole}
-    planned = [
-        (tile.tile, utm_path(tile.tile, layer, job.epoch, job.name))
-        for tile in plan.tiles
-        for layer in tile.fingerprints
-    ]
-    planned += [
-        (key, grid.spec.path(level, layer, key))
-        for grid in plan.grids
-        for level, layer, key, _, _ in grid.products()
-    ]
+    whole = {product.path for product in products if product.whole}
+    lacking = [planned for planned in planned_products(plan) if planned.path not in whole]
+    reached = {"", *(part for planned in lacking for part in (planned.key, *planned.cells))}
+    told = [loss for loss in losses if lacking and loss.tile in reached]
+    yield from told
+    named = {loss.tile for loss in told}
     reason = "was not made whole, and no stage said why: see the log, and run again"
-    return [Loss("publish", key, reason, file=path) for key, path in planned if path not in whole]
+    for key, path, cells, tiles in lacking:
+        if named.isdisjoint(("", key, *cells, *tiles)):
+            yield Loss("publish", key, reason, file=path)

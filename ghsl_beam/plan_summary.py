@@ -12,7 +12,7 @@ from ghsl_beam.estimate import (
     bytes_to_write,
     peak_memory,
     seconds_by_stage,
-    tile_work,
+    tile_works,
 )
 from ghsl_beam.plan import JobPlan
 from transforms.elements import GhslBeamError
@@ -26,7 +26,7 @@ def summary(plan: JobPlan) -> dict[str, Any]:
     The time is measured on this machine, which takes seconds where there is anything to do.
     """
     job = plan.job
-    works = [tile_work(plan, tile) for tile in plan.tiles]
+    works = tile_works(plan)
     models = {model.zone: model.file for model in plan.models}
     return {
         "name": job.name,

@@ -169,12 +169,12 @@ def read_record(output: str) -> dict[str, Any] | None:
 
 
 def is_of(stored: dict[str, Any] | None, record: RunRecord) -> bool:
-    """Whether a stored record is that of a run which ended with these very products."""
+    """Whether a stored record is of a run that ended as this one: products, losses, warnings."""
+    same = ("exit_code", "products", "losses", "scenes_set_aside", "warnings")
     return (
         stored is not None
         and bool(stored.get("ended"))
-        and stored.get("exit_code") == record["exit_code"]
-        and stored.get("products") == record["products"]
+        and all(stored.get(key) == record.get(key) for key in same)
     )
 
 

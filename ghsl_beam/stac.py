@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import accumulate
+from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -37,7 +39,12 @@ _TITLES = {
 }
 
 
-def write_catalog(output: str, products: Sequence[Product], run: Mapping[str, Any]) -> None:
+def write_catalog(
+    output: str,
+    products: Sequence[Product],
+    run: Mapping[str, Any],
+    tiles_of: Mapping[str, Collection[str]],
+) -> None:
     """Write `catalog.json`, and collections and items below `stac/`, with relative links.
 
     Georeferencing is read from the products' files. The same products and run give the same
@@ -47,6 +54,7 @@ def write_catalog(output: str, products: Sequence[Product], run: Mapping[str, An
         output: the run's folder, a location.
         products: what it published, paths relative to `output`.
         run: the run record; of it `name`, `epoch`, `configuration.period` and `tiles` are used.
+        tiles_of: by path, the MGRS tiles that a product is made of: their models are its own.
 
     Raises:
         RasterError: a product cannot be read.
@@ -66,10 +74,10 @@ def write_catalog(output: str, products: Sequence[Product], run: Mapping[str, An
     for product in sorted(products, key=lambda p: (p.grid, p.key, p.layer, p.path)):
         grouped[product.grid][product.key].append(product)
     for grid, keys in sorted(grouped.items()):
-        made = [_item(output, f"{name}-E{epoch}", key, keys[key], times, run) for key in keys]
-        boxes = [item.bbox for item, _ in made if item.bbox]
-        extent = [min(b[i] for b in boxes) for i in (0, 1)]
-        extent += [max(b[i] for b in boxes) for i in (2, 3)]
+        made = [
+            _item(output, f"{name}-E{epoch}", key, keys[key], times, run, tiles_of) for key in keys
+        ]
+        extent = narrowest_box([item.bbox for item, _ in made if item.bbox])
         collection = pystac.Collection(
             id=f"{name}-E{epoch}-{grid}",
             title=f"{name}, {epoch}, " + ("UTM tiles" if grid == "utm" else f"grid {grid}"),
@@ -106,6 +114,7 @@ def _item(
     products: Sequence[Product],
     times: tuple[datetime.datetime, datetime.datetime],
     run: Mapping[str, Any],
+    tiles_of: Mapping[str, Collection[str]],
 ) -> tuple[pystac.Item, dict[str, pystac.Asset]]:
     assets, places = {}, []
     for product in products:
@@ -119,17 +128,18 @@ def _item(
         assets[name].extra_fields = fields
     geometry = shapely.union_all(places)
     grid = products[0].grid
+    sources = {tile for product in products for tile in tiles_of.get(product.path, ())}
     used = [
         {"tile": tile.get("tile"), "zone": tile.get("zone"), **(tile.get("model") or {})}
         for tile in run.get("tiles") or []
-        if grid != "utm" or tile.get("tile") == key
+        if tile.get("tile") in sources
     ]
     zones = {json.dumps({**model, "tile": None}, sort_keys=True): model for model in used}
     models = [{k: v for k, v in model.items() if k != "tile"} for _, model in sorted(zones.items())]
     item = pystac.Item(
         id=f"{prefix}-{grid}-{key}",
         geometry=json.loads(shapely.to_geojson(geometry)),
-        bbox=list(geometry.bounds),
+        bbox=narrowest_box([part.bounds for part in shapely.get_parts(geometry)]),
         datetime=None,
         start_datetime=times[0],
         end_datetime=times[1],
@@ -191,6 +201,26 @@ def _footprint(lon: Any, lat: Any) -> shapely.Geometry:
         for turn in (-1, 0, 1)
     ]
     return shapely.union_all([part for part in parts if part.area > 0])
+
+
+def narrowest_box(boxes: Iterable[Sequence[float]]) -> list[float]:
+    """The box around boxes, each (west, south, east, north) in degrees, as GeoJSON has it.
+
+    It lies on the other side of the widest stretch of longitudes without any: where it reaches
+    across the antimeridian, its west is greater than its east (RFC 7946, 5.2).
+    """
+    spans, latitudes = [], []
+    for west, south, east, north in boxes:
+        spans += [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+        latitudes += [south, north]
+    spans.sort()
+    easts = list(accumulate((east for _, east in spans), max))
+    first, last = spans[0][0], easts[-1]
+    # The stretch across the antimeridian comes first: of two as wide, it is the one left out.
+    gaps = [(first + 360 - last, first, last)]
+    gaps += [(west - east, west, east) for (west, _), east in zip(spans[1:], easts, strict=False)]
+    _, west, east = max(gaps, key=itemgetter(0))
+    return [west, min(latitudes), east, max(latitudes)]
 
 
 def _times(run: Mapping[str, Any], epoch: int) -> tuple[datetime.datetime, datetime.datetime]:

@@ -13,7 +13,7 @@ import pytest
 
 from ghsl_beam.calibration import Throughput
 from ghsl_beam.configuration import load_job
-from ghsl_beam.estimate import bytes_to_write, peak_memory, seconds_by_stage, tile_work
+from ghsl_beam.estimate import bytes_to_write, peak_memory, seconds_by_stage, tile_works
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import make_plan
 from ghsl_beam.progress import totals
@@ -105,7 +105,7 @@ def test_half_an_area_reads_less(job_file, archive, tmp_path):
     )
     plan = make_plan(job)
     (tile,) = plan.tiles
-    work = tile_work(plan, tile)
+    (work,) = tile_works(plan)
     window = tile.window
     share = window.height * window.width / (ROWS * COLS)
     assert share < 0.3
@@ -129,7 +129,7 @@ def test_a_product_that_is_gone_is_all_that_costs(job_file, made, tmp_path):
     shutil.copytree(output, tmp_path / "output")
     next((tmp_path / "output").glob("utm/33UUU/GREENNESS_*")).unlink()
     plan = make_plan(load_job(job_file, (), str(tmp_path / "output")))
-    work = tile_work(plan, plan.tiles[0])
+    (work,) = tile_works(plan)
     assert [len(blocks) for blocks in work.todo] == [0, 0, BLOCKS]
     assert work.bytes_to_read() == 0
     assert totals(plan) == {"greenness": BLOCKS, "publish": 1}
@@ -145,7 +145,7 @@ def test_stored_blocks_count_as_done(job_file, tmp_path):
         array = np.full(shape, NODATA[layer], "uint16")
         work.write(layer, first, array, whole=True)
     work.write(Layer.S2, other, np.zeros((4, *other.window.shape), "uint16"), whole=True)
-    left = tile_work(plan, tile).todo[0]
+    left = tile_works(plan)[0].todo[0]
     assert first not in left
     assert other in left, "one of its two layers is not stored"
     assert len(left) == BLOCKS - 1
@@ -172,7 +172,7 @@ SPEED = Throughput(
 
 def test_seconds_follow_from_the_throughput(job_file, tmp_path):
     plan = make_plan(load_job(job_file, (), str(tmp_path / "output")))
-    works = [tile_work(plan, tile) for tile in plan.tiles]
+    works = tile_works(plan)
     found = seconds_by_stage(plan, works, SPEED)
     pixels = ROWS * COLS
     area = pixels  # the area of interest reaches past the scene: what is past it costs nothing

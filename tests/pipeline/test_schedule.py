@@ -83,6 +83,28 @@ def test_what_another_job_left_stays_as_it_is(made, job_file, monkeypatch):
     shutil.rmtree(output / "work")
 
 
+def test_a_whole_run_removes_what_is_its_own_alone(tmp_path):
+    write_product(tmp_path / "archive", Product("33UUU", 32633, LEFT, TOP, town(64, 64)))
+    area = lonlat_box(32633, LEFT, TOP - 640, LEFT + 640, TOP)
+    file = write_job(tmp_path, area, tmp_path / "archive")
+    extent = Window(0, 0, 10980, 10980)
+    other = TilePlan(
+        "33UVU", "33U", 32633, 4 * 10**5, 5900040, 10980, 10980, 12.8, 52.8, extent, ""
+    )
+    work = tmp_path / "output" / "work"
+    WorkArea(str(work)).write_plan(other)
+    block = work / "blocks" / "S2" / "33UVU" / "r0_c0_64x64.tif"
+    block.parent.mkdir(parents=True)
+    block.write_bytes(b"made")
+    output, record = make(file)
+    assert record["exit_code"] == 0
+    assert [path.name for path in (work / "plan").iterdir()] == ["33UVU.json"]
+    assert [path for path in work.glob("blocks/*/*/*") if path.is_file()] == [block]
+    before = stamps(output)
+    make(file)
+    assert stamps(output) == before
+
+
 def test_every_period_has_its_own_output(made, job_file, tmp_path):
     shutil.copytree(made[0], tmp_path / "2020-06")
     where = f"output={tmp_path}/{{period}}"
@@ -117,6 +139,28 @@ def test_losses_of_another_job_of_the_same_output_are_its_own(tmp_path):
     assert (record["exit_code"], record["losses"], record["computed"]) == (0, [], 0)
     assert json.loads((output / "run.json").read_text())["exit_code"] == 0
     assert list(output.glob("work/plan/*")), "July's work area is July's still"
+
+
+def test_what_a_launch_without_work_lost_is_in_record_and_report(tmp_path):
+    archive = tmp_path / "archive"
+    name = write_product(archive, Product("33UUU", 32633, LEFT, TOP, town(64, 64))).name
+    area = lonlat_box(32633, LEFT, TOP - 640, LEFT + 640, TOP)
+    file = write_job(tmp_path, area, archive)
+    names = [name.replace("20200615", f"202006{day}") for day in (20, 25)]
+    for broken in names:
+        (archive / broken).mkdir()
+        output, record = make(file)
+        assert record["exit_code"] == 3
+        stored = json.loads((output / "run.json").read_text())
+        report = (output / "report" / "index.html").read_text()
+        assert stored["losses"] == record["losses"]
+        assert stored["scenes_set_aside"] == record["scenes_set_aside"]
+        assert broken in str(stored["losses"])
+        assert broken in report
+    assert (record["computed"], len(record["losses"])) == (0, 2)
+    before = stamps(output)
+    assert make(file)[1]["losses"] == record["losses"]
+    assert stamps(output) == before
 
 
 def test_a_day_that_is_none_is_refused(job_file):

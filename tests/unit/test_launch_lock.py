@@ -39,6 +39,17 @@ def test_a_second_launch_is_refused_while_the_first_is_at_work(output):
         pass
 
 
+def test_a_link_to_an_output_is_that_output(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to("out")
+    with (
+        only_launch(str(tmp_path / "out")),
+        pytest.raises(UnavailableError),
+        only_launch(str(tmp_path / "link")),
+    ):
+        pass
+
+
 def test_a_launch_that_fails_lets_the_next_in(output):
     with pytest.raises(ZeroDivisionError), only_launch(output, BEAT):
         1 / 0  # noqa: B018

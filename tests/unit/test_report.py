@@ -82,6 +82,32 @@ def test_missing_keys_are_tolerated(run: dict[str, object], tmp_path: Path) -> N
     assert Path(write_report(str(tmp_path))).is_file()
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (0, "Whole: every product was made."),
+        (1, "Failed, exit code 1."),
+        (3, "Finished with losses: 1 listed below."),
+        (None, "Not finished when this report was written."),
+    ],
+)
+def test_the_state_is_that_of_the_exit_code(
+    code: int | None, said: str, output: Path, tmp_path: Path
+) -> None:
+    run = json.loads((output / "run.json").read_text()) | {"exit_code": code}
+    text = Path(write_report(str(tmp_path), run)).read_text()
+    state = re.search(r'<p class="state [^>]*>(.*?)</p>', text, re.DOTALL)
+    assert state is not None
+    assert state[1].strip() == said
+    assert "What was lost" in text
+
+
+def test_why_a_run_failed_is_shown(tmp_path: Path) -> None:
+    run = {"exit_code": 1, "error": "StrictError: strict: <stopped>"}
+    text = Path(write_report(str(tmp_path), run)).read_text()
+    assert "StrictError: strict: &lt;stopped&gt;" in text
+
+
 @pytest.mark.parametrize("text", [None, "{", "[]"])
 def test_no_record(text: str | None, tmp_path: Path) -> None:
     if text is not None:

@@ -10,7 +10,7 @@ import rasterio
 from rasterio.transform import from_origin
 
 from ghsl_beam.products import Product, grid_path, utm_path
-from ghsl_beam.stac import write_catalog
+from ghsl_beam.stac import narrowest_box, write_catalog
 from transforms.elements import RasterError, RequestError
 
 RUN = {
@@ -23,9 +23,19 @@ RUN = {
             "zone": "33U",
             "model": {"file": "m.h5", "sha256": "ab", "demonstration": True},
         },
-        {"tile": "01KAB", "zone": "01K", "model": {"file": "n.h5", "sha256": "cd"}},
+        {
+            "tile": "01KAB",
+            "zone": "01K",
+            "model": {"file": "n.h5", "sha256": "cd", "fallback": True},
+        },
     ],
 }
+GRID = grid_path("54009_100", "BUILT_S", 2017, "berlin", "R3_C19")
+TILES_OF = {
+    utm_path(tile, layer, 2017, "berlin"): (tile,)
+    for tile in ("33UUU", "01KAB")
+    for layer in ("BUFRAC", "RES_NRES")
+} | {GRID: ("33UUU",)}
 
 
 def raster(path: Path, crs: str, x: float, y: float, step: float) -> None:
@@ -47,14 +57,13 @@ def products(tmp_path: Path) -> list[Product]:
         Product("BUFRAC", "01KAB", "utm", utm_path("01KAB", "BUFRAC", 2017, "berlin"), "f2")
     )
     raster(tmp_path / found[-1].path, "EPSG:32701", 99960, 8200000, 2000)
-    path = grid_path("54009_100", "BUILT_S", 2017, "berlin", "R3_C19")
-    found.append(Product("BUILT_S", "R3_C19", "54009_100", path, "f3"))
-    raster(tmp_path / path, "ESRI:54009", 959000, 6200000, 100)
+    found.append(Product("BUILT_S", "R3_C19", "54009_100", GRID, "f3"))
+    raster(tmp_path / GRID, "ESRI:54009", 959000, 6200000, 100)
     return found
 
 
 def test_reads_back_with_every_asset(tmp_path: Path, products: list[Product]) -> None:
-    write_catalog(str(tmp_path), products, RUN)
+    write_catalog(str(tmp_path), products, RUN, TILES_OF)
     catalog = pystac.Catalog.from_file(tmp_path / "catalog.json")
     items = {item.id: item for item in catalog.get_items(recursive=True)}
     assert set(items) == {
@@ -81,21 +90,76 @@ def test_reads_back_with_every_asset(tmp_path: Path, products: list[Product]) ->
         assert collection.extent.spatial.bboxes
 
 
+def test_an_item_names_the_models_of_its_own_tiles(tmp_path: Path, products: list[Product]) -> None:
+    write_catalog(str(tmp_path), products, RUN, TILES_OF)
+    catalog = pystac.Catalog.from_file(tmp_path / "catalog.json")
+    told = {
+        item.id.rpartition("-")[2]: (
+            [model["file"] for model in item.properties["ghsl:models"]],
+            item.properties["ghsl:demonstration"],
+            item.properties["ghsl:fallback"],
+        )
+        for item in catalog.get_items(recursive=True)
+    }
+    assert told == {
+        "33UUU": (["m.h5"], True, False),
+        "01KAB": (["n.h5"], False, True),
+        "R3_C19": (["m.h5"], True, False),
+    }
+
+
+def test_a_box_across_the_antimeridian_is_as_wide_as_what_is_in_it(
+    tmp_path: Path, products: list[Product]
+) -> None:
+    write_catalog(str(tmp_path), products, RUN, TILES_OF)
+    catalog = pystac.Catalog.from_file(tmp_path / "catalog.json")
+    boxes = {item.id.rpartition("-")[2]: item.bbox for item in catalog.get_items(recursive=True)}
+    across, utm = boxes["01KAB"], catalog.get_child("berlin-E2017-utm")
+    assert across is not None
+    assert across[0] > across[2]
+    assert 0.5 < across[2] + 360 - across[0] < 1
+    assert isinstance(utm, pystac.Collection)
+    berlin = boxes["33UUU"]
+    assert berlin is not None
+    assert utm.extent.spatial.bboxes == [[berlin[0], across[1], across[2], berlin[3]]]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "around"),
+    [
+        ([(1, 2, 3, 4)], [1, 2, 3, 4]),
+        ([(1, 2, 3, 4), (-5, 3, 2, 6)], [-5, 2, 3, 6]),
+        ([(0, 0, 10, 1), (1, 0, 2, 1), (30, 0, 40, 1)], [0, 0, 40, 1]),
+        ([(179, -17, 180, -16), (-180, -18, -178, -16)], [179, -18, -178, -16]),
+        ([(179, 0, -178, 1), (177, 0, 178, 1)], [177, 0, -178, 1]),
+        ([(-180, 80, 180, 84)], [-180, 80, 180, 84]),
+        ([(-180, 80, 0, 84), (0, 80, 180, 84)], [-180, 80, 180, 84]),
+        ([(-90, 0, -80, 1), (70, 0, 90, 1)], [-90, 0, 90, 1]),
+        ([(-91, 0, -90, 1), (90, 0, 91, 1)], [90, 0, -90, 1]),
+        ([(-90, 0, -89, 1), (89, 0, 90, 1)], [-90, 0, 90, 1]),
+    ],
+)
+def test_the_narrowest_box(boxes: list[tuple[float, ...]], around: list[float]) -> None:
+    assert narrowest_box(boxes) == around
+    assert narrowest_box(boxes[::-1]) == around
+
+
 def test_same_bytes_twice_in_any_order(tmp_path: Path, products: list[Product]) -> None:
-    write_catalog(str(tmp_path), products, RUN)
+    write_catalog(str(tmp_path), products, RUN, TILES_OF)
     first = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
-    write_catalog(str(tmp_path), products[::-1], RUN)
+    write_catalog(str(tmp_path), products[::-1], RUN, TILES_OF)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == first
 
 
 def test_missing_product_is_one_line(tmp_path: Path) -> None:
+    gone = Product("BUFRAC", "33UUU", "utm", "gone.tif", "f")
     with pytest.raises(RasterError, match=r"gone\.tif") as caught:
-        write_catalog(str(tmp_path), [Product("BUFRAC", "33UUU", "utm", "gone.tif", "f")], RUN)
+        write_catalog(str(tmp_path), [gone], RUN, {})
     assert "\n" not in str(caught.value)
 
 
 def test_nothing_made(tmp_path: Path) -> None:
-    write_catalog(str(tmp_path), [], {})
+    write_catalog(str(tmp_path), [], {}, {})
     assert json.loads((tmp_path / "catalog.json").read_text())["type"] == "Catalog"
 
 

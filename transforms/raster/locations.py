@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -41,10 +42,14 @@ def problem(location: str) -> str | None:
 
 
 def absolute(location: str, folder: str | Path) -> str:
-    """A URL without its last slash; a local path made absolute, a relative one from `folder`."""
+    """A URL without its last slash; a local path made absolute, a relative one from `folder`.
+
+    Symbolic links are not followed: what one points to may have a name that says nothing, and lie
+    beside other files.
+    """
     if is_url(location):
         return location.rstrip("/")
-    return str(Path(folder, Path(location).expanduser()).resolve())
+    return os.path.abspath(os.path.join(folder, os.path.expanduser(location)))
 
 
 def join(base: str, *parts: str) -> str:

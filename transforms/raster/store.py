@@ -41,6 +41,7 @@ from .files import (
     raster_profile,
     read_window,
     stored_fingerprint,
+    stored_fingerprints,
     write_block,
 )
 
@@ -111,14 +112,31 @@ class WorkArea:
         names = storage.listing(storage.join(self.folder, "plan"))
         return [name.removesuffix(".json") for name in names if name.endswith(".json")]
 
+    def remove(self, tile: str) -> None:
+        """Remove a tile's plan and blocks.
+
+        Raises:
+            StorageError: they cannot be removed.
+        """
+        storage.remove(self._plan_path(tile))
+        for layer in Layer:
+            storage.remove_tree(storage.join(self.folder, "blocks", layer, tile))
+
     def _plan_path(self, tile: str) -> str:
         return storage.join(self.folder, "plan", f"{tile}.json")
 
     def block_path(self, layer: Layer, block: Block) -> str:
         """Where a block file lies; its name tells window and tile."""
-        window = block.window
-        name = f"r{window.row}_c{window.col}_{window.height}x{window.width}.tif"
-        return storage.join(self.folder, "blocks", layer, block.tile, name)
+        return storage.join(self.folder, _block_name(layer, block))
+
+    def stored_marks(self, blocks: Iterable[tuple[Layer, Block]]) -> dict[tuple[Layer, Block], str]:
+        """Fingerprints of the stored ones of many blocks; on object storage by one listing.
+
+        Raises:
+            RasterError: the storage cannot be asked.
+        """
+        named = {_block_name(*block): block for block in blocks}
+        return {named[name]: mark for name, mark in stored_fingerprints(self.folder, named).items()}
 
     def located(self, reference: RasterRef) -> RasterRef:
         """The reference with the path of its raster."""
@@ -213,6 +231,13 @@ class WorkArea:
         """Remove what the last launch recorded: its losses, and how far it came."""
         storage.remove_tree(storage.join(self.folder, "losses"))
         storage.remove_tree(storage.join(self.folder, SUMS))
+
+
+def _block_name(layer: Layer, block: Block) -> str:
+    """A block file's path below the work area."""
+    window = block.window
+    name = f"r{window.row}_c{window.col}_{window.height}x{window.width}.tif"
+    return f"blocks/{layer}/{block.tile}/{name}"
 
 
 def _loss(path: str) -> Loss:

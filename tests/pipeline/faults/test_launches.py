@@ -2,6 +2,7 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -14,11 +15,15 @@ from ghsl_beam.cluster import ClusterError
 from ghsl_beam.configuration import load_job
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import make_plan
+from ghsl_beam.planned_products import planned_products
 from ghsl_beam.products import utm_path
+from ghsl_beam.report import write_report
 from ghsl_beam.run_events import RunEvents
+from ghsl_beam.run_record import new_record
 from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
 from tests.support.jobs import differing, layers
+from transforms.aggregation.transform import CellPlan
 from transforms.elements import Loss, StorageError
 from transforms.raster.event_sums import sums_of_process
 from transforms.raster.files import FINGERPRINT_TAG, raster_profile, write_block
@@ -83,6 +88,33 @@ def test_a_launch_that_made_nothing_tells_nothing_of_an_earlier_one(job, plan):
     record = record_of(job)
     assert (record["exit_code"], record["losses"]) == (1, [])
     assert (record["computed"], record["reused"]) == (0, 0)
+
+
+fault(
+    "launches",
+    "it is stopped after an earlier one was whole",
+    "record and report say that it failed, and why; 1",
+)
+
+
+def test_the_report_of_a_failed_run_says_so(job):
+    write_report(job.output, {"exit_code": 0})
+    with pytest.raises(KeyboardInterrupt):
+        launch.run(job, watch=stopped_early)
+    report = (output_of(job) / "report" / "index.html").read_text()
+    assert "Failed, exit code 1." in report
+    assert record_of(job)["error"] in report
+
+
+def test_a_report_that_cannot_be_written_is_a_warning(job, monkeypatch, caplog):
+    def full(output, record):
+        raise StorageError("report/index.html", "no space left")
+
+    monkeypatch.setattr(outcome, "write_report", full)
+    with pytest.raises(KeyboardInterrupt):
+        launch.run(job, watch=stopped_early)
+    assert record_of(job)["exit_code"] == 1
+    assert "report/index.html: no space left" in caplog.text
 
 
 fault(
@@ -180,6 +212,42 @@ def test_a_loss_that_was_made_good_is_none(job, tmp_path, monkeypatch):
     assert (record["exit_code"], record["losses"]) == (0, [])
     undisturbed, _ = small_job(tmp_path / "undisturbed").run()
     assert not any(differing(layers(output_of(job)), layers(undisturbed)).values())
+
+
+fault(
+    "launches",
+    "what was lost is made good, and something else is missing without a word",
+    "the loss listed is what is missing, not what was made good; 3",
+)
+
+
+def losses_of(plan, products, *losses):
+    record = new_record(plan)
+    outcome.account(record, plan, [], products, losses, 0.0)
+    return [(loss["tile"], loss["stage"], loss["file"]) for loss in record["losses"]]
+
+
+def test_losses_are_of_what_is_not_whole(job, plan):
+    """33UUU is whole. 31TCJ, and a cell of it alone, are not: only losses that reach them count."""
+    put_all(job, plan)
+    there = outcome.existing_products(plan)
+    (other,) = (replace(tile, tile="31TCJ") for tile in plan.tiles)
+    (grid,) = plan.grids
+    far = CellPlan("R4_C19_r01_c01", ("31TCJ",), "mark")
+    spec = replace(grid.spec, cells=(*grid.cells, far), tiles=(*grid.spec.tiles, ("R4_C19", "m")))
+    plan = replace(plan, tiles=(*plan.tiles, other), grids=(replace(grid, spec=spec),))
+    products = [p for p in outcome.existing_products(plan) if p in there]
+    made_good = Loss("assembly", "33UUU", "made good")
+
+    missing = losses_of(plan, products, made_good)
+    assert {key for key, _, _ in missing} == {"31TCJ", "R4_C19"}
+    assert len(missing) == sum(1 for _ in planned_products(plan)) - len(there)
+    assert losses_of(plan, products) == missing
+
+    of_tile = Loss("inference", "31TCJ", "lost")
+    assert losses_of(plan, products, made_good, of_tile) == [("31TCJ", "inference", "")]
+    of_cell = losses_of(plan, products, Loss("aggregation", far.key, "lost"))
+    assert {key for key, _, _ in of_cell} == {"31TCJ", far.key}
 
 
 class Broken(grpc.RpcError):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from transforms.elements import StorageError
@@ -20,6 +22,30 @@ def test_relative_paths_count_from_the_folder(tmp_path):
     assert absolute("../out", tmp_path / "x") == str(tmp_path / "out")
     assert absolute("/elsewhere", tmp_path) == "/elsewhere"
     assert absolute("s3://bucket/a/", tmp_path) == "s3://bucket/a"
+
+
+def test_a_link_keeps_its_own_name(tmp_path):
+    """What it points to may be called anything: names say what a file is, and lie side by side."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "area.wkt").symlink_to("data/blob")
+    (tmp_path / "folder").symlink_to("data")
+    assert absolute("area.wkt", tmp_path) == str(tmp_path / "area.wkt")
+    assert absolute("./folder//area.wkt", tmp_path) == str(tmp_path / "folder" / "area.wkt")
+    (tmp_path / "loop").symlink_to("loop")
+    assert absolute("loop/out", tmp_path) == str(tmp_path / "loop" / "out")
+
+
+def test_a_relative_folder_counts_from_the_current_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    here = str(Path.cwd())
+    assert absolute("out", ".") == f"{here}/out"
+    assert absolute("../out", "x") == f"{here}/out"
+
+
+def test_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert absolute("~/out", "/elsewhere") == str(tmp_path / "out")
+    assert absolute("~nobody-here/out", "/elsewhere") == "/elsewhere/~nobody-here/out"
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@ import pickle
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 import shapely
 
 from tests.unit.raster.test_blocks import plan_of
-from transforms.elements import Level, Scene, VersionError
+from transforms.elements import Block, Layer, Level, Scene, VersionError, Window
 from transforms.raster.store import WorkArea
 
 SCENE = Scene(
@@ -50,3 +51,17 @@ def test_a_worker_of_another_version_says_so(tmp_path):
         VersionError, match=r"a worker has ghsl-beam .*, the launcher ghsl-beam 0\.0\.9: "
     ):
         replace(work, version="ghsl-beam 0.0.9").plan(plan.tile)
+
+
+def test_what_is_there_of_many_blocks_is_asked_for_once(bucket, front):
+    work = WorkArea(f"{bucket}/work")
+    plan = replace(plan_of(shapely.box(0, 0, 1, 1)), fingerprints={Layer.BUFRAC: "made"})
+    work.write_plan(plan)
+    blocks = [(Layer.BUFRAC, Block(plan.tile, Window(64 * row, 0, 64, 64))) for row in range(100)]
+    front.asked.clear()
+    assert work.stored_marks(blocks) == {}
+    assert len(front.asked) <= 3
+    pixels = np.zeros((64, 64), "uint8")
+    for number, whole in enumerate((True, False)):
+        work.write(*blocks[number], pixels, whole=whole)
+    assert work.stored_marks(blocks) == {blocks[0]: "made", blocks[1]: "incomplete"}
