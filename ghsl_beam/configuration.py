@@ -294,7 +294,10 @@ class Job(_Section):
 
 def _absolute(location: str, folder: Path, key: str) -> str:
     try:
-        return storage.absolute(location, folder)
+        found = storage.absolute(location, folder)
+        if not storage.is_url(found):
+            Path(found).resolve()  # it finds links in a circle
+        return found
     except (OSError, RuntimeError) as error:  # no such home, or links in a circle
         reason = str(error).rstrip(".")
         raise RequestError(f"{key}: {reason}, given {location!r}") from error
@@ -332,7 +335,7 @@ def load_job(
         content["output"] = _absolute(output, Path.cwd(), "output")
     try:
         context = {"today": today or datetime.now(UTC).date()}
-        return Job.model_validate(content, context=context).resolved(file.resolve().parent)
+        return Job.model_validate(content, context=context).resolved(file.absolute().parent)
     except ValidationError as error:
         raise RequestError(f"{file}: {_one_line(error, content)}") from error
 

@@ -129,6 +129,15 @@ def test_a_location_that_leads_nowhere_is_one_line_that_names_the_key(job_file, 
         load_job(job_file, output="~nobodyhere/out")
 
 
+def test_locations_count_from_where_the_job_file_is_named(job_file, tmp_path):
+    """A link to a job file elsewhere is a job file here."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "job.yaml").symlink_to(job_file)
+    job = load_job(here / "job.yaml", ("output=products",))
+    assert job.output == str(here / "products")
+
+
 def test_numbers_and_days_in_any_of_their_spellings(job_file):
     job = load_job(
         job_file,

@@ -46,10 +46,13 @@ def absolute(location: str, folder: str | Path) -> str:
 
     Symbolic links are not followed: what one points to may have a name that says nothing, and lie
     beside other files.
+
+    Raises:
+        RuntimeError: there is no such home folder (`~name`).
     """
     if is_url(location):
         return location.rstrip("/")
-    return os.path.abspath(os.path.join(folder, os.path.expanduser(location)))
+    return os.path.abspath(Path(folder, Path(location).expanduser()))
 
 
 def join(base: str, *parts: str) -> str:
