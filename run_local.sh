@@ -32,7 +32,7 @@ case "${1:-}" in
   test)
     shift
     install
-    TF_CPP_MIN_LOG_LEVEL=3 "$venv/bin/python" -m pytest --numprocesses 4 "$@"
+    TF_CPP_MIN_LOG_LEVEL=3 "$venv/bin/python" -m pytest --numprocesses 3 "$@"
     ;;
   *)
     install
