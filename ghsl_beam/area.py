@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.errors import GEOSException, ShapelyError
 
+from ghsl_beam.antimeridian import polygonal, shift, unwrapped, within_180
 from transforms.elements import RequestError, StorageError, request_error
 from transforms.raster import storage
 from transforms.raster.vectors import on_this_machine
@@ -148,14 +149,7 @@ def _from_geojson(label: str, document: Any) -> list[shapely.Geometry]:
             raise RequestError(f"{label}: {kind!r} is not a polygon; give polygons alone")
     try:
         geometries = [_finite_shape(item) for item in found]
-    except (
-        ShapelyError,
-        GEOSException,
-        ValueError,
-        TypeError,
-        LookupError,
-        OverflowError,
-    ) as error:
+    except (ShapelyError, ValueError, TypeError, LookupError, OverflowError) as error:
         raise RequestError(
             f"{label}: a polygon cannot be read ({_line(error)}); each ring needs at least "
             "four positions, the last like the first"
@@ -285,69 +279,12 @@ def _area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True
             f"({points[:, 0].min():g}..{points[:, 0].max():g}, "
             f"{points[:, 1].min():g}..{points[:, 1].max():g}); save it in EPSG:4326"
         )
-    whole = [_unwrapped(label, polygon) if unwrap else polygon for polygon in polygons]
-    merged = _within_180(shapely.union_all([_polygonal(shapely.make_valid(p)) for p in whole]))
+    whole = [unwrapped(label, polygon) if unwrap else polygon for polygon in polygons]
+    merged = within_180(shapely.union_all([polygonal(shapely.make_valid(p)) for p in whole]))
     if merged.is_empty:
         raise RequestError(f"{label}: its polygons have no area; draw it again")
     shapely.prepare(merged)
     return Area(merged)
-
-
-def _unwrapped(label: str, polygon: shapely.Polygon) -> shapely.Polygon:
-    """The polygon as drawn, where its rings cross the antimeridian."""
-    shell = _unwrap_ring(label, polygon.exterior)
-    middle = (shell[:, 0].min() + shell[:, 0].max()) / 2
-    holes = []
-    for interior in polygon.interiors:
-        hole = _unwrap_ring(label, interior)
-        center = (hole[:, 0].min() + hole[:, 0].max()) / 2
-        hole[:, 0] += 360 * round((middle - center) / 360)
-        holes.append(hole)
-    return shapely.Polygon(shell, holes)
-
-
-def _unwrap_ring(label: str, ring: shapely.LinearRing) -> NDArray[np.float64]:
-    """A ring without jumps: an edge from near 180 to near -180 crosses the antimeridian."""
-    points: NDArray[np.float64] = shapely.get_coordinates(ring)
-    start, end = points[:-1, 0], points[1:, 0]
-    step = end - start
-    jump = (np.abs(step) > 180) & (np.abs(step) < 360)
-    across = (np.minimum(start, end) < -90) & (np.maximum(start, end) > 90)
-    if (doubtful := np.flatnonzero(jump & ~across)).size:
-        edge = doubtful[0]
-        raise RequestError(
-            f"{label}: an edge from {start[edge]:g} to {end[edge]:g} is {abs(step[edge]):g} "
-            "degrees wide and may go either way round; add a vertex between, or give a bounding "
-            "box [west, south, east, north]"
-        )
-    turns = np.where(jump, -np.sign(step) * 360, 0.0)
-    points[1:, 0] += np.cumsum(turns)
-    if points[0, 0] != points[-1, 0]:
-        raise RequestError(f"{label}: a ring goes round a pole; cut it along the antimeridian")
-    return points
-
-
-def _within_180(geometry: shapely.Geometry) -> shapely.MultiPolygon:
-    west, _, east, _ = geometry.bounds if not geometry.is_empty else (0.0, 0.0, 0.0, 0.0)
-    if west >= -180 and east <= 180:
-        return _polygonal(geometry)
-    parts = []
-    for turn in range(math.floor((west + 180) / 360), math.floor((east + 180) / 360) + 1):
-        strip = shapely.box(-180 + 360 * turn, -90, 180 + 360 * turn, 90)
-        parts.append(shift(geometry.intersection(strip), -360.0 * turn))
-    return _polygonal(shapely.union_all([_polygonal(part) for part in parts]))
-
-
-def shift(geometry: shapely.Geometry, degrees: float) -> shapely.Geometry:
-    """The geometry moved in longitude."""
-    return shapely.transform(geometry, lambda points: points + np.array([degrees, 0.0]))
-
-
-def _polygonal(geometry: shapely.Geometry) -> shapely.MultiPolygon:
-    """The polygons of a geometry: lines and points that a cut leaves have no area."""
-    parts = shapely.get_parts(shapely.get_parts(geometry))
-    kept = [part for part in parts if shapely.get_type_id(part) == 3 and part.area > 0]
-    return shapely.MultiPolygon(kept)
 
 
 def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:
@@ -363,15 +300,12 @@ def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.Mul
     if not parts:
         return shapely.MultiPolygon()
     found = parts[0] if len(parts) == 1 else shapely.union_all(parts)
-    return shapely.segmentize(_polygonal(found), EDGE_DEGREES)
+    return shapely.segmentize(polygonal(found), EDGE_DEGREES)
 
 
 def within(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:
-    """The area within lon/lat bounds, which may reach past ±180; cut there, edges densified."""
-    west, south, east, north = bounds
-    boxes = [shapely.box(west + turn, south, east + turn, north) for turn in (-360, 0, 360)]
-    found = area.geometry.intersection(shapely.union_all(boxes))
-    return shapely.segmentize(_polygonal(found), EDGE_DEGREES)
+    """The same, but cut at ±180 where it reaches past."""
+    return shapely.segmentize(within_180(around(area, bounds)), EDGE_DEGREES)
 
 
 def to_utm(geometry: shapely.Geometry, epsg: int) -> shapely.Geometry:
@@ -412,7 +346,7 @@ def area_in_tile(area: Area, tile: TileGrid, margin: float = 1000.0) -> shapely.
     projected = to_utm(near, tile.epsg)
     if not projected.is_valid:
         projected = shapely.make_valid(projected)
-    return _polygonal(projected.intersection(box))
+    return polygonal(projected.intersection(box))
 
 
 def _is_number(text: str) -> bool:

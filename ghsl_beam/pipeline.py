@@ -51,7 +51,6 @@ def handler_of(plan: JobPlan) -> GhsS2NetHandler:
     """What predicts, with the models and the engine that the plan says."""
     return GhsS2NetHandler(
         tuple((model.zone, model.path) for model in plan.models),
-        precision=plan.job.models.precision,
         work=work_area(plan),
         choice=plan.engine,
         sha256={model.path: model.sha256 for model in plan.models},

@@ -130,12 +130,12 @@ def _item(
     grid = products[0].grid
     sources = {tile for product in products for tile in tiles_of.get(product.path, ())}
     used = [
-        {"tile": tile.get("tile"), "zone": tile.get("zone"), **(tile.get("model") or {})}
+        {"zone": tile.get("zone"), **(tile.get("model") or {})}
         for tile in run.get("tiles") or []
         if tile.get("tile") in sources
     ]
-    zones = {json.dumps({**model, "tile": None}, sort_keys=True): model for model in used}
-    models = [{k: v for k, v in model.items() if k != "tile"} for _, model in sorted(zones.items())]
+    unlike = {json.dumps(model, sort_keys=True): model for model in used}
+    models = [unlike[text] for text in sorted(unlike)]
     item = pystac.Item(
         id=f"{prefix}-{grid}-{key}",
         geometry=json.loads(shapely.to_geojson(geometry)),

@@ -10,7 +10,7 @@ from datetime import date
 from tests.support.archive import Product, write_product
 from tests.support.jobs import lonlat_box, make, write_job
 from tests.support.scenes import town
-from transforms.elements import TilePlan, Window
+from tests.support.tile_plans import tile_plan
 from transforms.raster.events import FOLDER
 from transforms.raster.store import WorkArea
 
@@ -73,10 +73,7 @@ def test_what_goes_with_the_layers_is_made_again_where_it_is_missing(tmp_path):
 def test_what_another_job_left_stays_as_it_is(made, job_file, monkeypatch):
     monkeypatch.delenv(FOLDER, raising=False)
     output, _ = made
-    extent = Window(0, 0, 10980, 10980)
-    WorkArea(str(output / "work")).write_plan(
-        TilePlan("33UVU", "33U", 32633, 4 * 10**5, 5900040, 10980, 10980, 12.8, 52.8, extent, "")
-    )
+    WorkArea(str(output / "work")).write_plan(tile_plan("33UVU", 4 * 10**5))
     before = stamps(output)
     assert make(job_file)[1]["computed"] == 0
     assert stamps(output) == before
@@ -87,12 +84,8 @@ def test_a_whole_run_removes_what_is_its_own_alone(tmp_path):
     write_product(tmp_path / "archive", Product("33UUU", 32633, LEFT, TOP, town(64, 64)))
     area = lonlat_box(32633, LEFT, TOP - 640, LEFT + 640, TOP)
     file = write_job(tmp_path, area, tmp_path / "archive")
-    extent = Window(0, 0, 10980, 10980)
-    other = TilePlan(
-        "33UVU", "33U", 32633, 4 * 10**5, 5900040, 10980, 10980, 12.8, 52.8, extent, ""
-    )
     work = tmp_path / "output" / "work"
-    WorkArea(str(work)).write_plan(other)
+    WorkArea(str(work)).write_plan(tile_plan("33UVU", 4 * 10**5))
     block = work / "blocks" / "S2" / "33UVU" / "r0_c0_64x64.tif"
     block.parent.mkdir(parents=True)
     block.write_bytes(b"made")

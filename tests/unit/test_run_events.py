@@ -1,13 +1,12 @@
 """What a launcher sees of the processes of its run."""
 
 from ghsl_beam.run_events import RunEvents
-from transforms.elements import TilePlan, Window
+from tests.support.tile_plans import tile_plan
 from transforms.raster import storage
 from transforms.raster.events import FOLDER
 from transforms.raster.store import WorkArea
 
-EXTENT = Window(0, 0, 10980, 10980)
-PLAN = TilePlan("33UUU", "33U", 32633, 300000, 5900040, 10980, 10980, 12.8, 52.8, EXTENT, "")
+PLAN = tile_plan()
 
 
 def test_a_worker_tells_that_it_has_begun_by_asking_for_a_plan(tmp_path, monkeypatch):

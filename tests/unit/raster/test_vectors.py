@@ -10,13 +10,13 @@ import shapely
 from ghsl_beam.area import read_area
 from tests.support.file_server import FileServer, Status
 from tests.support.object_storage import Front, make_bucket, put_folder, s3_service, using
+from tests.support.tile_plans import EXTENT, tile_plan
 from transforms.cleaning.road_file import RoadSource
-from transforms.elements import StorageError, TilePlan, Window
+from transforms.elements import StorageError, Window
 from transforms.raster import storage
 from transforms.raster.vectors import on_this_machine
 
-EXTENT = Window(0, 0, 10980, 10980)
-PLAN = TilePlan("33UUU", "33U", 32633, 300000, 5900040, 10980, 10980, 12.8, 52.8, EXTENT, "")
+PLAN = tile_plan()
 FAULTS = {"short": (Front.SHORT, {}, ""), "reset": (0, {}, "")}
 SUFFIXES = ["geojson", "gpkg", "fgb", "shp"]
 
