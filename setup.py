@@ -10,7 +10,10 @@ setup(
     license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["ghsl_beam*", "transforms*"]),
-    package_data={"ghsl_beam": ["py.typed", "**/*.html", "**/*.yaml"], "transforms": ["py.typed"]},
+    package_data={
+        "ghsl_beam": ["py.typed", "**/*.html", "**/*.json", "**/*.yaml"],
+        "transforms": ["py.typed"],
+    },
     install_requires=[
         "affine>=2.4",
         "aiohttp>=3.9",

@@ -1,7 +1,7 @@
 """The manifest of the published models: which zones there are, and what is known of each file.
 
-The list is the repository's own: it is read from there, never guessed. Until then the manifest
-says that it is not complete.
+The package carries the list of the JRC's repository. A folder of models may have a manifest of its
+own. A manifest is whole: a list that its source cuts is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import datetime
 import json
 import re
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,7 +23,8 @@ from transforms.inference.zones import is_zone, normal
 from transforms.raster.storage import join, listing, masked, read_bytes, write_whole
 
 MANIFEST = "manifest.json"
-BASE = "https://github.com/ec-jrc/GHS-S2Net/raw/main/Pretrained_models"
+PUBLISHED = Path(__file__).with_name("published_models.json")
+"""The manifest of the JRC's repository, at one commit of it: what is fetched is what is listed."""
 _MAX_BYTES = 8 << 20
 _GITHUB_LIMIT = 1000
 """GitHub cuts the contents of a folder there."""
@@ -49,32 +52,27 @@ class PublishedModel(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What is known of the published models; `complete` where the list was read in whole."""
+    """Which models a source publishes, and what is known of each file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str = "https://github.com/ec-jrc/GHS-S2Net"
-    base: Annotated[str, Field(description="URL of the folder of the files")] = BASE
+    source: str
+    base: Annotated[str, Field(description="URL of the folder of the files")]
     listing: Annotated[
         str, Field(description="URL that lists them: GitHub's contents of a folder, or a folder")
-    ] = "https://api.github.com/repos/ec-jrc/GHS-S2Net/contents/Pretrained_models?ref=main"
-    licence: str = "CC BY 4.0"
-    credit: str = (
-        "Corbane, C., Syrris, V., Sabo, F., Politis, P., Melchiorri, M., Pesaresi, M., Soille, P., "
-        "Kemper, T. (2020). Convolutional neural networks for global human settlements mapping "
-        "from Sentinel-2 satellite imagery. Neural Computing and Applications. "
-        "doi:10.1007/s00521-020-05449-7"
-    )
+    ]
+    licence: str
+    credit: str
     date: Annotated[datetime.date | None, Field(description="day on which the list was read")] = (
         None
     )
-    count: Annotated[int, Field(ge=0, description="models that are published")] = 497
-    complete: Annotated[bool, Field(description="whether `models` is the whole list")] = False
+    count: Annotated[int, Field(ge=0, description="models that are published")]
+    complete: Annotated[bool, Field(description="whether `models` is the whole list")]
     note: str = ""
-    models: tuple[PublishedModel, ...] = ()
+    models: tuple[PublishedModel, ...]
 
     def of(self, zone: str) -> PublishedModel | None:
-        """What is known of a zone's file; None where the list does not have it."""
+        """What is known of a zone's file; None where no model is published for the zone."""
         return next((model for model in self.models if model.zone == normal(zone)), None)
 
 
@@ -88,7 +86,22 @@ def listing_of(base: str) -> str:
 
 
 def read_manifest(folder: str) -> Manifest:
-    """The manifest of a folder of models; without one, what is known of the JRC's repository.
+    """The manifest of a folder of models; without one, that of the JRC's repository.
+
+    Raises:
+        RequestError: the file cannot be read, is no manifest, or has a part of a list.
+    """
+    manifest = stored_manifest(folder)
+    if not manifest.complete:
+        raise RequestError(
+            f"{masked(join(folder, MANIFEST))}: holds a part of the list of models, expected all "
+            f"of it: ghsl-beam models refresh --folder {masked(folder)}"
+        )
+    return manifest
+
+
+def stored_manifest(folder: str) -> Manifest:
+    """As `read_manifest`, but a manifest with a part of a list will do.
 
     Raises:
         RequestError: the file cannot be read, or is no manifest.
@@ -98,12 +111,18 @@ def read_manifest(folder: str) -> Manifest:
         return Manifest.model_validate_json(read_bytes(file, _MAX_BYTES))
     except StorageError as error:
         if error.absent or is_http(folder):
-            return Manifest()
+            return published_manifest()
         raise request_error(str(error), error) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise RequestError(f"{masked(file)}: not a manifest: {where}: {first['msg']}") from error
+
+
+@cache
+def published_manifest() -> Manifest:
+    """The manifest of the JRC's repository, as the package carries it."""
+    return Manifest.model_validate_json(PUBLISHED.read_bytes())
 
 
 def refreshed(manifest: Manifest, limits: Limits = Limits()) -> Manifest:  # noqa: B008 - frozen
@@ -112,7 +131,7 @@ def refreshed(manifest: Manifest, limits: Limits = Limits()) -> Manifest:  # noq
     A SHA-256 that was known stays with a file that is still the same.
 
     Raises:
-        RequestError: the list cannot be had, or names no model.
+        RequestError: the list cannot be had, is cut, or names no model.
     """
     where = masked(manifest.listing)
     try:
@@ -124,16 +143,21 @@ def refreshed(manifest: Manifest, limits: Limits = Limits()) -> Manifest:  # noq
         raise RequestError(f"{where}: found no list of files, expected GitHub's JSON") from error
     if not found:
         raise RequestError(f"{where}: lists no MODEL_CNN_<zone>.h5")
-    known = {(m.file, m.bytes, m.git_blob): m.sha256 for m in manifest.models}
+    if cut:
+        raise RequestError(
+            f"{where}: GitHub lists only the first {_GITHUB_LIMIT} files of a folder, so the list "
+            "may lack models: give a folder with fewer files (--from)"
+        )
+    known = {(m.file, m.git_blob): m.sha256 for m in manifest.models}
     models = tuple(
-        model.model_copy(update={"sha256": known.get((model.file, model.bytes, model.git_blob))})
+        model.model_copy(update={"sha256": known.get((model.file, model.git_blob))})
         for model in sorted(found, key=lambda model: model.zone)
     )
     changes = {
         "date": datetime.datetime.now(datetime.UTC).date(),
         "count": len(models),
-        "complete": not cut,
-        "note": "the source cut its list" if cut else "",
+        "complete": True,
+        "note": "",
         "models": models,
     }
     return manifest.model_copy(update=changes)

@@ -18,7 +18,6 @@ class State(StrEnum):
 
     HERE = "here"
     PUBLISHED = "published"
-    UNKNOWN = "unknown until refreshed"
     NONE = "needs fallback"
 
 
@@ -32,7 +31,7 @@ class ZoneStatus:
         state: how it stands.
         path: the file, where it is here.
         nearest_here: for a zone whose model is not here, what `fallback: nearest` takes.
-        nearest_published: for a zone known to have none, the nearest that is published.
+        nearest_published: for a zone that has none, the nearest that is published.
     """
 
     zone: str
@@ -67,8 +66,7 @@ def status(
     Args:
         zones: tiles by grid zone.
         here: files by grid zone, as `available` finds them.
-        manifest: what is known of the published ones. A zone that a complete list does not have
-            needs a fallback; while the list is not complete, nothing is known of it.
+        manifest: the published ones. A zone that it does not have needs a fallback.
     """
     paths = {normal(zone): path for zone, path in here.items()}
     published = [model.zone for model in manifest.models]
@@ -87,6 +85,4 @@ def _status(
     stand_in = nearest(zone, paths)
     if manifest.of(zone):
         return ZoneStatus(zone, tiles, State.PUBLISHED, None, stand_in, None)
-    if not manifest.complete:
-        return ZoneStatus(zone, tiles, State.UNKNOWN, None, stand_in, None)
     return ZoneStatus(zone, tiles, State.NONE, None, stand_in, nearest(zone, published))

@@ -26,7 +26,7 @@ from rich.table import Table
 from transforms.elements import RequestError
 
 if TYPE_CHECKING:
-    from ghsl_beam.model_download import NotFetched, Report
+    from ghsl_beam.model_download import Report
     from ghsl_beam.model_manifest import Manifest
     from ghsl_beam.model_status import ZoneStatus
 
@@ -86,13 +86,7 @@ def _print_table(rows: list[ZoneStatus], *, with_tiles: bool) -> None:
 def _about(manifest: Manifest) -> str:
     from transforms.raster.storage import masked
 
-    if manifest.complete:
-        return f"{manifest.count} published at {masked(manifest.base)}, listed {manifest.date}"
-    known = len(manifest.models)
-    return (
-        f"{manifest.count} are published at {masked(manifest.base)}, of which {known} known by "
-        "name: ghsl-beam models refresh reads the list"
-    )
+    return f"{manifest.count} published at {masked(manifest.base)}, listed {manifest.date}"
 
 
 @app.command("refresh")
@@ -103,9 +97,9 @@ def refresh_command(
     folder: Annotated[Path, typer.Option(help="folder of the models")] = Path("cnn_models"),
 ) -> None:
     """Read the list of the published models from their source into the manifest."""
-    from ghsl_beam.model_manifest import listing_of, read_manifest, refreshed, write_manifest
+    from ghsl_beam.model_manifest import listing_of, refreshed, stored_manifest, write_manifest
 
-    manifest = read_manifest(str(folder))
+    manifest = stored_manifest(str(folder))
     if source is not None:
         if urlsplit(source).username is not None:
             raise RequestError("models refresh: credentials in a URL: put them into ~/.netrc")
@@ -143,10 +137,13 @@ def fetch_command(
         zone_bounds(item)
     manifest = read_manifest(str(folder))
     base = source or manifest.base
-    if base == manifest.base and not manifest.complete:
-        manifest = _first_use(folder, manifest)
-    known = {item: manifest.of(item) if base == manifest.base else None for item in wanted}
+    listed = base == manifest.base
+    known = {item: manifest.of(item) if listed else None for item in wanted}
     good, failed = {}, []
+    for item in [item for item, model in known.items() if listed and model is None]:
+        del known[item]
+        failed.append(item)
+        print(f"{item}\tfailed\t{_not_published(item, manifest)}", flush=True)
     with _progress() as report:
         for outcome in fetch_models(list(known.items()), base, folder, report=report):
             if isinstance(outcome, Fetched):
@@ -154,35 +151,22 @@ def fetch_command(
                 what = "fetched" if outcome.new else "here"
                 print(f"{outcome.zone}\t{what}\t{outcome.sha256}\t{outcome.path}", flush=True)
             else:
-                failed.append(outcome)
-                print(f"{outcome.zone}\tfailed\t{_why(outcome, manifest, base)}", flush=True)
+                failed.append(outcome.zone)
+                print(f"{outcome.zone}\tfailed\t{outcome.reason}", flush=True)
     record(str(folder), good)
     if failed:
-        print(f"failed: {', '.join(sorted(outcome.zone for outcome in failed))}", file=sys.stderr)
+        print(f"failed: {', '.join(sorted(failed))}", file=sys.stderr)
     raise typer.Exit(1 if failed else 0)
 
 
-def _first_use(folder: Path, manifest: Manifest) -> Manifest:
-    """The manifest with the list of its source; as it is, with a word, where that is not to be had.
+def _not_published(zone: str, manifest: Manifest) -> str:
+    from transforms.inference.zones import nearest
 
-    The list serves to check files and to name zones without a model; files can be had without it.
-    """
-    from ghsl_beam.model_manifest import MANIFEST, refreshed, write_manifest
-
-    try:
-        manifest = refreshed(manifest)
-    except RequestError as error:
-        print(f"going on without the list of models: {error}", file=sys.stderr)
-    else:
-        write_manifest(str(folder), manifest)
-        print(f"{MANIFEST}: {_about(manifest)}", file=sys.stderr)
-    return manifest
-
-
-def _why(outcome: NotFetched, manifest: Manifest, base: str) -> str:
-    if base == manifest.base and manifest.complete and manifest.of(outcome.zone) is None:
-        return f"{outcome.reason}; the list of {manifest.date} has no model for this zone"
-    return outcome.reason
+    stand_in = nearest(zone, [model.zone for model in manifest.models])
+    return (
+        f"no model is published for this zone; the nearest that is: {stand_in}: "
+        f"fetch that one, and set models.fallback: {stand_in} in the job file"
+    )
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ghsl_beam.model_manifest import Manifest, PublishedModel
+from ghsl_beam.model_manifest import PublishedModel, published_manifest
 from ghsl_beam.model_status import State, ZoneStatus, status, zones_of_area
 from transforms.elements import RequestError
 
@@ -35,15 +35,15 @@ def test_an_area_is_a_file_or_wkt_too(tmp_path):
         zones_of_area("absent.gpkg")
 
 
-def published(*zones, complete):
+def published(*zones):
     models = tuple(PublishedModel(zone=zone, file=f"MODEL_CNN_{zone}.h5") for zone in zones)
-    return Manifest(complete=complete, models=models)
+    return published_manifest().model_copy(update={"models": models})
 
 
 def test_each_state():
     zones = {"33U": ("33UUU", "33UVU"), "32U": (), "34U": (), "05Q": ()}
     here = {"33U": "m/MODEL_CNN_33U.h5", "5Q": "m/MODEL_CNN_5Q.h5"}
-    rows = status(zones, here, published("32U", "35U", complete=True))
+    rows = status(zones, here, published("32U", "35U"))
     assert rows == [
         ZoneStatus("33U", ("33UUU", "33UVU"), State.HERE, "m/MODEL_CNN_33U.h5", None, None),
         ZoneStatus("32U", (), State.PUBLISHED, None, "33U", None),
@@ -52,8 +52,7 @@ def test_each_state():
     ]
 
 
-def test_of_an_incomplete_list_nothing_is_concluded():
-    rows = status({"34U": (), "32U": ()}, {}, published("32U", complete=False))
-    assert [row.state for row in rows] == [State.UNKNOWN, State.PUBLISHED]
-    assert [row.nearest_here for row in rows] == [None, None]
-    assert [row.nearest_published for row in rows] == [None, None]
+def test_zones_that_the_jrc_does_not_publish_need_a_fallback():
+    rows = status({"43N": (), "20S": (), "33X": (), "33U": ()}, {}, published_manifest())
+    assert [row.state for row in rows] == [State.NONE, State.NONE, State.NONE, State.PUBLISHED]
+    assert rows[2].nearest_published in {"33W", "32W", "34W"}

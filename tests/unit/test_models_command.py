@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from ghsl_beam import command_line
-from ghsl_beam.model_manifest import Manifest, write_manifest
-from tests.support.file_server import FileServer, Status
+from ghsl_beam.model_manifest import published_manifest, write_manifest
+from tests.support.file_server import FileServer
 from tests.support.jobs import MODELS
 
 GOOD = (MODELS / "DEMONSTRATION_MODEL_CNN_33U.h5").read_bytes()
@@ -32,9 +32,9 @@ def server():
 
 @pytest.fixture
 def folder(server, tmp_path):
-    """A folder whose manifest names the loopback server as the source."""
-    manifest = Manifest(base=f"{server.url}/models", listing=server.url + LIST)
-    write_manifest(str(tmp_path / "models"), manifest)
+    """A folder whose manifest, as an earlier version wrote it, names the loopback server."""
+    changes = {"base": f"{server.url}/models", "listing": server.url + LIST, "complete": False}
+    write_manifest(str(tmp_path / "models"), published_manifest().model_copy(update=changes))
     return tmp_path / "models"
 
 
@@ -53,16 +53,18 @@ def call(monkeypatch, capfd):
 
 def test_an_area_from_nothing_to_good(call, folder, server):
     aoi = "--aoi=11.7,52.3,12.6,52.5"
-    code, out, _ = call("list", aoi, "--folder", folder)
+    code, _, err = call("list", aoi, "--folder", folder)
+    assert code == 2
+    assert f"ghsl-beam models refresh --folder {folder}" in err
+    code, out, _ = call("refresh", "--folder", folder)
     assert code == 0
-    assert out.count("unknown until refreshed") == 2 + 1
-    assert "497 are published" in out
-    assert "ghsl-beam models refresh" in out
+    assert f"3 published at {server.url}/models" in out
+    code, out, _ = call("list", aoi, "--folder", folder)
+    assert (code, out.count("published")) == (0, 2 + 1 + 1)
     code, out, err = call("fetch", aoi, "--folder", folder)
     assert code == 0
     path = folder / "MODEL_CNN_32U.h5"
     assert sorted(out.splitlines())[0] == f"32U\tfetched\t{DIGEST}\t{path}"
-    assert f"manifest.json: 3 published at {server.url}/models" in err
     code, out, _ = call("list", aoi, "--folder", folder)
     assert (code, "2 here" in out) == (0, True)
     assert "3 published at" in out
@@ -76,27 +78,18 @@ def test_an_area_from_nothing_to_good(call, folder, server):
     assert len(server.requests) == before
 
 
-def test_what_fails_is_named_and_the_rest_is_there(call, folder):
+def test_what_fails_is_named_and_the_rest_is_there(call, folder, server):
+    call("refresh", "--folder", folder)
     zones = [f"--zone={zone}" for zone in ("33U", "34U", "33T")]
     code, out, err = call("fetch", *zones, "--folder", folder)
     assert code == 1
     lines = {line.split("\t")[0]: line for line in out.splitlines()}
     assert lines["33U"].split("\t")[1:3] == ["fetched", DIGEST]
     assert "\tfailed\t" in lines["34U"]
-    assert "MODEL_CNN_34U.h5: the server answers 404" in lines["34U"]
-    assert "has no model for this zone" in lines["34U"]
+    assert "no model is published for this zone; the nearest that is: 33U" in lines["34U"]
+    assert not any("34U" in request.path for request in server.requests)
     assert "MODEL_CNN_33T.h5: the server answers 404" in lines["33T"]
-    assert "has no model" not in lines["33T"]
     assert err.splitlines()[-1] == "failed: 33T, 34U"
-
-
-def test_without_the_list_files_can_still_be_had(call, folder, server):
-    server.script[LIST] = [Status(403)]
-    code, out, err = call("fetch", "--zone", "33U", "--folder", folder)
-    assert code == 0
-    assert out.startswith("33U\tfetched\t")
-    assert "going on without the list of models" in err
-    assert not json.loads((folder / "manifest.json").read_text())["complete"]
 
 
 def test_a_source_of_ones_own_is_not_held_to_the_list(call, folder, server):
@@ -160,6 +153,7 @@ def test_wrong_requests(call, tmp_path, monkeypatch, arguments, says):
 
 
 def test_credentials_are_not_shown(call, folder, server):
+    call("refresh", "--folder", folder)
     source = f"http://planted-user:planted-word@127.0.0.1:{server.port}/models"
     code, out, err = call("fetch", "--zone=33U", "--zone=34U", "--from", source, "--folder", folder)
     assert code == 1

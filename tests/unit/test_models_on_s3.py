@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from ghsl_beam.model_download import fetch_model
-from ghsl_beam.model_manifest import Manifest, refreshed
+from ghsl_beam.model_manifest import published_manifest, refreshed
 from ghsl_beam.model_sums import Verdict, verify
 from tests.support.jobs import MODELS
 from transforms.elements import ModelError, RequestError
@@ -71,7 +71,7 @@ def test_models_are_fetched(bucket, tmp_path):
 
 
 def test_models_are_listed_and_verified(bucket):
-    manifest = refreshed(Manifest(listing=URL))
+    manifest = refreshed(published_manifest().model_copy(update={"listing": URL}))
     assert [model.file for model in manifest.models] == ["MODEL_CNN_5Q.h5", "MODEL_CNN_33U.h5"]
     found = {checked.zone: checked.verdict for checked in verify(URL)}
     assert found == {"33U": Verdict.NEW, "5Q": Verdict.BROKEN}
