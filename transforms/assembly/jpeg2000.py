@@ -19,6 +19,7 @@ MAX_TILES = 2**15
 MAX_PIXELS = 2**28
 """Times components, of an image: far more than a tile of Sentinel-2 at 10 m."""
 _MAX_BOXES, _MAX_BYTES, _MAX_MARKERS, _MAX_PARTS = 1000, 2**26, 1000, 2**17
+_VARIOUS = 255
 _SOC_SIZ, _COD, _QCD, _SOT, _EOC = 0xFF4FFF51, 0xFF52, 0xFF5C, 0xFF90, 0xFFD9
 
 
@@ -59,9 +60,9 @@ def check_jpeg2000(file: BinaryIO, length: int, tile_parts: bool = True) -> Imag
         OSError: the file cannot be read.
     """
     reader = _Reader(file, length)
-    stated, start, end = _boxes(reader)
-    size = _image_size(reader, start)
-    if stated != (size.height, size.width, size.components):
+    (*stated, depth), start, end = _boxes(reader)
+    size = _image_size(reader, start, depth)
+    if stated != [size.height, size.width, size.components]:
         raise DamagedError(
             f"its header box states {stated[1]} x {stated[0]} pixels in {stated[2]} bands, "
             f"its code stream {size.width} x {size.height} in {size.components}"
@@ -88,8 +89,8 @@ class _Reader:
         return struct.unpack(f">{form}", data)
 
 
-def _boxes(reader: _Reader) -> tuple[tuple[int, int, int], int, int]:
-    """Height, width and components of the header box; where the code stream begins and ends."""
+def _boxes(reader: _Reader) -> tuple[tuple[int, int, int, int], int, int]:
+    """Height, width, components, depth of the header box; where the code stream lies."""
     stated, position = None, 0
     for _ in range(_MAX_BOXES):
         if position > _MAX_BYTES:
@@ -104,10 +105,10 @@ def _boxes(reader: _Reader) -> tuple[tuple[int, int, int], int, int]:
         if end > reader.length:
             raise DamagedError(f"it has {reader.length} bytes, expected at least {end}: it is cut")
         if kind == int.from_bytes(b"jp2h"):
-            _, inner, *found = reader.unpack("IIIIH", position + head)
+            _, inner, *found, depth = reader.unpack("IIIIHB", position + head)
             if inner != int.from_bytes(b"ihdr"):
                 raise DamagedError("no image header where it is expected")
-            stated = found[0], found[1], found[2]
+            stated = found[0], found[1], found[2], depth
         elif kind == int.from_bytes(b"jp2c"):
             if stated is None:
                 raise DamagedError("no image header before the code stream")
@@ -116,7 +117,8 @@ def _boxes(reader: _Reader) -> tuple[tuple[int, int, int], int, int]:
     raise DamagedError(f"no code stream in its first {position} bytes")
 
 
-def _image_size(reader: _Reader, start: int) -> ImageSize:
+def _image_size(reader: _Reader, start: int, depth: int) -> ImageSize:
+    """The size marker; `depth` is that of the header box, 255 where it is not of all bands."""
     marker, length, _ = reader.unpack("IHH", start)
     width, height, *offsets = reader.unpack("IIII", start + 8)
     tile_width, tile_height, *more = reader.unpack("IIII", start + 24)
@@ -135,8 +137,10 @@ def _image_size(reader: _Reader, start: int) -> ImageSize:
     if size.tiles * components > MAX_TILES:
         raise DamagedError(f"{size.tiles} tiles in {components} bands, at most {MAX_TILES}")
     for component in range(components):
-        steps = reader.unpack("BB", start + 43 + 3 * component)
-        if steps != (1, 1):
+        bits, *steps = reader.unpack("BBB", start + 42 + 3 * component)
+        if bits != depth != _VARIOUS:
+            raise DamagedError(f"its header box states depth {depth}, its code stream {bits}")
+        if steps != [1, 1]:
             raise DamagedError(f"band {component + 1} has not every pixel")
     return size
 
@@ -144,32 +148,29 @@ def _image_size(reader: _Reader, start: int) -> ImageSize:
 def _main_header(reader: _Reader, start: int) -> int:
     """Where the first tile-part begins; the markers before it are whole, and fit each other."""
     position = start + 2
-    levels, precincts, steps = None, 0, None
+    found: dict[int, int] = {}
     for _ in range(_MAX_MARKERS):
         marker, length = reader.unpack("HH", position)
         if marker == _SOT:
             break
         if marker < 0xFF00 or length < 2:
             raise DamagedError(f"no marker at byte {position}, where one is expected")
-        if marker == _COD:
-            (style, *_, levels) = reader.unpack("BBHBB", position + 4)
-            precincts = levels + 1 if style & 1 else 0
-            if length != 12 + precincts:
-                raise DamagedError("its coding style has not the length that it states")
-        elif marker == _QCD:
-            (style,) = reader.unpack("B", position + 4)
-            steps = {0: (length - 3), 1: 1, 2: (length - 3) // 2}.get(style & 31)
-            derived = style & 31 == 1
-            if steps is None or (derived and length != 5):
-                raise DamagedError("its quantisation is of no known kind")
-            steps = None if derived else steps
+        found.setdefault(marker, position)
         position += 2 + length
     else:
         raise DamagedError(f"no tile after {_MAX_MARKERS} markers")
-    if levels is None:
-        raise DamagedError("its main header has no coding style")
-    if steps is not None and steps < 3 * levels + 1:
-        raise DamagedError(f"quantisation of {steps} subbands, expected {3 * levels + 1}")
+    if not {_COD, _QCD} <= found.keys():
+        raise DamagedError("its main header has no coding style, or no quantisation")
+    length, style, _, _, _, levels, *_, wavelet = reader.unpack("HBBHBBBBBB", found[_COD] + 2)
+    if length != 12 + (levels + 1 if style & 1 else 0):
+        raise DamagedError(f"{length} bytes of coding style with {levels} levels")
+    length, style = reader.unpack("HB", found[_QCD] + 2)
+    kind = style & 31
+    # Exact integers (wavelet 1) are not quantised (0), all others are (1 derived, 2 each).
+    if (wavelet, kind) not in ((1, 0), (0, 1), (0, 2)):
+        raise DamagedError(f"quantisation of kind {kind} with wavelet {wavelet}")
+    if kind != 1 and length < 3 + (1 if kind == 0 else 2) * (3 * levels + 1):
+        raise DamagedError(f"{length} bytes of quantisation with {levels} levels")
     return position
 
 

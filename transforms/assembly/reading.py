@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
 from typing import Any
 
 import joblib  # type: ignore[import-untyped]
@@ -161,13 +161,21 @@ def _decode(
         with alone(), _open(path, JPEG2000) as own:
             read(own, pieces[share::threads])
 
-    with ThreadPoolExecutor(threads) as pool:
-        others = [pool.submit(read_share, share) for share in range(1, threads)]
+    others = [_pool(cores).submit(read_share, share) for share in range(1, threads)]
+    try:
         with alone():
             read(source, pieces[::threads])
-        for other in others:
-            other.result()
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
     return out
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: PROJ opens its database anew for each that begins."""
+    return ThreadPoolExecutor(threads, "reading")
 
 
 def _pieces(window: Window, height: int, width: int) -> Iterator[Window]:
