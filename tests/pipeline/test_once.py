@@ -15,29 +15,34 @@ ULX, ULY = 330000, 5820000
 def test_every_pixel_once(tmp_path, monkeypatch):
     write_product(tmp_path / "archive", Product("33UUU", 32633, ULX, ULY, town(ROWS, COLS)))
     decoded, predicted = {}, np.zeros((ROWS, COLS), int)
-    read, predict = reading._read, handler.ModelBank.predict
+    opened, predict = reading._open, handler.ModelBank.predict
 
-    def counted_read(source, path, *where):
-        times = decoded.setdefault(path, np.zeros(source.shape, int))
-        open_read = source.read
+    class Counted:
+        def __init__(self, path, driver):
+            self._source = opened(path, driver)
+            self._times = decoded.setdefault(path, np.zeros(self._source.shape, int))
 
-        class Counted:
-            def __getattr__(self, name):
-                return getattr(source, name)
+        def __enter__(self):
+            self._source.__enter__()
+            return self
 
-            def read(self, bands, window):
-                rows, cols = window.toslices()
-                times[rows, cols] += 1
-                return open_read(bands, window=window)
+        def __exit__(self, *error):
+            self._source.__exit__(*error)
 
-        return read(Counted(), path, *where)
+        def __getattr__(self, name):
+            return getattr(self._source, name)
+
+        def read(self, bands, window):
+            rows, cols = window.toslices()
+            self._times[rows, cols] += 1
+            return self._source.read(bands, window=window)
 
     def counted_predict(bank, example):
         window = example.window
         predicted[window.row : window.bottom, window.col : window.right] += 1
         return predict(bank, example)
 
-    monkeypatch.setattr(reading, "_read", counted_read)
+    monkeypatch.setattr(reading, "_open", Counted)
     monkeypatch.setattr(handler.ModelBank, "predict", counted_predict)
     area = lonlat_box(32633, ULX - 500, ULY - 10 * ROWS - 500, ULX + 10 * COLS + 500, ULY + 500)
     _, record = make(write_job(tmp_path, area, tmp_path / "archive", block_size=BLOCK))

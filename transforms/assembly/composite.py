@@ -7,7 +7,10 @@ and Fan 1996, type 7).
 
 from __future__ import annotations
 
+import errno
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 import numpy as np
@@ -62,6 +65,16 @@ def percentile_of_stack(
     return out
 
 
+@contextmanager
+def _in_temporary_folder() -> Iterator[None]:
+    """Some of what was written reaches the disk only when something else is sought or read."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot hold observations: {error.strerror}"
+        raise StorageError(tempfile.gettempdir(), reason) from error
+
+
 class Composite:
     """A block's composite, fed scene by scene, in any order.
 
@@ -95,7 +108,8 @@ class Composite:
 
     def close(self) -> None:
         """Remove the temporary file."""
-        self._spool.close()
+        with suppress(OSError):  # what it did not write yet is of no use any more
+            self._spool.close()
 
     def add(self, dn: NDArray[np.uint16], masked: NDArray[np.bool_]) -> None:
         """Add a scene's observations.
@@ -117,18 +131,16 @@ class Composite:
             raise ValueError(f"more than {MAX_OBSERVATIONS} scenes in one composite")
         rows = np.zeros((height, 4, width), np.uint16)  # row by row, so that a strip is one piece
         np.copyto(rows, dn.transpose(1, 0, 2), where=valid[:, np.newaxis])
-        try:
+        with _in_temporary_folder():
             self._spool.seek(self._scenes * rows.nbytes)
             self._spool.write(rows.data)
-        except OSError as error:
-            folder = tempfile.gettempdir()
-            raise StorageError(folder, f"cannot hold observations: {error.strerror}") from error
         self._scenes += 1
 
     def result(self) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         """The composite (4, h, w) and the count of observations (h, w), both uint16.
 
-        The composite is 0 where the count is 0.
+        The composite is 0 where the count is 0. Raises StorageError where the temporary folder
+        does not give the observations back.
         """
         height, width = self.shape
         composite = np.zeros((4, height, width), np.uint16)
@@ -141,9 +153,12 @@ class Composite:
             rows = min(step, height - top)
             stack = np.empty((self._scenes, rows, 4, width), np.uint16)
             for scene in range(self._scenes):
-                self._spool.seek((scene * height + top) * row_bytes)
-                piece = np.frombuffer(self._spool.read(rows * row_bytes), np.uint16)
-                stack[scene] = piece.reshape(rows, 4, width)
+                with _in_temporary_folder():
+                    self._spool.seek((scene * height + top) * row_bytes)
+                    piece = self._spool.read(rows * row_bytes)
+                    if len(piece) != rows * row_bytes:
+                        raise OSError(errno.EIO, "what was written does not read back")
+                stack[scene] = np.frombuffer(piece, np.uint16).reshape(rows, 4, width)
             valid = stack[:, :, 0] > 0
             part = slice(top, top + rows)
             composite[:, part] = percentile_of_stack(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from transforms.elements import MaskKind, Scene, SceneError, Window
 
 from .metadata import MAX_XML_BYTES, local_name, number, parse_xml
-from .polygons import rasterize
+from .polygons import PolygonsError, rasterize
 from .product_files import read_bytes
 from .reading import read_band, read_bands
 
@@ -25,6 +25,8 @@ SCL_CLASSES = (0, 1, 3, 8, 9, 10)
 """Masked classes of SCL: no data, saturated or defective, cloud shadow, cloud of medium and of
 high probability, thin cirrus. Left in: 2 dark area, 4 vegetation, 5 bare soil, 6 water,
 7 unclassified, 11 snow or ice."""
+MAX_POSITION = 1e8
+"""Metres: the coordinates of every UTM zone are below a tenth of it."""
 _EPSG = re.compile(r"EPSG:(?:[\d.]*:)?(\d{4,6})$")
 
 
@@ -72,6 +74,10 @@ def cloud_from_gml(xml: bytes, name: str) -> tuple[int | None, list[shapely.Poly
             if match is None:
                 raise SceneError(name, f"srsName {srs[:80]!r} names no EPSG code")
             codes.add(int(match[1]))
+        if local_name(element) == "MaskFeature" and not any(
+            local_name(inner) == "Polygon" for inner in element.iter()
+        ):
+            raise SceneError(name, "a mask feature without gml:Polygon")
         if local_name(element) == "Polygon":
             polygon = _polygon(element, name)
             if polygon is not None:
@@ -102,7 +108,10 @@ def read_mask(scene: Scene, window: Window) -> NDArray[np.bool_]:
         epsg, polygons = cloud_from_gml(read_bytes(scene.mask, MAX_XML_BYTES), scene.mask)
         if epsg is not None and epsg != scene.epsg:
             raise SceneError(scene.mask, f"EPSG:{epsg}, expected EPSG:{scene.epsg}")
-        return rasterize(polygons, scene.ulx, scene.uly, window)
+        try:
+            return rasterize(polygons, scene.ulx, scene.uly, window)
+        except PolygonsError as error:
+            raise SceneError(scene.mask, str(error)) from error
     raise SceneError(scene.mask, f"mask of kind {scene.mask_kind}")
 
 
@@ -110,7 +119,10 @@ def _polygon(element: Any, name: str) -> shapely.Polygon | None:
     """A gml:Polygon; None where its exterior encloses nothing."""
     exterior, interiors = None, []
     for side in element:
-        rings = [ring for e in side.iter() if (ring := _ring(e, name)) is not None]
+        parts = list(side.iter())
+        if any(local_name(part) == "Polygon" for part in parts):
+            raise SceneError(name, "polygon within a polygon")
+        rings = [ring for part in parts if (ring := _ring(part, name)) is not None]
         if local_name(side) == "exterior":
             if len(rings) != 1:
                 raise SceneError(name, f"polygon with {len(rings)} exterior rings")
@@ -132,6 +144,8 @@ def _ring(element: Any, name: str) -> list[tuple[float, float]] | None:
     if dimension not in ("2", "3"):
         raise SceneError(name, f"srsDimension {dimension[:20]!r}, expected 2 or 3")
     values = [number(text, name, "a position") for text in (element.text or "").split()]
+    if any(abs(value) > MAX_POSITION for value in values):
+        raise SceneError(name, f"a position beyond {MAX_POSITION:g} m")
     step = int(dimension)
     if len(values) % step:
         raise SceneError(name, f"{len(values)} coordinates in a ring of dimension {step}")

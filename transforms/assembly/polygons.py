@@ -1,8 +1,13 @@
-"""Polygons on a pixel grid: a pixel is inside where its centre is, whatever the window."""
+"""Polygons on a pixel grid: a pixel is inside where its centre is, whatever the window.
+
+Each row is filled between the edges that cross it, so that the work grows with the length of the
+edges, and not with edges times pixels.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import shapely
@@ -10,8 +15,26 @@ from numpy.typing import NDArray
 
 from transforms.elements import Window
 
-LEAF = 64
-"""Side, in pixels, of the parts that are tested pixel by pixel."""
+EDGES_A_PIXEL = 4
+"""Edges across rows, for each pixel of a window: an outline of each pixel for itself has two."""
+_STRIP = 1 << 20
+"""Pixels that are filled at a time."""
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class PolygonsError(ValueError):
+    """Polygons have more edges than a mask of pixels can have."""
+
+
+class _Edges(NamedTuple):
+    """Ends of edges, the lower first, and the number of the polygon that each is of."""
+
+    x1: Floats
+    y1: Floats
+    x2: Floats
+    y2: Floats
+    polygon: Integers
 
 
 def rasterize(
@@ -24,50 +47,113 @@ def rasterize(
     """Where a window's pixel centres lie strictly inside any of the polygons.
 
     The grid has its upper left corner at `ulx`, `uly`, in the polygons' CRS, and pixels of
-    `resolution` metres, north up. Returns bool (h, w). A pixel's value depends on its own centre
-    alone: parts of a window equal the window's parts.
+    `resolution` metres, north up. Where a polygon's rings cross, inside is what a ray leaves
+    through an odd number of edges. Returns bool (h, w). A pixel's value depends on its own centre
+    alone: parts of a window equal the window's parts. Raises PolygonsError where more than
+    `EDGES_A_PIXEL` edges a pixel cross the rows.
     """
     out = np.zeros(window.shape, np.bool_)
+    if out.size == 0:
+        return out
     xs = ulx + (np.arange(window.col, window.right) + 0.5) * resolution
     ys = uly - (np.arange(window.row, window.bottom) + 0.5) * resolution
-    if xs.size == 0 or ys.size == 0:
-        return out
     shapes = np.asarray(list(polygons), dtype=object)
-    box = shapely.box(xs[0], ys[-1], xs[-1], ys[0])
-    for polygon in shapes[shapely.intersects(shapely.envelope(shapes), box)]:
-        left, bottom, right, top = polygon.bounds
-        cols = slice(*np.searchsorted(xs, (left, right), side="left"))
-        rows = slice(*np.searchsorted(-ys, (-top, -bottom), side="left"))
-        shapely.prepare(polygon)
-        _fill(out, polygon, xs, ys, rows, cols, shapely.is_valid(polygon))
+    step = max(1, _STRIP // window.width)
+    for top in range(0, window.height, step):
+        rows = ys[top : top + step]
+        box = shapely.box(xs[0], rows[-1], xs[-1], rows[0])
+        near = shapes[shapely.intersects(shapely.envelope(shapes), box)]
+        if near.size == 0:
+            continue
+        left, bottom, right, upper = shapely.total_bounds(near)
+        first_row, last_row = np.searchsorted(-rows, (-upper, -bottom), side="left")
+        first_col, last_col = np.searchsorted(xs, (left, right), side="left")
+        inner = xs[first_col:last_col], rows[first_row:last_row]
+        if all(centres.size for centres in inner):
+            out[top + first_row : top + last_row, first_col:last_col] = _fill(
+                _edges(near), shapely.bounds(near), *inner, resolution
+            )
     return out
 
 
+def _edges(shapes: NDArray[np.object_]) -> _Edges:
+    rings, polygon = shapely.get_rings(shapes, return_index=True)
+    points, ring = shapely.get_coordinates(rings, return_index=True)
+    inner = ring[1:] == ring[:-1]
+    start, end = points[:-1][inner], points[1:][inner]
+    upward = (start[:, 1] <= end[:, 1])[:, np.newaxis]
+    low, high = np.where(upward, start, end), np.where(upward, end, start)
+    return _Edges(low[:, 0], low[:, 1], high[:, 0], high[:, 1], polygon[ring[1:][inner]])
+
+
 def _fill(
-    out: NDArray[np.bool_],
-    polygon: shapely.Polygon,
-    xs: NDArray[np.floating],
-    ys: NDArray[np.floating],
-    rows: slice,
-    cols: slice,
-    valid: bool,
-) -> None:
-    """Set the pixels inside, by quarters: those wholly inside or outside are not tested singly."""
-    height, width = rows.stop - rows.start, cols.stop - cols.start
-    if height <= 0 or width <= 0:
-        return
-    if height <= LEAF and width <= LEAF:
-        x, y = np.meshgrid(xs[cols], ys[rows])
-        out[rows, cols] |= shapely.contains_xy(polygon, x, y)
-        return
-    if valid:  # the predicates on boxes ask for a valid polygon, the one on points does not
-        box = shapely.box(xs[cols.start], ys[rows.stop - 1], xs[cols.stop - 1], ys[rows.start])
-        if not shapely.intersects(polygon, box):
-            return
-        if shapely.contains_properly(polygon, box):
-            out[rows, cols] = True
-            return
-    middle_row, middle_col = rows.start + (height + 1) // 2, cols.start + (width + 1) // 2
-    for part_rows in (slice(rows.start, middle_row), slice(middle_row, rows.stop)):
-        for part_cols in (slice(cols.start, middle_col), slice(middle_col, cols.stop)):
-            _fill(out, polygon, xs, ys, part_rows, part_cols, valid)
+    edges: _Edges, bounds: Floats, xs: Floats, ys: Floats, resolution: float
+) -> NDArray[np.bool_]:
+    """Pixels inside; `xs` and `ys` are the centres of columns and rows, `ys` from the top.
+
+    What a ring encloses outside the bounds of its polygon's exterior is not inside.
+    """
+    height, width = ys.size, xs.size
+    left, right = np.searchsorted(xs, bounds[:, 0]), np.searchsorted(xs, bounds[:, 2], side="right")
+    upper, lower = np.searchsorted(-ys, -bounds[:, [3, 1]].T)
+    # An edge crosses the rows from its lower end to below its upper: so a ring crosses each row
+    # an even number of times, also where a vertex lies on it.
+    first, last = (
+        np.clip(np.searchsorted(-ys, -y, side="right"), upper[edges.polygon], lower[edges.polygon])
+        for y in (edges.y2, edges.y1)
+    )
+    counts = last - first
+    limit = EDGES_A_PIXEL * max(height * width, 1 << 16)
+    if counts.sum() > limit:
+        raise PolygonsError(f"{counts.sum()} edges in {height} x {width} pixels, at most {limit}")
+    edge = np.repeat(np.arange(counts.size), counts)
+    row = first[edge] + np.arange(edge.size) - np.repeat(counts.cumsum() - counts, counts)
+    x1, y1, x2, y2, polygon = (values[edge] for values in edges)
+    at = x1 + (ys[row] - y1) * ((x2 - x1) / (y2 - y1))
+    nearest = np.clip(np.rint((at - xs[0]) / resolution), -1, width).astype(np.int64)
+    centre = np.where(
+        (nearest >= 0) & (nearest < width),
+        xs[np.clip(nearest, 0, width - 1)],
+        xs[0] + nearest * resolution,
+    )
+    side = (centre - x1) * (y2 - y1) - (x2 - x1) * (ys[row] - y1)  # above 0 right of the edge
+    col = np.clip(nearest + (side <= 0), left[polygon], right[polygon])
+    group = polygon * height + row
+    crossings = np.sort(group * (width + 1) + col)
+    # Of a sorted row, what lies from an odd crossing to the next is inside.
+    place = crossings % ((width + 1) * height)
+    depth = _count(place[::2], height, width) - _count(place[1::2], height, width)
+    # A centre on an edge is not inside the edge's polygon.
+    on = _on_edges(edges, xs, ys)
+    touched = (side == 0) & (nearest >= 0) & (nearest < width)
+    on = np.unique(np.concatenate([on, (group * (width + 1) + nearest)[touched]]))
+    before = np.searchsorted(crossings, on - on % (width + 1))
+    on = on[(np.searchsorted(crossings, on, side="right") - before) % 2 == 1]
+    place = on % ((width + 1) * height)
+    depth += _count(place + 1, height, width) - _count(place, height, width)
+    return depth.cumsum(axis=1)[:, :width] > 0
+
+
+def _count(places: Integers, height: int, width: int) -> Integers:
+    """How often each place occurs; a row has one place more than pixels."""
+    return np.bincount(places, minlength=height * (width + 1)).reshape(height, width + 1)
+
+
+def _on_edges(edges: _Edges, xs: Floats, ys: Floats) -> Integers:
+    """Centres on edges along a row, and under upper ends; those elsewhere are crossings.
+
+    As polygon * rows * (columns + 1) + row * (columns + 1) + column.
+    """
+    height, width = ys.size, xs.size
+    row = np.searchsorted(-ys, -edges.y2, side="left")
+    on_row = (row < height) & (ys[np.minimum(row, height - 1)] == edges.y2)
+    x1, y1, x2, y2, polygon = (values[on_row] for values in edges)
+    along = y1 == y2
+    left, right = np.where(along, np.minimum(x1, x2), x2), np.where(along, np.maximum(x1, x2), x2)
+    first = np.searchsorted(xs, left, side="left")
+    counts = np.searchsorted(xs, right, side="right") - first
+    if counts.sum() > EDGES_A_PIXEL * max(height * width, 1 << 16):
+        raise PolygonsError(f"edges along {counts.sum()} pixels of {height} x {width}")
+    item = np.repeat(np.arange(counts.size), counts)
+    col = first[item] + np.arange(item.size) - np.repeat(counts.cumsum() - counts, counts)
+    return (polygon[item] * height + row[on_row][item]) * (width + 1) + col

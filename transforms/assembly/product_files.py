@@ -99,10 +99,15 @@ def read_bytes(path: str, limit: int) -> bytes:
     location = location_of(path.removeprefix(VSIZIP))
     if not path.startswith(VSIZIP):
         return _read_file(location, limit)
+    archive, entry = split_zip(location)
+    return _in_zip(archive, lambda source: _read_entry(source, entry, location, limit))
+
+
+def split_zip(location: str) -> tuple[str, str]:
+    """The archive and the entry that a location in a zip names."""
     ends = [match.end() - 1 for match in re.finditer(r"\.zip/", location, re.IGNORECASE)]
     end = next((end for end in ends if storage.is_file(location[:end])), len(location))
-    entry = location[end + 1 :]
-    return _in_zip(location[:end], lambda source: _read_entry(source, entry, location, limit))
+    return location[:end], location[end + 1 :]
 
 
 class FolderFiles:

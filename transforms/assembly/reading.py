@@ -1,25 +1,36 @@
-"""Pixels of a product's raster on a window of the tile's grid, by nearest neighbour."""
+"""Pixels of a product's raster on a window of the tile's grid, by nearest neighbour.
+
+GDAL decodes several JPEG 2000 tiles in threads of its own, and what fails in them reaches nobody:
+GDAL's dataset drops their result, and the pixels are whatever lay in memory. It starts them where
+one request covers several tiles, unless it is told to use one thread. Here it is: what decodes in
+parallel are threads of this module, each with a file handle, and with errors, of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
 from typing import Any
 
+import joblib  # type: ignore[import-untyped]
 import numpy as np
 import rasterio
 import rasterio.windows
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.errors import RasterioError
 
 from transforms.elements import SceneError, Window
-from transforms.raster.gdal_access import connection_lost, gdal_environment, read_again
+from transforms.raster.gdal_access import gdal_environment, is_remote, read_again
 from transforms.raster.locations import masked
 
-DRIVERS = ("JP2OpenJPEG", "GTiff")
-"""Formats that a raster of a product may have, whatever its name; a VRT, which may name any other
-file, is none of them."""
+from .raster_file import JPEG2000, driver_of, raise_if_unreadable
+
 MAX_PIXELS = 2**28
-"""The most that is decoded of one band for one window: far more than a whole tile at 10 m."""
+"""The most that is decoded of one raster for one window: far more than a whole tile at 10 m."""
+MAX_BLOCK_PIXELS = 2**28
+"""The most that one block of a raster may have: GDAL decodes blocks whole."""
 
 
 def source_indices(
@@ -67,12 +78,14 @@ def read_bands(
     `resolution` metres; the raster may have any resolution, and any extent unless `shape` gives
     the grid's rows and columns: then it must cover them, to less than a pixel of its own.
     `bands` count from 1. Returns uint16 (bands, h, w), 0 outside the raster. Only what encloses
-    the window is decoded. Raises SceneError where the raster cannot be read, lacks a band, is not
-    north-up, not of unsigned integers up to 16 bits, in another CRS, or of another extent.
+    the window is decoded. Raises SceneError where the raster cannot be read, is cut or damaged,
+    lacks a band, is not north-up, not of unsigned integers up to 16 bits, in another CRS, or of
+    another extent; StorageError where this machine cannot open it now.
     """
+    driver = driver_of(path)
 
     def read() -> NDArray[np.uint16]:
-        with gdal_environment(path), _open(path) as source:
+        with gdal_environment(path), _open(path, driver) as source:
             _check(source, path, epsg, bands)
             if shape is not None:
                 right, bottom = ulx + resolution * shape[1], uly - resolution * shape[0]
@@ -82,8 +95,8 @@ def read_bands(
     try:
         return read_again(path, read)
     except RasterioError as error:
-        reason = masked(str(error))[:200]
-        raise SceneError(path, f"not readable: {reason}") from error
+        raise_if_unreadable(path)
+        raise SceneError(path, f"not readable: {_cause(error)}") from error
 
 
 def _read(
@@ -105,15 +118,12 @@ def _read(
         return out
     rows, cols = rows[inner_rows], cols[inner_cols]
     first_row, first_col = int(rows[0]), int(cols[0])
-    last_row, last_col = int(rows[-1]), int(cols[-1])
-    if (last_row - first_row + 1) * (last_col - first_col + 1) > MAX_PIXELS:
-        raise SceneError(path, f"pixels of {place.a:g} m are too fine for such a window")
-    values = source.read(
-        list(bands),
-        window=rasterio.windows.Window(
-            first_col, first_row, last_col - first_col + 1, last_row - first_row + 1
-        ),
+    needed = Window(
+        first_row, first_col, int(rows[-1]) - first_row + 1, int(cols[-1]) - first_col + 1
     )
+    if needed.height * needed.width * len(bands) > MAX_PIXELS:
+        raise SceneError(path, f"pixels of {place.a:g} m are too fine for such a window")
+    values = _decode(source, path, needed, bands)
     part = out[:, inner_rows[0] : inner_rows[-1] + 1, inner_cols[0] : inner_cols[-1] + 1]
     if values.shape == part.shape:
         part[...] = values
@@ -122,14 +132,77 @@ def _read(
     return out
 
 
-def _open(path: str) -> Any:
-    for driver in DRIVERS[:-1]:
-        try:
-            return rasterio.open(path, driver=driver)
-        except RasterioIOError as error:
-            if connection_lost(error):
-                raise
-    return rasterio.open(path, driver=DRIVERS[-1])
+def _decode(
+    source: Any, path: str, window: Window, bands: Sequence[int]
+) -> NDArray[np.uint16]:
+    """A window of the raster itself, on as many threads as there are cores.
+
+    On object storage one thread reads: its handle has what was fetched of the file.
+    """
+    out = np.empty((len(bands), *window.shape), np.uint16)
+
+    def read(opened: Any, pieces: list[Window]) -> None:
+        for piece in pieces:
+            place = rasterio.windows.Window(piece.col, piece.row, piece.width, piece.height)
+            out[(slice(None), *piece.slices_in(window))] = opened.read(list(bands), window=place)
+
+    height, width = source.block_shapes[bands[0] - 1]
+    tiles = len(list(_pieces(window, height, width)))
+    if source.driver != JPEG2000 or tiles == 1:
+        read(source, [window])
+        return out
+    cores = 1 if is_remote(path) else joblib.cpu_count()
+    threads = min(cores, tiles)
+    # Some small tiles at a time; one, where the decoder has threads to share its code-blocks.
+    pieces = list(_pieces(window, height, width * max(1, tiles // (8 * threads))))
+    alone = partial(rasterio.Env, GDAL_NUM_THREADS=str(cores // threads))
+
+    def read_share(share: int) -> None:
+        with alone(), _open(path, JPEG2000) as own:
+            read(own, pieces[share::threads])
+
+    others = [_pool(cores).submit(read_share, share) for share in range(1, threads)]
+    try:
+        with alone():
+            read(source, pieces[::threads])
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
+    return out
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: PROJ opens its database anew for each that begins."""
+    return ThreadPoolExecutor(threads, "reading")
+
+
+def _pieces(window: Window, height: int, width: int) -> Iterator[Window]:
+    """A window's parts, cut at the multiples of a height and a width."""
+    for row in range(window.row // height * height, window.bottom, height):
+        for col in range(window.col // width * width, window.right, width):
+            part = window.intersect(Window(row, col, height, width))
+            if part is not None:
+                yield part
+
+
+def _open(path: str, driver: str) -> Any:
+    """The raster, without what may lie beside it: no other place, no statistics."""
+    options = {} if driver == JPEG2000 else {"num_threads": "1"}
+    try:
+        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+            return rasterio.open(path, driver=driver, **options)
+    except RasterioError:
+        raise_if_unreadable(path)
+        raise
+
+
+def _cause(error: BaseException) -> str:
+    """What was wrong at first, in a line: GDAL's last word is only that a read failed."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(masked(str(error)).split())[:200]
 
 
 def _check_extent(source: Any, path: str, expected: tuple[float, ...]) -> None:
@@ -151,6 +224,9 @@ def _check(source: Any, path: str, epsg: int, bands: Sequence[int]) -> None:
         raise SceneError(path, "rotated or not north-up")
     if source.count < max(bands):
         raise SceneError(path, f"{source.count} bands, expected at least {max(bands)}")
+    sizes = {source.block_shapes[band - 1] for band in bands}
+    if len(sizes) > 1 or max(map(math.prod, sizes)) > MAX_BLOCK_PIXELS:
+        raise SceneError(path, f"blocks of {sorted(sizes)} pixels")
     odd = {source.dtypes[band - 1] for band in bands} - {"uint8", "uint16"}
     if odd:
         raise SceneError(path, f"pixels of {odd.pop()}, expected uint8 or uint16")

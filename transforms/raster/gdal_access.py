@@ -49,7 +49,7 @@ def location_of(path: str) -> str:
 
 def gdal_environment(path: str) -> AbstractContextManager[Any]:
     """What GDAL must know while it opens and reads what `gdal_path` named, in a zip or not."""
-    if not _is_remote(path):
+    if not is_remote(path):
         return nullcontext()
     return rasterio.Env(session=DummySession(), **gdal_options())
 
@@ -62,7 +62,7 @@ def read_again(path: str, read: Callable[[], T]) -> T:
     piece, and fails on it in ways that do not differ from those of a damaged file: all of these are
     tried again at once, which costs a damaged file a second.
     """
-    if not _is_remote(path):
+    if not is_remote(path):
         return read()
     again = stamina.RetryingCaller(attempts=_TRIES, timeout=180.0, wait_initial=0.2, wait_max=2.0)
     return again(_wait, read)
@@ -78,7 +78,8 @@ def connection_lost(error: Exception) -> bool:
     return isinstance(error, RasterioError) and "CURL error" in str(error)
 
 
-def _is_remote(path: str) -> bool:
+def is_remote(path: str) -> bool:
+    """Whether what `gdal_path` named lies on object storage, in a zip or not."""
     return is_url(location_of(path.removeprefix("/vsizip/")))
 
 
@@ -86,7 +87,7 @@ def gdal_options() -> dict[str, str]:
     """GDAL's options for the storage that fsspec reaches with the same environment."""
     options = {
         # These options hold for one thread. With more, the JPEG 2000 driver opens the file again in
-        # threads of its own, cannot reach it there, and gives zeros without a word.
+        # threads of its own, where it cannot reach it; see transforms.assembly.reading.
         "GDAL_NUM_THREADS": "1",
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
         "GDAL_HTTP_MAX_RETRY": "4",

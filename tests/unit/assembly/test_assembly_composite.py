@@ -1,3 +1,4 @@
+import errno
 import tracemalloc
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from transforms.assembly import Composite, cloud_from_scl, composite, percentile_of_stack
+from transforms.elements import StorageError
 
 
 def by_numpy(stack, valid, percentile):
@@ -127,6 +129,30 @@ def test_a_pixel_counts_only_with_all_its_bands():
         found, count = composite.result()
     assert count.tolist() == [[1, 0]]
     assert found[:, 0, 1].tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["seek", "read", "write", "close"])
+def test_a_temporary_folder_that_fails_is_named(name, monkeypatch):
+    with pytest.raises(StorageError, match="cannot hold observations: No space left"):
+        with Composite((4, 4)) as made:
+            made.add(np.ones((4, 4, 4), np.uint16), np.zeros((4, 4), bool))
+
+            def fails(*_):
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            names = ("seek", "close") if name == "close" else (name,)
+            for attribute in names:
+                monkeypatch.setattr(made._spool, attribute, fails, raising=False)
+            made.add(np.ones((4, 4, 4), np.uint16), np.zeros((4, 4), bool))
+            made.result()
+
+
+def test_a_temporary_file_that_lost_its_end_is_named():
+    with Composite((4, 4)) as made:
+        made.add(np.ones((4, 4, 4), np.uint16), np.zeros((4, 4), bool))
+        made._spool.truncate(100)
+        with pytest.raises(StorageError, match="does not read back"):
+            made.result()
 
 
 def test_wrong_arguments():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
+import shapely.affinity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,9 @@ def test_gml_with_a_hole_and_heights():
         (gml(polygon("0 0 1 0 1 1"), head='<Mask xmlns:g="urn:g">'), "without srsName"),
         (gml('<g:Point srsName="urn:x"/>'), "no EPSG"),
         (gml('<g:Point srsName="EPSG:32634"/>'), "more than one CRS"),
+        (gml(polygon("0 0 1 0 1e9 1")), "position beyond"),
+        (gml(f"<g:Polygon><g:exterior>{polygon('0 0 1 0 1 1')}</g:exterior></g:Polygon>"), "within"),
+        (gml("<g:MaskFeature><g:PolygonPatch/></g:MaskFeature>"), "feature without"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><Mask>&b;</Mask>', "unsafe XML"),
     ],
 )
@@ -88,7 +92,7 @@ def test_rings_that_enclose_nothing_are_no_cloud():
     assert cloud_from_gml(gml(polygon("0 0 1 0")), "m.gml") == (32633, [])
 
 
-coordinates = st.integers(-30, 130).map(lambda i: i * 10)
+coordinates = st.integers(-60, 260).map(lambda i: i * 5)  # on centres, and between them
 points = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=8)
 
 
@@ -102,6 +106,50 @@ points = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=8)
 def test_polygons_by_pixel_centre_in_any_window(rings, window):
     shapes = [shapely.Polygon(ring) for ring in rings]
     assert np.array_equal(rasterize(shapes, 0, 1000, window), pixel_by_pixel(shapes, window))
+
+
+def test_polygons_that_touch_pixel_centres():
+    rng = np.random.default_rng(4)
+    window = Window(0, 0, 40, 40)
+    shapes = [
+        shapely.box(*(rng.integers(0, 30, 2) * 10 + 605), *(rng.integers(31, 39, 2) * 10 + 605))
+        for _ in range(20)
+    ]
+    shapes += [shapely.affinity.translate(shape, -600.5, 3) for shape in shapes]
+    diamond = shapely.Polygon([(105, 605), (205, 705), (105, 805), (5, 705)])
+    shapes.append(diamond.difference(shapely.box(85, 695, 125, 715)))
+    for shape in shapes:
+        assert np.array_equal(rasterize([shape], 0, 1000, window), pixel_by_pixel([shape], window))
+    assert np.array_equal(rasterize(shapes, 0, 1000, window), pixel_by_pixel(shapes, window))
+
+
+def zigzag(edges, side):
+    """A polygon of edges that each cross all rows of a square."""
+    xs = np.linspace(0, side, edges)
+    ys = np.where(np.arange(edges) % 2, -7.0, side + 7.0)
+    return shapely.Polygon([*zip(xs, ys, strict=True), (side, -9), (0, -9)])
+
+
+def test_work_grows_with_the_edges_and_not_with_edges_times_pixels():
+    """A mask of half a megabyte whose edges all cross all rows took minutes a block."""
+    window = Window(0, 0, 512, 512)
+    found = rasterize([zigzag(1001, 5120)], 0, 5120, window)
+    rows = slice(100, 102)
+    part = Window(100, 0, 2, 512)
+    y = 5120 - (np.arange(part.row, part.bottom) + 0.5) * 10
+    x = (np.arange(512) + 0.5) * 10
+    expected = shapely.contains_xy(zigzag(1001, 5120), *np.meshgrid(x, y))
+    assert np.array_equal(found[rows], expected)
+    with pytest.raises(ValueError, match=r"edges in 512 x 512 pixels, at most"):
+        rasterize([zigzag(14_000, 5120)], 0, 5120, window)
+
+
+def test_a_mask_of_too_many_edges_is_named(tmp_path):
+    ring = " ".join(f"{x:.2f} {y:.0f}" for x, y in zigzag(20_000, 960).exterior.coords)
+    product = Product("33UUU", 32633, 0, 960, np.ones((4, 96, 96)), cloud_polygons=[ring])
+    scene = read_scene(str(write_product(tmp_path, product)))
+    with pytest.raises(SceneError, match=r"MSK_CLOUDS_B00.gml: .* edges in 96 x 96 pixels"):
+        read_mask(scene, Window(0, 0, 96, 96))
 
 
 def test_large_cloud_with_a_hole():

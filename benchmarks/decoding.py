@@ -1,0 +1,121 @@
+"""Reading a band block by block, against one request of GDAL a block, with GDAL's own threads.
+
+GDAL's own threads are no choice: what fails in them is lost, and the pixels with it. They say how
+fast reading could be. Rasters are as real products are, JPEG 2000 tiles of 1024 pixels at 10 m and
+of 640 pixels at 20 m, and the sample's, of 64; blocks are aligned with the tiles, and not. Each is
+read in turn by both, several times, on one core and on all; a ratio below 1 is faster than GDAL.
+The sample must have been arranged (`./run_local.sh` does it).
+
+    python benchmarks/decoding.py [--times N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.transform import from_origin
+from synthetic import ROOT, machine
+
+from transforms.assembly import read_band
+from transforms.elements import Window
+
+ULX, ULY, EPSG = 300_000, 5_800_020, 32633
+
+
+def raster(path: Path, side: int, tile: int) -> Path:
+    """A band of texture and noise, which compresses as land does."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:side, 0:side]
+    land = 2000 + 800 * np.sin(x / 37) + 600 * np.cos(y / 23) + rng.normal(0, 60, (side, side))
+    profile = {
+        "driver": "JP2OpenJPEG",
+        "height": side,
+        "width": side,
+        "count": 1,
+        "dtype": "uint16",
+        "crs": f"EPSG:{EPSG}",
+        "transform": from_origin(ULX, ULY, 10, 10),
+        "blockxsize": tile,
+        "blockysize": tile,
+        "quality": 100,
+        "reversible": "YES",
+    }
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(land.astype(np.uint16), 1)
+    return path
+
+
+def by_gdal(path: Path, blocks: list[Window]) -> None:
+    """One request a block."""
+    for block in blocks:
+        with rasterio.open(path, driver="JP2OpenJPEG") as source:
+            source.read(
+                [1],
+                window=rasterio.windows.Window(block.col, block.row, block.width, block.height),
+            )
+
+
+def by_read_band(path: Path, blocks: list[Window]) -> None:
+    """As a block of the job is read."""
+    with rasterio.open(path) as source:
+        place, epsg = source.transform, source.crs.to_epsg()
+    for block in blocks:
+        read_band(str(path), epsg, place.c, place.f, block)
+
+
+def timed(action: Callable[[], None]) -> tuple[float, float]:
+    """Wall and CPU seconds."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    action()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def main() -> None:
+    """Read every raster both ways; print ratios of the medians."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--times", type=int, default=5)
+    times = parser.parse_args().times
+    print(machine())
+    everything = os.sched_getaffinity(0)
+    worst = {"wall": 0.0, "cpu": 0.0}
+    with tempfile.TemporaryDirectory() as folder:
+        sample = next((ROOT / "data" / "sample").rglob("*_B04.jp2"))
+        fine = raster(Path(folder, "fine.jp2"), 4096, 1024)
+        coarse = raster(Path(folder, "coarse.jp2"), 2560, 640)
+        cases = (
+            ("1024 px tiles, blocks of 1024", fine, 4096, 4096, 1024),
+            ("1024 px tiles, blocks of 1536", fine, 4096, 4096, 1536),
+            ("640 px tiles, blocks of 512", coarse, 2560, 2560, 512),
+            ("sample, blocks of 1024", sample, 768, 1536, 1024),
+        )
+        for cores in sorted({1, len(everything)}):
+            os.sched_setaffinity(0, sorted(everything)[:cores])
+            for name, path, rows, cols, size in cases:
+                blocks = list(Window(0, 0, rows, cols).split(size))
+                taken: dict[str, list[tuple[float, float]]] = {"gdal": [], "ours": []}
+                for _ in range(times):
+                    taken["gdal"].append(timed(lambda p=path, b=blocks: by_gdal(p, b)))
+                    taken["ours"].append(timed(lambda p=path, b=blocks: by_read_band(p, b)))
+                for index, what in enumerate(("wall", "cpu")):
+                    gdal, ours = (
+                        statistics.median(seconds[index] for seconds in taken[who])
+                        for who in ("gdal", "ours")
+                    )
+                    worst[what] = max(worst[what], ours / gdal)
+                    print(
+                        f"{cores} cores, {name}: {what} {ours:.2f} s, "
+                        f"by GDAL {gdal:.2f} s, ratio {ours / gdal:.3f}"
+                    )
+    print(f"result: worst_wall_ratio={worst['wall']:.3f} worst_cpu_ratio={worst['cpu']:.3f}")
+
+
+if __name__ == "__main__":
+    main()

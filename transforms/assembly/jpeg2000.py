@@ -1,0 +1,205 @@
+"""What a JPEG 2000 file says of its own shape, read before anything of it is decoded.
+
+A decoder reserves memory as the header asks, and takes what is missing at a file's end for empty.
+So boxes, main header and tile-parts are walked first: a few bytes of each, nothing is decoded.
+Source: ISO/IEC 15444-1, annex A (code stream) and annex I (JP2).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from dataclasses import dataclass
+from typing import BinaryIO
+
+SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
+MAX_COMPONENTS = 16
+MAX_TILES = 2**15
+"""Times components: a decoder keeps some 7 kB for each before it decodes any."""
+MAX_PIXELS = 2**28
+"""Times components, of an image: far more than a tile of Sentinel-2 at 10 m."""
+_MAX_BOXES, _MAX_BYTES, _MAX_MARKERS, _MAX_PARTS = 1000, 2**26, 1000, 2**17
+_VARIOUS = 255
+_SOC_SIZ, _COD, _QCD, _SOT, _EOC = 0xFF4FFF51, 0xFF52, 0xFF5C, 0xFF90, 0xFFD9
+
+
+class DamagedError(ValueError):
+    """A JPEG 2000 file is cut, damaged, or of a shape that no band and no mask has."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSize:
+    """Pixels, components and pixels of a JPEG 2000 tile, as the main header states them."""
+
+    width: int
+    height: int
+    components: int
+    tile_width: int
+    tile_height: int
+
+    @property
+    def tiles(self) -> int:
+        """How many JPEG 2000 tiles there are."""
+        return -(-self.width // self.tile_width) * -(-self.height // self.tile_height)
+
+
+def check_jpeg2000(file: BinaryIO, length: int, tile_parts: bool = True) -> ImageSize:
+    """Walk a JP2 file from box to box and from tile-part to tile-part.
+
+    Args:
+        file: the file, open for reading.
+        length: its bytes.
+        tile_parts: whether the tile-parts are walked too: a short read of each.
+
+    Returns:
+        What the main header states.
+
+    Raises:
+        DamagedError: the file is cut; a box, a marker or a tile is missing, or two of them
+            contradict each other; or the image is larger than any band or mask.
+        OSError: the file cannot be read.
+    """
+    reader = _Reader(file, length)
+    (*stated, depth), start, end = _boxes(reader)
+    size = _image_size(reader, start, depth)
+    if stated != [size.height, size.width, size.components]:
+        raise DamagedError(
+            f"its header box states {stated[1]} x {stated[0]} pixels in {stated[2]} bands, "
+            f"its code stream {size.width} x {size.height} in {size.components}"
+        )
+    part = _main_header(reader, start)
+    if tile_parts:
+        _tile_parts(reader, part, end, size.tiles)
+    return size
+
+
+class _Reader:
+    """A file that is read by position."""
+
+    def __init__(self, file: BinaryIO, length: int) -> None:
+        self._file, self.length = file, length
+
+    def unpack(self, form: str, position: int) -> tuple[int, ...]:
+        """Big-endian numbers at a position."""
+        wanted = struct.calcsize(f">{form}")
+        self._file.seek(position)
+        data = self._file.read(wanted)
+        if len(data) < wanted:
+            raise DamagedError(f"it ends after {self.length} bytes, within its structure")
+        return struct.unpack(f">{form}", data)
+
+
+def _boxes(reader: _Reader) -> tuple[tuple[int, int, int, int], int, int]:
+    """Height, width, components, depth of the header box; where the code stream lies."""
+    stated, position = None, 0
+    for _ in range(_MAX_BOXES):
+        if position > _MAX_BYTES:
+            break
+        length, kind = reader.unpack("II", position)
+        head = 8
+        if length == 1:
+            (length,), head = reader.unpack("Q", position + 8), 16
+        end = position + length if length else reader.length
+        if end < position + head:
+            raise DamagedError(f"a box of {length} bytes at byte {position}")
+        if end > reader.length:
+            raise DamagedError(f"it has {reader.length} bytes, expected at least {end}: it is cut")
+        if kind == int.from_bytes(b"jp2h"):
+            _, inner, *found, depth = reader.unpack("IIIIHB", position + head)
+            if inner != int.from_bytes(b"ihdr"):
+                raise DamagedError("no image header where it is expected")
+            stated = found[0], found[1], found[2], depth
+        elif kind == int.from_bytes(b"jp2c"):
+            if stated is None:
+                raise DamagedError("no image header before the code stream")
+            return stated, position + head, end
+        position = end
+    raise DamagedError(f"no code stream in its first {position} bytes")
+
+
+def _image_size(reader: _Reader, start: int, depth: int) -> ImageSize:
+    """The size marker; `depth` is that of the header box, 255 where it is not of all bands."""
+    marker, length, _ = reader.unpack("IHH", start)
+    width, height, *offsets = reader.unpack("IIII", start + 8)
+    tile_width, tile_height, *more = reader.unpack("IIII", start + 24)
+    (components,) = reader.unpack("H", start + 40)
+    if marker != _SOC_SIZ or length != 38 + 3 * components:
+        raise DamagedError("its code stream does not begin with the size of the image")
+    if any((*offsets, *more)):
+        raise DamagedError("its image or its tiles do not begin at 0, 0")
+    if not 1 <= components <= MAX_COMPONENTS:
+        raise DamagedError(f"{components} bands, expected 1 to {MAX_COMPONENTS}")
+    if not (width and height and tile_width and tile_height):
+        raise DamagedError(f"{width} x {height} pixels in tiles of {tile_width} x {tile_height}")
+    size = ImageSize(width, height, components, tile_width, tile_height)
+    if width * height * components > MAX_PIXELS:
+        raise DamagedError(f"{width} x {height} pixels in {components} bands: too large")
+    if size.tiles * components > MAX_TILES:
+        raise DamagedError(f"{size.tiles} tiles in {components} bands, at most {MAX_TILES}")
+    for component in range(components):
+        bits, *steps = reader.unpack("BBB", start + 42 + 3 * component)
+        if bits != depth != _VARIOUS:
+            raise DamagedError(f"its header box states depth {depth}, its code stream {bits}")
+        if steps != [1, 1]:
+            raise DamagedError(f"band {component + 1} has not every pixel")
+    return size
+
+
+def _main_header(reader: _Reader, start: int) -> int:
+    """Where the first tile-part begins; the markers before it are whole, and fit each other."""
+    position = start + 2
+    found: dict[int, int] = {}
+    for _ in range(_MAX_MARKERS):
+        marker, length = reader.unpack("HH", position)
+        if marker == _SOT:
+            break
+        if marker < 0xFF00 or length < 2:
+            raise DamagedError(f"no marker at byte {position}, where one is expected")
+        found.setdefault(marker, position)
+        position += 2 + length
+    else:
+        raise DamagedError(f"no tile after {_MAX_MARKERS} markers")
+    if not {_COD, _QCD} <= found.keys():
+        raise DamagedError("its main header has no coding style, or no quantisation")
+    length, style, _, _, _, levels, *_, wavelet = reader.unpack("HBBHBBBBBB", found[_COD] + 2)
+    if length != 12 + (levels + 1 if style & 1 else 0):
+        raise DamagedError(f"{length} bytes of coding style with {levels} levels")
+    length, style = reader.unpack("HB", found[_QCD] + 2)
+    kind = style & 31
+    # Exact integers (wavelet 1) are not quantised (0), all others are (1 derived, 2 each).
+    if (wavelet, kind) not in ((1, 0), (0, 1), (0, 2)):
+        raise DamagedError(f"quantisation of kind {kind} with wavelet {wavelet}")
+    if kind != 1 and length < 3 + (1 if kind == 0 else 2) * (3 * levels + 1):
+        raise DamagedError(f"{length} bytes of quantisation with {levels} levels")
+    return position
+
+
+def _tile_parts(reader: _Reader, position: int, end: int, tiles: int) -> None:
+    """Each tile is there, with all its parts, and the code stream ends where the last one does."""
+    found: Counter[int] = Counter()
+    expected: dict[int, int] = {}
+    for _ in range(_MAX_PARTS):
+        if position == end - 2:
+            break
+        marker, length, tile, size, part, parts = reader.unpack("HHHIBB", position)
+        if marker == _EOC:
+            break
+        if marker != _SOT or length != 10:
+            raise DamagedError(f"no tile at byte {position}, where one is expected")
+        if tile >= tiles or part != found[tile] or (size and size < 14):
+            raise DamagedError(f"part {part} of tile {tile} of {tiles} comes out of order")
+        if parts and expected.setdefault(tile, parts) != parts:
+            raise DamagedError(f"tile {tile} states two numbers of parts")
+        found[tile] += 1
+        position = position + size if size else end - 2
+        if position > end - 2:
+            raise DamagedError(f"tile {tile} ends at byte {position}, the code stream at {end}")
+    else:
+        raise DamagedError(f"more than {_MAX_PARTS} parts of tiles")
+    if reader.unpack("H", position) != (_EOC,):
+        raise DamagedError("its code stream has no end")
+    if len(found) < tiles:
+        raise DamagedError(f"{len(found)} tiles, expected {tiles}")
+    for tile, parts in expected.items():
+        if found[tile] != parts:
+            raise DamagedError(f"tile {tile} has {found[tile]} parts, expected {parts}")

@@ -1,0 +1,125 @@
+"""What the file of a product's raster is, found out before GDAL opens it.
+
+GDAL says neither why it cannot open a file nor that one is a pipe, on which it waits for ever, and
+the JPEG 2000 decoder reserves whatever memory a header asks for.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import lzma
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import BinaryIO
+
+from transforms.elements import SceneError, StorageError
+from transforms.raster import storage
+from transforms.raster.gdal_access import location_of
+
+from .jpeg2000 import SIGNATURE, DamagedError, check_jpeg2000
+from .product_files import VSIZIP, split_zip
+
+JPEG2000, GEOTIFF = "JP2OpenJPEG", "GTiff"
+"""Formats that a raster of a product may have, whatever its name, as GDAL calls them; a VRT, which
+may name any other file, is none of them."""
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_OF_THIS_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+_PIECE = 1 << 20
+
+
+def driver_of(path: str) -> str:
+    """GDAL's driver for a raster, named as `gdal_path` names it, whose structure is whole.
+
+    Of a file on a local disk all parts of the code stream are looked at; on object storage and in
+    a zip its beginning, once in a process.
+
+    Raises:
+        SceneError: it is of neither format, no regular file, cut or damaged, larger than any band
+            or mask, or cannot be read.
+        StorageError: this machine cannot open it now.
+    """
+    if path.startswith(VSIZIP) or storage.is_url(location_of(path)):
+        return _driver_elsewhere(path)
+    with _local_file(path) as file:
+        return _driver(file, path, os.fstat(file.fileno()).st_size, tile_parts=True)
+
+
+def raise_if_unreadable(path: str) -> None:
+    """Raise what the operating system says where it does not give a local file's bytes.
+
+    Raises:
+        SceneError: the file cannot be read.
+        StorageError: this machine cannot open it now.
+    """
+    location = location_of(path.removeprefix(VSIZIP))
+    if storage.is_url(location):
+        return
+    with _local_file(split_zip(location)[0] if path.startswith(VSIZIP) else path) as file:
+        while file.read(_PIECE):
+            pass
+
+
+@contextmanager
+def _local_file(path: str) -> Iterator[BinaryIO]:
+    """A regular file, open for reading; nothing waits for the other end of a pipe."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with io.FileIO(handle) as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise SceneError(path, "not a regular file")
+            yield file  # type: ignore[misc]
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _OF_THIS_MACHINE:
+            raise StorageError(path, f"cannot be opened now: {reason}", passing=True) from error
+        raise SceneError(path, f"not readable: {reason}") from error
+
+
+@lru_cache(maxsize=4096)
+def _driver_elsewhere(path: str) -> str:
+    location = location_of(path.removeprefix(VSIZIP))
+    archive, entry = split_zip(location) if path.startswith(VSIZIP) else (location, "")
+
+    def look(file: BinaryIO) -> str:
+        if not entry:
+            return _driver(file, path, file.seek(0, os.SEEK_END), tile_parts=False)
+        with zipfile.ZipFile(file) as source, source.open(entry) as member:
+            size = source.getinfo(entry).file_size
+            return _driver(member, path, size, tile_parts=False)  # type: ignore[arg-type]
+
+    try:
+        return storage.with_file(archive, look)
+    except StorageError as error:
+        raise SceneError(path, f"not readable: {error.reason}") from error
+    except (
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        RuntimeError,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise SceneError(path, f"not readable in the zip: {reason}") from error
+
+
+def _driver(file: BinaryIO, path: str, size: int, tile_parts: bool) -> str:
+    file.seek(0)
+    start = file.read(len(SIGNATURE))
+    if start.startswith(_TIFF):
+        return GEOTIFF
+    if start != SIGNATURE:
+        what = "neither JPEG 2000 nor GeoTIFF" if start else "an empty file"
+        raise SceneError(path, f"{what}, expected a JPEG 2000 image")
+    try:
+        check_jpeg2000(file, size, tile_parts)
+    except DamagedError as error:
+        raise SceneError(path, f"damaged JPEG 2000: {error}") from error
+    return JPEG2000
