@@ -64,6 +64,7 @@ def find_scenes(
 
     with ThreadPoolExecutor(_AT_A_TIME if storage.is_url(archive) else 1) as pool:
         looked = [one for found in pool.map(look, _candidates(archive, wanted)) for one in found]
+    looked = list(dict.fromkeys(looked))  # links lead to the same place twice
     scenes = [one for one in looked if isinstance(one, Scene)]
     losses = [one for one in looked if isinstance(one, Loss)]
     passed = [one for one in looked if isinstance(one, PassedOver)]
@@ -129,7 +130,7 @@ def _look(
         for scene in _scenes_in(files, around, wanted, problem):
             anything = True
             yield scene
-        if files.in_folder:
+        if files.in_folder and (name or found.lower().endswith(ENDINGS)):
             named = [entry for entry in files.names("") if entry.lower().endswith(ENDINGS)]
             inner += [storage.join(found, entry) for entry in named]
     for product in inner:

@@ -45,6 +45,11 @@ _SYSTEM = (
     *("lost+found", ".snapshot", ".snapshots", ".zfs", "__MACOSX"),
 )
 """Folders that a system keeps for itself: what was thrown away, copies of earlier times."""
+_OF_PRODUCTS = (
+    *("GRANULE", "DATASTRIP", "AUX_DATA", "HTML", "rep_info", "INSPIRE"),
+    *("IMG_DATA", "QI_DATA", "qi", "auxiliary", "preview", "R10m", "R20m", "R60m"),
+)
+"""Folders that are parts of a product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ def candidates(folder: str, wanted: Wanted) -> Iterator[Found]:
 
     A folder or `.zip` counts by its name, and any folder by what lies in it. Passed over without a
     word is what the name of a product or of a folder around it tells: another tile, day, level or
-    satellite. Products are not looked into.
+    satellite. What is named as a product is not looked into.
     """
     yield from _Walk(wanted).below(folder)
 
@@ -133,7 +138,7 @@ class _Walk:
             path = storage.join(folder, name)
             kind = _kind(name, is_folder)
             if kind is _Kind.FOLDER:
-                if not (shallow or is_product(entries)):
+                if not (shallow or (is_product(entries) and name in _OF_PRODUCTS)):
                     other_missions = entries.get("Sentinel-2", False) and name != "Sentinel-2"
                     yield from self._into(path, name, dates, depth + 1, other_missions)
             elif kind is not _Kind.NOTHING and self._by_name(name):

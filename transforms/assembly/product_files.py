@@ -15,7 +15,7 @@ from transforms.elements import SceneError, StorageError
 from transforms.raster import storage
 from transforms.raster.gdal_access import gdal_path, location_of
 
-from .naming import PRODUCT_FILE, is_product, parse_name
+from .naming import PRODUCT_FILE, is_product, parse_name, printable
 from .zips import VSIZIP, list_members, one_line, read_member, split_zip_path
 
 MAX_ENTRIES = 100_000
@@ -72,7 +72,7 @@ def open_products(path: str) -> list[ProductFiles]:
     """
     path = path.rstrip("/") if storage.is_url(path) else os.path.abspath(path)
     if not path.isprintable():
-        raise SceneError(ascii(path), "control character in a name")
+        raise SceneError(printable(path), "control character in a name")
     try:
         if path.lower().endswith(".zip") and storage.is_file(path):
             return [*zip_products(path)]

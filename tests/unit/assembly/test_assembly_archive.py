@@ -96,7 +96,7 @@ def test_unreadable_product_is_reported(tmp_path):
     (tmp_path / "anything.zip").write_bytes(b"no zip")
     bad = make(tmp_path, generation="T140000")
     (bad / "MTD_MSIL1C.xml").write_text("<broken")
-    found, losses, warnings = find(tmp_path)
+    found, losses, _ = find(tmp_path)
     assert [scene.path for scene in found] == [str(good)]
     assert [os.path.basename(error.file) for error in losses] == [
         "S2A_MSIL1C_20200615T102101_N0209_R065_T33UUU_20200615T130000.zip",
