@@ -1,7 +1,8 @@
 """The Sentinel-2 tiles: MGRS squares of 100 km on a grid of 109.8 km footprints.
 
 A square belongs to a grid zone by the latitude of its centre, and exists where it touches that
-zone (Norway's and Svalbard's exceptions included). ESA's tiles lie on multiples of 60 m: west
+zone (Norway's and Svalbard's exceptions included). One of ESA's tiles lies outside the zone in its
+name. ESA's tiles lie on multiples of 60 m: west
 edge of the square rounded down, north edge rounded up, counted from the equator.
 """
 
@@ -19,7 +20,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from transforms.elements import RequestError
+from transforms.elements import RequestError, Scene
 from transforms.inference.zones import BANDS, EXCEPTIONS
 
 from .area import Area, area_in_tile, around, lonlat_bounds, to_utm
@@ -30,6 +31,9 @@ FOOTPRINT = 109_800.0
 _SQUARE = 100_000
 _COLUMNS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
 _ROWS = "ABCDEFGHJKLMNPQRSTUV"
+_STRAY = {"31VFL": ("32V", 6, 70)}
+"""ESA's tiles beside their zone: the grid zone that they lie in, and column and row of the square.
+31VFL lies off Norway, where 32V reaches to 3° east. 32V's own tiles cover its ground."""
 _ID = re.compile(r"(0[1-9]|[1-5]\d|60)([C-HJ-NP-X])([A-HJ-NP-Z])([A-HJ-NP-V])")
 
 
@@ -63,7 +67,9 @@ def zone_of(tile_id: str) -> str:
     Raises:
         RequestError: it is not the name of a tile.
     """
-    return _parse(tile_id).group(1) + _parse(tile_id).group(2)
+    match = _parse(tile_id)
+    stray = _STRAY.get(match.group(0))
+    return stray[0] if stray else match.group(1) + match.group(2)
 
 
 @lru_cache(maxsize=8192)
@@ -75,6 +81,8 @@ def tile(tile_id: str) -> MgrsTile:
     """
     match = _parse(tile_id)
     name, zone, band = match.group(0), int(match.group(1)), match.group(2)
+    if name in _STRAY:
+        return _make(name, zone, band, *_STRAY[name][1:])
     polygon = _zone_polygon(zone, band)
     col = _COLUMNS[zone % 3].find(match.group(3)) + 1
     first = (_ROWS.index(match.group(4)) - _row_offset(zone)) % 20
@@ -116,9 +124,14 @@ def needed_tiles(tiles: Iterable[MgrsTile], area: Area) -> list[MgrsTile]:
 
     Within a UTM zone the lines between tiles are straight. A tile of another zone takes a tile's
     part of the area if it covers the part and is nearer to all of it, by a clear margin.
-    Every point of the area that the tiles cover stays covered.
+    Every point of the area that the tiles cover stays covered. A tile beside its zone is needed
+    only for what no other tile covers.
     """
-    given = sorted(tiles)
+    everything = sorted(tiles)
+    given = [item for item in everything if item.id not in _STRAY]
+    for item in everything:
+        if item.id in _STRAY and not_covered(item, given, area).area > 100:
+            given = sorted([*given, item])
     index = {(item.epsg, *_index(item)): item for item in given}
     centers = np.array([_ecef(item.center_lon, item.center_lat) for item in given])
     kept = []
@@ -135,6 +148,35 @@ def needed_tiles(tiles: Iterable[MgrsTile], area: Area) -> list[MgrsTile]:
         ):
             kept.append(item)
     return kept
+
+
+def not_covered(tile: MgrsTile, others: Iterable[MgrsTile], area: Area) -> shapely.Geometry:
+    """The part of the area in a tile that no other tile covers, in the tile's CRS."""
+    left = area_in_tile(area, tile).intersection(tile.footprint)
+    for other in others:
+        between = Transformer.from_crs(other.epsg, tile.epsg, always_xy=True)
+        outline = shapely.segmentize(other.footprint, 5000)
+        left = left.difference(shapely.transform(outline, between.transform, interleaved=False))
+    return left
+
+
+def grid_problem(scene: Scene, tile: MgrsTile) -> str | None:
+    """Why a scene's grid cannot be that of its tile, None where it can.
+
+    A product has the tile's grid, or that of a part of it: whole 10 m pixels of the tile's grid.
+    """
+    if scene.epsg != tile.epsg:
+        return f"its grid is in EPSG:{scene.epsg}, expected EPSG:{tile.epsg}"
+    west, south, east, north = tile.bounds
+    right, bottom = scene.ulx + 10 * scene.cols, scene.uly - 10 * scene.rows
+    inside = west <= scene.ulx and right <= east and south <= bottom and scene.uly <= north
+    if inside and (scene.ulx - west) % 10 == 0 and (north - scene.uly) % 10 == 0:
+        return None
+    return (
+        f"its grid has the corner {scene.ulx:.15g} {scene.uly:.15g} and {scene.cols} x {scene.rows}"
+        f" pixels of 10 m, expected {tile.id}'s ({west:.0f} {north:.0f}, {SIZE} x {SIZE}) or whole "
+        "pixels of it"
+    )
 
 
 def _own_part(
@@ -228,9 +270,7 @@ def _make(name: str, zone: int, band: str, col: int, row: int) -> MgrsTile:
     ulx = col * _SQUARE // 60 * 60
     uly = -((equator - (row + 1) * _SQUARE) // 60 * 60) + equator
     lon, lat = _to_lonlat(epsg).transform(ulx + FOOTPRINT / 2, uly - FOOTPRINT / 2)
-    return MgrsTile(
-        name, f"{zone:02d}{band}", epsg, float(ulx), float(uly), round(lon, 9), round(lat, 9)
-    )
+    return MgrsTile(name, zone_of(name), epsg, float(ulx), float(uly), round(lon, 9), round(lat, 9))
 
 
 def _zone_tiles(near: shapely.Geometry, zone: int, *, northern: bool) -> list[MgrsTile]:
@@ -270,6 +310,9 @@ def _name(zone: int, northern: bool, col: int, row: int) -> str | None:
     """
     epsg = (32600 if northern else 32700) + zone
     west, south, east, north = _square(col, row)
+    for stray, (_, stray_col, stray_row) in _STRAY.items():
+        if (zone, northern, col, row) == (int(stray[:2]), stray[2] >= "N", stray_col, stray_row):
+            return stray
     _, lat = _to_lonlat(epsg).transform((west + east) / 2, (south + north) / 2)
     band = BANDS[min(max(int((lat + 80) // 8), 0), 19)]
     polygon = _zone_polygon(zone, band)

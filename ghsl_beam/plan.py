@@ -10,14 +10,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import shapely
-from pyproj import Transformer
 from pyproj.exceptions import CRSError
 
 from ghsl_beam.area import Area, area_in_tile, read_area
 from ghsl_beam.chosen_models import ChosenClassifier, Model, chosen_classifier, chosen_models
 from ghsl_beam.configuration import Job
 from ghsl_beam.grid_plan import GridPlan, plan_grid
-from ghsl_beam.mgrs_tiles import MgrsTile, needed_tiles, tiles_of
+from ghsl_beam.mgrs_tiles import MgrsTile, grid_problem, needed_tiles, not_covered, tiles_of
 from ghsl_beam.products import utm_path
 from ghsl_beam.roads import roads_fingerprint
 from transforms import assembly, classification, cleaning, greenness, inference
@@ -154,7 +153,7 @@ def make_plan(job: Job) -> JobPlan:
     candidates = tiles_of(area)
     if not candidates:
         raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
-    scenes, losses = _scenes(job, candidates)
+    scenes, losses, passed_over = _scenes(job, candidates)
     reached = {
         tile.id: plan
         for tile in candidates
@@ -182,7 +181,7 @@ def make_plan(job: Job) -> JobPlan:
         grids = tuple(plan_grid(grid, job, plans) for grid in job.grids)
     except (CRSError, ValueError) as error:
         raise RequestError(f"grids: {error}") from error
-    warnings = []
+    warnings = [*passed_over]
     if job.input.level is Level.L2A:
         warnings.append("L2A input: the networks were trained on top-of-atmosphere (L1C) values")
     warnings += [f"zone {m.zone}: model {m.file} is another zone's" for m in models if m.fallback]
@@ -215,46 +214,35 @@ def _area(job: Job) -> Area:
 
 def _scenes(
     job: Job, tiles: Sequence[MgrsTile]
-) -> tuple[Mapping[str, tuple[Scene, ...]], list[Loss]]:
+) -> tuple[Mapping[str, tuple[Scene, ...]], list[Loss], list[str]]:
+    """Scenes by tile, what cannot be used, and warnings of what is passed over."""
     settings, period = job.input, job.period
-    wanted = [tile.id for tile in tiles]
+    wanted = {tile.id: tile for tile in tiles}
     try:
         if not storage.is_folder(settings.archive):
             raise RequestError(f"input.archive: no such folder: {settings.archive}")
-        found, errors = assembly.find_scenes(
+        found, losses, warnings = assembly.find_scenes(
             settings.archive,
             wanted,
             period.start,
             period.end,
             settings.level,
             settings.max_cloud_cover,
+            lambda scene: grid_problem(scene, wanted[scene.tile]),
         )
     except (SceneError, StorageError) as error:
         raise request_error(f"input.archive: {error}", error) from error
-    if not found and not errors:
+    if not found and not losses:
         raise RequestError(
-            f"input: no {settings.level} scene of {', '.join(wanted[:5])}"
+            f"input: no {settings.level} scene of {', '.join([*wanted][:5])}"
             f"{' and more' if len(wanted) > 5 else ''} from {period.start} to {period.end} with at "
             f"most {settings.max_cloud_cover:g} % cloud in {settings.archive}: "
-            "check archive, period, level and area"
+            f"{'; '.join(warnings) or 'check archive, period, level and area'}"
         )
-    losses = [Loss("catalogue", "", error.reason, file=error.file) for error in errors]
-    epsg = {tile.id: tile.epsg for tile in tiles}
-    losses += [
-        Loss(
-            "catalogue",
-            scene.tile,
-            f"its grid is in EPSG:{scene.epsg}, expected EPSG:{epsg[scene.tile]}",
-            scene.id,
-            scene.path,
-        )
-        for scene in found
-        if scene.epsg != epsg[scene.tile]
-    ]
-    found = [scene for scene in found if scene.epsg == epsg[scene.tile]]
     if not found:
         raise RequestError(f"input: no scene can be used; the first: {losses[0].summary}")
-    return {tile: tuple(scene for scene in found if scene.tile == tile) for tile in wanted}, losses
+    by_tile = {tile: tuple(scene for scene in found if scene.tile == tile) for tile in wanted}
+    return by_tile, losses, warnings
 
 
 def _not_seen(
@@ -270,11 +258,7 @@ def _not_seen(
     for tile in needed_tiles(candidates, area):
         if tile in seen:
             continue
-        left = area_in_tile(area, tile).intersection(tile.footprint)
-        for other in seen:
-            between = Transformer.from_crs(other.epsg, tile.epsg, always_xy=True)
-            outline = shapely.segmentize(other.footprint, 5000)
-            left = left.difference(shapely.transform(outline, between.transform, interleaved=False))
+        left = not_covered(tile, seen, area)
         if left.area > 100:
             reason = f"no {job.input.level} scene {days}"
             if scenes[tile.id]:
@@ -328,7 +312,10 @@ def _fingerprints(
 ) -> dict[Layer, str]:
     grid = [plan.tile, plan.epsg, plan.ulx, plan.uly, plan.rows, plan.cols, plan.area_wkb]
     scenes = [
-        [s.id, s.baseline, s.quantification, s.offsets, s.ulx, s.uly, s.rows, s.cols, s.files]
+        [
+            *(s.id, s.baseline, s.quantification, s.offsets, s.ulx, s.uly, s.rows, s.cols),
+            *(s.files, s.sensing.isoformat(), s.datastrip),
+        ]
         for s in plan.scenes
     ]
     s2 = fingerprint("S2", assembly.METHOD_VERSION, grid, scenes, job.composite.percentile)

@@ -30,6 +30,8 @@ class Product:
     generation: str = "T120000"
     scl: np.ndarray | None = None
     """Scene classification (rows, columns) at 20 m: makes it an L2A product."""
+    datastrip: str = ""
+    """Sensing start of its datastrip, `YYYYMMDDTHHMMSS`; without one it has no DATASTRIP_ID."""
 
     @property
     def level(self) -> str:
@@ -151,12 +153,18 @@ def _tile_xml(product: Product, rows: int, cols: int) -> str:
         for r in (10, 20, 60)
     )
     level = product.level
+    strip = ""
+    if product.datastrip:
+        made = f"{product.day:%Y%m%d}{product.generation}"
+        code = f"{made}_S{product.datastrip}_N{product.baseline}"
+        name = f"S2A_OPER_MSI_L{level}_DS_SGS__{code}"
+        strip = f'<DATASTRIP_ID metadataLevel="Standard">{name}</DATASTRIP_ID>\n'
     identity = f"S2A_OPER_MSI_L{level}_TL_SGS__20200615T102101_A008640_T{product.tile}"
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-{level}_Tile_ID xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/S2_PDI_Level-{level}_Tile_Metadata.xsd">
 <n1:General_Info>
 <TILE_ID metadataLevel="Brief">{identity}_N{product.baseline}</TILE_ID>
-<SENSING_TIME metadataLevel="Standard">{product.day:%Y-%m-%d}T10:21:01.026Z</SENSING_TIME>
+{strip}<SENSING_TIME metadataLevel="Standard">{product.day:%Y-%m-%d}T10:21:01.026Z</SENSING_TIME>
 </n1:General_Info>
 <n1:Geometric_Info><Tile_Geocoding metadataLevel="Brief">
 <HORIZONTAL_CS_NAME>WGS84 / UTM</HORIZONTAL_CS_NAME>

@@ -3,18 +3,19 @@
 Archives and products are read here; the PTransform is in `transforms.assembly.transform`.
 """
 
-from .archive import find_scenes, reduce_duplicates
+from .archive import Found, find_scenes
 from .assemble import Assembled, assemble_block
 from .composite import Composite, percentile_of_stack
 from .masks import SCL_CLASSES, cloud_from_classification, cloud_from_gml, cloud_from_scl, read_mask
 from .metadata import ProductMetadata, TileMetadata, parse_product, parse_tile
 from .naming import ProductName, parse_name
+from .passes import passes, reduce_duplicates
 from .polygons import rasterize
 from .products import product_tiles, read_scene
 from .radiometry import reflectance, to_composite_dn
 from .reading import read_band, read_bands, source_indices
 
-METHOD_VERSION = "2"
+METHOD_VERSION = "3"
 """Changes when the same inputs would give other pixels; part of the products' fingerprint."""
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "SCL_CLASSES",
     "Assembled",
     "Composite",
+    "Found",
     "ProductMetadata",
     "ProductName",
     "TileMetadata",
@@ -33,6 +35,7 @@ __all__ = [
     "parse_name",
     "parse_product",
     "parse_tile",
+    "passes",
     "percentile_of_stack",
     "product_tiles",
     "rasterize",

@@ -1,4 +1,4 @@
-"""Scenes of an archive: an `/eodata` tree, or a folder of `.SAFE` folders and `.zip` files.
+"""Scenes of an archive: products in folders, arranged in any way, and in `.zip` files.
 
 It may lie on a local disk or on object storage.
 """
@@ -6,27 +6,36 @@ It may lie on a local disk or on object storage.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
+from typing import NamedTuple
 
-from transforms.elements import Level, Scene, SceneError, StorageError
+from transforms.elements import Level, Loss, Scene, SceneError, StorageError
 from transforms.raster import storage
 
-from .naming import parse_name
-from .products import product_tiles, read_scene
+from .candidates import ENDINGS, MAX_DEPTH, PassedOver, Wanted, candidates
+from .metadata import ProductMetadata
+from .naming import ProductName, parse_name, printable
+from .passes import SAME_PASS, clear_enough, reduce_duplicates
+from .product_files import ProductFiles, open_products
+from .products import granules, read_granule, read_product, tile_of
 
-SAME_ACQUISITION = timedelta(minutes=10)
-"""Sensing starts of one satellite over one tile closer than this are one acquisition: an orbit
-takes 100 minutes, while reprocessings and old names differ by seconds at most."""
-SAME_DATASTRIP = timedelta(seconds=5)
-"""Sensing starts of an acquisition's datastrips no further apart than this are one datastrip's:
-those of its reprocessings differ by a second or so, those of two datastrips by what lies between
-two ground stations, and a tile is flown over in 15 s."""
-_EXTENSIONS = (".safe", ".zip")
+STAGE = "catalogue"
+"""Of the losses."""
 _AT_A_TIME = 16
 """Products of object storage that are looked at together: each is a few short requests."""
+_NAMED = 3
+"""Of what is passed over for one reason, so many are named in its warning."""
+_Looked = Scene | Loss | PassedOver
+
+
+class Found(NamedTuple):
+    """Scenes by tile, sensing and name; what cannot be used, by file; warnings, one line each."""
+
+    scenes: list[Scene]
+    losses: list[Loss]
+    warnings: list[str]
 
 
 def find_scenes(
@@ -36,174 +45,175 @@ def find_scenes(
     end: date,
     level: Level,
     max_cloud: float,
-) -> tuple[list[Scene], list[SceneError]]:
+    problem: Callable[[Scene], str | None] = lambda scene: None,
+) -> Found:
     """Scenes of MGRS tiles (`33UUU`) in a period, both days included, up to a cloud cover.
 
-    `archive` is an `/eodata` tree (or its `Sentinel-2/MSI`, or a collection in it), a folder of
-    products, or one product; `max_cloud` is in percent. Products whose name says that they are
-    not wanted are not opened; in a dated tree only the period's folders are visited. Of an
-    acquisition's processings only what `reduce_duplicates` keeps counts, with its own cloud
-    cover. Returns the scenes by tile, sensing and name, and what could not be read, by path.
-    Raises SceneError where the archive itself cannot be listed.
+    `archive` is a folder that holds products, in folders of any arrangement or in `.zip` files, or
+    one product; `max_cloud` is in percent; `problem` tells why a scene cannot be used. What the
+    name of a product, or of a folder around it, tells not to be wanted (another tile, day, level or
+    satellite) is not opened. What may be wanted and is not looked into is in the warnings. Of a
+    pass only what `reduce_duplicates` keeps counts, with its own cloud cover. Raises SceneError
+    where the archive itself cannot be listed.
     """
-    wanted = set(tiles)
-    scenes: list[Scene] = []
-    failures: list[SceneError] = []
+    archive = archive.rstrip("/") if storage.is_url(archive) else os.path.abspath(archive)
+    wanted = Wanted(frozenset(tiles), start, end, level)
 
-    def read(path: str) -> list[Scene | SceneError]:
-        return _scenes_of(path, wanted, start, end, level)
+    def look(found: str | PassedOver | SceneError) -> list[_Looked]:
+        return list(_look(found, wanted, problem))
 
     with ThreadPoolExecutor(_AT_A_TIME if storage.is_url(archive) else 1) as pool:
-        for found in pool.map(read, _products(archive, start, end, level)):
-            scenes += [one for one in found if isinstance(one, Scene)]
-            failures += [one for one in found if isinstance(one, SceneError)]
-    kept = [scene for scene in reduce_duplicates(scenes) if scene.cloud_cover <= max_cloud]
-    return kept, sorted(failures, key=lambda error: (error.file, error.reason))
-
-
-def _scenes_of(
-    path: str, wanted: set[str], start: date, end: date, level: Level
-) -> list[Scene | SceneError]:
-    """Scenes of one product, and what cannot be read of it; empty where its name says no."""
-    name = parse_name(storage.name(path))
-    if name is not None and name.level is not level:
-        return []
-    tile = name.tile if name else None
-    if name and tile and (tile not in wanted or not start <= name.sensing.date() <= end):
-        return []
-    try:
-        present = (tile,) if tile else product_tiles(path)
-    except SceneError as error:
-        return [error]
-    found: list[Scene | SceneError] = []
-    for tile in sorted(wanted.intersection(present)):
-        try:
-            scene = read_scene(path, tile)
-        except SceneError as error:
-            found.append(error)
-            continue
-        if scene.level is level and start <= scene.sensing.date() <= end:
-            found.append(scene)
-    return found
-
-
-def reduce_duplicates(scenes: Iterable[Scene]) -> list[Scene]:
-    """Of each datastrip of an acquisition the highest baseline, and of that the latest made.
-
-    An acquisition is a satellite's pass over a tile at one level. It may be cut into datastrips,
-    a product each, that cover parts of the tile: one that was not reprocessed with the others
-    stays in its older baseline. Datastrips are told apart by their sensing starts, see
-    `SAME_DATASTRIP`; two products of one start and baseline are one processing made twice. Where
-    the metadata of one of an acquisition's scenes name no datastrip, nothing tells which part of
-    the tile it covers: then only the acquisition's highest baseline stays. Returns scenes by tile,
-    sensing and name, whatever the order given.
-    """
-    kept: list[Scene] = []
-    ordered = sorted(scenes, key=lambda s: (s.tile, s.level, s.id[:3], s.sensing, s.id, s.path))
-    for acquisition in _runs(ordered, _same_acquisition):
-        strips = [acquisition]
-        if all(scene.datastrip for scene in acquisition):
-            by_start = sorted(acquisition, key=lambda s: (s.datastrip, s.sensing, s.id, s.path))
-            strips = _runs(by_start, _same_datastrip)
-        for strip in strips:
-            highest = max(_baseline(scene) for scene in strip)
-            latest: dict[str, Scene] = {}
-            for scene in strip:
-                if _baseline(scene) == highest:
-                    other = latest.setdefault(scene.datastrip, scene)
-                    latest[scene.datastrip] = max(other, scene, key=_made)
-            kept += latest.values()
-    return sorted(kept, key=lambda s: (s.tile, s.sensing, s.id, s.path))
-
-
-def _runs(scenes: list[Scene], same: Callable[[Scene, Scene], bool]) -> list[list[Scene]]:
-    """Scenes in order, cut where one is not the same as the one before it."""
-    runs: list[list[Scene]] = []
-    for scene in scenes:
-        if runs and same(runs[-1][-1], scene):
-            runs[-1].append(scene)
-        else:
-            runs.append([scene])
-    return runs
-
-
-def _same_datastrip(one: Scene, other: Scene) -> bool:
-    return abs(_start(other) - _start(one)) <= SAME_DATASTRIP
-
-
-def _start(scene: Scene) -> datetime:
-    return datetime.strptime(scene.datastrip, "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-
-
-def _same_acquisition(one: Scene, other: Scene) -> bool:
-    return (one.tile, one.level, one.id[:3]) == (other.tile, other.level, other.id[:3]) and (
-        abs(other.sensing - one.sensing) < SAME_ACQUISITION
+        looked = [one for found in pool.map(look, _candidates(archive, wanted)) for one in found]
+    looked = list(dict.fromkeys(looked))  # links lead to the same place twice
+    scenes = [one for one in looked if isinstance(one, Scene)]
+    losses = [one for one in looked if isinstance(one, Loss)]
+    passed = [one for one in looked if isinstance(one, PassedOver)]
+    return Found(
+        clear_enough(reduce_duplicates(scenes), max_cloud),
+        sorted(losses, key=lambda loss: (loss.file, loss.tile, loss.reason)),
+        _warnings(passed, {scene.id for scene in scenes}),
     )
 
 
-def _baseline(scene: Scene) -> tuple[int, ...]:
-    return tuple(int(part) for part in scene.baseline.split("."))
-
-
-def _made(scene: Scene) -> tuple[str, str, str]:
-    name = parse_name(scene.id)
-    return name.made if name else "", scene.id, scene.path
-
-
-def _products(archive: str, start: date, end: date, level: Level) -> Iterator[str]:
-    """Paths that may be products, in order; each product once."""
-    archive = archive.rstrip("/") if storage.is_url(archive) else os.path.abspath(archive)
-    if archive.lower().endswith(_EXTENSIONS):
+def _candidates(archive: str, wanted: Wanted) -> Iterator[str | PassedOver | SceneError]:
+    if archive.lower().endswith(ENDINGS):
         yield archive
         return
-    entries = _entries(archive)
-    for name in ("Sentinel-2", "MSI"):
-        if name in entries:
-            archive = storage.join(archive, name)
-            entries = _entries(archive)
-    if not entries and not storage.is_folder(archive):
-        raise SceneError(archive, "not a readable archive: no such folder")
-    collections = [n for n in entries if re.fullmatch(rf"{level}(_N\d{{4}})?", n)]
-    if not collections and any(re.fullmatch(r"(19|20)\d\d", name) for name in entries):
-        collections = ["."]
-    if collections:
-        for collection in collections:
-            root = archive if collection == "." else storage.join(archive, collection)
-            for folder in _days(root, start, end):
-                yield from _products_in(folder)
-    else:
-        yield from _products_in(archive)
-
-
-def _products_in(folder: str) -> Iterator[str]:
-    for name in _entries(folder):
-        if name.lower().endswith(_EXTENSIONS):
-            yield storage.join(folder, name)
-
-
-def _days(root: str, start: date, end: date) -> Iterator[str]:
-    """Folders YYYY/MM/DD of the period, in order."""
-    for year in _numbered(root, 4):
-        if not start.year <= int(year) <= end.year:
-            continue
-        for month in _numbered(storage.join(root, year), 2):
-            if not (start.year, start.month) <= (int(year), int(month)) <= (end.year, end.month):
-                continue
-            for day in _numbered(storage.join(root, year, month), 2):
-                try:
-                    inside = start <= date(int(year), int(month), int(day)) <= end
-                except ValueError:
-                    continue
-                if inside:
-                    yield storage.join(root, year, month, day)
-
-
-def _numbered(folder: str, digits: int) -> list[str]:
-    return [name for name in _entries(folder) if re.fullmatch(rf"[0-9]{{{digits}}}", name)]
-
-
-def _entries(folder: str) -> list[str]:
     try:
-        return storage.listing(folder)
+        if not storage.is_folder(archive):
+            raise SceneError(archive, "not a readable archive: no such folder")
     except StorageError as error:
-        raise SceneError(folder, f"not a readable archive: {error.reason}") from error
+        raise SceneError(archive, f"not a readable archive: {error.reason}") from error
+    for found in candidates(archive, wanted):
+        if isinstance(found, SceneError) and found.file == archive:
+            raise SceneError(archive, f"not a readable archive: {found.reason}")
+        yield found
+
+
+def _look(
+    found: str | PassedOver | SceneError,
+    wanted: Wanted,
+    problem: Callable[[Scene], str | None],
+    above: tuple[str, ...] = (),
+) -> Iterator[_Looked]:
+    """Scenes of what may be a product, and what cannot be used of it; nothing if its name says so.
+
+    A folder around products is looked into, and so is what is named as a product within another;
+    `above` are the folders that it lies in, links followed.
+    """
+    if isinstance(found, PassedOver):
+        yield found
+        return
+    if isinstance(found, SceneError):
+        yield _loss(found)
+        return
+    name = parse_name(storage.name(found).lstrip("."))
+    place = found if storage.is_url(found) else os.path.realpath(found)
+    if not wanted.by_name(name) or place in above:
+        return
+    if len(above) > MAX_DEPTH:
+        yield PassedOver(found, f"a folder that is not looked into: {MAX_DEPTH} deep are the most")
+        return
+    tile = (name.tile or "") if name else ""
+    try:
+        products = open_products(found)
+    except SceneError as error:
+        yield _loss(error, tile)
+        return
+    inner: list[str | PassedOver | SceneError] = []
+    anything = False
+    if not products:
+        inner += candidates(found, wanted)
+        anything = bool(inner) and not tile
+    for files in products:
+        around = name if len(products) == 1 else None
+        for scene in _scenes_in(files, around, wanted, problem):
+            anything = True
+            yield scene
+        if files.in_folder and (name or found.lower().endswith(ENDINGS)):
+            named = [entry for entry in files.names("") if entry.lower().endswith(ENDINGS)]
+            inner += [storage.join(found, entry) for entry in named]
+    for product in inner:
+        for one in _look(product, wanted, problem, (*above, place)):
+            anything = True
+            yield one
+    if not anything and (tile or not products):
+        reason = "no product in it, expected MTD_MSIL1C.xml or MTD_MSIL2A.xml"
+        if products or inner:
+            reason = f"its name tells a product of {tile} that is wanted, and none is in it"
+        yield _loss(SceneError(found, reason), tile)
+
+
+def _scenes_in(
+    files: ProductFiles,
+    around: ProductName | None,
+    wanted: Wanted,
+    problem: Callable[[Scene], str | None],
+) -> Iterator[Scene | Loss]:
+    """Scenes of one product; `around` is the name of the archive that holds it alone."""
+    name = parse_name(files.name) or around
+    if not wanted.by_name(name):
+        return
+    only = name.tile if name else None
+    expected = frozenset((only,)) if only else wanted.tiles
+    try:
+        whole, faults = granules(files)
+        tiles = [(granule, tile_of(files, granule)) for granule in whole]
+        here = [(granule, tile) for granule, tile in tiles if tile in expected]
+        lost = [fault for fault in faults if fault.tile is None or fault.tile in expected]
+        yield from (_loss(fault, fault.tile or only or "") for fault in lost)
+        if only and not here and not lost:
+            others = ", ".join(sorted({tile for _, tile in tiles}))
+            raise SceneError(files.path, f"its name tells tile {only}, it holds {others[:80]}")
+        if not here:
+            return
+        product = read_product(files)
+        _check_name(files, name, product)
+    except (SceneError, StorageError) as error:
+        yield _loss(error, only or "")
+        return
+    if product.level is not wanted.level or not wanted.on(product.sensing):
+        return
+    for granule, tile in here:
+        try:
+            scene = read_granule(files, product, granule, tile)
+        except (SceneError, StorageError) as error:
+            yield _loss(error, tile)
+            continue
+        reason = problem(scene)
+        if reason is None:
+            yield scene
+        else:
+            yield Loss(STAGE, tile, reason, scene.id, scene.path)
+
+
+def _check_name(files: ProductFiles, name: ProductName | None, product: ProductMetadata) -> None:
+    """Raises SceneError where a product's name and its metadata tell two products."""
+    if name is None:
+        return
+    told = (name.level, name.satellite, f"{name.sensing:%Y-%m-%d}")
+    found = (product.level, product.satellite or name.satellite, f"{product.sensing:%Y-%m-%d}")
+    apart = name.tile is not None and abs(product.sensing - name.sensing) >= SAME_PASS
+    if told[:2] != found[:2] or apart:
+        raise SceneError(
+            files.path,
+            f"its metadata tell {' '.join(found)}, its name {' '.join(told)}: one of them is wrong",
+        )
+
+
+def _loss(error: SceneError | StorageError, tile: str = "") -> Loss:
+    return Loss(STAGE, tile, printable(error.reason), file=printable(error.file))
+
+
+def _warnings(passed: Iterable[PassedOver], scenes: Collection[str]) -> list[str]:
+    """One line for each reason; a product that is used anyway is not worth one."""
+    by_reason: dict[str, list[str]] = {}
+    for one in sorted(passed, key=lambda one: (one.reason, one.path)):
+        name = parse_name(storage.name(one.path).lstrip("."))
+        if name is None or name.text not in scenes:
+            by_reason.setdefault(one.reason, []).append(printable(one.path))
+    return [
+        f"passed over, {reason}: {', '.join(paths[:_NAMED])}"
+        + (f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else "")
+        for reason, paths in by_reason.items()
+    ]

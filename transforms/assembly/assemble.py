@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,8 +12,10 @@ from transforms.elements import Scene, SceneError, Window
 
 from .composite import Composite
 from .masks import read_mask
+from .passes import passes
 from .radiometry import to_composite_dn
 from .reading import read_band
+from .zips import check_member
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,37 +43,78 @@ def assemble_block(
     """Composite of scenes over a window of a tile's 10 m grid.
 
     The grid has its upper left corner at `ulx`, `uly` in metres of `epsg`; `percentile` is 0 to
-    100. Each scene is read alone: its mask first, then its bands while any pixel is left. A scene
-    that cannot be used is set aside whole and reported; the rest goes on. Raises ValueError for a
-    percentile outside its range.
+    100. Each scene is read alone: its mask first, then its bands while any pixel is left. A pass of
+    several scenes gives a pixel one observation: that of the first scene, in the order of `passes`,
+    that has data there, or none where this scene masks it. A scene that cannot be used is set aside
+    whole and reported; the rest goes on. Raises ValueError for a percentile outside its range.
     """
     failures: list[tuple[Scene, SceneError]] = []
     with Composite(window.shape, percentile) as composite:
-        for scene in scenes:
-            try:
-                observed = _observations(scene, window, epsg, ulx, uly)
-            except SceneError as error:
-                failures.append((scene, error))
-                continue
+        for one in passes(scenes):
+            observed = _observed(one, window, (epsg, ulx, uly), failures)
             if observed is not None:
                 composite.add(*observed)
         values, count = composite.result()
     return Assembled(values, count, failures)
 
 
-def _observations(
-    scene: Scene, window: Window, epsg: int, ulx: float, uly: float
+def _observed(
+    one: Sequence[Scene],
+    window: Window,
+    grid: tuple[int, float, float],
+    failures: list[tuple[Scene, SceneError]],
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
-    """Composite numbers (4, h, w) and mask (h, w) of a scene, None where it has no pixel."""
+    """Composite numbers (4, h, w) and mask (h, w) of a pass, None where it has no pixel.
+
+    Scenes that cannot be used are added to the failures.
+    """
+    made: tuple[NDArray[np.uint16], NDArray[np.bool_]] | None = None
+    taken: NDArray[np.bool_] = np.zeros(window.shape, np.bool_)
+    for number, scene in enumerate(one, start=1):
+        try:
+            observed = _observations(scene, window, *grid, taken, last=number == len(one))
+        except SceneError as error:
+            failures.append((scene, error))
+            continue
+        if observed is None:
+            continue
+        if made is None:
+            made = observed
+            np.copyto(taken, observed[0].all(axis=0))
+            continue
+        new = observed[0].all(axis=0) & ~taken
+        for into, values in zip(made, observed, strict=True):
+            np.copyto(into, values, where=new)
+        np.logical_or(taken, new, out=taken)
+    return made
+
+
+def _observations(
+    scene: Scene,
+    window: Window,
+    epsg: int,
+    ulx: float,
+    uly: float,
+    taken: NDArray[np.bool_],
+    last: bool,
+) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
+    """Composite numbers (4, h, w) and mask (h, w) of a scene, None where it has no pixel left.
+
+    None are left where all are `taken`, (h, w), by scenes before it in its pass. The `last` of a
+    pass is not decoded for pixels that it masks: with these nobody fills a gap.
+    """
     own = _own_window(scene, window, epsg, ulx, uly)
-    if own.intersect(Window(0, 0, scene.rows, scene.cols)) is None:
+    if own.intersect(Window(0, 0, scene.rows, scene.cols)) is None or taken.all():
         return None
+    if scene.mask is not None:
+        check_member(scene.mask)
     masked = read_mask(scene, own)
     dn = np.empty((len(scene.bands), *own.shape), np.uint16)
-    left = ~masked
+    left = ~(taken | masked) if last else ~taken
     for band, path in zip(dn, scene.bands, strict=True):
         if not left.any():
             return None
+        check_member(path)
         grid = scene.epsg, scene.ulx, scene.uly
         band[...] = read_band(path, *grid, own, shape=(scene.rows, scene.cols))
         left &= band > 0

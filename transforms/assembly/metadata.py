@@ -19,6 +19,9 @@ from transforms.elements import BANDS, Level, SceneError
 
 MAX_XML_BYTES = 64 * 2**20
 """No product or tile metadata comes near it; what is larger is not parsed."""
+MIN_QUANTIFICATION, MAX_QUANTIFICATION = 1000, 65_535
+"""Of digital numbers: products have 10 000, the earliest 1000. A number far from that makes every
+reflectance the same, without an error anywhere."""
 
 BAND_INDEX = {"B02": 1, "B03": 2, "B04": 3, "B08": 7}
 """Band index of the specification, used where the product itself lists no band."""
@@ -47,14 +50,16 @@ class ProductMetadata:
     """The product's own metadata (MTD_MSIL1C.xml, MTD_MSIL2A.xml and their older names).
 
     `offsets` is by band name (B02, B03, B04, B08), in digital numbers, 0 where the product has
-    no list; `sensing` is the start of the datatake in UTC; `product_id` is without `.SAFE` and
-    empty where the product does not state it; `cloud_cover` is in percent, None where absent;
-    `images` are the image files as listed, without extension.
+    no list; `satellite` is as in product names (`S2A`), empty where absent; `sensing` is the start
+    of the datatake in UTC; `product_id` is without `.SAFE` and empty where the product does not
+    state it; `cloud_cover` is in percent, None where absent; `images` are the image files as
+    listed, without extension.
     """
 
     level: Level
     product_id: str
     baseline: str
+    satellite: str
     sensing: datetime
     cloud_cover: float | None
     quantification: float
@@ -96,16 +101,24 @@ def parse_product(xml: bytes, name: str) -> ProductMetadata:
     if not _BASELINE.fullmatch(baseline):
         raise SceneError(name, f"PROCESSING_BASELINE {baseline[:40]!r}, expected NN.NN")
     quantification = document.number(*_QUANTIFICATION[document.level])
-    if quantification <= 0:
-        raise SceneError(name, f"quantification {quantification:g}, expected more than 0")
+    if not MIN_QUANTIFICATION <= quantification <= MAX_QUANTIFICATION:
+        limits = f"{MIN_QUANTIFICATION} to {MAX_QUANTIFICATION}"
+        raise SceneError(name, f"quantification {quantification:g}, expected {limits}")
+    offsets = _offsets(document)
+    odd = [value for value in offsets.values() if abs(value) > quantification]
+    if odd:
+        raise SceneError(
+            name, f"offset of {odd[0]:g}, expected at most the quantification, {quantification:g}"
+        )
     return ProductMetadata(
         level=document.level,
         product_id=_product_id(document),
         baseline=baseline,
+        satellite=_satellite(document),
         sensing=_moment(document.text("DATATAKE_SENSING_START", "PRODUCT_START_TIME"), name),
         cloud_cover=document.percent("Cloud_Coverage_Assessment"),
         quantification=quantification,
-        offsets=_offsets(document),
+        offsets=offsets,
         images=tuple(text for tag in _IMAGES for text in document.texts(tag)),
     )
 
@@ -201,7 +214,11 @@ class _Document:
 
     def number(self, *tags: str, within: Any = None) -> float:
         if within is None:
-            return number(self.text(*tags), self.name, tags[0])
+            value = number(self.text(*tags), self.name, tags[0])
+            stated = next(texts for tag in tags if (texts := self.texts(tag)))
+            if any(number(text, self.name, tags[0]) != value for text in stated):
+                raise SceneError(self.name, f"two values of {tags[0]}")
+            return value
         for child in within:
             if local_name(child) in tags:
                 return number(child.text or "", self.name, tags[0])
@@ -221,6 +238,11 @@ class _Document:
             if (element.get("resolution") or "").strip() == "10":
                 return element
         raise SceneError(self.name, f"no {tag} of resolution 10 in it")
+
+
+def _satellite(document: _Document) -> str:
+    found = (re.fullmatch(r"Sentinel-(2[A-Z])", t) for t in document.texts("SPACECRAFT_NAME"))
+    return next((f"S{match[1]}" for match in found if match), "")
 
 
 def _product_id(document: _Document) -> str:

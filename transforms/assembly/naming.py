@@ -8,6 +8,7 @@ Source: Sentinel-2 product naming, compact since 2016-12-06
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,8 +22,18 @@ _COMPACT = re.compile(
 )
 _OLD = re.compile(
     rf"(?P<satellite>S2[A-Z])_(OPER|USER)_PRD_MSI(?P<level>L1C|L2A)_\w{{4}}_(?P<made>{_STAMP})"
-    rf"_R\d{{3}}_V(?P<sensing>{_STAMP})"
+    rf"_R\d{{3}}_V(?P<sensing>{_STAMP})(_{_STAMP})?"
 )
+_OTHER_KIND = re.compile(
+    r"S(1[A-D]|3[A-D]|5P|6[A-B])_|S2[A-Z]_.*(MSIL(0|1A|1B|3)|_AUX_)|L[COTEM]0[4-9]_"
+)
+"""Products of other satellites, and levels of Sentinel-2 that hold no reflectance of a tile."""
+_TILE_FOLDER = re.compile(rf"T?({TILE})")
+_LEVEL_FOLDER = re.compile(r"(L0|L1A|L1B|L1C|L2A|L3[A-Z]?)(_N\d{4})?")
+PRODUCT_FILE = re.compile(
+    r"(MTD_MSIL(1C|2A)|S2[A-Z]_(OPER|USER)_MTD_SAFL(1C|2A)\w*|product_metadata)\.xml", re.IGNORECASE
+)
+_AWS_TILE = ("tileInfo.json", "preview.jp2", "B04.jp2", "R10m")
 _GRANULE = re.compile(rf"_T({TILE})(?=_|$)")
 
 
@@ -38,6 +49,8 @@ class ProductName:
     sensing: datetime
     tile: str | None
     made: str
+    text: str
+    """The name as far as it follows the rule, without extension."""
 
 
 def parse_name(name: str) -> ProductName | None:
@@ -56,8 +69,38 @@ def parse_name(name: str) -> ProductName | None:
             sensing=sensing,
             tile=match["tile"] if pattern is _COMPACT else None,
             made=match["made"],
+            text=match[0],
         )
     return None
+
+
+def is_other_kind(name: str) -> bool:
+    """Whether a name is that of another satellite's product, or of a level that is never used."""
+    return _OTHER_KIND.match(name) is not None
+
+
+def folder_tile(name: str) -> str | None:
+    """MGRS tile that a folder is named after: `33UUU`, `T33UUU` or a granule; None for others."""
+    match = _TILE_FOLDER.fullmatch(name)
+    return match[1] if match else granule_tile(name)
+
+
+def folder_level(name: str) -> str | None:
+    """Level that a folder is named after, such as `L1C` or `L2A_N0500`; None for others."""
+    match = _LEVEL_FOLDER.fullmatch(name)
+    return match[1] if match else None
+
+
+def is_product(names: Collection[str]) -> bool:
+    """Whether names that lie in one folder are a product's: its metadata, granules, an AWS tile."""
+    if any(PRODUCT_FILE.fullmatch(name) or name.upper() == "GRANULE" for name in names):
+        return True
+    return "metadata.xml" in names and any(name in names for name in _AWS_TILE)
+
+
+def printable(text: str) -> str:
+    """A text on one line; what cannot be printed in it stands as an escape."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def granule_tile(name: str) -> str | None:

@@ -6,30 +6,35 @@ import hashlib
 import os
 import re
 import stat
-import struct
 import zipfile
-import zlib
-from collections.abc import Callable, Iterable
-from typing import BinaryIO, Protocol, TypeVar
+from bisect import bisect_left
+from collections.abc import Collection, Iterable
+from typing import Protocol
 
 from transforms.elements import SceneError, StorageError
 from transforms.raster import storage
 from transforms.raster.gdal_access import gdal_path, location_of
 
-VSIZIP = "/vsizip/"
+from .naming import PRODUCT_FILE, is_product, parse_name, printable
+from .zips import VSIZIP, list_members, one_line, read_member, split_zip_path
+
 MAX_ENTRIES = 100_000
+MAX_DEPTH = 32
 SMALL = 8 << 20
 """Bytes up to which a file's content is looked at to tell it from another of the same size."""
-T = TypeVar("T")
-_PRODUCT_FILE = re.compile(
-    r"(MTD_MSIL(1C|2A)|S2[A-Z]_(OPER|USER)_MTD_SAFL(1C|2A)\w*|product_metadata)\.xml", re.IGNORECASE
-)
 
 
 class ProductFiles(Protocol):
     """A product's tree; names are relative, with `/`, and listed in order."""
 
     path: str
+    in_folder: bool
+    """Whether it lies unpacked, in a folder of its own."""
+
+    @property
+    def name(self) -> str:
+        """Name of the product's own folder, else of the archive."""
+        ...
 
     def names(self, folder: str) -> list[str]:
         """Names directly in a folder ("" is the product itself), sorted; empty if there is none."""
@@ -59,24 +64,31 @@ class ProductFiles(Protocol):
         ...
 
 
-def open_product(path: str) -> ProductFiles:
-    """The files of a product at `path`, a folder or a `.zip`; SceneError where it is neither."""
+def open_products(path: str) -> list[ProductFiles]:
+    """The files of the products that lie in a `.zip`, or of the one that a folder is.
+
+    Empty where a folder is no product itself. Raises SceneError where there is neither folder nor
+    zip, or the zip holds no product.
+    """
     path = path.rstrip("/") if storage.is_url(path) else os.path.abspath(path)
     if not path.isprintable():
-        raise SceneError(ascii(path), "control character in a name")
+        raise SceneError(printable(path), "control character in a name")
     try:
         if path.lower().endswith(".zip") and storage.is_file(path):
-            return ZipFiles(path)
+            return [*zip_products(path)]
         if storage.is_folder(path):
-            return ObjectFiles(path) if storage.is_url(path) else FolderFiles(path)
+            files = ObjectFiles(path) if storage.is_url(path) else FolderFiles(path)
+            return [files] if is_product(files.names("")) else []
     except StorageError as error:
         raise SceneError(path, f"not readable: {error.reason}") from error
+    if os.path.islink(path):
+        raise SceneError(path, "a link that leads nowhere")
     raise SceneError(path, "no product: expected a .SAFE folder or a .zip")
 
 
 def product_file(files: ProductFiles) -> str:
     """Name of the product's own metadata file; SceneError where there is not exactly one."""
-    found = [name for name in files.names("") if _PRODUCT_FILE.fullmatch(name)]
+    found = [name for name in files.names("") if PRODUCT_FILE.fullmatch(name)]
     if len(found) != 1:
         what = "no product metadata" if not found else f"product metadata in {', '.join(found)}"
         raise SceneError(files.path, f"{what}, expected one of MTD_MSIL1C.xml, MTD_MSIL2A.xml")
@@ -87,7 +99,7 @@ def unsafe(name: str) -> str | None:
     """Why a relative name is not to be followed, None where it is safe."""
     if not name or name.startswith("/") or re.match(r"[A-Za-z]:", name):
         return "absolute or empty name"
-    if "\\" in name or any(ord(letter) < 32 or ord(letter) == 127 for letter in name):
+    if "\\" in name or not name.isprintable():
         return "backslash or control character in a name"
     if any(part in ("", ".", "..") for part in name.removesuffix("/").split("/")):
         return "name that leaves its folder"
@@ -96,29 +108,37 @@ def unsafe(name: str) -> str | None:
 
 def read_bytes(path: str, limit: int) -> bytes:
     """Bytes of a file as `gdal_path` names it; SceneError as in `ProductFiles.read`."""
-    location = location_of(path.removeprefix(VSIZIP))
-    if not path.startswith(VSIZIP):
-        return _read_file(location, limit)
-    archive, entry = split_zip(location)
-    return _in_zip(archive, lambda source: _read_entry(source, entry, location, limit))
+    inside = split_zip_path(path)
+    if inside is None:
+        return _read_file(location_of(path), limit)
+    return read_member(*inside, limit)
 
 
-def split_zip(location: str) -> tuple[str, str]:
-    """The archive and the entry that a location in a zip names."""
-    ends = [match.end() - 1 for match in re.finditer(r"\.zip/", location, re.IGNORECASE)]
-    end = next((end for end in ends if storage.is_file(location[:end])), len(location))
-    return location[:end], location[end + 1 :]
+def check_names(path: str, names: Collection[str], where: str) -> None:
+    """Raises SceneError where there are too many names, or one is not to be followed."""
+    if len(names) > MAX_ENTRIES:
+        raise SceneError(path, f"{len(names)} entries {where}, at most {MAX_ENTRIES}")
+    for name in names:
+        reason = unsafe(name)
+        if name.count("/") > MAX_DEPTH:
+            reason = f"more than {MAX_DEPTH} folders in a name"
+        if reason:
+            raise SceneError(path, f"{reason} {where}: {name[:120]!r}")
 
 
 class FolderFiles:
     """A product that lies unpacked; links out of it are not followed."""
 
+    in_folder = True
+
     def __init__(self, path: str) -> None:
         self.path = path
-        inner = [name for name in self.names("") if name.upper().endswith(".SAFE")]
-        if len(inner) == 1 and not any(_PRODUCT_FILE.fullmatch(name) for name in self.names("")):
-            self.path = os.path.join(path, inner[0])
         self._root = os.path.realpath(self.path)
+
+    @property
+    def name(self) -> str:
+        """See `ProductFiles`."""
+        return storage.name(self.path)
 
     def names(self, folder: str) -> list[str]:
         """See `ProductFiles`."""
@@ -127,7 +147,7 @@ class FolderFiles:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise SceneError(os.path.join(self.path, folder), _line(error)) from error
+            raise SceneError(os.path.join(self.path, folder), one_line(error)) from error
 
     def is_file(self, name: str) -> bool:
         """See `ProductFiles`."""
@@ -152,7 +172,7 @@ class FolderFiles:
         try:
             return sum(os.path.getsize(os.path.join(self.path, name)) for name in names)
         except OSError as error:
-            raise SceneError(self.path, _line(error)) from error
+            raise SceneError(self.path, one_line(error)) from error
 
     def mark(self, name: str, small: bool = False) -> str:
         """See `ProductFiles`."""
@@ -161,25 +181,16 @@ class FolderFiles:
 
 
 class _Listed:
-    """A product whose names are all known at once; one with an unsafe name is refused whole."""
+    """A product whose names are all known at once, below a folder of a zip or of a bucket."""
 
-    def __init__(self, path: str, names: Iterable[str], where: str) -> None:
+    def __init__(self, path: str, names: Iterable[str], prefix: str = "") -> None:
         self.path = path
-        names = list(names)
-        if len(names) > MAX_ENTRIES:
-            raise SceneError(path, f"{len(names)} entries {where}, at most {MAX_ENTRIES}")
-        for name in names:
-            reason = unsafe(name)
-            if reason:
-                raise SceneError(path, f"{reason} {where}: {name[:120]!r}")
-        files = [name for name in names if not name.endswith("/")]
-        self._prefix = _shallowest(files)
-        self._files = {
-            name.removeprefix(self._prefix) for name in files if name.startswith(self._prefix)
-        }
+        self._prefix = prefix
+        inside = [n.removeprefix(prefix) for n in names if n.startswith(prefix) and n != prefix]
+        self._files = {name for name in inside if not name.endswith("/")}
         self._folders: dict[str, set[str]] = {}
-        for name in self._files:
-            parts = name.split("/")
+        for name in inside:
+            parts = name.removesuffix("/").split("/")
             for depth in range(len(parts)):
                 self._folders.setdefault("/".join(parts[:depth]), set()).add(parts[depth])
 
@@ -202,9 +213,17 @@ class _Listed:
 class ObjectFiles(_Listed):
     """A product that lies unpacked on object storage: listed once, in a request or two."""
 
+    in_folder = True
+
     def __init__(self, path: str) -> None:
         self._objects = storage.objects_below(path)
-        super().__init__(path, self._objects, "in the product")
+        check_names(path, self._objects, "in the product")
+        super().__init__(path, self._objects)
+
+    @property
+    def name(self) -> str:
+        """See `ProductFiles`."""
+        return storage.name(self.path)
 
     def read(self, name: str, limit: int) -> bytes:
         """See `ProductFiles`."""
@@ -230,15 +249,19 @@ class ObjectFiles(_Listed):
 
 
 class ZipFiles(_Listed):
-    """A product in a zip archive."""
+    """A product in a zip archive, below a folder of it."""
 
-    def __init__(self, path: str) -> None:
-        entries = _in_zip(path, zipfile.ZipFile.infolist)
-        for entry in entries:
-            if stat.S_ISLNK(entry.external_attr >> 16):
-                raise SceneError(path, f"link in the zip: {entry.filename[:120]!r}")
-        super().__init__(path, (entry.filename for entry in entries), "in the zip")
+    in_folder = False
+
+    def __init__(self, path: str, entries: Iterable[zipfile.ZipInfo], prefix: str = "") -> None:
+        entries = list(entries)
+        super().__init__(path, (entry.filename for entry in entries), prefix)
         self._marks = {entry.filename: f"{entry.file_size} {entry.CRC:08x}" for entry in entries}
+
+    @property
+    def name(self) -> str:
+        """Name of the product's own folder, else of the archive."""
+        return self._prefix.rstrip("/").rpartition("/")[2] or storage.name(self.path)
 
     def read(self, name: str, limit: int) -> bytes:
         """See `ProductFiles`."""
@@ -257,19 +280,59 @@ class ZipFiles(_Listed):
         return self._marks[self._place(name)]
 
 
+def zip_products(path: str) -> list[ZipFiles]:
+    """The products in a zip; SceneError where it is unsafe, not readable or holds none."""
+    members = list_members(path)
+    names = [member.filename for member in members]
+    check_names(path, names, "in the zip")
+    prefixes = _prefixes(names)
+    if not prefixes:
+        raise SceneError(path, "no product metadata in the zip, expected a product")
+    return [ZipFiles(path, members, prefix) for prefix in prefixes]
+
+
+def _prefixes(names: list[str]) -> list[str]:
+    """Folders of products in a zip, each with its `/`, "" is the zip itself; and zips in it.
+
+    A folder that is named as a product counts too, unless it lies around one.
+    """
+    folders: dict[str, set[str]] = {}
+    for name in names:
+        parts = name.removesuffix("/").split("/")
+        for depth in range(len(parts)):
+            folders.setdefault("".join(f"{p}/" for p in parts[:depth]), set()).add(parts[depth])
+        if name.lower().endswith(".zip"):
+            folders.setdefault(f"{name}/", set())
+    of_products = sorted(folder for folder, inside in folders.items() if is_product(inside))
+    found: list[str] = []
+    for folder in sorted(folders):
+        if folder.startswith("__MACOSX/"):
+            continue
+        last = folder.rstrip("/").rpartition("/")[2]
+        named = last.lower().endswith((".safe", ".zip")) or _is_name(last)
+        at = bisect_left(of_products, folder)
+        around = at < len(of_products) and of_products[at].startswith(folder)
+        if around and of_products[at] == folder:
+            if named or not _below_one(folder, found):
+                found.append(folder)
+        elif named and not around:
+            found.append(folder)
+    return found
+
+
+def _below_one(folder: str, found: list[str]) -> bool:
+    parts = folder.split("/")
+    above = {"".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) - 1)}
+    return not above.isdisjoint(found)
+
+
+def _is_name(text: str) -> bool:
+    name = parse_name(text)
+    return name is not None and name.text == text
+
+
 def _md5(files: ProductFiles, name: str) -> str:
     return hashlib.md5(files.read(name, SMALL), usedforsecurity=False).hexdigest()
-
-
-def _shallowest(files: list[str]) -> str:
-    """Folder (with `/`, or "") of the shallowest product or AWS tile metadata in an archive."""
-    found = [
-        name
-        for name in files
-        if _PRODUCT_FILE.fullmatch(name.rpartition("/")[2]) or name.endswith("/metadata.xml")
-    ]
-    best = min(found, key=lambda name: (name.count("/"), name), default="")
-    return best.rpartition("/")[0] + "/" if "/" in best else ""
 
 
 def _read_file(location: str, limit: int) -> bytes:
@@ -280,36 +343,4 @@ def _read_file(location: str, limit: int) -> bytes:
     except StorageError as error:
         raise SceneError(location, f"not readable: {error.reason}") from error
     except OSError as error:
-        raise SceneError(location, f"not readable: {_line(error)}") from error
-
-
-def _in_zip(path: str, use: Callable[[zipfile.ZipFile], T]) -> T:
-    def within(file: BinaryIO) -> T:
-        with zipfile.ZipFile(file) as source:
-            return use(source)
-
-    try:
-        return storage.with_file(path, within)
-    except StorageError as error:
-        raise SceneError(path, f"not readable: {error.reason}") from error
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-        raise SceneError(path, f"not a readable zip: {_line(error)}") from error
-
-
-def _read_entry(source: zipfile.ZipFile, entry: str, path: str, limit: int) -> bytes:
-    try:
-        with source.open(entry) as file:
-            data = file.read(limit + 1)
-    except KeyError as error:
-        raise SceneError(path, "no such entry in the zip") from error
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise SceneError(path, f"not readable: {_line(error)}") from error
-    except zlib.error as error:
-        raise SceneError(path, f"damaged zip: {_line(error)}") from error
-    if len(data) > limit:
-        raise SceneError(path, f"larger than {limit} bytes")
-    return data
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__
+        raise SceneError(location, f"not readable: {one_line(error)}") from error

@@ -11,10 +11,11 @@ import re
 from dataclasses import dataclass
 
 from transforms.elements import BANDS, Level, MaskKind, Scene, SceneError, fingerprint
+from transforms.raster import storage
 
 from .metadata import MAX_XML_BYTES, ProductMetadata, parse_product, parse_tile
 from .naming import granule_tile
-from .product_files import ProductFiles, open_product, product_file, unsafe
+from .product_files import ProductFiles, open_products, product_file, unsafe
 
 _TILE_FILE = re.compile(
     r"(MTD_TL|metadata|S2[A-Z]_(OPER|USER)_MTD_L(1C|2A)_\w+)\.xml", re.IGNORECASE
@@ -29,7 +30,7 @@ _MASKS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Granule:
+class Granule:
     """One tile in a product: its folder ("" in the AWS layout), metadata and image folder."""
 
     folder: str
@@ -37,21 +38,33 @@ class _Granule:
     images: str
     quality: str
 
+    @property
+    def tile(self) -> str | None:
+        """MGRS tile by the folder's name, None where that tells none."""
+        return granule_tile(self.folder.rpartition("/")[2])
+
+
+class GranuleError(SceneError):
+    """A granule cannot be used; `tile` is the MGRS tile that its name tells, None of others."""
+
+    def __init__(self, file: str, reason: str, tile: str | None) -> None:
+        super().__init__(file, reason)
+        self.tile = tile
+
+    def __reduce__(self) -> tuple[type[SceneError], tuple[str, str]]:
+        return SceneError, (self.file, self.reason)
+
 
 def product_tiles(path: str) -> tuple[str, ...]:
     """MGRS tiles of a product, by its granules' names, else their metadata; sorted.
 
     Raises SceneError where the product cannot be read.
     """
-    files = open_product(path)
-    found = set()
-    for granule in _granules(files):
-        tile = granule_tile(granule.folder.rpartition("/")[2])
-        if tile is None:
-            xml = files.read(granule.tile_file, MAX_XML_BYTES)
-            tile = parse_tile(xml, files.gdal_path(granule.tile_file)).tile
-        found.add(tile)
-    return tuple(sorted(found))
+    files = only_product(path)
+    whole, faults = granules(files)
+    for fault in faults:
+        raise fault
+    return tuple(sorted({tile_of(files, granule) for granule in whole}))
 
 
 def read_scene(path: str, tile: str | None = None) -> Scene:
@@ -60,14 +73,48 @@ def read_scene(path: str, tile: str | None = None) -> Scene:
     `tile` chooses among the tiles of an older product that holds several. Nothing of the images
     is decoded. Raises SceneError where metadata or a band are missing, broken or unsafe.
     """
-    files = open_product(path)
-    product_name = product_file(files)
-    product = parse_product(files.read(product_name, MAX_XML_BYTES), files.gdal_path(product_name))
+    files = only_product(path)
+    product = read_product(files)
+    return read_granule(files, product, _choose(files, tile), tile)
+
+
+def only_product(path: str) -> ProductFiles:
+    """The files of the only product at `path`, in a folder around it too; else SceneError."""
+    found = open_products(path)
+    if not found:
+        inner = [name for name in storage.contents(path) if name.lower().endswith(".safe")]
+        found = [files for name in inner for files in open_products(storage.join(path, name))]
+    if len(found) != 1:
+        raise SceneError(path, f"{len(found)} products, expected one")
+    return found[0]
+
+
+def tile_of(files: ProductFiles, granule: Granule) -> str:
+    """MGRS tile of a granule, by its name, else its metadata; SceneError where these tell none."""
+    if granule.tile is not None:
+        return granule.tile
+    xml = files.read(granule.tile_file, MAX_XML_BYTES)
+    return parse_tile(xml, files.gdal_path(granule.tile_file)).tile
+
+
+def read_product(files: ProductFiles) -> ProductMetadata:
+    """The product's own metadata; SceneError where they are missing, broken or unsafe."""
+    name = product_file(files)
+    product = parse_product(files.read(name, MAX_XML_BYTES), files.gdal_path(name))
     for listed in product.images:
         reason = unsafe(listed)
         if reason:
-            raise SceneError(files.gdal_path(product_name), f"{reason}: {listed[:120]!r}")
-    granule = _choose(files, tile)
+            raise SceneError(files.gdal_path(name), f"{reason}: {listed[:120]!r}")
+    return product
+
+
+def read_granule(
+    files: ProductFiles, product: ProductMetadata, granule: Granule, tile: str | None
+) -> Scene:
+    """One tile of a product as a Scene, which must be `tile` where that is given.
+
+    Raises SceneError where metadata or a band are missing, broken or unsafe.
+    """
     tile_path = files.gdal_path(granule.tile_file)
     place = parse_tile(files.read(granule.tile_file, MAX_XML_BYTES), tile_path)
     if place.level is not product.level:
@@ -76,11 +123,11 @@ def read_scene(path: str, tile: str | None = None) -> Scene:
         raise SceneError(tile_path, f"tile {place.tile}, expected {tile}")
     cloud_cover = product.cloud_cover if product.cloud_cover is not None else place.cloud_cover
     if cloud_cover is None:
-        raise SceneError(files.gdal_path(product_name), "no Cloud_Coverage_Assessment in it")
+        raise SceneError(files.gdal_path(product_file(files)), "no Cloud_Coverage_Assessment in it")
     bands = _bands(files, granule, product)
     mask, kind = _mask(files, granule, product)
     red, green, blue, infrared = (files.gdal_path(name) for name in bands)
-    stem = re.sub(r"(\.SAFE|\.zip)+$", "", files.path.rpartition("/")[2], flags=re.IGNORECASE)
+    stem = re.sub(r"(\.SAFE|\.zip)+$", "", files.name, flags=re.IGNORECASE)
     return Scene(
         id=product.product_id or stem,
         path=files.path,
@@ -100,6 +147,7 @@ def read_scene(path: str, tile: str | None = None) -> Scene:
         rows=place.rows,
         cols=place.cols,
         size=files.size(bands),
+        satellite=product.satellite,
         datastrip=place.datastrip,
         files=_files(files, bands, mask, kind),
     )
@@ -115,49 +163,62 @@ def _files(
     return fingerprint(marks)
 
 
-def _granules(files: ProductFiles) -> list[_Granule]:
-    """The product's granules, in the order of their names."""
+def granules(files: ProductFiles) -> tuple[list[Granule], list[GranuleError]]:
+    """The product's whole granules in the order of their names, and what is wrong with others.
+
+    What a system or a person put beside the granules is none. Raises SceneError where the product
+    has none at all.
+    """
     top = _named(files.names(""), "GRANULE")
     if top is None:
         if "metadata.xml" not in files.names(""):
             raise SceneError(files.path, "neither GRANULE nor metadata.xml in the product")
-        return [_Granule("", "metadata.xml", "", "qi")]
-    found = []
+        return [Granule("", "metadata.xml", "", "qi")], []
+    whole: list[Granule] = []
+    faults: list[GranuleError] = []
     for name in files.names(top):
         folder = f"{top}/{name}"
-        names = files.names(folder)
-        metadata = [entry for entry in names if _TILE_FILE.fullmatch(entry)]
-        if not names:
+        reason = unsafe(name)
+        if reason is None and (name.startswith((".", "@")) or files.is_file(folder)):
             continue
-        if len(metadata) != 1:
-            raise SceneError(f"{files.path}/{folder}", f"{len(metadata)} files of tile metadata")
-        images = f"{folder}/{_named(names, 'IMG_DATA') or 'IMG_DATA'}"
-        quality = f"{folder}/{_named(names, 'QI_DATA') or 'QI_DATA'}"
-        found.append(_Granule(folder, f"{folder}/{metadata[0]}", images, quality))
-    if not found:
+        names = files.names(folder) if reason is None else []
+        metadata = [entry for entry in names if _TILE_FILE.fullmatch(entry)]
+        images, quality = (_named(names, inner) for inner in ("IMG_DATA", "QI_DATA"))
+        if reason is None and len(metadata) == 1:
+            where = (f"{folder}/{images or 'IMG_DATA'}", f"{folder}/{quality or 'QI_DATA'}")
+            whole.append(Granule(folder, f"{folder}/{metadata[0]}", *where))
+        elif reason or granule_tile(name) or images or quality:
+            what = "an empty granule" if not names else f"{len(metadata)} files of tile metadata"
+            faults.append(
+                GranuleError(f"{files.path}/{folder}", reason or what, granule_tile(name))
+            )
+    if not whole and not faults:
         raise SceneError(files.path, "no granule in the product")
-    return found
+    return whole, faults
 
 
-def _choose(files: ProductFiles, tile: str | None) -> _Granule:
-    granules = _granules(files)
-    if len(granules) == 1:
-        return granules[0]
-    named = {granule_tile(granule.folder.rpartition("/")[2]): granule for granule in granules}
-    if tile is None or tile not in named:
-        tiles = ", ".join(sorted(str(name) for name in named))
+def _choose(files: ProductFiles, tile: str | None) -> Granule:
+    whole, faults = granules(files)
+    for fault in faults:
+        if fault.tile in (None, tile):
+            raise fault
+    if len(whole) == 1:
+        return whole[0]
+    named = [granule for granule in whole if granule.tile == tile]
+    if tile is None or len(named) != 1:
+        tiles = ", ".join(sorted(str(granule.tile) for granule in whole))
         raise SceneError(files.path, f"tile {tile or 'not given'} among {tiles[:200]}")
-    return named[tile]
+    return named[0]
 
 
 def _bands(
-    files: ProductFiles, granule: _Granule, product: ProductMetadata
+    files: ProductFiles, granule: Granule, product: ProductMetadata
 ) -> tuple[str, str, str, str]:
     red, green, blue, infrared = (_band(files, granule, product, band) for band in BANDS)
     return red, green, blue, infrared
 
 
-def _band(files: ProductFiles, granule: _Granule, product: ProductMetadata, band: str) -> str:
+def _band(files: ProductFiles, granule: Granule, product: ProductMetadata, band: str) -> str:
     """Name of a band's 10 m image: as the product lists it, else as it is found."""
     fine = product.level is Level.L2A
     suffix = f"{band}_10m" if fine else band
@@ -181,7 +242,7 @@ def _band(files: ProductFiles, granule: _Granule, product: ProductMetadata, band
 
 
 def _mask(
-    files: ProductFiles, granule: _Granule, product: ProductMetadata
+    files: ProductFiles, granule: Granule, product: ProductMetadata
 ) -> tuple[str, MaskKind] | tuple[None, None]:
     """The scene's cloud mask: SCL at 20 m for L2A, else MSK_CLASSI, else MSK_CLOUDS."""
     if product.level is Level.L2A:
@@ -196,9 +257,7 @@ def _mask(
     return None, None
 
 
-def _find(
-    files: ProductFiles, granule: _Granule, resolution: str | None, pattern: str
-) -> list[str]:
+def _find(files: ProductFiles, granule: Granule, resolution: str | None, pattern: str) -> list[str]:
     """Images of a granule by name, in the folder of a resolution or, in old products, above it."""
     images = granule.images
     folders = [images]

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import errno
 import io
-import lzma
 import os
 import stat
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -23,7 +20,7 @@ from transforms.raster import storage
 from transforms.raster.gdal_access import location_of
 
 from .jpeg2000 import SIGNATURE, DamagedError, check_jpeg2000
-from .product_files import VSIZIP, split_zip
+from .zips import split_zip_path, with_member
 
 JPEG2000, GEOTIFF = "JP2OpenJPEG", "GTiff"
 """Formats that a raster of a product may have, whatever its name, as GDAL calls them; a VRT, which
@@ -44,7 +41,7 @@ def driver_of(path: str) -> str:
             or mask, or cannot be read.
         StorageError: this machine cannot open it now.
     """
-    if path.startswith(VSIZIP) or storage.is_url(location_of(path)):
+    if split_zip_path(path) or storage.is_url(location_of(path)):
         return _driver_elsewhere(path)
     with _local_file(path) as file:
         return _driver(file, path, os.fstat(file.fileno()).st_size, tile_parts=True)
@@ -57,10 +54,11 @@ def raise_if_unreadable(path: str) -> None:
         SceneError: the file cannot be read.
         StorageError: this machine cannot open it now.
     """
-    location = location_of(path.removeprefix(VSIZIP))
+    inside = split_zip_path(path)
+    location = inside[0] if inside else location_of(path)
     if storage.is_url(location):
         return
-    with _local_file(split_zip(location)[0] if path.startswith(VSIZIP) else path) as file:
+    with _local_file(location) as file:
         while file.read(_PIECE):
             pass
 
@@ -83,31 +81,18 @@ def _local_file(path: str) -> Iterator[BinaryIO]:
 
 @lru_cache(maxsize=4096)
 def _driver_elsewhere(path: str) -> str:
-    location = location_of(path.removeprefix(VSIZIP))
-    archive, entry = split_zip(location) if path.startswith(VSIZIP) else (location, "")
+    def look(file: BinaryIO, size: int) -> str:
+        return _driver(file, path, size, tile_parts=False)
 
-    def look(file: BinaryIO) -> str:
-        if not entry:
-            return _driver(file, path, file.seek(0, os.SEEK_END), tile_parts=False)
-        with zipfile.ZipFile(file) as source, source.open(entry) as member:
-            size = source.getinfo(entry).file_size
-            return _driver(member, path, size, tile_parts=False)  # type: ignore[arg-type]
-
+    inside = split_zip_path(path)
+    if inside is not None:
+        return with_member(*inside, look)
     try:
-        return storage.with_file(archive, look)
+        return storage.with_file(
+            location_of(path), lambda file: look(file, file.seek(0, os.SEEK_END))
+        )
     except StorageError as error:
         raise SceneError(path, f"not readable: {error.reason}") from error
-    except (
-        EOFError,
-        KeyError,
-        NotImplementedError,
-        RuntimeError,
-        lzma.LZMAError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise SceneError(path, f"not readable in the zip: {reason}") from error
 
 
 def _driver(file: BinaryIO, path: str, size: int, tile_parts: bool) -> str:

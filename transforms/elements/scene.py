@@ -53,6 +53,8 @@ class Scene:
     cols: int
     size: int
     """Bytes of the band files (of the archive for a zip)."""
+    satellite: str = ""
+    """`S2A`, `S2B` and so on; empty where the metadata name none."""
     datastrip: str = ""
     """Sensing start of the datastrip, `YYYYMMDDTHHMMSS`; empty where the metadata name none."""
     files: str = ""

@@ -27,6 +27,7 @@ from .temporary import process_folder
 __all__ = [
     "Stored",
     "absolute",
+    "contents",
     "glob",
     "is_file",
     "is_folder",
@@ -229,6 +230,43 @@ def listing(folder: str) -> list[str]:
         if error.absent:
             return []
         raise
+
+
+def contents(folder: str) -> dict[str, bool]:
+    """Names directly in a folder, sorted, each with whether it is a folder.
+
+    Unlike in `listing`, hidden and partial files are there. A link counts as what it leads to. The
+    result is empty where there is no such folder.
+
+    Raises:
+        StorageError: it cannot be listed.
+    """
+
+    def entries(system: Any, path: str) -> dict[str, bool]:
+        found: dict[str, bool] = {}
+        for entry in system.ls(path, detail=True):
+            below = str(entry["name"]).rstrip("/")
+            if below != path.rstrip("/"):
+                # A key may be an object and the start of others.
+                known = found.get(name(below), False)
+                found[name(below)] = known or entry["type"] == "directory"
+        return found
+
+    try:
+        if is_url(folder):
+            found = call(folder, entries)
+        else:
+            with _local(folder), os.scandir(folder) as opened:
+                # A link that leads to itself is an error for `is_dir`.
+                found = {
+                    entry.name: os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+                    for entry in opened
+                }
+    except StorageError as error:
+        if error.absent:
+            return {}
+        raise
+    return dict(sorted(found.items()))
 
 
 def _is_partial(name: str) -> bool:

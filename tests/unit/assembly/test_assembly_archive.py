@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.support.archive import Product, write_product
-from transforms.assembly import find_scenes, read_scene, reduce_duplicates
+from transforms.assembly import find_scenes, passes, read_scene, reduce_duplicates
+from transforms.assembly.passes import clear_enough
 from transforms.elements import Level, SceneError
 
 DN = np.ones((4, 16, 16), np.uint16)
@@ -40,7 +41,7 @@ def test_flat_folder(tmp_path):
     assert find(tmp_path)[0] == [read_scene(str(wanted))]
     assert len(find(tmp_path, start=date(2020, 6, 14), end=date(2020, 6, 16))[0]) == 3
     assert len(find(tmp_path, tiles=["33UVU", "33UUU"])[0]) == 2
-    assert find(tmp_path, level=Level.L2A) == ([], [])
+    assert find(tmp_path, level=Level.L2A) == ([], [], [])
     assert find(wanted)[0] == [read_scene(str(wanted))]
 
 
@@ -51,8 +52,11 @@ def test_cloud_cover_limit(tmp_path):
 
 
 def test_dated_tree_with_both_collections(tmp_path):
-    old = make(eodata(tmp_path, "L1C", DAY))
-    new = make(eodata(tmp_path, "L1C_N0500", DAY), baseline="05.00", generation="T230000")
+    strip = "20200615T102047"
+    old = make(eodata(tmp_path, "L1C", DAY), datastrip=strip)
+    new = make(
+        eodata(tmp_path, "L1C_N0500", DAY), baseline="05.00", generation="T230000", datastrip=strip
+    )
     other = make(eodata(tmp_path, "L1C", date(2020, 7, 1)), day=date(2020, 7, 1))
     found = find(tmp_path, end=date(2020, 7, 1))
     assert names(found) == [new.name, other.name]
@@ -66,8 +70,11 @@ def test_only_the_days_of_the_period_are_visited(tmp_path, monkeypatch):
         day = DAY + timedelta(days=offset)
         make(eodata(tmp_path, "L1C", day), day=day)
     visited = []
-    real = os.listdir
-    monkeypatch.setattr(os, "listdir", lambda path: visited.append(str(path)) or real(path))
+    for name in ("listdir", "scandir"):
+        real = getattr(os, name)
+        monkeypatch.setattr(
+            os, name, lambda path, real=real: visited.append(str(path)) or real(path)
+        )
     assert len(find(tmp_path, start=DAY, end=DAY + timedelta(days=1))[0]) == 2
     days = {"/".join(path.split("/L1C/")[1].split("/")[:3]) for path in visited if "/L1C/" in path}
     assert days == {"2020", "2020/06", "2020/06/15", "2020/06/16"}
@@ -80,7 +87,7 @@ def test_names_out_of_the_request_are_not_opened(tmp_path):
         "S2A_MSIL1C_20200616T102101_N0209_R065_T33UUU_20200616T120000.zip",
     ):
         (tmp_path / name).touch()
-    assert find(tmp_path) == ([], [])
+    assert find(tmp_path) == ([], [], [])
 
 
 def test_unreadable_product_is_reported(tmp_path):
@@ -89,9 +96,9 @@ def test_unreadable_product_is_reported(tmp_path):
     (tmp_path / "anything.zip").write_bytes(b"no zip")
     bad = make(tmp_path, generation="T140000")
     (bad / "MTD_MSIL1C.xml").write_text("<broken")
-    found, failures = find(tmp_path)
+    found, losses, _ = find(tmp_path)
     assert [scene.path for scene in found] == [str(good)]
-    assert [os.path.basename(error.file) for error in failures] == [
+    assert [os.path.basename(error.file) for error in losses] == [
         "S2A_MSIL1C_20200615T102101_N0209_R065_T33UUU_20200615T130000.zip",
         "MTD_MSIL1C.xml",
         "anything.zip",
@@ -102,15 +109,15 @@ def test_product_without_a_telling_name_is_opened(tmp_path):
     safe = make(tmp_path / "in")
     shutil.move(safe, tmp_path / "renamed.SAFE")
     assert names(find(tmp_path)) == ["renamed.SAFE"]
-    assert find(tmp_path, tiles=["33UVU"]) == ([], [])
+    assert find(tmp_path, tiles=["33UVU"]) == ([], [], [])
 
 
 def test_older_product_gives_each_wanted_tile(shared_data):
     folder = shared_data / "gdal_fake_safe/fake_l1c"
     day = date(2015, 12, 31)
-    found, failures = find(folder, ["32TQR", "32TRQ", "33UUU"], day, day)
+    found, losses, warnings = find(folder, ["32TQR", "32TRQ", "33UUU"], day, day)
     assert [scene.tile for scene in found] == ["32TQR", "32TRQ"]
-    assert failures == []
+    assert losses == warnings == []
 
 
 def test_missing_archive(tmp_path):
@@ -119,7 +126,7 @@ def test_missing_archive(tmp_path):
 
 
 def test_duplicates(tmp_path):
-    base = read_scene(str(make(tmp_path)))
+    base = read_scene(str(make(tmp_path, datastrip="20200615T102047")))
     newer = replace(base, baseline="05.00", id=base.id.replace("N0209", "N0500"))
     later = replace(newer, id=newer.id.replace("T120000", "T130000"))
     shifted = replace(base, baseline="04.00", sensing=base.sensing + timedelta(seconds=3))
@@ -158,11 +165,44 @@ def test_a_datastrip_that_was_not_reprocessed_is_kept(tmp_path):
     assert reduce_duplicates([other, new, old]) == [other, new]
 
 
-def test_without_a_datastrip_the_highest_baseline_of_the_acquisition_is_kept(tmp_path):
+def test_without_a_datastrip_nothing_of_a_pass_is_left_out(tmp_path):
+    """Nothing tells which part of the tile a product covers: the first with data counts."""
     base = read_scene(str(make(tmp_path)))
-    new = replace(base, baseline="05.00", datastrip="20200615T102500")
-    assert base.datastrip == ""
-    assert reduce_duplicates([base, new]) == [new]
+    half = replace(base, id=base.id.replace("T120000", "T130000"))
+    new = replace(
+        base, baseline="05.00", datastrip="20200615T102500", id=base.id.replace("N0209", "N0500")
+    )
+    scenes = [base, half, new]
+    for seed in range(6):
+        order = np.random.default_rng(seed).permutation(3)
+        assert {*reduce_duplicates(scenes[i] for i in order)} == {*scenes}
+        assert passes(scenes[i] for i in order) == [[new, half, base]]
+    copy = replace(base, path=base.path.replace("archive", "copy") + "x")
+    assert reduce_duplicates([base, copy]) == [copy]
+
+
+def test_what_is_too_cloudy_is_not_replaced_by_its_older_processing(tmp_path):
+    old = read_scene(str(make(tmp_path)))
+    new = replace(old, baseline="05.00", cloud_cover=50.0, id=old.id.replace("N0209", "N0500"))
+    assert clear_enough([old, new], 60) == [old, new]
+    assert clear_enough([old, new], 40) == []
+    half = replace(new, cloud_cover=10.0)
+    assert clear_enough([old, new, half], 40) == [half]
+    other = replace(old, sensing=old.sensing + timedelta(hours=2))
+    assert clear_enough([other, new], 40) == [other]
+    strips = [
+        replace(one, datastrip=start)
+        for one, start in ((old, "20200615T102500"), (new, "20200615T102900"))
+    ]
+    assert clear_enough(strips, 40) == strips[:1]
+
+
+def test_one_datastrip_made_twice_with_starts_a_second_apart(tmp_path):
+    first = replace(read_scene(str(make(tmp_path))), datastrip="20200615T102101")
+    again = replace(
+        first, datastrip="20200615T102102", id=first.id.replace("T120000", "T130000"), path="/b"
+    )
+    assert reduce_duplicates([first, again]) == reduce_duplicates([again, first]) == [again]
 
 
 def test_no_start_of_a_datastrip_is_an_empty_one(tmp_path):

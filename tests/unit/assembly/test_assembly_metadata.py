@@ -109,7 +109,7 @@ def test_offsets_do_not_follow_the_baseline():
         (b'<RADIO_ADD_OFFSET band_id="3">-1000</RADIO_ADD_OFFSET>', b"", "B04.*incomplete"),
         (b'band_id="3">-1000', b'band_id="3">nan', "expected a number"),
         (b'band_id="3">-1000', b'band_id="2">-900', "two values"),
-        (b">10000</QUANT", b">0</QUANT", "more than 0"),
+        (b">10000</QUANT", b">0</QUANT", "expected 1000 to 65535"),
         (b">10000</QUANT", b">1_0000</QUANT", "expected a number"),
         (b"<QUANTIFICATION_VALUE", b"<OTHER_VALUE", "not well-formed"),
         (b"Level-1C</PROC", b"Level-2A</PROC", "PROCESSING_LEVEL"),
