@@ -55,8 +55,8 @@ def rasterize(
     out = np.zeros(window.shape, np.bool_)
     if out.size == 0:
         return out
-    xs = ulx + (np.arange(window.col, window.right) + 0.5) * resolution
-    ys = uly - (np.arange(window.row, window.bottom) + 0.5) * resolution
+    xs: Floats = ulx + (np.arange(window.col, window.right) + 0.5) * resolution
+    ys: Floats = uly - (np.arange(window.row, window.bottom) + 0.5) * resolution
     shapes = np.asarray(list(polygons), dtype=object)
     step = max(1, _STRIP // window.width)
     for top in range(0, window.height, step):

@@ -73,7 +73,7 @@ def _local_file(path: str) -> Iterator[BinaryIO]:
         with io.FileIO(handle) as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise SceneError(path, "not a regular file")
-            yield file  # type: ignore[misc]
+            yield file
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in _OF_THIS_MACHINE:

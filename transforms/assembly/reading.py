@@ -132,9 +132,7 @@ def _read(
     return out
 
 
-def _decode(
-    source: Any, path: str, window: Window, bands: Sequence[int]
-) -> NDArray[np.uint16]:
+def _decode(source: Any, path: str, window: Window, bands: Sequence[int]) -> NDArray[np.uint16]:
     """A window of the raster itself, on as many threads as there are cores.
 
     On object storage one thread reads: its handle has what was fetched of the file.
