@@ -94,9 +94,13 @@ def _driver_elsewhere(path: str) -> str:
             return _driver(member, path, size, tile_parts=False)  # type: ignore[arg-type]
 
     try:
-        return storage.with_file(archive, look)
-    except StorageError as error:
-        raise SceneError(path, f"not readable: {error.reason}") from error
+        if not storage.is_url(archive):
+            with _local_file(archive) as file:
+                return look(file)
+        try:
+            return storage.with_file(archive, look)
+        except StorageError as error:
+            raise SceneError(path, f"not readable: {error.reason}") from error
     except (
         EOFError,
         KeyError,

@@ -235,9 +235,12 @@ def test_the_reason_is_the_operating_system_s(tmp_path, bands, code, kind, monke
     def fails(*_):
         raise OSError(code, os.strerror(code))
 
+    with zipfile.ZipFile(tmp_path / "product.zip", "w") as target:
+        target.write(path, "B04.jp2")
     monkeypatch.setattr(raster_file.os, "open", fails)
-    with pytest.raises(kind, match=os.strerror(code)):
-        read_band(str(path), EPSG, ULX, ULY, WINDOWS[0])
+    for place in (path, f"/vsizip/{tmp_path}/product.zip/B04.jp2"):
+        with pytest.raises(kind, match=os.strerror(code)):
+            read_band(str(place), EPSG, ULX, ULY, WINDOWS[0])
 
 
 def test_a_band_in_a_zip_is_looked_at_too(tmp_path, bands):
