@@ -17,7 +17,13 @@ def land(rows: int, cols: int, seed: int = 0) -> np.ndarray:
     return (2000 + 800 * np.sin(x / 17) + 600 * np.cos(y / 13) + noise).astype(np.uint16)
 
 
-def write_band(path: Path, values: np.ndarray, tile: int | None, resolution: int = 10) -> bytes:
+def write_band(
+    path: Path,
+    values: np.ndarray,
+    tile: int | None,
+    resolution: int = 10,
+    corner: tuple[int, int] = (ULX, ULY),
+) -> bytes:
     """Write a lossless band, (rows, cols) or (bands, rows, cols); one tile where `tile` is None."""
     values = values if values.ndim == 3 else values[np.newaxis]
     count, rows, cols = values.shape
@@ -28,9 +34,9 @@ def write_band(path: Path, values: np.ndarray, tile: int | None, resolution: int
         "width": cols,
         "dtype": values.dtype.name,
         "crs": f"EPSG:{EPSG}",
-        "transform": from_origin(ULX, ULY, resolution, resolution),
-        "blockxsize": tile or cols,
-        "blockysize": tile or rows,
+        "transform": from_origin(*corner, resolution, resolution),
+        "blockxsize": tile or max(cols, 32),  # the writer's least
+        "blockysize": tile or max(rows, 32),
         "quality": 100,
         "reversible": "YES",
     }

@@ -7,6 +7,7 @@ Source: ISO/IEC 15444-1, annex A (code stream) and annex I (JP2).
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections import Counter
 from dataclasses import dataclass
@@ -84,6 +85,9 @@ class _Reader:
         wanted = struct.calcsize(f">{form}")
         self._file.seek(position)
         data = self._file.read(wanted)
+        if len(data) < wanted and position + wanted <= self.length:
+            # An answer of object storage that came short; `storage.with_file` tries again.
+            raise ConnectionError(errno.EIO, f"{len(data)} bytes of {wanted} at {position}")
         if len(data) < wanted:
             raise DamagedError(f"it ends after {self.length} bytes, within its structure")
         return struct.unpack(f">{form}", data)

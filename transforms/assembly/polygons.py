@@ -7,7 +7,7 @@ edges, and not with edges times pixels.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import shapely
@@ -19,7 +19,7 @@ EDGES_A_PIXEL = 4
 """Edges across rows, for each pixel of a window: an outline of each pixel for itself has two."""
 _STRIP = 1 << 20
 """Pixels that are filled at a time."""
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int64]
 
 

@@ -71,7 +71,7 @@ def _local_file(path: str) -> Iterator[BinaryIO]:
         with io.FileIO(handle) as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise SceneError(path, "not a regular file")
-            yield file  # type: ignore[misc]
+            yield file
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in _OF_THIS_MACHINE:
@@ -92,6 +92,8 @@ def _driver_elsewhere(path: str) -> str:
             location_of(path), lambda file: look(file, file.seek(0, os.SEEK_END))
         )
     except StorageError as error:
+        if error.passing:
+            raise
         raise SceneError(path, f"not readable: {error.reason}") from error
 
 

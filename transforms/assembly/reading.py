@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any
 
@@ -132,9 +133,7 @@ def _read(
     return out
 
 
-def _decode(
-    source: Any, path: str, window: Window, bands: Sequence[int]
-) -> NDArray[np.uint16]:
+def _decode(source: Any, path: str, window: Window, bands: Sequence[int]) -> NDArray[np.uint16]:
     """A window of the raster itself, on as many threads as there are cores.
 
     On object storage one thread reads: its handle has what was fetched of the file.
@@ -155,15 +154,15 @@ def _decode(
     threads = min(cores, tiles)
     # Some small tiles at a time; one, where the decoder has threads to share its code-blocks.
     pieces = list(_pieces(window, height, width * max(1, tiles // (8 * threads))))
-    alone = partial(rasterio.Env, GDAL_NUM_THREADS=str(cores // threads))
+    one_thread = partial(rasterio.Env, GDAL_NUM_THREADS=str(cores // threads))
 
     def read_share(share: int) -> None:
-        with alone(), _open(path, JPEG2000) as own:
+        with one_thread(), _open(path, JPEG2000) as own:
             read(own, pieces[share::threads])
 
     others = [_pool(cores).submit(read_share, share) for share in range(1, threads)]
     try:
-        with alone():
+        with one_thread():
             read(source, pieces[::threads])
     finally:
         wait(others)
@@ -190,8 +189,13 @@ def _pieces(window: Window, height: int, width: int) -> Iterator[Window]:
 def _open(path: str, driver: str) -> Any:
     """The raster, without what may lie beside it: no other place, no statistics."""
     options = {} if driver == JPEG2000 else {"num_threads": "1"}
+    alone = (
+        nullcontext()  # as `gdal_environment` says
+        if is_remote(path)
+        else rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
+    )
     try:
-        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        with alone:
             return rasterio.open(path, driver=driver, **options)
     except RasterioError:
         raise_if_unreadable(path)

@@ -129,6 +129,8 @@ def _in_zip(path: str, use: Callable[[zipfile.ZipFile], T], member: str = "") ->
     try:
         return storage.with_file(path, within)
     except StorageError as error:
+        if error.passing:
+            raise
         raise SceneError(file, f"not readable: {error.reason}") from error
     except KeyError as error:
         raise SceneError(file, "no such entry in the zip") from error

@@ -1,5 +1,7 @@
 """A scene that cannot be read is set aside, named, and the composite goes on with the rest."""
 
+import errno
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -12,6 +14,8 @@ from rasterio.transform import from_origin
 from tests.pipeline.faults.conftest import ULX, ULY
 from tests.pipeline.faults.table import fault
 from tests.support.archive import Product, write_product
+from tests.support.jpeg2000 import tile_parts, write_band
+from transforms.assembly import raster_file
 from transforms.elements import RequestError
 
 SET_ASIDE = "the scene is set aside with file and reason, the composite is that of the others; 3"
@@ -50,6 +54,129 @@ def bit_flipped(job):
     start = data.index(b"\xff\x4f\xff\x51")  # start of the code stream and of its sizes
     data[start + 8 : start + 16] = bytes(byte ^ 0xFF for byte in data[start + 8 : start + 16])
     job.red.write_bytes(bytes(data))
+
+
+def retiled(job, length=None, change=lambda data: data):
+    """The band anew, of several JPEG 2000 tiles as real ones are, then cut or changed."""
+    red = job.red
+    with rasterio.open(red) as source:
+        place = source.transform
+    data = write_band(red, job.second[0], 32, corner=(place.c, place.f))
+    red.write_bytes(change(data[: int(len(data) * (length or 1))]))
+
+
+def cut_among_tiles(job):
+    retiled(job, 0.5)
+
+
+def cut_at_its_end(job):
+    retiled(job, change=lambda data: data[:-1])
+
+
+def tile_lost(job):
+    def without_one(data):
+        number, start, end = tile_parts(data)[4]
+        assert number == 4
+        return data[:start] + data[end:]
+
+    retiled(job, change=without_one)
+
+
+def tile_twice(job):
+    def twice(data):
+        _, start, _ = tile_parts(data)[4]
+        return data[: start + 4] + b"\0\3" + data[start + 6 :]
+
+    retiled(job, change=twice)
+
+
+def size_contradicted(job):
+    def wider(data):
+        start = data.index(b"\xff\x4f\xff\x51")
+        return data[: start + 11] + bytes([data[start + 11] ^ 1]) + data[start + 12 :]
+
+    retiled(job, change=wider)
+
+
+def two_billion_columns(job):
+    def wide(data):
+        start = data.index(b"\xff\x4f\xff\x51")
+        return data[: start + 8] + b"\x7f\xff\xff\xff" + data[start + 12 :]
+
+    retiled(job, change=wide)
+
+
+def tiles_of_one_pixel(job):
+    def tiny(data):
+        start = data.index(b"\xff\x4f\xff\x51")
+        return data[: start + 24] + b"\0\0\0\1\0\0\0\1" + data[start + 32 :]
+
+    retiled(job, change=tiny)
+
+
+def another_format(job):
+    red, size = job.red, {"height": 96, "width": 120, "count": 1, "dtype": "uint16"}
+    red.unlink()
+    with rasterio.open(red, "w", driver="PNG", **size) as target:
+        target.write(job.second[0], 1)
+
+
+def raster_mask(job, put):
+    """A raster mask in place of the polygons."""
+    (polygons,) = job.spoiled.glob("GRANULE/*/QI_DATA/MSK_CLOUDS_B00.gml")
+    put(polygons.with_name("MSK_CLASSI_B00.jp2"))
+    polygons.unlink()
+
+
+def mask_is_a_pipe(job):
+    raster_mask(job, os.mkfifo)
+
+
+def polygon_mask_is_a_pipe(job):
+    (polygons,) = job.spoiled.glob("GRANULE/*/QI_DATA/MSK_CLOUDS_B00.gml")
+    polygons.unlink()
+    os.mkfifo(polygons)
+
+
+def mask_of_classes(job, dtype="uint8"):
+    def write(path):
+        values = np.zeros((3, 16, 20), dtype)
+        write_band(path, values, None, 60, corner=(ULX, ULY))
+
+    raster_mask(job, write)
+
+
+def mask_of_signed_numbers(job):
+    mask_of_classes(job, "int16")
+
+
+def mask_cut(job):
+    mask_of_classes(job)
+    (mask,) = job.spoiled.glob("GRANULE/*/QI_DATA/MSK_CLASSI_B00.jp2")
+    mask.write_bytes(mask.read_bytes()[:-40])
+
+
+def clouds(job, ring):
+    (mask,) = job.spoiled.glob("GRANULE/*/QI_DATA/MSK_CLOUDS_B00.gml")
+    product = Product("33UUU", 32633, ULX, ULY, job.second, cloud_polygons=[ring])
+    (made,) = write_product(job.file.parent / "clouded", product).glob("GRANULE/*/QI_DATA/*.gml")
+    shutil.copy(made, mask)
+
+
+def mask_of_half_a_megabyte(job):
+    xs = np.linspace(ULX, ULX + 1200, 30_000)
+    ys = np.where(np.arange(30_000) % 2, ULY + 7, ULY - 967)
+    clouds(job, " ".join(f"{x:.2f} {y}" for x, y in zip(xs, ys, strict=True)))
+
+
+def mask_far_away(job):
+    clouds(job, f"{ULX} {ULY} 1e300 {ULY} {ULX} 1e300 {ULX} {ULY}")
+
+
+def mask_of_another_geometry(job):
+    clouds(job, f"{ULX} {ULY} {ULX + 99} {ULY} {ULX} {ULY - 99} {ULX} {ULY}")
+    (mask,) = job.spoiled.glob("GRANULE/*/QI_DATA/MSK_CLOUDS_B00.gml")
+    mask.write_text(mask.read_text().replace("gml:Polygon", "gml:PolygonPatch"))
 
 
 def wrong_crs(job):
@@ -117,6 +244,24 @@ def grid_of_another_zone(job):
 
 SPOILED = {
     "truncated": (truncated, "_B04.jp2"),
+    "cut, of several JPEG 2000 tiles": (cut_among_tiles, "_B04.jp2"),
+    "cut by one byte": (cut_at_its_end, "_B04.jp2"),
+    "a JPEG 2000 tile lost": (tile_lost, "_B04.jp2"),
+    "a JPEG 2000 tile with another's number": (tile_twice, "_B04.jp2"),
+    "its size stated twice, differently": (size_contradicted, "_B04.jp2"),
+    "two billion columns": (two_billion_columns, "_B04.jp2"),
+    "tiles of one pixel": (tiles_of_one_pixel, "_B04.jp2"),
+    "a PNG under its name": (another_format, "_B04.jp2"),
+    "raster mask is a pipe": (mask_is_a_pipe, "MSK_CLASSI_B00.jp2"),
+    "polygon mask is a pipe": (polygon_mask_is_a_pipe, "MSK_CLOUDS_B00.gml"),
+    "raster mask of signed numbers": (mask_of_signed_numbers, "MSK_CLASSI_B00.jp2"),
+    "raster mask cut": (mask_cut, "MSK_CLASSI_B00.jp2"),
+    "GML mask of edges that all cross all rows": (
+        mask_of_half_a_megabyte,
+        "MSK_CLOUDS_B00.gml",
+    ),
+    "GML mask with a position far away": (mask_far_away, "MSK_CLOUDS_B00.gml"),
+    "GML mask of another geometry": (mask_of_another_geometry, "MSK_CLOUDS_B00.gml"),
     "zero-byte": (zero_byte, "_B04.jp2"),
     "bit-flipped (its head)": (bit_flipped, "_B04.jp2"),
     "wrong CRS": (wrong_crs, "_B04.jp2"),
@@ -225,3 +370,32 @@ def test_a_baseline_that_nobody_knows(job):
     assert record["exit_code"] == 0
     assert {scene["baseline"] for scene in record["tiles"][0]["scenes"]} == {"02.09", "99.99"}
     assert (job.s2(output) != job.first).any()
+
+
+fault(
+    "reading",
+    "no file handle is left",
+    "a loss that names the file and says so; a rerun makes it; 3",
+)
+
+
+def test_a_file_that_no_handle_is_left_for(job, monkeypatch):
+    opened = raster_file.os.open
+
+    def fails(path, *flags):
+        if str(path).endswith("_B03.jp2") and job.spoiled.name in str(path):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return opened(path, *flags)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(raster_file.os, "open", fails)
+        _, record = job.run()
+    assert record["exit_code"] == 3
+    assert record["scenes_set_aside"] == []
+    (loss,) = [loss for loss in record["losses"] if loss["stage"] == "assembly"]
+    assert loss["reason"] == "cannot be opened now: Too many open files"
+    assert loss["file"].endswith("_B03.jp2")
+    output, again = job.run()
+    assert (again["exit_code"], again["losses"]) == (0, [])
+    expected = np.rint(np.percentile([job.first, job.second], 30, axis=0))
+    np.testing.assert_array_equal(job.s2(output), np.where(job.first > 0, expected, 0))

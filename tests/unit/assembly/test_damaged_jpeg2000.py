@@ -39,9 +39,7 @@ def tries(path, data, window):
     for _ in range(2):
         try:
             found.append(read_band(str(path), EPSG, ULX, ULY, window))
-        except SceneError as error:
-            assert error.file == str(path)
-            assert "\n" not in error.reason
+        except SceneError:
             found.append(None)
     one, other = found
     assert (one is None) == (other is None)
@@ -195,9 +193,7 @@ def test_a_file_beside_a_band_says_nothing_of_it(tmp_path, bands):
     path.write_bytes(bands[0][64])
     os.mkfifo(f"{path}.aux.xml")
     (tmp_path / "B04.j2w").write_text("10\n0\n0\n-10\n0\n0\n")
-    np.testing.assert_array_equal(
-        read_band(str(path), EPSG, ULX, ULY, WINDOWS[0]), bands[1]
-    )
+    np.testing.assert_array_equal(read_band(str(path), EPSG, ULX, ULY, WINDOWS[0]), bands[1])
 
 
 @pytest.mark.parametrize("left", [0, 1, 2, 3])
@@ -218,9 +214,7 @@ def test_a_whole_file_that_no_handle_is_left_for(tmp_path, bands, left, monkeypa
         for handle in taken:
             os.close(handle)
     assert caught.value.passing
-    np.testing.assert_array_equal(
-        read_band(str(path), EPSG, ULX, ULY, WINDOWS[0]), bands[1]
-    )
+    np.testing.assert_array_equal(read_band(str(path), EPSG, ULX, ULY, WINDOWS[0]), bands[1])
 
 
 @pytest.mark.parametrize(
@@ -241,9 +235,12 @@ def test_the_reason_is_the_operating_system_s(tmp_path, bands, code, kind, monke
     def fails(*_):
         raise OSError(code, os.strerror(code))
 
+    with zipfile.ZipFile(tmp_path / "product.zip", "w") as target:
+        target.write(path, "B04.jp2")
     monkeypatch.setattr(raster_file.os, "open", fails)
-    with pytest.raises(kind, match=os.strerror(code)):
-        read_band(str(path), EPSG, ULX, ULY, WINDOWS[0])
+    for place in (path, f"/vsizip/{tmp_path}/product.zip/B04.jp2"):
+        with pytest.raises(kind, match=os.strerror(code)):
+            read_band(str(place), EPSG, ULX, ULY, WINDOWS[0])
 
 
 def test_a_band_in_a_zip_is_looked_at_too(tmp_path, bands):
@@ -253,8 +250,10 @@ def test_a_band_in_a_zip_is_looked_at_too(tmp_path, bands):
         target.writestr("whole.jp2", bands[0][64])
         target.writestr("large.jp2", large)
         target.writestr("cut.jp2", bands[0][64][:20_000])
+
     def read(name):
         return read_band(f"/vsizip/{archive}/{name}", EPSG, ULX, ULY, WINDOWS[0])
+
     np.testing.assert_array_equal(read("whole.jp2"), bands[1])
     for name, reason in (("large.jp2", "too large"), ("cut.jp2", "cut"), ("no.jp2", "no.jp2")):
         with pytest.raises(SceneError, match=reason):
