@@ -5,6 +5,7 @@ import re
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import mgrs
 import numpy as np
@@ -13,7 +14,14 @@ import shapely
 from pyproj import Transformer
 
 from ghsl_beam.area import area_in_tile, read_area
-from ghsl_beam.mgrs_tiles import MgrsTile, needed_tiles, tile, tiles_of, zone_of
+from ghsl_beam.mgrs_tiles import (
+    MgrsTile,
+    grid_problem,
+    needed_tiles,
+    tile,
+    tiles_of,
+    zone_of,
+)
 from transforms.elements import RequestError
 
 
@@ -155,3 +163,43 @@ def test_continent_takes_seconds() -> None:
     kept = needed_tiles(tiles_of(area), area)
     assert len(kept) > 2000
     assert time.perf_counter() - start < 30
+
+
+def test_a_tile_beside_its_zone() -> None:
+    """ESA's grid (its KML of tiles) has 31VFL, east of zone 31V, which ends at 3 degrees."""
+    found = tile("31VFL")
+    assert (found.epsg, *found.bounds) == (32631, 600000, 6990240, 709800, 7100040)
+    assert zone_of("31VFL") == found.zone == "32V"
+    assert tile("31VEL").bounds == (499980, 6990240, 609780, 7100040)
+    with pytest.raises(RequestError):
+        tile("31VFM")
+    area = read_area([5.8, 63.3, 6.4, 63.7], ".")
+    given = tiles_of(area)
+    assert {"31VFL", "32VLR"} <= {item.id for item in given}
+    assert "31VFL" not in {item.id for item in needed_tiles(given, area)}
+    assert needed_tiles([found], area) == [found]
+
+
+def test_zones_of_norway_and_svalbard_by_the_mgrs_package() -> None:
+    """Along both sides of every widened or narrowed zone's edge."""
+    edges = {56.5: (3, 6, 12), 60.5: (3, 12), 63.9: (3, 12), 73: (9, 21, 33), 80: (9, 21, 33, 42)}
+    for lat, lons in edges.items():
+        for lon in (edge + side for edge in lons for side in (-0.05, 0.05)):
+            zone = mgrs.MGRS().toMGRS(lat, lon, MGRSPrecision=0)[:3]
+            area = read_area([lon, lat, lon + 1e-4, lat + 1e-4], ".")
+            assert zone in {item.id[:3] for item in tiles_of(area)}, (lon, lat)
+            assert not {item.zone for item in tiles_of(area)} & {"32X", "34X", "36X"}
+
+
+def test_a_scene_on_the_tiles_grid() -> None:
+    """A scene has the tile's grid or whole pixels of it; what is told of another is its corner."""
+    whole = SimpleNamespace(epsg=32633, ulx=300000.0, uly=5900040.0, rows=10980, cols=10980)
+    found = tile("33UUU")
+    assert grid_problem(whole, found) is None
+    for part in ({"rows": 768}, {"ulx": 330000.0, "cols": 100}, {"uly": 5900030.0, "rows": 10979}):
+        assert grid_problem(SimpleNamespace(**(vars(whole) | part)), found) is None
+    for odd in (
+        {"ulx": 10.0}, {"ulx": 300010.0}, {"ulx": 300003.0, "cols": 10}, {"uly": 1e15},
+        {"ulx": -1e300}, {"rows": 10981}, {"uly": 5900047.0, "rows": 10}, {"epsg": 32733},
+    ):  # fmt: skip
+        assert grid_problem(SimpleNamespace(**(vars(whole) | odd)), found), odd

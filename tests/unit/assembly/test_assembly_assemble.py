@@ -126,3 +126,75 @@ def test_real_product_in_blocks(shared_data):
         found = assemble_block([scene], part, *grid, 30)
         rows, cols = part.slices_in(window)
         assert np.array_equal(found.composite, whole.composite[:, rows, cols])
+
+
+def strips(folder, first, second, **more):
+    """Two products of one pass, as scenes."""
+    made = []
+    for number, dn in enumerate((first, second)):
+        product = Product(
+            "33UUU",
+            *GRID,
+            dn,
+            generation=f"T12000{number}",
+            datastrip=f"20200615T1020{30 * number:02d}",
+            **(more if number else {}),
+        )
+        made.append(read_scene(str(write_product(folder, product))))
+    return made
+
+
+def test_datastrips_that_overlap_are_one_observation(tmp_path):
+    """Of a pixel that both have, the one made later counts, with its own mask."""
+    first, second = town(96, 120, seed=1), town(96, 120, seed=2)
+    first[:, :, 70:] = 0
+    second[:, :, :50] = 0
+    second[2, 40:44, 60:64] = 0  # one band without data: no observation
+    corner = f"{GRID[1] + 550} {GRID[2]}"
+    cloud = f"{corner} {GRID[1] + 650} {GRID[2]} {GRID[1] + 650} {GRID[2] - 100} {corner}"
+    scenes = strips(tmp_path, first, second, cloud_polygons=[cloud])
+    whole = assemble_block(scenes, WHOLE, *GRID, 30)
+    has = second.all(axis=0)
+    masked = has & read_mask(scenes[1], WHOLE)
+    expected = np.where(has, second, np.where(first.all(axis=0), first, 0))
+    expected[:, masked] = 0
+    assert masked.any()
+    assert np.array_equal(whole.composite, expected)
+    assert np.array_equal(whole.count, expected.all(axis=0).astype("uint16"))
+    for part in WHOLE.split(37):
+        found = assemble_block(scenes[::-1], part, *GRID, 30)
+        rows, cols = part.slices_in(WHOLE)
+        assert np.array_equal(found.composite, whole.composite[:, rows, cols])
+        assert np.array_equal(found.count, whole.count[rows, cols])
+
+
+def test_the_highest_baseline_counts_where_a_pass_overlaps(tmp_path):
+    dn = np.full((4, 96, 120), 1000)
+    scenes = strips(tmp_path, dn, dn + 500, baseline="05.00")
+    older = dataclasses.replace(scenes[1], baseline="02.00")
+    assert (assemble_block(scenes, WHOLE, *GRID, 30).composite == 1500).all()
+    assert (assemble_block([scenes[0], older], WHOLE, *GRID, 30).composite == 1000).all()
+    next_pass = dataclasses.replace(scenes[1], sensing=scenes[1].sensing + timedelta(minutes=100))
+    assert (assemble_block([scenes[0], next_pass], WHOLE, *GRID, 30).count == 2).all()
+
+
+def test_a_strip_that_cannot_be_read_leaves_the_pass_to_the_other(tmp_path):
+    dn = np.full((4, 96, 120), 1000)
+    scenes = strips(tmp_path, dn, dn + 500)
+    bad = dataclasses.replace(scenes[1], mask=str(tmp_path / "absent.gml"))
+    found = assemble_block([scenes[0], bad], WHOLE, *GRID, 30)
+    assert (found.composite == 1000).all()
+    assert [scene for scene, _ in found.failures] == [bad]
+
+
+def test_a_wholly_clouded_block_of_one_scene_is_not_decoded_twice(made, monkeypatch):
+    """What the pass's first scene holds everywhere is not read again from the second."""
+    scenes, _, _ = made
+    read = []
+    real = assemble.read_band
+    monkeypatch.setattr(
+        assemble, "read_band", lambda path, *a, **k: read.append(path) or real(path, *a, **k)
+    )
+    newer = dataclasses.replace(scenes[0], baseline="05.00", path="/newer")
+    assemble_block([scenes[0], newer], Window(50, 20, 30, 20), *GRID, 30)
+    assert read == list(newer.bands)

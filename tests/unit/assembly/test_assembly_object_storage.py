@@ -1,10 +1,12 @@
 """An archive in a bucket gives the scenes and pixels of the same archive on a local disk."""
 
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 
+import fsspec.asyn
 import numpy as np
 import pytest
 
@@ -195,3 +197,41 @@ def test_a_window_over_several_tiles_of_an_image_read_by_a_thread(service, tmp_p
     with ThreadPoolExecutor(1) as thread:
         found = thread.submit(read_band, path, 32633, ULX, ULY, window).result()
     np.testing.assert_array_equal(found, product.dn[0])
+
+
+@pytest.mark.parametrize("odd", ["#1", "?x=1", "::2", "%20", " (1)", "\u200b", "&a=b", "+"])
+def test_an_odd_key_is_used_or_set_aside(tree, service, odd):
+    """Of a product's name, and of a folder around it; the products beside it are used."""
+    (safe,) = tree.glob("Sentinel-2/MSI/L1C/2020/06/10/*.SAFE")
+    bucket = make_bucket(f"odd-{odd.encode().hex()}")
+    put_folder(safe, f"{bucket}/{safe.name}")
+    window = Window(0, 0, 64, 64)
+    (plain,) = find_scenes(bucket, ["33UUU"], *PERIOD, Level.L1C, 100).scenes
+    expected = assemble_block([plain], window, 32633, ULX, ULY).composite
+    for number, key in enumerate((f"{safe.stem}{odd}.SAFE/", f"folder{odd}/{safe.name}/"), 11):
+        put_object_tree(safe, bucket, key, f"202006{number}T")
+        scenes, losses, warnings = find_scenes(bucket, ["33UUU"], *PERIOD, Level.L1C, 100)
+        assert warnings == []
+        assert len(scenes) + len(losses) == number - 9
+        assert all(loss.summary.isprintable() for loss in losses)
+        for scene in scenes:
+            made = assemble_block([scene], window, 32633, ULX, ULY)
+            assert made.failures == []
+            np.testing.assert_array_equal(made.composite, expected)
+
+
+def put_object_tree(folder, bucket, prefix, day):
+    """A product of another day under keys of any letters, which `put_folder` would refuse."""
+    import s3fs
+
+    system = s3fs.S3FileSystem(endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+    client = system.s3
+    for path in folder.rglob("*"):
+        if path.is_file():
+            name = f"{prefix}{path.relative_to(folder)}"
+            data = path.read_bytes()
+            if name.endswith(".xml"):
+                iso = f"{day[:4]}-{day[4:6]}-{day[6:8]}T"
+                data = data.replace(b"2020-06-10T", iso.encode())
+            where = {"Bucket": bucket.removeprefix("s3://"), "Key": name.replace("20200610T", day)}
+            fsspec.asyn.sync(system.loop, client.put_object, Body=data, **where)

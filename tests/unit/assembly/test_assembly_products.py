@@ -1,7 +1,9 @@
 import os
+import re
 import shutil
 import stat
 import zipfile
+import zlib
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +11,15 @@ import numpy as np
 import pytest
 
 from tests.support.archive import Product, write_product
-from transforms.assembly import parse_name, product_tiles, read_band, read_scene
+from transforms.assembly import (
+    find_scenes,
+    parse_name,
+    passes,
+    product_tiles,
+    read_band,
+    read_scene,
+)
+from transforms.assembly.zips import check_member
 from transforms.elements import Level, MaskKind, SceneError, Window
 
 
@@ -260,3 +270,123 @@ def test_a_copy_has_the_same_files(safe, tmp_path):
     red.write_bytes(data)
     other = pack(folder, tmp_path / "other.zip")
     assert read_scene(other).files != read_scene(str(packed)).files, "the checksum is another"
+
+
+def old_product(safe, tmp_path, *tiles):
+    """A product as before December 2016: a folder of granules, of these tiles and strip starts."""
+    folder, _ = safe
+    (granule,) = folder.glob("GRANULE/*")
+    name = "S2A_OPER_PRD_MSIL1C_PDMC_20160616T134321_R065_V20160615T102101_20160615T102101"
+    old = tmp_path / "old" / f"{name}.SAFE"
+    shutil.copytree(folder, old, ignore=shutil.ignore_patterns("GRANULE"))
+    product = old / "MTD_MSIL1C.xml"
+    text = re.sub(r"<IMAGE_FILE>.*?</IMAGE_FILE>", "", product.read_text())
+    text = re.sub(r"<PRODUCT_URI>.*?</PRODUCT_URI>", "", text).replace("2020-06-15", "2016-06-15")
+    product.unlink()
+    (old / f"{name.replace('PRD_MSIL1C', 'MTD_SAFL1C')}.xml").write_text(text)
+    for tile, start in tiles:
+        target = old / "GRANULE" / f"S2A_OPER_MSI_L1C_TL_EPA__{start}_A005000_T{tile}_N02.02"
+        shutil.copytree(granule, target)
+        strip = f"<DATASTRIP_ID>S2A_OPER_MSI_L1C_DS_EPA__{start}_S{start}_N02.02</DATASTRIP_ID>"
+        metadata = (target / "MTD_TL.xml").read_text().replace("33UUU", tile)
+        (target / "MTD_TL.xml").unlink()
+        name_of_file = f"S2A_OPER_MTD_L1C_TL_EPA__{start}_A005000_T{tile}.xml"
+        (target / name_of_file).write_text(metadata.replace("<SENSING", f"{strip}<SENSING"))
+    return old
+
+
+STRIPS = (("33UUU", "20160615T102047"), ("33UUU", "20160615T102103"), ("33UVU", "20160615T102047"))
+
+
+def found_in(folder, *tiles):
+    day = date(2016, 6, 15)
+    return find_scenes(str(folder), tiles, day, day, Level.L1C, 100)
+
+
+def test_a_tile_in_two_granules_is_two_datastrips_of_one_pass(safe, tmp_path):
+    old = old_product(safe, tmp_path, *STRIPS)
+    scenes, losses, warnings = found_in(old.parent, "33UUU")
+    assert losses == warnings == []
+    assert [scene.datastrip for scene in scenes] == ["20160615T102047", "20160615T102103"]
+    assert len({scene.bands for scene in scenes}) == 2
+    (one,) = passes(scenes)
+    assert {*one} == {*scenes}
+    packed = pack(old, tmp_path / "packed.zip")
+    assert [scene.datastrip for scene in found_in(packed, "33UUU").scenes] == [
+        scene.datastrip for scene in scenes
+    ]
+    with pytest.raises(SceneError, match="33UUU among 33UUU, 33UUU, 33UVU"):
+        read_scene(str(old), "33UUU")
+
+
+def test_a_granule_that_is_not_whole_is_its_own_tiles_loss(safe, tmp_path):
+    old = old_product(safe, tmp_path, *STRIPS[1:])
+    (other,) = old.glob("GRANULE/*33UVU*")
+    shutil.rmtree(other / "IMG_DATA")
+    next(other.glob("*.xml")).unlink()
+    (old / "GRANULE" / "@eaDir").mkdir()
+    (old / "GRANULE" / "Thumbs.db").touch()
+    scenes, losses, _ = found_in(old.parent, "33UUU")
+    assert ([scene.tile for scene in scenes], losses) == (["33UUU"], [])
+    scenes, losses, _ = found_in(old.parent, "33UUU", "33UVU")
+    assert [scene.tile for scene in scenes] == ["33UUU"]
+    assert [(loss.tile, loss.reason) for loss in losses] == [("33UVU", "0 files of tile metadata")]
+    shutil.rmtree(other)
+    other.mkdir()
+    losses = found_in(old.parent, "33UVU").losses
+    assert [(loss.tile, loss.reason) for loss in losses] == [("33UVU", "an empty granule")]
+
+
+def harmless(packed, entry, safe):
+    """Whether a member unpacks to what was packed, its checksum not looked at."""
+    with packed.open("rb") as file:
+        file.seek(entry.header_offset + 30 + len(entry.filename))
+        data = file.read(entry.compress_size)
+    if entry.compress_type == zipfile.ZIP_DEFLATED:
+        try:
+            data = zlib.decompressobj(-15).decompress(data, entry.file_size)
+        except zlib.error:
+            return False
+    return data == (safe.parent / entry.filename).read_bytes()
+
+
+@pytest.mark.parametrize("level", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_every_flipped_bit_of_a_member_is_noticed(safe, tmp_path, level):
+    packed = tmp_path / "x.zip"
+    with zipfile.ZipFile(packed, "w", level) as archive:
+        for path in sorted(safe[0].rglob("*.*")):
+            if path.is_file():
+                archive.write(path, str(path.relative_to(safe[0].parent)))
+    scene = read_scene(str(packed))
+    with zipfile.ZipFile(packed) as archive:
+        entry = archive.getinfo(scene.bands[0].partition("x.zip/")[2])
+    start = entry.header_offset + 30 + len(entry.filename)
+    whole = packed.read_bytes()
+    check_member(scene.bands[0])
+    random = np.random.default_rng(5)
+    for time, at in enumerate(random.integers(0, entry.compress_size, 80)):
+        data = bytearray(whole)
+        data[start + at] ^= 1 << int(random.integers(8))
+        packed.write_bytes(data)
+        os.utime(packed, (time, time))
+        if harmless(packed, entry, safe[0]):  # a bit between two pieces of a compressed stream
+            assert level == zipfile.ZIP_DEFLATED
+            continue
+        with pytest.raises(SceneError, match="not readable, damaged"):
+            check_member(scene.bands[0])
+    packed.write_bytes(whole)
+    check_member(scene.bands[0])
+    check_member(str(safe[0]))  # no zip
+
+
+def test_a_member_is_read_through_once(safe, tmp_path, monkeypatch):
+    scene = read_scene(pack(safe[0], tmp_path / "x.zip"))
+    opened = []
+    real = zipfile.ZipFile.open
+    monkeypatch.setattr(
+        zipfile.ZipFile, "open", lambda *a, **k: opened.append(a[1]) or real(*a, **k)
+    )
+    for _ in range(3):
+        for band in scene.bands:
+            check_member(band)
+    assert len(opened) == 4
