@@ -58,6 +58,13 @@ Today = Annotated[
     ),
 ]
 
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify", help="read every product that is there; what was changed counts as missing"
+    ),
+]
+
 
 @app.command("run", context_settings=_BEAM)
 def run_command(
@@ -75,6 +82,7 @@ def run_command(
     ] = LogLevel.WARNING,
     log_json: Annotated[bool, typer.Option("--log-json", help="log lines as JSON")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
+    verify: Verify = False,
 ) -> None:
     """Run a job; what exists already is not computed again. Takes any Beam option."""
     from ghsl_beam.configuration import load_job
@@ -95,7 +103,7 @@ def run_command(
     options = arguments(profile, context.args) if profile else context.args
     with log, _errors_in_one_line(log):  # so the log has the error too
         try:
-            record = run(job, options, watch)
+            record = run(job, options, watch, verify=verify)
         except KeyboardInterrupt as error:
             by = str(error).partition(" ")[0]  # Beam adds what it was running
             text = f"stopped by {by}: the same command goes on where it was"
@@ -142,6 +150,7 @@ def plan_command(
     setting: Settings = None,
     today: Today = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    verify: Verify = False,
 ) -> None:
     """Say what a run would do; writes nothing."""
     from ghsl_beam.configuration import load_job
@@ -149,7 +158,7 @@ def plan_command(
     from ghsl_beam.plan_summary import summary
 
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
-    content = summary(make_plan(job))
+    content = summary(make_plan(job, verify=verify))
     if as_json:
         print(json.dumps(content, indent=2))
         return

@@ -130,7 +130,7 @@ def stored_fingerprint(path: str) -> str | None:
     Raises:
         RasterError: the storage cannot be asked.
     """
-    there = _there(path)
+    there = storage.stored_or_none(path)
     return _fingerprint_in(path, there.size) if there else None
 
 
@@ -159,7 +159,7 @@ def stored_fingerprints(
         }
         there = {path: below[path] for path in paths if path in below}
     else:
-        found = ((path, _there(storage.join(folder, path))) for path in paths)
+        found = ((path, storage.stored_or_none(storage.join(folder, path))) for path in paths)
         there = {path: about for path, about in found if about}
 
     def mark(path: str) -> str | None:
@@ -184,7 +184,7 @@ def content(path: str) -> Content:
     Raises:
         StorageError: there is none, or it cannot be read.
     """
-    there = _there(path)
+    there = storage.stored_or_none(path)
     if there is None:
         raise StorageError(path, "not there", absent=True)
     return _content(path, there.version)
@@ -193,16 +193,6 @@ def content(path: str) -> Content:
 @lru_cache(maxsize=1 << 16)
 def _content(path: str, version: str) -> Content:
     return storage.with_file(path, content_of)
-
-
-def _there(path: str) -> storage.Stored | None:
-    """Size and version of a file; None where there is none."""
-    try:
-        return storage.stored(path)
-    except StorageError as error:
-        if error.absent:
-            return None
-        raise
 
 
 @lru_cache(maxsize=1 << 16)
@@ -304,7 +294,7 @@ def cog_writer(
 
     Yields a function that takes a window, counted from the raster's own corner, and its pixels;
     windows do not overlap. What no part covers is nodata. `resampling` makes the overviews. `tell`
-    is called with size and SHA-256 of what was published.
+    is called with size and SHA-256 of the file before it gets its name.
 
     Raises:
         RasterError: the file cannot be written, or what was written does not read back.
@@ -355,10 +345,9 @@ def cog_writer(
                     raise RasterioIOError(_LOST)
             with beside.open("r+b") as file:
                 fill(file, SUMS_TAG, blank, as_tag(sums))
-            made = seal(beside)
+            tell(seal(beside))
         finally:
             plain.unlink(missing_ok=True)
-    tell(made)
 
 
 def _sums_of(path: Path, given: WrittenPixels) -> bytes:

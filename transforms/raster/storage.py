@@ -32,6 +32,7 @@ from .temporary import process_folder
 __all__ = [
     "Stored",
     "absolute",
+    "files_below",
     "glob",
     "is_file",
     "is_folder",
@@ -49,6 +50,7 @@ __all__ = [
     "sha256",
     "size",
     "stored",
+    "stored_or_none",
     "with_file",
     "write_whole",
 ]
@@ -275,6 +277,39 @@ def stored(location: str) -> Stored:
     if about_object["type"] != "file":
         raise StorageError(location, "a folder, expected a file", absent=True)
     return _stored(about_object)
+
+
+def stored_or_none(location: str) -> Stored | None:
+    """What the storage says of a file; None where there is none.
+
+    Raises:
+        StorageError: the storage cannot be asked.
+    """
+    try:
+        return stored(location)
+    except StorageError as error:
+        if error.absent:
+            return None
+        raise
+
+
+def files_below(folder: str) -> dict[str, Stored]:
+    """All files below a folder by their paths from there, sorted; links are not followed.
+
+    Raises:
+        StorageError: it cannot be listed.
+    """
+    if is_url(folder):
+        return objects_below(folder)
+    with _local(folder):
+        paths = [
+            Path(place, file)
+            for place, _, files in os.walk(folder)
+            for file in files
+            if not _is_partial(file)
+        ]
+    there = {path.relative_to(folder).as_posix(): stored_or_none(str(path)) for path in paths}
+    return {name: about for name, about in sorted(there.items()) if about is not None}
 
 
 def objects_below(url: str) -> dict[str, Stored]:
