@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from ghsl_beam.models_command import app as models_app
 from ghsl_beam.native_output import native_output_logged
 from transforms.elements import GhslBeamError, RequestError
 from transforms.raster.redaction import redacted_command
+from transforms.raster.room import OF_THE_DISK, why_not_written
 
 if TYPE_CHECKING:
     from ghsl_beam.plan import JobPlan
@@ -316,6 +318,9 @@ def _errors_in_one_line(log: RunLog | None = None) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - the last resort: one line, traceback kept
         if hasattr(error, "format_message"):  # a usage error of the command line
             _die(error.format_message(), 2)
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK and error.filename:
+            path = Path(os.fsdecode(error.filename))
+            _die(f"{path}: cannot be written: {why_not_written(error, path)}", 1)
         kept = log.location if log else None
         kept = kept or str(logs.log_to_file(Path(tempfile.mkdtemp(prefix="ghsl-beam-"))))
         text = f"failed: {type(error).__name__}: {error}"

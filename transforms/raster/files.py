@@ -120,7 +120,8 @@ def write_block(
         # What GDAL cannot write when it closes a file, on a full disk, is no error of its own.
         with rasterio.open(beside) as written:
             whole = Window(0, 0, *bands.shape[1:])
-            if not np.array_equal(read_checked(written, whole), bands):
+            same = np.array_equal(read_checked(written, whole), bands)
+            if not same or not tags.items() <= written.tags().items():
                 raise RasterioIOError(_LOST)
 
 
@@ -343,9 +344,12 @@ def cog_writer(
                 sums = _sums_of(beside, given)
                 if not same_overviews(both, str(beside)):
                     raise RasterioIOError(_LOST)
-            with beside.open("r+b") as file:
-                fill(file, SUMS_TAG, blank, as_tag(sums))
-            tell(seal(beside))
+                with beside.open("r+b") as file:
+                    fill(file, SUMS_TAG, blank, as_tag(sums))
+                made = seal(beside)
+                if not _is_labelled(beside, both, {**tags, SUMS_TAG: as_tag(sums)}, made.size):
+                    raise RasterioIOError(_LOST)
+            tell(made)
         finally:
             plain.unlink(missing_ok=True)
 
@@ -366,6 +370,20 @@ def _sums_of(path: Path, given: WrittenPixels) -> bytes:
                 raise RasterioIOError(_LOST)
             sums.append(sums_of(bands, _STRIP))
     return b"".join(sums)
+
+
+def _is_labelled(path: Path, like: str, tags: Mapping[str, str], size: int) -> bool:
+    """Whether a local file is a sealed COG with these tags, placed as `like` is."""
+    with rasterio.open(path) as made, rasterio.open(like) as given:
+        found = made.tags()
+        return (
+            tags.items() <= found.items()
+            and has_its_size(found.get(SEAL_TAG, ""), size)
+            and made.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG"
+            and made.crs is not None
+            and (made.crs, made.transform) == (given.crs, given.transform)
+            and (made.nodatavals, made.descriptions) == (given.nodatavals, given.descriptions)
+        )
 
 
 def _strips(source: Any) -> Iterator[Window]:

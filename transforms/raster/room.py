@@ -14,7 +14,8 @@ from .locations import masked
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What the system says of a full disk, a quota, and the limit on the size of a file."""
-_OF_THE_DISK = NO_ROOM | {errno.EIO, errno.EROFS}
+OF_THE_DISK = NO_ROOM | {errno.EIO, errno.EROFS}
+"""These, and a disk that fails or takes nothing."""
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -29,14 +30,11 @@ def why_not_written(error: Exception, path: Path, needed: int = 0) -> str:
         needed: bytes of it, or more; 0 where that is not known.
     """
     folder = _nearest(path)
-    number = getattr(error, "errno", None)
-    if number is None:
-        number = _refusal(folder, needed)
-        reason = os.strerror(number) if number else masked(str(error))
-    else:
-        reason = os.strerror(number)
-        if number not in _OF_THE_DISK:
-            return reason
+    number = error.errno if isinstance(error, OSError) else None  # GDAL's errors number otherwise
+    number = number or _told(error) or _refusal(folder, needed)
+    reason = os.strerror(number) if number else masked(str(_first(error)))
+    if number is not None and number not in OF_THE_DISK:
+        return reason
     if number == errno.EFBIG:
         reason += _limit()
     parts = []
@@ -80,6 +78,19 @@ def _refusal(folder: Path, needed: int) -> int | None:
     except OSError as error:
         return error.errno
     return None
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error that all others come from: rasterio's own say `see previous exception`."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _told(error: BaseException) -> int | None:
+    """The system's error that GDAL names in its text; None where it names none."""
+    text = str(_first(error))
+    return next((number for number in sorted(OF_THE_DISK) if os.strerror(number) in text), None)
 
 
 def _limit() -> str:

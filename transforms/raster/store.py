@@ -237,10 +237,17 @@ class WorkArea:
             return [note for notes in pool.map(read, storage.listing(folder)) for note in notes]
 
     def record(self, loss: Loss) -> None:
-        """A loss as a small file of its own: the same loss twice is one file."""
+        """A loss as a small file of its own: the same loss twice is one file.
+
+        Where the disk has no room for it, the log alone says why; that something is lost is known
+        all the same, by what is not there.
+        """
         content = asdict(loss)
         path = storage.join(self.folder, "losses", f"{fingerprint(content)}.json")
-        storage.write_whole(path, json.dumps(content).encode())
+        try:
+            storage.write_whole(path, json.dumps(content).encode())
+        except StorageError as error:
+            _LOG.warning("the reason of a loss is not recorded: %s: %s", loss.summary, error)
 
     def losses(self) -> list[Loss]:
         """The losses of the last launch.
