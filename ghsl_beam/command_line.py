@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from ghsl_beam.models_command import app as models_app
 from ghsl_beam.native_output import native_output_logged
 from transforms.elements import GhslBeamError, RequestError
 from transforms.raster.redaction import redacted_command
+from transforms.raster.room import OF_THE_DISK, why_not_written
 
 if TYPE_CHECKING:
     from ghsl_beam.plan import JobPlan
@@ -58,6 +60,13 @@ Today = Annotated[
     ),
 ]
 
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify", help="read every product that is there; what was changed counts as missing"
+    ),
+]
+
 
 @app.command("run", context_settings=_BEAM)
 def run_command(
@@ -75,6 +84,7 @@ def run_command(
     ] = LogLevel.WARNING,
     log_json: Annotated[bool, typer.Option("--log-json", help="log lines as JSON")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
+    verify: Verify = False,
 ) -> None:
     """Run a job; what exists already is not computed again. Takes any Beam option."""
     from ghsl_beam.configuration import load_job
@@ -95,7 +105,7 @@ def run_command(
     options = arguments(profile, context.args) if profile else context.args
     with log, _errors_in_one_line(log):  # so the log has the error too
         try:
-            record = run(job, options, watch)
+            record = run(job, options, watch, verify=verify)
         except KeyboardInterrupt as error:
             by = str(error).partition(" ")[0]  # Beam adds what it was running
             text = f"stopped by {by}: the same command goes on where it was"
@@ -142,6 +152,7 @@ def plan_command(
     setting: Settings = None,
     today: Today = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    verify: Verify = False,
 ) -> None:
     """Say what a run would do; writes nothing."""
     from ghsl_beam.configuration import load_job
@@ -149,7 +160,7 @@ def plan_command(
     from ghsl_beam.plan_summary import summary
 
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
-    content = summary(make_plan(job))
+    content = summary(make_plan(job, verify=verify))
     if as_json:
         print(json.dumps(content, indent=2))
         return
@@ -307,6 +318,9 @@ def _errors_in_one_line(log: RunLog | None = None) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - the last resort: one line, traceback kept
         if hasattr(error, "format_message"):  # a usage error of the command line
             _die(error.format_message(), 2)
+        if isinstance(error, OSError) and error.errno in OF_THE_DISK and error.filename:
+            path = Path(os.fsdecode(error.filename))
+            _die(f"{path}: cannot be written: {why_not_written(error, path)}", 1)
         kept = log.location if log else None
         kept = kept or str(logs.log_to_file(Path(tempfile.mkdtemp(prefix="ghsl-beam-"))))
         text = f"failed: {type(error).__name__}: {error}"

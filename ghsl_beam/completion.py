@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
-from typing import Any, cast
+from typing import cast
 
 from ghsl_beam.launch_lock import LOCK, Lock, only_launch
+from ghsl_beam.other_files import are_as_recorded, other_files
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import JobPlan
 from ghsl_beam.planned_products import planned_products
@@ -47,13 +47,12 @@ def finish_again(plan: JobPlan, record: RunRecord, products: list[Product]) -> N
     output = plan.job.output
     stored = read_record(output)
     kept = cast(RunRecord, stored) if is_of(stored, record) else None
-    there = storage.listing(output)
-    if kept is None or not _is_complete(plan, there):
+    if kept is None or not are_as_recorded(plan, dict(kept)):
         with only_launch(output):
             _complete(plan, kept or record, products)
             if record["exit_code"] == 0 and not _is_of_use(plan):
                 _remove_work_area(output)
-    elif record["exit_code"] == 0 and "work" in there and not _is_of_use(plan):
+    elif record["exit_code"] == 0 and "work" in storage.listing(output) and not _is_of_use(plan):
         try:
             with only_launch(output):
                 _remove_work_area(output)
@@ -63,24 +62,15 @@ def finish_again(plan: JobPlan, record: RunRecord, products: list[Product]) -> N
             _LOG.warning("the work area is of no more use but cannot be locked: %s", error)
 
 
-def _complete(plan: JobPlan, record: Mapping[str, Any], products: list[Product]) -> None:
+def _complete(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
     output = plan.job.output
     for grid in plan.grids:
         grid.write_mosaics(output)
     tiles_of = {planned.path: planned.tiles for planned in planned_products(plan)}
     write_catalog(output, products, record, tiles_of)
     write_report(output, record)
-    write_record(output, cast(RunRecord, record))
-
-
-def _is_complete(plan: JobPlan, there: Collection[str]) -> bool:
-    """Whether catalogue, report and mosaics are there, by few requests; `there` is listed."""
-    output = plan.job.output
-    return (
-        {"catalog.json", "report"} <= set(there)
-        and "index.html" in storage.listing(storage.join(output, "report"))
-        and all(grid.has_mosaics(output) for grid in plan.grids)
-    )
+    record["files"] = other_files(plan)
+    write_record(output, record)
 
 
 def _is_of_use(plan: JobPlan) -> bool:

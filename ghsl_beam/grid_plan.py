@@ -50,18 +50,18 @@ class GridPlan:
                         inside = tuple(cell.key for cell in self.spec.cells_in(tile))
                         yield level, layer, tile, mark, inside
 
-    def missing_cells(self, output: str) -> set[str]:
+    def missing_cells(self, output: str, *, verify: bool = False) -> set[str]:
         """Cells that a product which is not there, or is of other things, is made of."""
         missing: set[str] = set()
-        stored = self._stored(output)
+        stored = self._stored(output, verify)
         for level, layer, key, mark, cells in self.products():
             if stored.get(self.spec.path(level, layer, key)) != mark:
                 missing.update(cells)
         return missing
 
-    def _stored(self, output: str) -> dict[str, str]:
+    def _stored(self, output: str, verify: bool) -> dict[str, str]:
         paths = [self.spec.path(level, layer, key) for level, layer, key, _, _ in self.products()]
-        return stored_fingerprints(output, paths)
+        return stored_fingerprints(output, paths, verify=verify)
 
     def files_of(self, cells: Iterable[str]) -> int:
         """Files of R/C tiles that these cells go into (levels published by cell have none)."""
@@ -70,9 +70,9 @@ class GridPlan:
         levels = (level for level in grid.levels if not self.spec.by_cell(level))
         return len(tiles) * sum(len(published_layers(level)) for level in levels)
 
-    def existing(self, output: str) -> list[Product]:
-        """Products on storage."""
-        found, stored = [], self._stored(output)
+    def existing(self, output: str, *, verify: bool = False) -> list[Product]:
+        """Products on storage; where it verifies, those whose content is what was published."""
+        found, stored = [], self._stored(output, verify)
         for level, layer, key, mark, _ in self.products():
             path = self.spec.path(level, layer, key)
             there = stored.get(path)
@@ -84,28 +84,24 @@ class GridPlan:
         """A VRT over the files of a level that is published cell by cell."""
         for level in self._mosaic_levels():
             for layer in published_layers(level):
-                folder, name = self._mosaic(output, level, layer)
+                mosaic = self._mosaic(level, layer)
+                folder = storage.join(output, str(mosaic.parent))
                 there = set(storage.listing(folder))
                 paths = [self.spec.path(level, layer, cell.key) for cell in self.cells]
                 files = [file for file in map(storage.name, paths) if file in there]
-                write_vrt(folder, name, files)
+                write_vrt(folder, mosaic.name, files)
 
-    def has_mosaics(self, output: str) -> bool:
-        """Whether all of them are there; one listing a level."""
+    def mosaics(self) -> Iterator[str]:
+        """Their paths below the output."""
         for level in self._mosaic_levels():
-            mosaics = [self._mosaic(output, level, layer) for layer in published_layers(level)]
-            there = set(storage.listing(mosaics[0][0]))
-            if not there.issuperset(name for _, name in mosaics):
-                return False
-        return True
+            for layer in published_layers(level):
+                yield str(self._mosaic(level, layer))
 
     def _mosaic_levels(self) -> Iterator[GridLevel]:
         return (level for level in self.spec.grid.levels if self.spec.by_cell(level))
 
-    def _mosaic(self, output: str, level: GridLevel, layer: GridLayer) -> tuple[str, str]:
-        """Folder, which all layers of a level share, and name."""
-        target = PurePosixPath(self.spec.path(level, layer, "all"))
-        return storage.join(output, str(target.parent)), target.with_suffix(".vrt").name
+    def _mosaic(self, level: GridLevel, layer: GridLayer) -> PurePosixPath:
+        return PurePosixPath(self.spec.path(level, layer, "all")).with_suffix(".vrt")
 
 
 def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:

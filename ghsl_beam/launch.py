@@ -25,6 +25,7 @@ from ghsl_beam.launch_lock import only_launch
 from ghsl_beam.outcome import account, end_badly, existing_products, in_brief
 from ghsl_beam.pipeline import build, work_area
 from ghsl_beam.plan import JobPlan, make_plan
+from ghsl_beam.product_sums import keep_recorded_sums, remove_changed
 from ghsl_beam.record_schema import RunRecord
 from ghsl_beam.run_events import RunEvents
 from ghsl_beam.run_record import new_record, stages_of, write_record
@@ -57,8 +58,13 @@ def run(
     job: Job,
     beam_options: Sequence[str] = (),
     watch: Watch = lambda plan, events: nullcontext(),
+    *,
+    verify: bool = False,
 ) -> RunRecord:
     """Run a job and return its record, which is also written as run.json.
+
+    Where it verifies, every product that is there is read, and made again if its content is no
+    longer what was published.
 
     Raises:
         RequestError: the request is wrong; nothing was written.
@@ -70,7 +76,7 @@ def run(
     """
     start = time.monotonic()
     runner, options = _runner(beam_options)
-    plan = make_plan(job)
+    plan = make_plan(job, verify=verify)
     if job.strict and plan.losses:
         raise StrictError(f"strict: stopped before it began: {plan.losses[0].summary}")
     _check_writable(job.output)
@@ -103,7 +109,9 @@ def _make(
             return False
         before: list[Product] = []
         try:
+            remove_changed(plan)
             before = existing_products(plan)
+            keep_recorded_sums(plan)
             write_record(output, record)
             work = work_area(plan)
             work.forget()

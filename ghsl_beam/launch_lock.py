@@ -18,7 +18,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from transforms.elements import StorageError, UnavailableError
@@ -88,9 +88,9 @@ def _locked(output: str, path: Path) -> Iterator[None]:
                 raise _refused(output, file.read(_LONGEST)) from None
             if not _is_still(path, file.fileno()):
                 continue  # so has its last holder
-            file.truncate(0)
-            file.write(_whoami())
-            file.flush()
+            with suppress(OSError):  # on a full disk: the lock holds, and who has it is not told
+                file.truncate(0)
+                os.write(file.fileno(), _whoami().encode())
             yield
             return
 

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 from transforms.raster.events import place
 from transforms.raster.redaction import MASK, is_secret_name, redact
+from transforms.raster.room import why_not_written
 
 
 class LogLevel(StrEnum):
@@ -29,6 +30,9 @@ class LogLevel(StrEnum):
 
 
 OURS = ("ghsl_beam", "transforms")
+_LOG = logging.getLogger(__name__)
+_NATIVE = "rasterio"
+"""Passes on each thing that GDAL says; what matters of it comes as an error of ours."""
 _OTHERS = {"debug": "INFO", "info": "WARNING", "warning": "ERROR", "error": "ERROR"}
 _FAILURE = logging.getLogger("ghsl_beam.failure")
 _WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
@@ -107,7 +111,7 @@ def configure(level: LogLevel, *, as_json: bool) -> None:
     """Log to stderr from `level` on; of other libraries only what is worse."""
     lowest = getattr(logging, level.upper())
     handler = _Stderr()
-    handler.addFilter(lambda record: record.levelno >= lowest or record.name == _PROGRESS)
+    handler.addFilter(lambda record: _is_shown(record, lowest))
     handler.setFormatter((StructuredFormatter if as_json else _ForPeople)(as_json=as_json))
     logging.basicConfig(handlers=[handler], force=True)
     logging.captureWarnings(True)
@@ -115,6 +119,13 @@ def configure(level: LogLevel, *, as_json: bool) -> None:
     worker = logging.getLogger(_WORKER_LOGGER)
     worker.setLevel(logging.DEBUG)
     worker.addFilter(_from_worker)
+
+
+def _is_shown(record: logging.LogRecord, lowest: int) -> bool:
+    """Whether stderr gets a record; of one failed write GDAL says hundreds of lines."""
+    if record.name.partition(".")[0] == _NATIVE:
+        return lowest <= logging.DEBUG
+    return record.levelno >= lowest or record.name == _PROGRESS
 
 
 def set_levels(level: LogLevel) -> None:
@@ -129,12 +140,35 @@ def set_job(job: str) -> None:
     _formatter().job = job
 
 
+class _RunFile(logging.FileHandler):
+    """A file that says once, in one line, that it cannot be written; the run goes on without."""
+
+    _said = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Say why, where the file is at fault."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._said:
+            self._said = True
+            path = Path(self.baseFilename)
+            _LOG.warning("%s: not whole: %s", path, why_not_written(error, path))
+
+    def close(self) -> None:
+        """Close; what cannot be written then is no error of the run's."""
+        try:
+            super().close()
+        except OSError:
+            self.handleError(logging.makeLogRecord({}))
+
+
 def log_to_file(folder: Path) -> Path:
     """Log to a file in the folder too, from info on; returns its path."""
     shown = _formatter()
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / f"{stamp}.log", encoding="utf-8")
+    handler = _RunFile(folder / f"{stamp}.log", encoding="utf-8")
     handler.setFormatter(StructuredFormatter(as_json=shown.as_json, job=shown.job))
     logging.getLogger().addHandler(handler)
     return Path(handler.baseFilename)

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from ghsl_beam.model_manifest import PublishedModel
 from ghsl_beam.model_sums import read_sums
-from transforms.elements import ModelError, fingerprint
+from transforms.elements import ModelError, StorageError, fingerprint
 from transforms.inference.models import model_names
 from transforms.inference.remote import (
     Limits,
@@ -27,6 +27,7 @@ from transforms.inference.remote import (
     retrying,
 )
 from transforms.inference.weights import load_model
+from transforms.raster.room import why_not_written
 from transforms.raster.storage import join, masked, published
 
 THREADS = 4
@@ -122,8 +123,10 @@ def fetch_model(
                 continue
             raise ModelError(masked(url), str(error)) from error
         except OSError as error:
-            reason = f"cannot be written: {error.strerror or error}"
+            reason = f"cannot be written: {why_not_written(error, folder / name)}"
             raise ModelError(str(folder / name), reason) from error
+        except StorageError as error:
+            raise ModelError(error.file, error.reason) from error
         return Fetched(zone, path, digest, new=True)
     raise AssertionError("the last name returns or raises")
 

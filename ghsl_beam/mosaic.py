@@ -41,5 +41,4 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
         ET.SubElement(simple, "SrcRect", {"xOff": "0", "yOff": "0", **size})
         x, y = round((bounds.left - left) / pixel), round((top - bounds.top) / pixel)
         ET.SubElement(simple, "DstRect", {"xOff": str(x), "yOff": str(y), **size})
-    with storage.published(storage.join(folder, name)) as partial:
-        ET.ElementTree(root).write(partial, encoding="utf-8")
+    storage.write_whole(storage.join(folder, name), ET.tostring(root, encoding="utf-8"))

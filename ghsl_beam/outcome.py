@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import JobPlan
 from ghsl_beam.planned_products import planned_products
+from ghsl_beam.product_sums import sums_of
 from ghsl_beam.products import utm_path
 from ghsl_beam.record_schema import RunRecord
 from ghsl_beam.report import write_report
@@ -23,6 +24,7 @@ from ghsl_beam.run_record import (
 from transforms.elements import GhslBeamError, Loss, Product
 from transforms.raster.files import INCOMPLETE
 from transforms.raster.redaction import redact
+from transforms.raster.seal import Sum
 
 WHOLE, FAILED, WITH_LOSSES = 0, 1, 3
 _LOG = logging.getLogger(__name__)
@@ -42,7 +44,8 @@ def account(
     its stages lost. A loss that a later attempt made good, as what is made of it is whole, is none;
     where a product is not whole and no stage said why, that is one.
     """
-    _fill(record, before, products, [*plan.losses, *_of_stages(plan, products, losses)], start)
+    lost = [*plan.losses, *_of_stages(plan, products, losses)]
+    _fill(record, before, products, sums_of(plan, products), lost, start)
     # Made again, an incomplete product bears the mark that it had.
     marks = {product.path: product.fingerprint for product in before}
     record["computed"] += sum(marks.get(p.path) == p.fingerprint == INCOMPLETE for p in products)
@@ -58,12 +61,14 @@ def end_badly(
 ) -> None:
     """Complete a launch that broke off: record and report, as far as the storage lets it."""
     products, losses = before, [*plan.losses]
+    sums: Mapping[str, Sum] = {}
     try:
         products = existing_products(plan)
+        sums = sums_of(plan, products)
         losses += work_area(plan).losses()
     except GhslBeamError as other:
         _LOG.warning("what was made and lost cannot be told: %s", other)
-    _fill(record, before, products, losses, start)
+    _fill(record, before, products, sums, losses, start)
     record["exit_code"] = FAILED
     record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
     try:
@@ -88,12 +93,13 @@ def _fill(
     record: RunRecord,
     before: Sequence[Product],
     products: Sequence[Product],
+    sums: Mapping[str, Sum],
     losses: Sequence[Loss],
     start: float,
 ) -> None:
     known = {(product.path, product.fingerprint) for product in before}
     found = [product for product in products if (product.path, product.fingerprint) in known]
-    record["products"] = products_as_json(products)
+    record["products"] = products_as_json(products, sums)
     record["reused"] = sum(product.whole for product in found)
     record["computed"] = len(products) - len(found)
     record["losses"] = losses_as_json(losses)
@@ -112,7 +118,7 @@ def existing_products(plan: JobPlan) -> list[Product]:
                 path = utm_path(tile.tile, layer, job.epoch, job.name)
                 products.append(Product(layer, tile.tile, "utm", path, found, found == mark))
     for grid in plan.grids:
-        products += grid.existing(job.output)
+        products += grid.existing(job.output, verify=plan.verify)
     return products
 
 

@@ -62,6 +62,8 @@ class JobPlan:
     engine: Choice
     losses: tuple[Loss, ...]
     warnings: tuple[str, ...]
+    verify: bool = False
+    """Whether a product counts as there only if its content is what was published."""
     launch: str = field(default_factory=lambda: uuid4().hex)
 
     def path_of(self, layer: Layer, tile: str) -> str:
@@ -94,13 +96,16 @@ class JobPlan:
             for plan in self.tiles
             for layer in plan.fingerprints
         }
-        found = stored_fingerprints(self.job.output, paths)
+        found = stored_fingerprints(self.job.output, paths, verify=self.verify)
         return {paths[path]: mark for path, mark in found.items()}
 
     @cached_property
     def missing_cells(self) -> dict[str, frozenset[str]]:
         """By output grid, the cells that a product still to be made is made of; looked up once."""
-        return {grid.name: frozenset(grid.missing_cells(self.job.output)) for grid in self.grids}
+        return {
+            grid.name: frozenset(grid.missing_cells(self.job.output, verify=self.verify))
+            for grid in self.grids
+        }
 
     @property
     def has_work(self) -> bool:
@@ -143,8 +148,8 @@ def layers_halo(job: Job) -> int:
     return clean.halo + max(classifier.halo, green.halo)
 
 
-def make_plan(job: Job) -> JobPlan:
-    """Plan a job.
+def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
+    """Plan a job; where it verifies, every product that is there is read and compared.
 
     Raises:
         RequestError: one line that names what is wrong and the remedy.
@@ -200,7 +205,15 @@ def make_plan(job: Job) -> JobPlan:
             f"{engine.engine} predicts, exact"
         )
     return JobPlan(
-        job, tuple(plans), grids, models, classifier, engine, tuple(losses), tuple(warnings)
+        job,
+        tuple(plans),
+        grids,
+        models,
+        classifier,
+        engine,
+        tuple(losses),
+        tuple(warnings),
+        verify,
     )
 
 

@@ -112,6 +112,17 @@ class ProductRecord(TypedDict):
     path: Annotated[str, Field(description="below the output")]
     fingerprint: str
     whole: bool
+    size: Annotated[int, Field(description="bytes of the file; 0 where a run failed to tell")]
+    sha256: Annotated[str, Field(description="of the file; empty where a run failed to tell")]
+
+
+@_closed
+class FileRecord(TypedDict):
+    """A file of the output that is no product: of the catalogue, the report, or a mosaic."""
+
+    path: Annotated[str, Field(description="below the output")]
+    size: Annotated[int, Field(description="bytes")]
+    sha256: str
 
 
 @_closed
@@ -147,6 +158,10 @@ class RunRecord(TypedDict):
     losses: list[LossRecord]
     scenes_set_aside: list[SetAsideRecord]
     products: list[ProductRecord]
+    files: Annotated[
+        list[FileRecord],
+        Field(description="catalogue, report and mosaics; none before a run came to its end"),
+    ]
     computed: Annotated[int, Field(description="products that this run made")]
     reused: Annotated[int, Field(description="products that it found as they should be")]
     credits: list[str]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from ghsl_beam.chosen_models import Model
@@ -17,8 +18,10 @@ from ghsl_beam.record_schema import LossRecord, ProductRecord, RunRecord, SetAsi
 from transforms.elements import Loss, Product, StorageError, TilePlan, package_version
 from transforms.raster import storage
 from transforms.raster.events import Event
+from transforms.raster.seal import Sum
 
 _MAX_BYTES = 1 << 30
+_UNKNOWN = Sum(0, "")
 _PACKAGES = (
     "ghsl-beam",
     "apache-beam",
@@ -81,6 +84,7 @@ def new_record(plan: JobPlan) -> RunRecord:
         "scenes_set_aside": [],
         "error": None,
         "products": [],
+        "files": [],
         "computed": 0,
         "reused": 0,
         "credits": [CREDITS],
@@ -130,8 +134,10 @@ def set_aside(losses: Iterable[LossRecord]) -> list[SetAsideRecord]:
     ]
 
 
-def products_as_json(products: Iterable[Product]) -> list[ProductRecord]:
-    """Products as the record lists them."""
+def products_as_json(
+    products: Iterable[Product], sums: Mapping[str, Sum] = MappingProxyType({})
+) -> list[ProductRecord]:
+    """Products as the record lists them, with their sums by path; none where none is known."""
     return [
         {
             "layer": product.layer,
@@ -140,6 +146,8 @@ def products_as_json(products: Iterable[Product]) -> list[ProductRecord]:
             "path": product.path,
             "fingerprint": product.fingerprint,
             "whole": product.whole,
+            "size": sums.get(product.path, _UNKNOWN).size,
+            "sha256": sums.get(product.path, _UNKNOWN).sha256,
         }
         for product in products
     ]

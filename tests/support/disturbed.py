@@ -5,14 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 
-def start(file: Path, *options: str) -> subprocess.Popen:
-    """Start `ghsl-beam run` as the leader of a process group of its own."""
+def start(file: Path, *options: str, before: Sequence[str] = ()) -> subprocess.Popen:
+    """Start `ghsl-beam run`, by a command `before` it, as the leader of a process group."""
     return subprocess.Popen(
-        [sys.executable, "-m", "ghsl_beam", "run", str(file), "--quiet", *options],
+        [*before, sys.executable, "-m", "ghsl_beam", "run", str(file), "--quiet", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

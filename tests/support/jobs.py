@@ -44,10 +44,16 @@ def write_job(folder: Path, wkt: str, archive: Path, **over) -> Path:
     return file
 
 
-def make(file: Path, *options: str, settings: tuple[str, ...] = (), today: date | None = None):
+def make(
+    file: Path,
+    *options: str,
+    settings: tuple[str, ...] = (),
+    today: date | None = None,
+    verify: bool = False,
+):
     """Run a job; returns its output folder and its record."""
     job = load_job(file, settings, today=today)
-    return Path(job.output), run(job, options)
+    return Path(job.output), run(job, options, verify=verify)
 
 
 def layers(output: Path) -> dict[str, np.ndarray]:

@@ -210,14 +210,16 @@ class AggregateCells(StageTransform):
                 for layer in published_layers(level):
                     dtype, nodata = layer_dtype(layer, level)
                     if spec.by_cell(level):
+                        path = spec.path(level, layer, task.key)
                         writers[level.name, layer] = stack.enter_context(
                             cog_writer(
-                                storage.join(self.output, spec.path(level, layer, task.key)),
+                                storage.join(self.output, path),
                                 _profile(box),
                                 bands=1,
                                 dtype=dtype,
                                 nodata=nodata,
                                 tags={**tags, "LAYER": layer},
+                                tell=self.work.noting(path, mark),
                             )
                         )
                     else:
@@ -307,6 +309,7 @@ class PublishGridTiles(StageTransform):
                 dtype=dtype,
                 nodata=nodata,
                 tags={**_tags(mark, cells, self.credits), "LAYER": layer},
+                tell=self.work.noting(path, mark),
             ) as write,
         ):
             for part in parts:

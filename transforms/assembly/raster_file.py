@@ -6,7 +6,6 @@ the JPEG 2000 decoder reserves whatever memory a header asks for.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import stat
@@ -26,7 +25,6 @@ JPEG2000, GEOTIFF = "JP2OpenJPEG", "GTiff"
 """Formats that a raster of a product may have, whatever its name, as GDAL calls them; a VRT, which
 may name any other file, is none of them."""
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_OF_THIS_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 _PIECE = 1 << 20
 
 
@@ -74,7 +72,7 @@ def _local_file(path: str) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:
         reason = error.strerror or str(error)
-        if error.errno in _OF_THIS_MACHINE:
+        if error.errno in storage.OF_THIS_MACHINE:
             raise StorageError(path, f"cannot be opened now: {reason}", passing=True) from error
         raise SceneError(path, f"not readable: {reason}") from error
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.elements import ModelError, StorageError
+from transforms.raster.room import why_not_written
 from transforms.raster.storage import masked, published, read_bytes
 
 from .architecture import (
@@ -304,8 +305,11 @@ def save_weights(
             about = stored.create_group(ABOUT_GROUP)
             for key, text in sorted((attrs or {}).items()):
                 about.attrs[key] = text
-    except OSError as error:
-        raise ModelError(str(path), f"cannot be written: {error}") from error
+    except StorageError as error:
+        raise ModelError(error.file, error.reason) from error
+    except (OSError, RuntimeError) as error:  # HDF5's own, where a file cannot be closed
+        reason = f"cannot be written: {why_not_written(error, Path(path))}"
+        raise ModelError(str(path), reason) from error
 
 
 def read_about(path: str | Path) -> dict[str, str]:

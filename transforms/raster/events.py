@@ -17,9 +17,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from transforms.elements import Window
+
+from .room import why_not_written
 
 FOLDER = "GHSL_BEAM_EVENTS"
 """Environment variable with the folder of the run's events; worker processes inherit it."""
@@ -124,8 +127,13 @@ def _append(line: str) -> bool:
             os.close(target)
     except OSError as error:
         # No pixel depends on it; where the storage is at fault, the stages meet it themselves.
-        _LOG.warning("event not written: %s", error)
+        _say_once(path, error.errno or 0)
     return True
+
+
+@cache
+def _say_once(path: Path, number: int) -> None:
+    _LOG.warning("events are not written: %s", why_not_written(OSError(number, ""), path))
 
 
 @contextmanager

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +15,7 @@ import rasterio
 import rasterio.shutil
 import rasterio.windows
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
+from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.transform import from_origin
 
@@ -21,21 +23,27 @@ from transforms.elements import RasterRef, StorageError, Window
 
 from . import storage
 from .gdal_access import connection_lost, gdal_environment, gdal_path, read_again
+from .overviews import same_overviews, with_overviews
+from .seal import BLANK_SEAL, SEAL_TAG, Content, Sum, content_of, fill, has_its_size, seal
 from .storage import published
+from .tile_sums import SUMS_TAG, WrittenPixels, as_tag, blank_tag, read_checked, sums_of
 
+_LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 FINGERPRINT_TAG = "GHSL_FINGERPRINT"
 INCOMPLETE = "incomplete"
 """In place of the fingerprint of a raster that lacks something: it will be made anew."""
 _STRIP = 512
 """Rows read at a time: those of the tiles in the files."""
+_BLOCK_TILE = 256
+_LOST = "written, but it does not read back"
 _AT_A_TIME = 16
 """Headers on object storage that are read together: each is a few short requests."""
 _BLOCK_PROFILE = {
     "driver": "GTiff",
     "tiled": True,
-    "blockxsize": 256,
-    "blockysize": 256,
+    "blockxsize": _BLOCK_TILE,
+    "blockysize": _BLOCK_TILE,
     "compress": "ZSTD",
     "zstd_level": 1,
     "predictor": 2,
@@ -96,76 +104,122 @@ def write_block(
         RasterError: the file cannot be written.
     """
     bands = array if array.ndim == 3 else array[np.newaxis]
-    try:
-        with published(path) as beside:
-            with rasterio.open(
-                beside,
-                "w",
-                **_BLOCK_PROFILE,
-                **georeference,
-                count=bands.shape[0],
-                dtype=bands.dtype.name,
-                nodata=nodata,
-            ) as target:
-                target.write(bands)
-                target.update_tags(**tags)
-            # What GDAL cannot write when it closes a file, on a full disk, is no error of its own.
-            with rasterio.open(beside) as written:
-                if not np.array_equal(written.read(), bands):
-                    raise StorageError(path, "written, but it does not read back")
-    except (OSError, RasterioError) as error:
-        raise StorageError(path, f"cannot be written: {error}") from error
+    sums = {SUMS_TAG: as_tag(sums_of(bands, _BLOCK_TILE))}
+    with published(path, bands.nbytes) as beside:
+        with rasterio.open(
+            beside,
+            "w",
+            **_BLOCK_PROFILE,
+            **georeference,
+            count=bands.shape[0],
+            dtype=bands.dtype.name,
+            nodata=nodata,
+        ) as target:
+            target.write(bands)
+            target.update_tags(**tags, **sums)
+        # What GDAL cannot write when it closes a file, on a full disk, is no error of its own.
+        with rasterio.open(beside) as written:
+            whole = Window(0, 0, *bands.shape[1:])
+            same = np.array_equal(read_checked(written, whole), bands)
+            if not same or not tags.items() <= written.tags().items():
+                raise RasterioIOError(_LOST)
 
 
 def stored_fingerprint(path: str) -> str | None:
-    """The fingerprint a raster carries, None where there is no such raster or no fingerprint.
+    """The fingerprint of a raster that this job wrote and that has its length still, else None.
 
     Raises:
         RasterError: the storage cannot be asked.
     """
-    return _fingerprint_in(path) if storage.is_file(path) else None
+    there = storage.stored_or_none(path)
+    return _fingerprint_in(path, there.size) if there else None
 
 
-def stored_fingerprints(folder: str, paths: Collection[str]) -> dict[str, str]:
-    """Fingerprints of the rasters below a folder that carry one, by their paths from there.
+def stored_fingerprints(
+    folder: str, paths: Collection[str], *, verify: bool = False
+) -> dict[str, str]:
+    """Fingerprints of the rasters below a folder that count as there, by their paths from there.
 
     On object storage a listing tells which are there, and only headers of objects that are new
-    to this process are read, several at a time.
+    to this process are read, several at a time. What is not whole is named in the log.
+
+    Args:
+        folder: a location.
+        paths: of the rasters.
+        verify: whether to read each whole, once a process, and compare it with its seal.
 
     Raises:
         RasterError: the storage cannot be asked.
     """
-    if not storage.is_url(folder):
-        marks = {path: stored_fingerprint(storage.join(folder, path)) for path in paths}
-    else:
+    if storage.is_url(folder):
         tops = sorted({path.partition("/")[0] for path in paths})
-        there = {
-            f"{top}/{name}": about.version
+        below = {
+            f"{top}/{name}": about
             for top in tops
             for name, about in storage.objects_below(storage.join(folder, top)).items()
         }
+        there = {path: below[path] for path in paths if path in below}
+    else:
+        found = ((path, storage.stored_or_none(storage.join(folder, path))) for path in paths)
+        there = {path: about for path, about in found if about}
 
-        def mark(path: str) -> str | None:
-            return _fingerprint_of(storage.join(folder, path), there[path])
+    def mark(path: str) -> str | None:
+        location, about = storage.join(folder, path), there[path]
+        if storage.is_url(folder):
+            found = _fingerprint_of(location, about)
+        else:
+            found = _fingerprint_in(location, about.size)
+        if found and verify and not _content(location, about.version).sealed:
+            _say_not_whole(location, "changed since it was made")
+            return None
+        return found
 
-        found = [path for path in paths if path in there]
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            marks = dict(zip(found, pool.map(mark, found), strict=True))
+    with ThreadPoolExecutor(_AT_A_TIME if verify or storage.is_url(folder) else 1) as pool:
+        marks = dict(zip(there, pool.map(mark, there), strict=True))
     return {path: mark for path, mark in marks.items() if mark}
 
 
+def content(path: str) -> Content:
+    """Sum of a published raster, and whether its seal holds; read once a process and version.
+
+    Raises:
+        StorageError: there is none, or it cannot be read.
+    """
+    there = storage.stored_or_none(path)
+    if there is None:
+        raise StorageError(path, "not there", absent=True)
+    return _content(path, there.version)
+
+
 @lru_cache(maxsize=1 << 16)
-def _fingerprint_of(path: str, version: str) -> str | None:
-    return _fingerprint_in(path)
+def _content(path: str, version: str) -> Content:
+    return storage.with_file(path, content_of)
 
 
-def _fingerprint_in(path: str) -> str | None:
+@lru_cache(maxsize=1 << 16)
+def _fingerprint_of(path: str, there: storage.Stored) -> str | None:
+    return _fingerprint_in(path, there.size)
+
+
+def _fingerprint_in(path: str, size: int) -> str | None:
     try:
-        return read_raster(path, lambda source: source.tags().get(FINGERPRINT_TAG))
+        tags = read_raster(path, lambda source: source.tags())
     except RasterioError as error:
         if storage.is_url(path):  # the object may be whole, and the way to it fail
             raise _unreadable(path, f"cannot be opened: {error}", error) from error
-        return None  # not a raster: as good as absent, it will be written anew
+        tags = {}  # not a raster: as good as absent, it will be written anew
+    mark: str | None = tags.get(FINGERPRINT_TAG)
+    # A block file has no seal: its pixels are checked when they are read.
+    whole = SUMS_TAG in tags and (SEAL_TAG not in tags or has_its_size(tags[SEAL_TAG], size))
+    if not whole:
+        _say_not_whole(path, "no raster of this version's, or cut")
+    return mark if whole else None
+
+
+@lru_cache(maxsize=1 << 12)
+def _say_not_whole(path: str, reason: str) -> None:
+    """Once a process: the same file is looked at more than once."""
+    _LOG.warning("%s: does not count as there, %s: it is made again", path, reason)
 
 
 def read_window(
@@ -189,22 +243,18 @@ def read_window(
         part = reference.window.intersect(window)
         if part is None:
             continue
-        inside = rasterio.windows.Window(
-            part.col - reference.window.col,
+        inside = Window(
             part.row - reference.window.row,
-            part.width,
+            part.col - reference.window.col,
             part.height,
+            part.width,
         )
         try:
-            values = read_raster(reference.path, partial(_read, window=inside))
+            values = read_raster(reference.path, partial(read_checked, window=inside))
         except (OSError, RasterioError) as error:
             raise _unreadable(reference.path, f"cannot be read: {error}", error) from error
         result[(slice(None), *part.slices_in(window))] = values
     return result if bands > 1 else result[0]
-
-
-def _read(source: Any, window: rasterio.windows.Window) -> NDArray[Any]:
-    return np.asarray(source.read(window=window))
 
 
 def _unreadable(path: str, reason: str, error: Exception) -> StorageError:
@@ -223,7 +273,7 @@ def is_damaged(path: str) -> bool:
     try:
         with MemoryFile(data) as memory, rasterio.open(memory.name) as source:
             for strip in _strips(source):
-                source.read(window=strip)
+                read_checked(source, strip)
     except RasterioError:
         return True
     return False
@@ -239,67 +289,104 @@ def cog_writer(
     nodata: int,
     tags: Mapping[str, str],
     resampling: str = "nearest",
+    tell: Callable[[Sum], None] = lambda made: None,
 ) -> Iterator[Callable[[Window, NDArray[Any]], None]]:
     """Write a cloud-optimised GeoTIFF part by part; published when the body ends well.
 
-    Yields a function that takes a window, counted from the raster's own corner, and its pixels.
-    What no part covers is nodata. `resampling` makes the overviews.
+    Yields a function that takes a window, counted from the raster's own corner, and its pixels;
+    windows do not overlap. What no part covers is nodata. `resampling` makes the overviews. `tell`
+    is called with size and SHA-256 of the file before it gets its name.
 
     Raises:
         RasterError: the file cannot be written, or what was written does not read back.
     """
-    try:
-        with published(path) as beside:
-            plain = beside.with_name(f"{beside.stem}.plain.tif")
-            try:
-                with rasterio.open(
-                    plain,
-                    "w",
-                    **{**_BLOCK_PROFILE, "blockxsize": 512, "blockysize": 512},
-                    **georeference,
-                    count=bands,
-                    dtype=dtype,
-                    nodata=nodata,
-                    bigtiff="IF_SAFER",
-                ) as target:
+    shape = georeference["height"], georeference["width"]
+    pixels = bands * shape[0] * shape[1] * np.dtype(dtype).itemsize
+    blank = blank_tag(shape, _STRIP)
+    given = WrittenPixels(dtype, _STRIP)
+    # The plain file, the final one, and a third for its overviews.
+    with published(path, 7 * pixels // 3) as beside:
+        plain = beside.with_name(f"{beside.stem}.plain.tif")
+        try:
+            with rasterio.open(
+                plain,
+                "w",
+                **{**_BLOCK_PROFILE, "blockxsize": _STRIP, "blockysize": _STRIP},
+                **georeference,
+                count=bands,
+                dtype=dtype,
+                nodata=nodata,
+                bigtiff="IF_SAFER",
+            ) as target:
 
-                    def write(window: Window, array: NDArray[Any]) -> None:
-                        place = rasterio.windows.Window(
-                            window.col, window.row, window.width, window.height
-                        )
-                        target.write(array if array.ndim == 3 else array[np.newaxis], window=place)
+                def write(window: Window, array: NDArray[Any]) -> None:
+                    place = rasterio.windows.Window(
+                        window.col, window.row, window.width, window.height
+                    )
+                    part = array if array.ndim == 3 else array[np.newaxis]
+                    target.write(part, window=place)
+                    given.add(window, part)
 
-                    yield write
-                    target.update_tags(**tags)
+                yield write
+                target.update_tags(**tags, **{SEAL_TAG: BLANK_SEAL, SUMS_TAG: blank})
+            with with_overviews(plain, resampling) as both:
                 with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
                     rasterio.shutil.copy(
-                        plain,
+                        both,
                         beside,
                         driver="COG",
                         compress="DEFLATE",
                         predictor="YES",
-                        overview_resampling=resampling,
+                        overviews="FORCE_USE_EXISTING",
                         sparse_ok="TRUE",
                         bigtiff="IF_SAFER",
                     )
-                if not _same(str(plain), str(beside)):
-                    raise StorageError(path, "written, but it does not read back")
-            finally:
-                plain.unlink(missing_ok=True)
-    except (OSError, RasterioError) as error:
-        raise StorageError(path, f"cannot be published: {error}") from error
+                sums = _sums_of(beside, given)
+                if not same_overviews(both, str(beside)):
+                    raise RasterioIOError(_LOST)
+                with beside.open("r+b") as file:
+                    fill(file, SUMS_TAG, blank, as_tag(sums))
+                made = seal(beside)
+                if not _is_labelled(beside, both, {**tags, SUMS_TAG: as_tag(sums)}, made.size):
+                    raise RasterioIOError(_LOST)
+            tell(made)
+        finally:
+            plain.unlink(missing_ok=True)
 
 
-def _same(one: str, other: str) -> bool:
-    """Whether two local rasters hold the same pixels and tags."""
-    with rasterio.open(one) as first, rasterio.open(other) as second:
-        return first.tags().get(FINGERPRINT_TAG) == second.tags().get(FINGERPRINT_TAG) and all(
-            np.array_equal(first.read(window=strip), second.read(window=strip))
-            for strip in _strips(first)
+def _sums_of(path: Path, given: WrittenPixels) -> bytes:
+    """Sums of the tiles of a local raster, which holds the pixels that were given.
+
+    Raises:
+        RasterioError: it does not hold them, or cannot be read.
+    """
+    sums = []
+    with rasterio.open(path) as source:
+        for strip in _strips(source):
+            bands = source.read(
+                window=rasterio.windows.Window(strip.col, strip.row, strip.width, strip.height)
+            )
+            if not given.are_in(strip, bands):
+                raise RasterioIOError(_LOST)
+            sums.append(sums_of(bands, _STRIP))
+    return b"".join(sums)
+
+
+def _is_labelled(path: Path, like: str, tags: Mapping[str, str], size: int) -> bool:
+    """Whether a local file is a sealed COG with these tags, placed as `like` is."""
+    with rasterio.open(path) as made, rasterio.open(like) as given:
+        found = made.tags()
+        return (
+            tags.items() <= found.items()
+            and has_its_size(found.get(SEAL_TAG, ""), size)
+            and made.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG"
+            and made.crs is not None
+            and (made.crs, made.transform) == (given.crs, given.transform)
+            and (made.nodatavals, made.descriptions) == (given.nodatavals, given.descriptions)
         )
 
 
-def _strips(source: Any) -> Iterator[rasterio.windows.Window]:
+def _strips(source: Any) -> Iterator[Window]:
     """Windows that cover a raster, so that it need not lie in memory as a whole."""
     for row in range(0, source.height, _STRIP):
-        yield rasterio.windows.Window(0, row, source.width, min(_STRIP, source.height - row))
+        yield Window(row, 0, min(_STRIP, source.height - row), source.width)

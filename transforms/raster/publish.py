@@ -126,6 +126,7 @@ class PublishTiles(StageTransform):
                 nodata=NODATA[layer],
                 tags={**plan.tags.get(layer, {}), **tags},
                 resampling=_OVERVIEWS.get(layer, "nearest"),
+                tell=self.work.noting(relative, tag),
             ) as write,
         ):
             for window, array in self.parts(plan, layer, references):

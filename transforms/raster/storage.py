@@ -7,10 +7,12 @@ Endpoint and credentials are found where the AWS tools find them, in the environ
 
 from __future__ import annotations
 
+import errno
 import glob as local_glob
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -18,16 +20,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+
 from transforms.elements import StorageError
 
 from .locations import absolute, is_url, join, masked, name, problem
 from .object_store import call
+from .room import why_not_written
 from .temporary import process_folder
 
 __all__ = [
     "Stored",
     "absolute",
     "contents",
+    "files_below",
     "glob",
     "is_file",
     "is_folder",
@@ -45,6 +52,7 @@ __all__ = [
     "sha256",
     "size",
     "stored",
+    "stored_or_none",
     "with_file",
     "write_whole",
 ]
@@ -53,6 +61,8 @@ _PART = 16 << 20
 """Bytes of a part of an upload: a few of them are in memory at a time."""
 _PARTIAL = ".partial"
 """In the name of a local file, which then begins with a dot: it is still being written."""
+OF_THIS_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+"""Errors of a machine that has no room for one more open file; the file is not at fault."""
 T = TypeVar("T")
 
 
@@ -132,35 +142,47 @@ def sha256(location: str) -> str:
 
 
 @contextmanager
-def published(location: str) -> Iterator[Path]:
+def published(location: str, needed: int = 0) -> Iterator[Path]:
     """A local file to write, published as `location` when the body ends well, else removed.
 
     On a local disk it lies beside `location`; file and folder reach the disk before and after the
     move, so that a power cut leaves what was there or the whole. On object storage it is uploaded
-    in one go: an object is there whole or not at all.
+    in one go: an object is there whole or not at all. `needed` bytes at most are written.
 
     Raises:
-        StorageError: it cannot be uploaded.
-        OSError: a local file cannot be written.
+        StorageError: it cannot be written or uploaded; a full disk is named.
     """
     if is_url(location):
         if location.startswith("http"):
             raise StorageError(masked(location), "read only, expected a local path, s3 or gs")
-        with tempfile.TemporaryDirectory(dir=process_folder()) as folder:
+        with (
+            _written(location, Path(tempfile.gettempdir(), name(location)), needed),
+            tempfile.TemporaryDirectory(dir=process_folder()) as folder,
+        ):
             copy = Path(folder, name(location))
             yield copy
             call(location, lambda system, path: system.put_file(str(copy), path, chunksize=_PART))
         return
     path = Path(location)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{_PARTIAL}{path.suffix}")
+    with _written(location, path, needed):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield partial
+            _to_disk(partial)
+            os.replace(partial, path)
+            _to_disk(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _written(location: str, path: Path, needed: int) -> Iterator[None]:
     try:
-        yield partial
-        _to_disk(partial)
-        os.replace(partial, path)
-        _to_disk(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
+        yield
+    except (OSError, RasterioError, CPLE_BaseError) as error:  # GDAL's own, from a copy
+        reason = f"cannot be written: {why_not_written(error, path, needed)}"
+        raise StorageError(location, reason) from error
 
 
 def write_whole(location: str, data: bytes) -> None:
@@ -169,7 +191,7 @@ def write_whole(location: str, data: bytes) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    with _local(location), published(location) as partial:
+    with published(location, len(data)) as partial:
         partial.write_bytes(data)
 
 
@@ -274,22 +296,61 @@ def _is_partial(name: str) -> bool:
 
 
 class Stored(NamedTuple):
-    """An object's bytes, and a text that changes when it is written anew."""
+    """The bytes of a file or an object, and a text that changes when it is written anew."""
 
     size: int
     version: str
 
 
-def stored(url: str) -> Stored:
-    """What the storage says of an object.
+def stored(location: str) -> Stored:
+    """What the storage says of a file.
 
     Raises:
         StorageError: there is none, but maybe a folder, or the storage cannot be asked.
     """
-    about = call(url, lambda system, path: system.info(path))
-    if about["type"] != "file":
-        raise StorageError(url, "a folder, expected a file", absent=True)
-    return _stored(about)
+    if not is_url(location):
+        with _local(location):
+            about = os.stat(location)
+        if not stat.S_ISREG(about.st_mode):
+            raise StorageError(location, "no file", absent=True)
+        return Stored(about.st_size, f"{about.st_dev}-{about.st_ino}-{about.st_mtime_ns}")
+    about_object = call(location, lambda system, path: system.info(path))
+    if about_object["type"] != "file":
+        raise StorageError(location, "a folder, expected a file", absent=True)
+    return _stored(about_object)
+
+
+def stored_or_none(location: str) -> Stored | None:
+    """What the storage says of a file; None where there is none.
+
+    Raises:
+        StorageError: the storage cannot be asked.
+    """
+    try:
+        return stored(location)
+    except StorageError as error:
+        if error.absent:
+            return None
+        raise
+
+
+def files_below(folder: str) -> dict[str, Stored]:
+    """All files below a folder by their paths from there, sorted; links are not followed.
+
+    Raises:
+        StorageError: it cannot be listed.
+    """
+    if is_url(folder):
+        return objects_below(folder)
+    with _local(folder):
+        paths = [
+            Path(place, file)
+            for place, _, files in os.walk(folder)
+            for file in files
+            if not _is_partial(file)
+        ]
+    there = {path.relative_to(folder).as_posix(): stored_or_none(str(path)) for path in paths}
+    return {name: about for name, about in sorted(there.items()) if about is not None}
 
 
 def objects_below(url: str) -> dict[str, Stored]:
@@ -344,7 +405,9 @@ def _local(location: str) -> Iterator[None]:
         yield
     except OSError as error:
         absent = isinstance(error, (FileNotFoundError, NotADirectoryError))
-        raise StorageError(location, error.strerror or masked(str(error)), absent) from error
+        passing = error.errno in OF_THIS_MACHINE
+        reason = error.strerror or masked(str(error))
+        raise StorageError(location, reason, absent, passing) from error
 
 
 def _to_disk(path: Path) -> None:

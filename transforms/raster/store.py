@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
@@ -44,6 +45,7 @@ from .files import (
     stored_fingerprints,
     write_block,
 )
+from .seal import Sum
 
 _LOG = logging.getLogger(__name__)
 _PLANS = TypeAdapter(TilePlan)
@@ -51,8 +53,24 @@ _LOSS = TypeAdapter(Loss)
 BANDS_OF = {Layer.S2: 4}
 SUMS = "sums"
 """Folder of a work area with the sums of its launch."""
+NOTES = "products"
+"""Folder of a work area with what was published, until the record says it."""
 _MAX_PLAN_BYTES = 1 << 30
 _MAX_LOSS_BYTES = 1 << 20
+_AT_A_TIME = 16
+"""Notes that are read together: each is a short request."""
+
+
+class Note(NamedTuple):
+    """A product that was published: path below the output, fingerprint or mark, and its sum."""
+
+    path: str
+    mark: str
+    size: int
+    sha256: str
+
+
+_NOTES = TypeAdapter(list[Note])
 
 
 @cache
@@ -186,11 +204,50 @@ class WorkArea:
             if not error.absent:
                 _LOG.warning("a file that was not readable stays: %s", error)
 
+    def noting(self, path: str, mark: str) -> Callable[[Sum], None]:
+        """A function that notes the sum of a product at `path` below the output."""
+        return lambda made: self.write_notes(path, [Note(path, mark, *made)])
+
+    def write_notes(self, about: str, notes: list[Note]) -> None:
+        """Keep notes together, in place of those kept before under the same words.
+
+        Raises:
+            StorageError: they cannot be written.
+        """
+        path = storage.join(self.folder, NOTES, f"{fingerprint(about)}.json")
+        storage.write_whole(path, _NOTES.dump_json(notes))
+
+    def notes(self) -> list[Note]:
+        """What was published since the record was last whole; of what is damaged, nothing.
+
+        Raises:
+            StorageError: they cannot be listed or read.
+        """
+        folder = storage.join(self.folder, NOTES)
+
+        def read(name: str) -> list[Note]:
+            try:
+                data = storage.read_bytes(storage.join(folder, name), _MAX_PLAN_BYTES)
+                return _NOTES.validate_json(data)
+            except ValueError:
+                _LOG.warning("%s: damaged, and not used", storage.join(folder, name))
+                return []
+
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            return [note for notes in pool.map(read, storage.listing(folder)) for note in notes]
+
     def record(self, loss: Loss) -> None:
-        """A loss as a small file of its own: the same loss twice is one file."""
+        """A loss as a small file of its own: the same loss twice is one file.
+
+        Where the disk has no room for it, the log alone says why; that something is lost is known
+        all the same, by what is not there.
+        """
         content = asdict(loss)
         path = storage.join(self.folder, "losses", f"{fingerprint(content)}.json")
-        storage.write_whole(path, json.dumps(content).encode())
+        try:
+            storage.write_whole(path, json.dumps(content).encode())
+        except StorageError as error:
+            _LOG.warning("the reason of a loss is not recorded: %s: %s", loss.summary, error)
 
     def losses(self) -> list[Loss]:
         """The losses of the last launch.

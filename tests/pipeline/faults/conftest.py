@@ -40,9 +40,9 @@ class SmallJob:
         """The job file's content, to change and write back."""
         return yaml.safe_load(self.file.read_text())
 
-    def run(self, *settings: str):
+    def run(self, *settings: str, verify: bool = False):
         """Run it: output folder and record."""
-        return make(self.file, settings=settings)
+        return make(self.file, settings=settings, verify=verify)
 
     def s2(self, output) -> np.ndarray:
         """The composite, (4, rows, columns)."""
@@ -58,9 +58,9 @@ def small_job(folder: Path, **over) -> SmallJob:
         for day, dn in ((10, first), (15, second))
     ]
     area = lonlat_box(32633, ULX - 99, ULY - 10 * ROWS - 99, ULX + 10 * COLS + 99, ULY + 99)
-    settings = {"block_size": 128, "greenness": {"radius_m": 20}, **over}
     grids = [{"crs": "ESRI:54009", "resolutions": [100]}]
-    file = write_job(folder, area, folder / "archive", grids=grids, **settings)
+    settings = {"block_size": 128, "greenness": {"radius_m": 20}, "grids": grids, **over}
+    file = write_job(folder, area, folder / "archive", **settings)
     return SmallJob(file, *safes, first, second)
 
 

@@ -1,0 +1,100 @@
+"""Why a file could not be written: the disk it was to lie on, its room, and what was needed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from .locations import masked
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system says of a full disk, a quota, and the limit on the size of a file."""
+OF_THE_DISK = NO_ROOM | {errno.EIO, errno.EROFS}
+"""These, and a disk that fails or takes nothing."""
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def why_not_written(error: Exception, path: Path, needed: int = 0) -> str:
+    """Why a local file could not be written, on one line, with its disk where that is at fault.
+
+    GDAL does not say why: the system is asked once more, for as much room.
+
+    Args:
+        error: what was raised while it was written.
+        path: the file.
+        needed: bytes of it, or more; 0 where that is not known.
+    """
+    folder = _nearest(path)
+    number = error.errno if isinstance(error, OSError) else None  # GDAL's errors number otherwise
+    number = number or _told(error) or _refusal(folder, needed)
+    reason = os.strerror(number) if number else masked(str(_first(error)))
+    if number is not None and number not in OF_THE_DISK:
+        return reason
+    if number == errno.EFBIG:
+        reason += _limit()
+    parts = []
+    with suppress(OSError):
+        parts.append(f"{in_words(shutil.disk_usage(folder).free)} free")
+    parts += [f"up to {in_words(needed)} needed"] if needed else []
+    return f"{reason} (disk {_mount_point(folder)}: {', '.join(parts)})"
+
+
+def in_words(size: int) -> str:
+    """A number of bytes with a unit, as `12.3 MB`."""
+    number, unit = float(size), 0
+    while number >= 1000 and unit < len(_UNITS) - 1:
+        number, unit = number / 1000, unit + 1
+    return f"{number:.1f} {_UNITS[unit]}" if unit else f"{size} {_UNITS[0]}"
+
+
+def _nearest(path: Path) -> Path:
+    """The nearest folder above a file that is there."""
+    folder = path.parent.absolute()
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def _mount_point(folder: Path) -> str:
+    folder = Path(os.path.realpath(folder))
+    while not os.path.ismount(folder):
+        folder = folder.parent
+    return str(folder)
+
+
+def _refusal(folder: Path, needed: int) -> int | None:
+    """The error of the system where as much room is asked for; None where there is none."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"\0")
+            probe.flush()
+            if needed and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(probe.fileno(), 0, needed)
+    except OSError as error:
+        return error.errno
+    return None
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error that all others come from: rasterio's own say `see previous exception`."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _told(error: BaseException) -> int | None:
+    """The system's error that GDAL names in its text; None where it names none."""
+    text = str(_first(error))
+    return next((number for number in sorted(OF_THE_DISK) if os.strerror(number) in text), None)
+
+
+def _limit() -> str:
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit == resource.RLIM_INFINITY:
+        return ""
+    return f": no file may be larger than {in_words(limit)} here (ulimit -f)"
