@@ -145,10 +145,12 @@ def plan_command(
 ) -> None:
     """Say what a run would do; writes nothing."""
     from ghsl_beam.configuration import load_job
+    from ghsl_beam.launch_lock import check_work_area
     from ghsl_beam.plan import make_plan
     from ghsl_beam.plan_summary import summary
 
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
+    check_work_area(job.output)
     content = summary(make_plan(job))
     if as_json:
         print(json.dumps(content, indent=2))

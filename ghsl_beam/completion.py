@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any, cast
 
-from ghsl_beam.launch_lock import LOCK, Lock, only_launch
+from ghsl_beam.launch_lock import Lock, only_launch
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import JobPlan
 from ghsl_beam.planned_products import planned_products
@@ -20,7 +20,7 @@ from transforms.elements import (
     StorageError,
     UnavailableError,
 )
-from transforms.raster import storage
+from transforms.raster import storage, work_files
 
 _LOG = logging.getLogger(__name__)
 
@@ -107,13 +107,8 @@ def _clear_work_area(plan: JobPlan) -> None:
 
 
 def _remove_work_area(output: str) -> None:
-    work = storage.join(output, "work")
     try:
-        # The lock goes last: as soon as it is gone, another launch may begin there.
-        for entry in storage.listing(work):
-            if entry != LOCK:
-                storage.remove_tree(storage.join(work, entry))
-        storage.remove_tree(work)
+        work_files.remove(storage.join(output, "work"))
     except StorageError as error:
         # All products and the record are there: the run is whole all the same.
         _LOG.warning("the work area is of no more use but cannot be removed: %s", error)

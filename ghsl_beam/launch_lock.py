@@ -21,11 +21,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transforms.elements import StorageError, UnavailableError
-from transforms.raster import storage
+from transforms.elements import RequestError, StorageError, UnavailableError
+from transforms.raster import storage, work_files
+from transforms.raster.work_files import LOCK
 
-LOCK = "launch.lock"
-"""The lock's name in the work area."""
 BEAT = 15.0
 """Seconds between two signs of life on object storage."""
 _BEATS_TO_DEATH = 4
@@ -51,14 +50,36 @@ def only_launch(output: str, beat: float = BEAT) -> Iterator[Lock]:
 
     Raises:
         UnavailableError: another launch is at work there.
+        RequestError: the folder of the work area is somebody else's.
     """
-    location = storage.join(output, "work", LOCK)
+    check_work_area(output)
+    work = storage.join(output, "work")
+    location = storage.join(work, LOCK)
     if storage.is_url(output):
         with _leased(output, location, beat) as lock:
+            work_files.claim(work)
             yield lock
     else:
         with _locked(output, Path(location)):
+            work_files.claim(work)
             yield Lock()
+
+
+def check_work_area(output: str) -> None:
+    """Make sure that no launch works in a folder `work` that is somebody else's.
+
+    Raises:
+        RequestError: there is one.
+        StorageError: the storage does not say what is there.
+    """
+    work = storage.join(output, "work")
+    reason = work_files.problem(work)
+    if reason:
+        raise RequestError(
+            f"output: {work} {reason}, expected nothing there, or a launch's work area: move it "
+            "away (or remove it, if an earlier version of ghsl-beam made it), or choose another "
+            "output"
+        )
 
 
 def _refused(output: str, holder: str) -> UnavailableError:
