@@ -19,7 +19,7 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, PipelineState, create_runner
 
-from ghsl_beam import beam_options, cluster, local_workers
+from ghsl_beam import beam_options, cluster, local_workers, stopping
 from ghsl_beam.completion import finish, finish_again
 from ghsl_beam.configuration import Job
 from ghsl_beam.launch_lock import check_work_area, only_launch
@@ -176,8 +176,9 @@ def _check_writable(output: str) -> None:
     if storage.is_url(output):
         probe = storage.join(output, f".ghsl-beam-probe-{uuid4().hex}")
         try:
-            storage.write_whole(probe, b"")
-            storage.remove(probe)
+            with stopping.in_order():
+                storage.write_whole(probe, b"")
+                storage.remove(probe)
         except StorageError as error:
             text = f"output: {output} is not writable: {error.reason}"
             raise request_error(text, error) from error

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ghsl_beam import stopping
 from transforms.elements import RequestError, StorageError, UnavailableError
 from transforms.raster import storage, work_files
 from transforms.raster.work_files import LOCK
@@ -60,7 +61,7 @@ def only_launch(output: str, beat: float = BEAT) -> Iterator[Lock]:
             work_files.claim(work)
             yield lock
     else:
-        with _locked(output, Path(location)):
+        with stopping.in_order(), _locked(output, Path(location)):
             work_files.claim(work)
             yield Lock()
 
@@ -131,19 +132,20 @@ def _leased(output: str, location: str, beat: float) -> Iterator[Lock]:
     found = _read(location)
     if found not in ("", left_behind):
         raise _refused(output, _holder(found))
-    try:
-        _sign(location, mine, 0)
-        # Whoever looked before this was written writes within the same time, or waits for a beat
-        # of us.
-        slow = time.monotonic() - began > settled / 2
-        time.sleep(2 * beat if slow else settled)
-        found = _read(location)
-        if mine not in found:
-            raise _refused(output, _holder(found))
-        with _alive(location, mine, beat) as lock:
-            yield lock
-    finally:
-        _release(location, mine)
+    with stopping.in_order(duty=lambda: _release(location, mine)):
+        try:
+            _sign(location, mine, 0)
+            # Whoever looked before this was written writes within the same time, or waits for a
+            # beat of us.
+            slow = time.monotonic() - began > settled / 2
+            time.sleep(2 * beat if slow else settled)
+            found = _read(location)
+            if mine not in found:
+                raise _refused(output, _holder(found))
+            with _alive(location, mine, beat) as lock:
+                yield lock
+        finally:
+            _release(location, mine)
 
 
 @contextmanager

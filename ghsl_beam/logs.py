@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
+from ghsl_beam import stopping
 from transforms.raster.events import place
-from transforms.raster.redaction import MASK, is_secret_name, redact
+from transforms.raster.redaction import MASK, harmless, is_secret_name, redact
 
 
 class LogLevel(StrEnum):
@@ -30,6 +32,7 @@ class LogLevel(StrEnum):
 
 OURS = ("ghsl_beam", "transforms")
 _OTHERS = {"debug": "INFO", "info": "WARNING", "warning": "ERROR", "error": "ERROR"}
+_LOG = logging.getLogger(__name__)
 _FAILURE = logging.getLogger("ghsl_beam.failure")
 _WORKER_LOGGER = "apache_beam.runners.portability.local_job_service"
 """Where Beam's DirectRunner logs what its worker processes send."""
@@ -77,7 +80,7 @@ class _ForPeople(StructuredFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         if record.name == _FAILURE.name:
-            return f"ghsl-beam: {redact(record.getMessage())}"
+            return f"ghsl-beam: {harmless(redact(record.getMessage()))}"
         return super().format(record)
 
 
@@ -152,6 +155,18 @@ def end_file(path: Path) -> None:
 def failed(text: str, *, with_traceback: bool = False) -> None:
     """Say what ends the program; the traceback goes to the log file, or where lines are JSON."""
     _FAILURE.error(text, exc_info=with_traceback)
+
+
+def take_what_is_raised_elsewhere() -> None:
+    """Log what ends a thread, which Python would print as it is."""
+
+    def log(thread: threading.ExceptHookArgs) -> None:
+        found = (thread.exc_type, thread.exc_value, thread.exc_traceback)
+        level = logging.INFO if stopping.asked() else logging.ERROR
+        if thread.exc_value is not None:
+            _LOG.log(level, "a thread failed", exc_info=found)  # type: ignore[arg-type]
+
+    threading.excepthook = log
 
 
 def _formatter() -> StructuredFormatter:

@@ -14,6 +14,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ghsl_beam.terminal import lasting
+from transforms.raster.redaction import redact
+
 _LOG = logging.getLogger("ghsl_beam.native_output")
 _LONGEST = 4000
 
@@ -28,7 +31,7 @@ def native_output_logged() -> Iterator[None]:
     os.close(target)
     reader = threading.Thread(target=_log_lines, args=(source,), daemon=True)
     reader.start()
-    sys.stderr = os.fdopen(terminal, "w", buffering=1, encoding=before.encoding, errors="replace")
+    sys.stderr = lasting(terminal, before)
     faulthandler.enable(sys.stderr)
     try:
         yield
@@ -39,10 +42,11 @@ def native_output_logged() -> Iterator[None]:
         faulthandler.disable()
         sys.stderr.flush()
         sys.stderr = before
+        os.close(terminal)
 
 
 def _log_lines(source: int) -> None:
     with os.fdopen(source, "r", encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if line.strip():
-                _LOG.info(line.strip()[:_LONGEST])
+                _LOG.info(redact(line.strip())[:_LONGEST])

@@ -1,4 +1,4 @@
-"""Credentials masked in texts that leave the process: logs, errors, records."""
+"""Texts that leave the process (logs, errors, records): credentials masked, signs made visible."""
 
 from __future__ import annotations
 
@@ -61,6 +61,20 @@ def redact(text: str) -> str:
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def harmless(text: str) -> str:
+    r"""The text on one line, with all that is not plainly seen made visible.
+
+    Control characters, escapes of terminals, marks that turn the direction of a text and halves of
+    characters (from names that are not UTF-8) are written as in Python: `\x1b`, `\u202e`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
+        for sign in text
+    )
 
 
 def redacted_command(arguments: Sequence[str]) -> str:
