@@ -111,6 +111,8 @@ def configure(level: LogLevel, *, as_json: bool) -> None:
     lowest = getattr(logging, level.upper())
     handler = _Stderr()
     handler.addFilter(lambda record: record.levelno >= lowest or record.name == _PROGRESS)
+    # Libraries take the word to stop for an error of whatever they are just running.
+    handler.addFilter(lambda record: record.name == _FAILURE.name or not stopping.asked())
     handler.setFormatter((StructuredFormatter if as_json else _ForPeople)(as_json=as_json))
     logging.basicConfig(handlers=[handler], force=True)
     logging.captureWarnings(True)
