@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -20,7 +20,7 @@ from ghsl_beam.models_command import app as models_app
 from ghsl_beam.native_output import native_output_logged
 from ghsl_beam.terminal import failure, keep_streams, say, say_json, say_table
 from transforms.elements import GhslBeamError, RequestError, StorageError
-from transforms.raster.redaction import redact, redacted_command
+from transforms.raster.redaction import learn, learn_arguments, redact, redacted_command
 
 if TYPE_CHECKING:
     from ghsl_beam.plan import JobPlan
@@ -39,6 +39,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 
 _LOSSES_SHOWN = 20
+_MAX_JOB_BYTES = 1 << 20
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 JobFile = Annotated[Path, typer.Argument(help="job file, YAML")]
 Output = Annotated[
@@ -53,6 +54,13 @@ Today = Annotated[
         formats=["%Y-%m-%d"], help="day from which a relative period counts; by default today, UTC"
     ),
 ]
+
+
+def _learn_credentials(job_file: Path) -> None:
+    """Know what must not be shown of a job file, before anything can be said of it."""
+    if job_file.is_file():
+        with suppress(OSError), job_file.open("rb") as file:
+            learn(file.read(_MAX_JOB_BYTES).decode(errors="replace"))
 
 
 @app.command("run", context_settings=_BEAM)
@@ -82,6 +90,7 @@ def run_command(
     logs.configure(log_level, as_json=log_json)
     if log_json:
         stopping.speak_json()
+    _learn_credentials(job_file)
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     logs.set_job(job.name)
     log = RunLog(job.output)
@@ -138,6 +147,7 @@ def plan_command(
     from ghsl_beam.plan import make_plan
     from ghsl_beam.plan_summary import summary
 
+    _learn_credentials(job_file)
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     check_work_area(job.output)
     with stopping.in_order():  # it measures in a temporary folder
@@ -280,6 +290,7 @@ def _begin() -> None:
     stopping.begin()
     leave_current_folder()
     keep_streams()
+    learn_arguments(sys.argv[1:])
     logs.take_what_is_raised_elsewhere()
 
 

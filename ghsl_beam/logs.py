@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import threading
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ghsl_beam import stopping
+from ghsl_beam.terminal import stderr
 from transforms.raster.events import place
 from transforms.raster.redaction import MASK, harmless, is_secret_name, redact
 
@@ -96,14 +96,14 @@ def _quoted(value: str) -> str:
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to whatever sys.stderr is at the time, so that live progress can print around it."""
+    """Writes to what leads to people at the time, so that live progress can print around it."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
-        return sys.stderr
+        return stderr()
 
 
 def configure(level: LogLevel, *, as_json: bool) -> None:

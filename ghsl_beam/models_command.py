@@ -21,7 +21,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from ghsl_beam.terminal import say, say_json, say_table
+from ghsl_beam.terminal import say, say_json, say_table, stderr
 from transforms.elements import RequestError
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def fetch_command(
                 say(outcome.zone, "failed", _why(outcome, manifest, base))
     record(str(folder), good)
     if failed:
-        say(f"failed: {', '.join(sorted(outcome.zone for outcome in failed))}", to=sys.stderr)
+        say(f"failed: {', '.join(sorted(outcome.zone for outcome in failed))}", to=stderr())
     raise typer.Exit(1 if failed else 0)
 
 
@@ -172,10 +172,10 @@ def _first_use(folder: Path, manifest: Manifest) -> Manifest:
     try:
         manifest = refreshed(manifest)
     except RequestError as error:
-        say(f"going on without the list of models: {error}", to=sys.stderr)
+        say(f"going on without the list of models: {error}", to=stderr())
     else:
         write_manifest(str(folder), manifest)
-        say(f"{MANIFEST}: {_about(manifest)}", to=sys.stderr)
+        say(f"{MANIFEST}: {_about(manifest)}", to=stderr())
     return manifest
 
 
@@ -188,7 +188,7 @@ def _why(outcome: NotFetched, manifest: Manifest, base: str) -> str:
 @contextmanager
 def _progress() -> Iterator[Report]:
     """Bars on a terminal; elsewhere the lines of the outcomes are all."""
-    console = Console(stderr=True)
+    console = Console(file=stderr())
     if not console.is_terminal:
         yield lambda zone, done, total: None
         return

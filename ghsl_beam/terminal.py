@@ -12,7 +12,8 @@ import json
 import select
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 from transforms.raster.redaction import harmless, redact
@@ -56,6 +57,25 @@ def _redacted(content: Any) -> Any:
     if isinstance(content, list | tuple):
         return [_redacted(value) for value in content]
     return content
+
+
+_ERRORS: list[TextIO] = []
+"""Streams that lead to people, by which errors and progress go; the last one counts."""
+
+
+def stderr() -> TextIO:
+    """Where errors and progress go; `sys.stderr` itself is left to libraries (`native_output`)."""
+    return _ERRORS[-1] if _ERRORS else sys.stderr
+
+
+@contextmanager
+def stderr_through(stream: TextIO) -> Iterator[None]:
+    """Within, errors go through another stream."""
+    _ERRORS.append(stream)
+    try:
+        yield
+    finally:
+        _ERRORS.remove(stream)
 
 
 class _Lasting(io.FileIO):

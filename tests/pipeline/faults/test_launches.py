@@ -24,10 +24,11 @@ from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
 from tests.support.jobs import differing, layers
 from transforms.aggregation.transform import CellPlan
-from transforms.elements import Loss, RequestError, StorageError
+from transforms.elements import Layer, Loss, RequestError, StorageError
 from transforms.raster import work_files
 from transforms.raster.event_sums import sums_of_process
 from transforms.raster.files import FINGERPRINT_TAG, raster_profile, write_block
+from transforms.raster.store import WorkArea
 
 EARLIER = Loss("inference", "33UUU", "of an earlier launch")
 
@@ -403,3 +404,29 @@ def test_what_comes_into_the_work_area_later_stays(job, caplog):
     assert "blocks stays: it holds what no launch made" in caplog.text
     with pytest.raises(RequestError, match=r"holds blocks/notes.md, which no launch made"):
         launch.run(job)
+
+
+fault(
+    "launches",
+    "the storage fails while blocks are looked up",
+    "the block is a loss with the storage's reason; the rest is made, a rerun makes it; 3",
+)
+
+
+def test_a_storage_that_fails_while_blocks_are_looked_up(job, monkeypatch):
+    real = WorkArea.find
+
+    def failing(work, layer, block):
+        if layer == Layer.BUFRAC:
+            raise StorageError("s3://bucket/work", "no connection", passing=True)
+        return real(work, layer, block)
+
+    monkeypatch.setattr(WorkArea, "find", failing)
+    record = launch.run(job)
+    assert record["exit_code"] == 3
+    (loss,) = record["losses"]
+    assert (loss["stage"], loss["tile"]) == ("storage", "33UUU")
+    assert (loss["file"], loss["reason"]) == ("s3://bucket/work", "no connection")
+    assert record_of(job)["losses"] == [loss]
+    monkeypatch.undo()
+    assert launch.run(job)["exit_code"] == 0
