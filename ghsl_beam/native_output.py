@@ -23,7 +23,7 @@ _LONGEST = 4000
 
 @contextmanager
 def native_output_logged() -> Iterator[None]:
-    """Within, descriptor 2 and sys.stderr lead to the log (level info); `stderr` of `terminal`, out.
+    """Within, descriptor 2 and sys.stderr lead to the log (level info), not to people.
 
     Libraries of Python print there too, and what they print may hold anything.
     """
