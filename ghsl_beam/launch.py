@@ -38,7 +38,7 @@ from transforms.elements import (
     StrictError,
     request_error,
 )
-from transforms.raster import storage
+from transforms.raster import storage, work_files
 from transforms.raster.events import events_folder
 
 _LOG = logging.getLogger(__name__)
@@ -103,6 +103,7 @@ def _make(
         plan = replace(plan)  # looks again: another launch may just have ended
         if not plan.has_work:
             return False
+        work_files.remove_unfinished(output)
         before: list[Product] = []
         try:
             before = existing_products(plan)

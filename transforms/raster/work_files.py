@@ -38,8 +38,14 @@ _PARTS = (
     ("events", r"\d{8}T\d{6}\.\d{6}Z-\d+", r".+-\d+\.jsonl"),
 )
 """Names of the folders, and of the files in the last of them, level by level."""
-_PARTIAL = re.compile(r"\.(?P<stem>.+)\.[0-9a-f]{8}\.partial(?P<suffix>\.[^./]+)?(\.[^./]+)*")
+_PARTIAL = re.compile(
+    r"\.(?P<stem>.+)\.[0-9a-f]{8}\.partial(?P<suffix>\.[^./]+)?(?P<more>\.[^/]+)?"
+)
 """A file that is still being written, or was when its process was killed."""
+_PRODUCT = re.compile(
+    r"(run|catalog)\.json|report/index\.html|stac/[^/]+/[^/]+\.json|(utm|grid)/[^/]+/[^/]+\.(tif|vrt)"
+)
+"""What a launch makes beside its work area, a path from the output."""
 
 
 def problem(folder: str) -> str | None:
@@ -120,6 +126,30 @@ def remove(folder: str) -> None:
     storage.remove(storage.join(folder, LOCK))
     if not storage.is_url(folder):
         _remove_if_empty(folder)
+
+
+def remove_unfinished(output: str) -> None:
+    """Remove what killed processes of earlier launches were writing beside the products.
+
+    For a launch that holds the output. Object storage has nothing of the kind: an object is there
+    whole or not at all.
+    """
+    if storage.is_url(output):
+        return
+    for pattern in (".*", "report/.*", "stac/*/.*", "utm/*/.*", "grid/*/.*"):
+        for path in Path(output).glob(pattern):
+            found = _PARTIAL.fullmatch(path.name)
+            if not found or path.is_symlink() or not path.is_file():
+                continue
+            # The suffix of the final name, which those of a raster's parts follow or precede.
+            suffixes = f"{found['suffix'] or ''}{found['more'] or ''}".split(".")
+            folder = path.parent.relative_to(output).as_posix().removeprefix(".")
+            finals = (f"{folder}/{found['stem']}.{suffix}".lstrip("/") for suffix in suffixes)
+            if any(map(_PRODUCT.fullmatch, finals)):
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    _LOG.warning("%s is of no use but cannot be removed: %s", path, error.strerror)
 
 
 def _fits(levels: Iterable[str], part: Iterable[str]) -> bool:

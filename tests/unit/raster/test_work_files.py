@@ -157,3 +157,31 @@ def test_only_whole_names_are_own(name):
         parts = name.removesuffix("/").split("/")
         assert "\n" not in name
         assert not {"", ".", ".."}.intersection(parts)
+
+
+def test_what_killed_processes_were_writing_beside_the_products_goes(tmp_path):
+    unfinished = [
+        ".run.0a1b2c3d.partial.json",
+        ".catalog.0a1b2c3d.partial.json",
+        "report/.index.0a1b2c3d.partial.html",
+        "stac/utm/.item.0a1b2c3d.partial.json",
+        "utm/33UUU/.S2_E2020_town_33UUU.0a1b2c3d.partial.tif",
+        "utm/33UUU/.S2_E2020_town_33UUU.0a1b2c3d.partial.plain.tif",
+        "utm/33UUU/.S2_E2020_town_33UUU.0a1b2c3d.partial.tif.ovr",
+        "grid/54009_100/.BUILT_S.0a1b2c3d.partial.vrt",
+    ]
+    others = [
+        ".notes.0a1b2c3d.partial.json",
+        "run.json",
+        "mine/33UUU/.S2.0a1b2c3d.partial.tif",
+        "utm/33UUU/.S2.mine.partial.tif",
+        "utm/33UUU/.S2.0a1b2c3d.tif",
+        "utm/33UUU/.S2.0a1b2c3d.partial.doc",
+        "utm/33UUU/S2.tif",
+    ]
+    put(str(tmp_path), *unfinished, *others)
+    (tmp_path / "elsewhere" / "33UUU").mkdir(parents=True)
+    link = tmp_path / "utm" / "33UUU" / ".S3.0a1b2c3d.partial.tif"
+    link.symlink_to(tmp_path / "run.json")
+    work_files.remove_unfinished(str(tmp_path))
+    assert names(str(tmp_path)) == sorted([*others, str(link.relative_to(tmp_path))])
