@@ -29,6 +29,8 @@ _LAST_DUTIES = 2.0
 """Seconds for what must be done before the program ends at once."""
 _ONE_WORD = 0.1
 """Seconds within which two signals are one word: some schedulers send SIGTERM and SIGHUP."""
+_SOON = 0.05
+"""Seconds until what Python swallowed is raised once more."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -40,7 +42,8 @@ class _Stopping:
         self.in_order = 0
         self.told = False
         self.as_json = False
-        self.raising_again = False
+        self.raising_again = False  # for the handler: the next signal is our own,
+        self.no_word = False  # and for the thread that listens
         self.stderr = 2
         self.duties: list[Callable[[], None]] = []
         self.ending = threading.Lock()
@@ -127,10 +130,15 @@ def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
     """What is raised where Python swallows it (`__del__`, a callback) is raised once more."""
     if _STATE.asked:
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
-            _STATE.raising_again = True
-            _thread.interrupt_main()
+            # Not from here: Python swallows what is raised here too.
+            threading.Timer(_SOON, _interrupt_again).start()
         return
     sys.__unraisablehook__(unraisable)
+
+
+def _interrupt_again() -> None:
+    _STATE.raising_again = _STATE.no_word = True
+    _thread.interrupt_main()
 
 
 def _listen(source: int) -> None:
@@ -142,7 +150,8 @@ def _listen(source: int) -> None:
         numbers = os.read(source, 64) if ready else b""
         if ready and not any(number in _SIGNALS for number in numbers):
             continue
-        if ready and _STATE.raising_again:
+        if ready and _STATE.no_word:
+            _STATE.no_word = False
             continue
         if first is not None and ready and time.monotonic() - first < _ONE_WORD:
             continue
