@@ -10,7 +10,6 @@ A thread waits for the signal, as the main thread may be in a library that does 
 
 from __future__ import annotations
 
-import _thread
 import json
 import os
 import select
@@ -40,6 +39,7 @@ class _Stopping:
     def __init__(self) -> None:
         self.asked = ""
         self.in_order = 0
+        self.raised = False
         self.told = False
         self.as_json = False
         self.raising_again = False  # for the handler: the next signal is our own,
@@ -122,6 +122,7 @@ def _raise(number: int, frame: FrameType | None) -> None:
     again, _STATE.raising_again = _STATE.raising_again, False
     if _STATE.in_order and (again or not _STATE.asked):
         _STATE.asked = _STATE.asked or signal.Signals(number).name
+        _STATE.raised = True
         raise KeyboardInterrupt(_STATE.asked)
     _STATE.asked = _STATE.asked or signal.Signals(number).name
 
@@ -138,7 +139,9 @@ def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
 
 def _interrupt_again() -> None:
     _STATE.raising_again = _STATE.no_word = True
-    _thread.interrupt_main()
+    main = threading.main_thread().ident
+    if main is not None:
+        signal.pthread_kill(main, signal.SIGTERM)  # a real one, which wakes it where it waits
 
 
 def _listen(source: int) -> None:
@@ -155,7 +158,7 @@ def _listen(source: int) -> None:
             continue
         if first is not None and ready and time.monotonic() - first < _ONE_WORD:
             continue
-        if first is None and _STATE.in_order:
+        if first is None and (_STATE.in_order or _STATE.raised):  # it may be out of there by now
             first = time.monotonic()
             continue
         _STATE.asked = _STATE.asked or signal.Signals(numbers[0]).name
