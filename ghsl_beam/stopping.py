@@ -63,7 +63,11 @@ def begin() -> None:
     for number in _SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _raise)
-    os.register_at_fork(after_in_child=_of_no_concern)
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS),
+        after_in_child=_of_no_concern,
+    )
     sys.unraisablehook = _raise_again
     threading.Thread(target=_listen, args=(source,), name="stopping", daemon=True).start()
 
@@ -195,3 +199,4 @@ def _of_no_concern() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) is _raise:
             signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
