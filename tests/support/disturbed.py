@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def start(file: Path, *options: str) -> subprocess.Popen:
+def start(file: Path, *options: str, cwd: Path | None = None, **env: str) -> subprocess.Popen:
     """Start `ghsl-beam run` as the leader of a process group of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "ghsl_beam", "run", str(file), "--quiet", *options],
@@ -17,7 +17,8 @@ def start(file: Path, *options: str) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        cwd=cwd,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **env},
     )
 
 
