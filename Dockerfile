@@ -26,10 +26,12 @@ COPY --from=beam /opt/apache/beam/boot /opt/apache/beam/LICENSE /opt/apache/beam
 COPY --from=build /opt/ghsl-beam /opt/ghsl-beam
 COPY --chmod=755 deploy/entrypoint.sh /usr/local/bin/ghsl-beam-entrypoint
 # A worker runs in this environment: one that Beam makes for each worker would not hold the package.
-# glibc reads MALLOC_ARENA_MAX when a process starts, so that a worker cannot set it for itself.
+# glibc reads MALLOC_ARENA_MAX when a process starts, so that a worker cannot set it for itself; so
+# does Python with PYTHONSAFEPATH, which keeps it from importing what lies in the current folder.
 ENV PATH=/opt/ghsl-beam/bin:$PATH \
     RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1 \
     MALLOC_ARENA_MAX=2 \
+    PYTHONSAFEPATH=1 \
     TF_CPP_MIN_LOG_LEVEL=3
 USER 10001:10001
 WORKDIR /home/ghsl

@@ -70,5 +70,5 @@ setup(
             "ruff>=0.6",
         ],
     },
-    entry_points={"console_scripts": ["ghsl-beam=ghsl_beam.command_line:main"]},
+    entry_points={"console_scripts": ["ghsl-beam=ghsl_beam.__main__:main"]},
 )

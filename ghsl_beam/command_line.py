@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import signal
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
-from ghsl_beam import logs
-from ghsl_beam.environment import limit_libraries
+from ghsl_beam import logs, stopping
+from ghsl_beam.environment import leave_current_folder, limit_libraries, open_standard_files
 from ghsl_beam.logs import LogLevel
 from ghsl_beam.models_command import app as models_app
 from ghsl_beam.native_output import native_output_logged
-from transforms.elements import GhslBeamError, RequestError
-from transforms.raster.redaction import redacted_command
+from ghsl_beam.terminal import failure, keep_streams, say, say_json, say_table
+from transforms.elements import GhslBeamError, RequestError, StorageError
+from transforms.raster.redaction import learn, learn_arguments, redact, redacted_command
 from transforms.raster.room import OF_THE_DISK, why_not_written
 
 if TYPE_CHECKING:
@@ -45,6 +41,7 @@ app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 
 _LOSSES_SHOWN = 20
+_MAX_JOB_BYTES = 1 << 20
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 JobFile = Annotated[Path, typer.Argument(help="job file, YAML")]
 Output = Annotated[
@@ -68,6 +65,13 @@ Verify = Annotated[
 ]
 
 
+def _learn_credentials(job_file: Path) -> None:
+    """Know what must not be shown of a job file, before anything can be said of it."""
+    if job_file.is_file():
+        with suppress(OSError), job_file.open("rb") as file:
+            learn(file.read(_MAX_JOB_BYTES).decode(errors="replace"))
+
+
 @app.command("run", context_settings=_BEAM)
 def run_command(
     context: typer.Context,
@@ -88,12 +92,15 @@ def run_command(
 ) -> None:
     """Run a job; what exists already is not computed again. Takes any Beam option."""
     from ghsl_beam.configuration import load_job
-    from ghsl_beam.launch import LaunchError, run
+    from ghsl_beam.launch import run
     from ghsl_beam.profiles import arguments
     from ghsl_beam.progress import follow
     from ghsl_beam.run_log import RunLog
 
     logs.configure(log_level, as_json=log_json)
+    if log_json:
+        stopping.speak_json()
+    _learn_credentials(job_file)
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     logs.set_job(job.name)
     log = RunLog(job.output)
@@ -104,45 +111,36 @@ def run_command(
 
     options = arguments(profile, context.args) if profile else context.args
     with log, _errors_in_one_line(log):  # so the log has the error too
-        try:
-            record = run(job, options, watch, verify=verify)
-        except KeyboardInterrupt as error:
-            by = str(error).partition(" ")[0]  # Beam adds what it was running
-            text = f"stopped by {by}: the same command goes on where it was"
-            raise LaunchError(text) from error
-        _print_outcome(record, job.output)
-    raise typer.Exit(record["exit_code"] or 0)
+        record = run(job, options, watch, verify=verify)
+        _say_outcome(record, job.output)
+    sys.exit(record["exit_code"] or 0)
 
 
-def _print_outcome(record: RunRecord, output: str) -> None:
+def _say_outcome(record: RunRecord, output: str) -> None:
     for warning in record["warnings"]:
-        print(f"warning: {warning}")
+        say(f"warning: {warning}")
     if record["computed"] or record["losses"]:
-        print(
-            f"{record['computed']} products made, {record['reused']} found as they were,", end=" "
-        )
-        print(f"in {record['seconds']:.0f} s")
+        made = f"{record['computed']} products made, {record['reused']} found as they were"
+        say(f"{made}, in {record['seconds']:.0f} s")
     else:
-        print(
-            f"nothing to do: all {record['reused']} products are there, made from the same things"
-        )
-    print(f"layers: {output}")
-    print(f"report: {output.rstrip('/')}/report/index.html")
+        say(f"nothing to do: all {record['reused']} products are there, made from the same things")
+    say(f"layers: {output}")
+    say(f"report: {output.rstrip('/')}/report/index.html")
     if record["losses"]:
-        _print_losses(record["losses"])
+        _say_losses(record["losses"])
 
 
-def _print_losses(losses: list[LossRecord]) -> None:
+def _say_losses(losses: list[LossRecord]) -> None:
     """The last lines: what was lost, and the command that makes only that."""
     parts = ("stage", "tile", "scene", "file", "reason")
     counts = Counter(tuple(str(loss.get(part)) for part in parts) for loss in losses)
     for (stage, *what, reason), number in sorted(counts.items())[:_LOSSES_SHOWN]:
         blocks = f" ({number} blocks)" if number > 1 else ""
-        print(f"lost in {stage}: {' '.join(part for part in what if part)}: {reason}{blocks}")
+        say(f"lost in {stage}: {' '.join(part for part in what if part)}: {reason}{blocks}")
     if len(counts) > _LOSSES_SHOWN:
-        print(f"and {len(counts) - _LOSSES_SHOWN} more: see losses in run.json")
+        say(f"and {len(counts) - _LOSSES_SHOWN} more: see losses in run.json")
     command = redacted_command(["ghsl-beam", *sys.argv[1:]])
-    print(f"to make only what was lost, run again: {command}")
+    say(f"to make only what was lost, run again: {command}")
 
 
 @app.command("plan")
@@ -156,18 +154,20 @@ def plan_command(
 ) -> None:
     """Say what a run would do; writes nothing."""
     from ghsl_beam.configuration import load_job
+    from ghsl_beam.launch_lock import check_work_area
     from ghsl_beam.plan import make_plan
     from ghsl_beam.plan_summary import summary
 
+    _learn_credentials(job_file)
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
-    content = summary(make_plan(job, verify=verify))
+    check_work_area(job.output)
+    with stopping.in_order():  # it measures in a temporary folder
+        content = summary(make_plan(job, verify=verify))
     if as_json:
-        print(json.dumps(content, indent=2))
+        say_json(content, indent=2)
         return
-    names = ("tile", "zone", "model", "scenes", "days", "cloud", "blocks", "exists")
-    table = Table(*(Column(name, overflow="fold", no_wrap=name == "days") for name in names))
-    for tile in content["tiles"]:
-        table.add_row(
+    rows = [
+        (
             tile["tile"],
             tile["zone"],
             tile["model"],
@@ -176,15 +176,17 @@ def plan_command(
             str(tile["blocks"]),
             ", ".join(tile["exists"]) or "none",
         )
-    console = Console()
-    console.print(table)
+        for tile in content["tiles"]
+    ]
+    names = ("tile", "zone", "model", "scenes", "days", "cloud", "blocks", "exists")
+    say_table(names, rows, kept="days")
     for grid in content["grids"]:
-        console.print(f"grid {grid['grid']}: {grid['cells']} cells, {grid['missing']} to do")
-    _print_estimate(console, content)
+        say(f"grid {grid['grid']}: {grid['cells']} cells, {grid['missing']} to do")
+    _say_estimate(content)
     for warning in content["warnings"]:
-        console.print(f"warning: {warning}")
+        say(f"warning: {warning}")
     for loss in content["losses"]:
-        console.print(f"lost: {loss['tile']} {loss['file']} {loss['reason']}")
+        say(f"lost: {loss['tile']} {loss['file']} {loss['reason']}")
 
 
 def _days_and_cloud(scenes: list[dict[str, Any]]) -> tuple[str, str]:
@@ -194,18 +196,16 @@ def _days_and_cloud(scenes: list[dict[str, Any]]) -> tuple[str, str]:
     return "..".join(dict.fromkeys((days[0], days[-1]))), f"{min(cloud):.0f}..{max(cloud):.0f} %"
 
 
-def _print_estimate(console: Console, content: dict[str, Any]) -> None:
+def _say_estimate(content: dict[str, Any]) -> None:
     from ghsl_beam.progress import duration
 
     estimate = content["estimate"]
-    console.print(
-        f"to read: {sum(tile['bytes_to_read'] for tile in content['tiles']) / 1e6:.1f} MB"
-    )
+    say(f"to read: {sum(tile['bytes_to_read'] for tile in content['tiles']) / 1e6:.1f} MB")
     if estimate["seconds"] is not None:
-        console.print(f"to write: about {estimate['bytes_to_write'] / 1e6:.1f} MB")
-        console.print(f"memory of a worker: about {estimate['peak_bytes_a_worker'] / 1e9:.1f} GB")
-        console.print(f"time: about {duration(estimate['seconds'])} ({estimate['hours']:g} h)")
-    console.print(f"basis of the estimate: {estimate['basis']}")
+        say(f"to write: about {estimate['bytes_to_write'] / 1e6:.1f} MB")
+        say(f"memory of a worker: about {estimate['peak_bytes_a_worker'] / 1e9:.1f} GB")
+        say(f"time: about {duration(estimate['seconds'])} ({estimate['hours']:g} h)")
+    say(f"basis of the estimate: {estimate['basis']}")
 
 
 @app.command("schema")
@@ -216,7 +216,7 @@ def schema_command(
     from ghsl_beam.configuration import schema
     from ghsl_beam.record_schema import record_schema
 
-    print(json.dumps(record_schema() if record else schema(), indent=2))
+    say_json(record_schema() if record else schema(), indent=2)
 
 
 @app.command("report")
@@ -227,7 +227,7 @@ def report_command(output: Annotated[str, typer.Argument(help="folder or URL of 
 
     if not storage.is_file(storage.join(output, "run.json")):
         raise RequestError(f"{output}: no run.json there; is it the output of a run?")
-    print(write_report(output))
+    say(write_report(output))
 
 
 @app.command("validate")
@@ -243,7 +243,7 @@ def validate_command(
     """Compare a run's built-up with a reference."""
     from ghsl_beam.validate import validate
 
-    print(json.dumps(validate(output, reference, product=product), indent=2))
+    say_json(validate(output, reference, product=product), indent=2)
 
 
 @train_app.command("network")
@@ -259,7 +259,7 @@ def train_network_command(
     """Train a GHS-S2Net on a run's composites."""
     from ghsl_beam.network_training import train_network
 
-    print(json.dumps(train_network(output, polygons, model, unlabelled, epochs)))
+    say_json(train_network(output, polygons, model, unlabelled, epochs))
 
 
 @train_app.command("residential")
@@ -279,29 +279,48 @@ def train_residential_command(
     found = read_labels(labels, field, residential, non_residential)
     about = f"trained on {storage.name(labels)}, field {field}, "
     about += f"with the layers of {storage.name(output)}"
-    print(json.dumps(train_residential(output, found, feature_set, model, about), indent=2))
+    say_json(train_residential(output, found, feature_set, model, about), indent=2)
 
 
 def main() -> None:
-    """The console script: errors are one line on stderr, exit codes those of the design."""
+    """The command line: errors are one line on stderr, exit codes those of the design."""
+    _begin()
     limit_libraries()
     logs.configure(LogLevel.WARNING, as_json=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stopped)
     with native_output_logged():
-        _main()
+        try:
+            _main()
+        finally:
+            if stopping.asked():
+                stopping.end()
 
 
-def _stopped(number: int, _: object) -> NoReturn:
-    """A scheduler's word to stop is a person's Ctrl-C: the run ends in order."""
-    # Beam takes it for an error of whatever it is just running, and would log that.
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    raise KeyboardInterrupt(signal.Signals(number).name)
+def _begin() -> None:
+    """What holds for this process as a whole; as early as may be."""
+    open_standard_files()
+    stopping.begin()
+    leave_current_folder()
+    keep_streams()
+    learn_arguments(sys.argv[1:])
+    logs.take_what_is_raised_elsewhere()
 
 
 def _main() -> None:
     with _errors_in_one_line():
-        sys.exit(app(standalone_mode=False))  # the exit code of `typer.Exit`, None without one
+        code = app(standalone_mode=False)  # that of `typer.Exit`, None without one
+        if not code:
+            _check_said()
+        sys.exit(code)
+
+
+def _check_said() -> None:
+    """Make sure that what the command is asked for has been written somewhere.
+
+    A reader who has seen enough, and closes, has got it. What a run makes does not depend on it.
+    """
+    failed = failure(sys.stdout)
+    if failed is not None and not isinstance(failed, BrokenPipeError):
+        raise StorageError("standard output", failed.strerror or str(failed))
 
 
 @contextmanager
@@ -309,18 +328,20 @@ def _errors_in_one_line(log: RunLog | None = None) -> Iterator[None]:
     """Within, an error ends the program: one line, its traceback in the run's log or a new one."""
     try:
         yield
-    except typer.Abort:
-        sys.exit(1)
     except RequestError as error:
         _die(error, 2)
     except GhslBeamError as error:
         _die(error, 1)
+    except (KeyboardInterrupt, typer.Abort):
+        _die("stopped", 1)
     except Exception as error:  # noqa: BLE001 - the last resort: one line, traceback kept
         if hasattr(error, "format_message"):  # a usage error of the command line
             _die(error.format_message(), 2)
         if isinstance(error, OSError) and error.errno in OF_THE_DISK and error.filename:
             path = Path(os.fsdecode(error.filename))
             _die(f"{path}: cannot be written: {why_not_written(error, path)}", 1)
+        if stopping.asked():  # what a library made of it
+            _die("stopped", 1)
         kept = log.location if log else None
         kept = kept or str(logs.log_to_file(Path(tempfile.mkdtemp(prefix="ghsl-beam-"))))
         text = f"failed: {type(error).__name__}: {error}"
@@ -328,9 +349,14 @@ def _errors_in_one_line(log: RunLog | None = None) -> Iterator[None]:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())[:2000]
+    """A text of bounded length; masked before it is cut, as half a URL is not known for one."""
+    return " ".join(redact(text).split())[:2000]
 
 
 def _die(error: object, code: int, *, with_traceback: bool = False) -> NoReturn:
+    if stopping.asked():
+        logs.failed(stopping.line())
+        stopping.told()
+        sys.exit(1)
     logs.failed(_one_line(str(error)), with_traceback=with_traceback)
     sys.exit(code)

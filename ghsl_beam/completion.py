@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import cast
 
-from ghsl_beam.launch_lock import LOCK, Lock, only_launch
+from ghsl_beam.launch_lock import Lock, only_launch
 from ghsl_beam.other_files import are_as_recorded, other_files
 from ghsl_beam.pipeline import work_area
 from ghsl_beam.plan import JobPlan
@@ -20,7 +20,7 @@ from transforms.elements import (
     StorageError,
     UnavailableError,
 )
-from transforms.raster import storage
+from transforms.raster import storage, work_files
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,13 +97,8 @@ def _clear_work_area(plan: JobPlan) -> None:
 
 
 def _remove_work_area(output: str) -> None:
-    work = storage.join(output, "work")
     try:
-        # The lock goes last: as soon as it is gone, another launch may begin there.
-        for entry in storage.listing(work):
-            if entry != LOCK:
-                storage.remove_tree(storage.join(work, entry))
-        storage.remove_tree(work)
+        work_files.remove(storage.join(output, "work"))
     except StorageError as error:
         # All products and the record are there: the run is whole all the same.
         _LOG.warning("the work area is of no more use but cannot be removed: %s", error)

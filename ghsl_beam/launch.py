@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import apache_beam as beam
 import grpc
@@ -18,10 +19,10 @@ from apache_beam.options.pipeline_options_validator import PipelineOptionsValida
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, PipelineState, create_runner
 
-from ghsl_beam import beam_options, cluster, local_workers
+from ghsl_beam import beam_options, cluster, local_workers, stopping
 from ghsl_beam.completion import finish, finish_again
 from ghsl_beam.configuration import Job
-from ghsl_beam.launch_lock import only_launch
+from ghsl_beam.launch_lock import check_work_area, only_launch
 from ghsl_beam.outcome import account, end_badly, existing_products, in_brief
 from ghsl_beam.pipeline import build, work_area
 from ghsl_beam.plan import JobPlan, make_plan
@@ -38,7 +39,7 @@ from transforms.elements import (
     StrictError,
     request_error,
 )
-from transforms.raster import storage
+from transforms.raster import storage, work_files
 from transforms.raster.events import events_folder
 
 _LOG = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ def run(
     if job.strict and plan.losses:
         raise StrictError(f"strict: stopped before it began: {plan.losses[0].summary}")
     _check_writable(job.output)
+    check_work_area(job.output)
     record = new_record(plan)
     if plan.has_work:
         cluster.check(options)
@@ -107,6 +109,7 @@ def _make(
         plan = replace(plan)  # looks again: another launch may just have ended
         if not plan.has_work:
             return False
+        work_files.remove_unfinished(output)
         before: list[Product] = []
         try:
             remove_changed(plan)
@@ -180,10 +183,11 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
 def _check_writable(output: str) -> None:
     """The output, or the nearest folder above it that exists, must be a writable folder."""
     if storage.is_url(output):
-        probe = storage.join(output, ".ghsl-beam-probe")
+        probe = storage.join(output, f".ghsl-beam-probe-{uuid4().hex}")
         try:
-            storage.write_whole(probe, b"")
-            storage.remove(probe)
+            with stopping.in_order():
+                storage.write_whole(probe, b"")
+                storage.remove(probe)
         except StorageError as error:
             text = f"output: {output} is not writable: {error.reason}"
             raise request_error(text, error) from error

@@ -21,11 +21,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from transforms.elements import StorageError, UnavailableError
-from transforms.raster import storage
+from ghsl_beam import stopping
+from transforms.elements import RequestError, StorageError, UnavailableError
+from transforms.raster import storage, work_files
+from transforms.raster.work_files import LOCK
 
-LOCK = "launch.lock"
-"""The lock's name in the work area."""
 BEAT = 15.0
 """Seconds between two signs of life on object storage."""
 _BEATS_TO_DEATH = 4
@@ -51,14 +51,36 @@ def only_launch(output: str, beat: float = BEAT) -> Iterator[Lock]:
 
     Raises:
         UnavailableError: another launch is at work there.
+        RequestError: the folder of the work area is somebody else's.
     """
-    location = storage.join(output, "work", LOCK)
+    check_work_area(output)
+    work = storage.join(output, "work")
+    location = storage.join(work, LOCK)
     if storage.is_url(output):
         with _leased(output, location, beat) as lock:
+            work_files.claim(work)
             yield lock
     else:
-        with _locked(output, Path(location)):
+        with stopping.in_order(), _locked(output, Path(location)):
+            work_files.claim(work)
             yield Lock()
+
+
+def check_work_area(output: str) -> None:
+    """Make sure that no launch works in a folder `work` that is somebody else's.
+
+    Raises:
+        RequestError: there is one.
+        StorageError: the storage does not say what is there.
+    """
+    work = storage.join(output, "work")
+    reason = work_files.problem(work)
+    if reason:
+        raise RequestError(
+            f"output: {work} {reason}, expected nothing there, or a launch's work area: move it "
+            "away (or remove it, if an earlier version of ghsl-beam made it), or choose another "
+            "output"
+        )
 
 
 def _refused(output: str, holder: str) -> UnavailableError:
@@ -110,19 +132,20 @@ def _leased(output: str, location: str, beat: float) -> Iterator[Lock]:
     found = _read(location)
     if found not in ("", left_behind):
         raise _refused(output, _holder(found))
-    try:
-        _sign(location, mine, 0)
-        # Whoever looked before this was written writes within the same time, or waits for a beat
-        # of us.
-        slow = time.monotonic() - began > settled / 2
-        time.sleep(2 * beat if slow else settled)
-        found = _read(location)
-        if mine not in found:
-            raise _refused(output, _holder(found))
-        with _alive(location, mine, beat) as lock:
-            yield lock
-    finally:
-        _release(location, mine)
+    with stopping.in_order(duty=lambda: _release(location, mine)):
+        try:
+            _sign(location, mine, 0)
+            # Whoever looked before this was written writes within the same time, or waits for a
+            # beat of us.
+            slow = time.monotonic() - began > settled / 2
+            time.sleep(2 * beat if slow else settled)
+            found = _read(location)
+            if mine not in found:
+                raise _refused(output, _holder(found))
+            with _alive(location, mine, beat) as lock:
+                yield lock
+        finally:
+            _release(location, mine)
 
 
 @contextmanager

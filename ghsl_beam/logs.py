@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
+import threading
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
+from ghsl_beam import stopping
+from ghsl_beam.terminal import stderr
 from transforms.raster.events import place
-from transforms.raster.redaction import MASK, is_secret_name, redact
+from transforms.raster.redaction import MASK, harmless, is_secret_name, redact
 from transforms.raster.room import why_not_written
 
 
@@ -81,7 +83,7 @@ class _ForPeople(StructuredFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         if record.name == _FAILURE.name:
-            return f"ghsl-beam: {redact(record.getMessage())}"
+            return f"ghsl-beam: {harmless(redact(record.getMessage()))}"
         return super().format(record)
 
 
@@ -97,14 +99,14 @@ def _quoted(value: str) -> str:
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to whatever sys.stderr is at the time, so that live progress can print around it."""
+    """Writes to what leads to people at the time, so that live progress can print around it."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
 
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
-        return sys.stderr
+        return stderr()
 
 
 def configure(level: LogLevel, *, as_json: bool) -> None:
@@ -112,6 +114,8 @@ def configure(level: LogLevel, *, as_json: bool) -> None:
     lowest = getattr(logging, level.upper())
     handler = _Stderr()
     handler.addFilter(lambda record: _is_shown(record, lowest))
+    # Libraries take the word to stop for an error of whatever they are just running.
+    handler.addFilter(lambda record: record.name == _FAILURE.name or not stopping.asked())
     handler.setFormatter((StructuredFormatter if as_json else _ForPeople)(as_json=as_json))
     logging.basicConfig(handlers=[handler], force=True)
     logging.captureWarnings(True)
@@ -186,6 +190,18 @@ def end_file(path: Path) -> None:
 def failed(text: str, *, with_traceback: bool = False) -> None:
     """Say what ends the program; the traceback goes to the log file, or where lines are JSON."""
     _FAILURE.error(text, exc_info=with_traceback)
+
+
+def take_what_is_raised_elsewhere() -> None:
+    """Log what ends a thread, which Python would print as it is."""
+
+    def log(thread: threading.ExceptHookArgs) -> None:
+        found = (thread.exc_type, thread.exc_value, thread.exc_traceback)
+        level = logging.INFO if stopping.asked() else logging.ERROR
+        if thread.exc_value is not None:
+            _LOG.log(level, "a thread failed", exc_info=found)  # type: ignore[arg-type]
+
+    threading.excepthook = log
 
 
 def _formatter() -> StructuredFormatter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +20,8 @@ from rich.progress import (
     TextColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
 
+from ghsl_beam.terminal import say, say_json, say_table, stderr
 from transforms.elements import RequestError
 
 if TYPE_CHECKING:
@@ -62,25 +61,26 @@ def list_command(
     rows = status(zones, here, manifest)
     if as_json:
         about = manifest.model_dump(mode="json", include={"source", "date", "count", "complete"})
-        print(json.dumps({"zones": [asdict(row) for row in rows], "published": about}, indent=2))
+        say_json({"zones": [asdict(row) for row in rows], "published": about}, indent=2)
         return
     if rows:
         _print_table(rows, with_tiles=aoi is not None)
     counts = {state: sum(row.state is state for row in rows) for state in State}
-    print(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no zones")
-    print(_about(manifest))
+    say(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no zones")
+    say(_about(manifest))
 
 
 def _print_table(rows: list[ZoneStatus], *, with_tiles: bool) -> None:
     from transforms.raster.storage import name
 
-    table = Table("zone", *(["tiles"] if with_tiles else []), "model", "file", "nearest")
+    columns = ("zone", *(["tiles"] if with_tiles else []), "model", "file", "nearest")
+    cells = []
     for row in rows:
         near = [f"{row.nearest_here} (here)"] if row.nearest_here else []
         near += [f"{row.nearest_published} (published)"] if row.nearest_published else []
         tiles = [str(len(row.tiles))] if with_tiles else []
-        table.add_row(row.zone, *tiles, row.state, name(row.path or ""), ", ".join(near))
-    Console().print(table)
+        cells.append((row.zone, *tiles, row.state, name(row.path or ""), ", ".join(near)))
+    say_table(columns, cells)
 
 
 def _about(manifest: Manifest) -> str:
@@ -108,7 +108,7 @@ def refresh_command(
         )
     manifest = refreshed(manifest)
     write_manifest(str(folder), manifest)
-    print(_about(manifest))
+    say(_about(manifest))
 
 
 @app.command("fetch")
@@ -143,19 +143,19 @@ def fetch_command(
     for item in [item for item, model in known.items() if listed and model is None]:
         del known[item]
         failed.append(item)
-        print(f"{item}\tfailed\t{_not_published(item, manifest)}", flush=True)
+        say(item, "failed", _not_published(item, manifest))
     with _progress() as report:
         for outcome in fetch_models(list(known.items()), base, folder, report=report):
             if isinstance(outcome, Fetched):
                 good[outcome.path.name] = outcome.sha256
                 what = "fetched" if outcome.new else "here"
-                print(f"{outcome.zone}\t{what}\t{outcome.sha256}\t{outcome.path}", flush=True)
+                say(outcome.zone, what, outcome.sha256, str(outcome.path))
             else:
                 failed.append(outcome.zone)
-                print(f"{outcome.zone}\tfailed\t{outcome.reason}", flush=True)
+                say(outcome.zone, "failed", outcome.reason)
     record(str(folder), good)
     if failed:
-        print(f"failed: {', '.join(sorted(failed))}", file=sys.stderr)
+        say(f"failed: {', '.join(sorted(failed))}", to=stderr())
     raise typer.Exit(1 if failed else 0)
 
 
@@ -172,7 +172,7 @@ def _not_published(zone: str, manifest: Manifest) -> str:
 @contextmanager
 def _progress() -> Iterator[Report]:
     """Bars on a terminal; elsewhere the lines of the outcomes are all."""
-    console = Console(stderr=True)
+    console = Console(file=stderr())
     if not console.is_terminal:
         yield lambda zone, done, total: None
         return
@@ -204,6 +204,6 @@ def verify_command(folder: Folder = "cnn_models", prefix: Prefix = "") -> None:
     for checked in verify(folder, prefix):
         total += 1
         bad += checked.verdict in {Verdict.BROKEN, Verdict.DIFFERS}
-        print(f"{checked.zone}\t{checked.verdict}\t{checked.detail}\t{masked(checked.path)}")
-    print(f"{total} models in {masked(folder)}, {bad} not as they should be")
+        say(checked.zone, checked.verdict, checked.detail, masked(checked.path))
+    say(f"{total} models in {masked(folder)}, {bad} not as they should be")
     raise typer.Exit(1 if bad else 0)

@@ -14,35 +14,45 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ghsl_beam.terminal import lasting, stderr_through
+from transforms.raster.redaction import redact
+
 _LOG = logging.getLogger("ghsl_beam.native_output")
 _LONGEST = 4000
 
 
 @contextmanager
 def native_output_logged() -> Iterator[None]:
-    """Within, descriptor 2 leads to the log (level info); sys.stderr leads where 2 led before."""
+    """Within, descriptor 2 and sys.stderr lead to the log (level info), not to people.
+
+    Libraries of Python print there too, and what they print may hold anything.
+    """
     before = sys.stderr
-    terminal = os.dup(2)
+    shown = os.dup(2)
     source, target = os.pipe()
     os.dup2(target, 2)
     os.close(target)
     reader = threading.Thread(target=_log_lines, args=(source,), daemon=True)
     reader.start()
-    sys.stderr = os.fdopen(terminal, "w", buffering=1, encoding=before.encoding, errors="replace")
-    faulthandler.enable(sys.stderr)
+    stream = lasting(shown, before)
+    sys.stderr = lasting(2, before)
+    faulthandler.enable(stream)
     try:
-        yield
+        with stderr_through(stream):
+            yield
     finally:
-        os.dup2(terminal, 2)
+        sys.stderr.flush()
+        os.dup2(shown, 2)
         # The pipe ends when worker processes, which have it too, have ended.
         reader.join(timeout=1)
         faulthandler.disable()
-        sys.stderr.flush()
         sys.stderr = before
+        stream.close()
+        os.close(shown)
 
 
 def _log_lines(source: int) -> None:
     with os.fdopen(source, "r", encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if line.strip():
-                _LOG.info(line.strip()[:_LONGEST])
+                _LOG.info(redact(line.strip())[:_LONGEST])

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 from apache_beam.pvalue import PCollection
 
 from ghsl_beam.credits import CREDITS
@@ -59,16 +60,43 @@ def handler_of(plan: JobPlan) -> GhsS2NetHandler:
 
 def build(pipeline: beam.Pipeline, plan: JobPlan) -> None:
     """Add the job to a pipeline: every line for the tiles that miss a product of it."""
-    losses: list[PCollection[Loss]] = []
-    s2 = _line_s2(pipeline, plan, losses)
-    raw = _line_raw(pipeline, plan, s2, losses)
-    done = _line_layers(pipeline, plan, s2, raw, losses)
-    _grids(pipeline, plan, done, losses)
+    s2 = _line_s2(pipeline, plan)
+    raw = _line_raw(pipeline, plan, s2)
+    done = _line_layers(pipeline, plan, s2, raw)
+    _grids(pipeline, plan, done)
     _ = (
-        losses
+        losses_of(pipeline)
         | "All losses" >> beam.Flatten()
         | "Record losses" >> beam.Map(work_area(plan).record)
     )
+
+
+def losses_of(pipeline: beam.Pipeline) -> list[PCollection[Loss]]:
+    """The losses of every step of a pipeline: none is passed over, whoever adds one.
+
+    Those that a step has gathered from its own parts come as it puts them out.
+    """
+    found = _Losses()
+    pipeline.visit(found)
+    return [losses for losses in found.losses if losses not in found.consumed]
+
+
+class _Losses(PipelineVisitor):
+    """Sees what steps put out under the tag of losses, and what steps take in."""
+
+    def __init__(self) -> None:
+        self.losses: dict[PCollection[Loss], None] = {}
+        self.consumed: set[object] = set()
+
+    def enter_composite_transform(self, transform_node: AppliedPTransform) -> None:
+        """Look at a step that is made of others."""
+        if LOSSES in transform_node.outputs:
+            self.losses[transform_node.outputs[LOSSES]] = None
+
+    def visit_transform(self, transform_node: AppliedPTransform) -> None:
+        """Look at one step."""
+        self.enter_composite_transform(transform_node)
+        self.consumed.update(transform_node.inputs)
 
 
 def _published(plan: JobPlan, tile: TilePlan, layers: Iterable[Layer]) -> StoredTile:
@@ -98,7 +126,6 @@ def _finish(
     line: int,
     fanned: dict[str, PCollection[Any]],
     pixels: PCollection[Pixels],
-    losses: list[PCollection[Loss]],
 ) -> tuple[PCollection[StoredTile], PCollection[Product]]:
     """The end of a line: blocks stored, grouped by tile, published. Returns tiles and products."""
     job, work, layers = plan.job, work_area(plan), LINES[line]
@@ -113,13 +140,10 @@ def _finish(
     published = tiles | f"Publish {name}" >> PublishTiles(
         work, job.output, paths, job.block_size, _margin(layers[0]), CREDITS
     )
-    losses += [stored[LOSSES], published[LOSSES]]
     return tiles, published["products"]
 
 
-def _line_s2(
-    pipeline: beam.Pipeline, plan: JobPlan, losses: list[PCollection[Loss]]
-) -> PCollection[StoredTile]:
+def _line_s2(pipeline: beam.Pipeline, plan: JobPlan) -> PCollection[StoredTile]:
     """Line 1: scenes to the composite."""
     todo = plan.missing(0)
     there = [_published(plan, tile, (Layer.S2,)) for tile in plan.tiles if tile not in todo]
@@ -131,8 +155,7 @@ def _line_s2(
     assembled = fanned["todo"] | "AssembleScenes" >> AssembleScenes(
         work_area(plan), plan.job.composite.percentile, CONTEXT
     )
-    losses.append(assembled[LOSSES])
-    tiles, _ = _finish(plan, 0, fanned, assembled["pixels"], losses)
+    tiles, _ = _finish(plan, 0, fanned, assembled["pixels"])
     return (
         tiles,
         pipeline | "S2 that exists" >> beam.Create(there),
@@ -149,7 +172,6 @@ def _line_raw(
     pipeline: beam.Pipeline,
     plan: JobPlan,
     s2: PCollection[StoredTile],
-    losses: list[PCollection[Loss]],
 ) -> PCollection[StoredTile]:
     """Line 2: the composite to the network's prediction."""
     todo = plan.missing(1)
@@ -161,8 +183,7 @@ def _line_raw(
         | "Blocks to predict" >> _fan_out(plan, 1, CONTEXT, (Layer.S2,))
     )
     predicted = fanned["todo"] | "PredictBuiltUp" >> PredictBuiltUp(work_area(plan), handler)
-    losses.append(predicted[LOSSES])
-    tiles, _ = _finish(plan, 1, fanned, predicted["pixels"], losses)
+    tiles, _ = _finish(plan, 1, fanned, predicted["pixels"])
     return (
         tiles,
         pipeline | "Predictions that exist" >> beam.Create(there),
@@ -174,7 +195,6 @@ def _line_layers(
     plan: JobPlan,
     s2: PCollection[StoredTile],
     raw: PCollection[StoredTile],
-    losses: list[PCollection[Loss]],
 ) -> PCollection[str]:
     """Line 3: predictions to the three layers. Returns the tiles that have them published."""
     job, work, layers = plan.job, work_area(plan), LINES[2]
@@ -206,8 +226,7 @@ def _line_layers(
     made = classified["pixels"] | "MeasureGreenness" >> MeasureGreenness(
         work, greenness_parameters(job)
     )
-    losses += [read[LOSSES], cleaned[LOSSES], classified[LOSSES], made[LOSSES]]
-    _, products = _finish(plan, 2, fanned, made["pixels"], losses)
+    _, products = _finish(plan, 2, fanned, made["pixels"])
     done = [tile.tile for tile in plan.tiles if tile not in todo]
     finished = (
         products
@@ -226,7 +245,6 @@ def _grids(
     pipeline: beam.Pipeline,
     plan: JobPlan,
     tiles: PCollection[str],
-    losses: list[PCollection[Loss]],
 ) -> None:
     """Line 4: tile products to output cells, cells to the grid's products."""
     job, work = plan.job, work_area(plan)
@@ -251,7 +269,6 @@ def _grids(
         made = cells | f"{label}: ReprojectAndAggregate" >> AggregateCells(
             work, job.output, paths, grid_plan.spec, CREDITS
         )
-        products = made["blocks"] | f"{label}: publish" >> PublishGridTiles(
+        _ = made["blocks"] | f"{label}: publish" >> PublishGridTiles(
             work, job.output, grid_plan.spec, CREDITS
         )
-        losses += [made[LOSSES], products[LOSSES]]

@@ -7,19 +7,21 @@ The totals come from the plan, the counts from the events of every process of th
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TextIO, cast
 
 from rich.console import Console
+from rich.file_proxy import FileProxy
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ghsl_beam.plan import LINES, JobPlan
 from ghsl_beam.run_events import RunEvents
+from ghsl_beam.terminal import stderr, stderr_through
 from transforms.elements import Layer, TilePlan
 from transforms.inference.predict import CONTEXT
 from transforms.raster.blocks import blocks_of
@@ -142,15 +144,16 @@ def follow(
     Args:
         plan: what the run will do.
         events: what the run's processes tell.
-        terminal: bars (True) or log lines (False); what stderr is, where None.
+        terminal: bars (True) or log lines (False); what it is, where None.
         line_every: seconds between log lines; a run that ends before the first writes none.
     """
-    console = Console(file=sys.stderr, force_terminal=terminal)
+    console = Console(file=stderr(), force_terminal=terminal)
     if not console.is_terminal:
         with _polled(_Lines(line_every), plan, events):
             yield
         return
-    with _bars(console) as bars, _polled(_Bars(bars), plan, events):
+    around = cast(TextIO, FileProxy(console, stderr()))
+    with _bars(console) as bars, stderr_through(around), _polled(_Bars(bars), plan, events):
         yield
 
 
@@ -186,6 +189,7 @@ def _bars(console: Console) -> Progress:
         TextColumn("{task.fields[left]}"),
         console=console,
         refresh_per_second=1 / LOOK_EVERY,
+        redirect_stderr=False,  # the log goes around the bars, and nothing else is shown
     )
 
 

@@ -71,7 +71,8 @@ class Cluster(ABC):
         # Beam's pool starts `python` by that name: it must be the one that has the package.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
-        variables = {"PATH": path, "MALLOC_ARENA_MAX": "2"}
+        # And it must import nothing from the folder where it is started.
+        variables = {"PATH": path, "MALLOC_ARENA_MAX": "2", "PYTHONSAFEPATH": "1"}
         host.start("pool", [*pool, f"--service_port={POOL}"], variables)
         self.start_worker(host)
         return host

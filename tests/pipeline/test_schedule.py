@@ -11,6 +11,7 @@ from tests.support.archive import Product, write_product
 from tests.support.jobs import lonlat_box, make, write_job
 from tests.support.scenes import town
 from tests.support.tile_plans import tile_plan
+from transforms.raster import work_files
 from transforms.raster.events import FOLDER
 from transforms.raster.store import WorkArea
 
@@ -57,6 +58,7 @@ def test_what_goes_with_the_layers_is_made_again_where_it_is_missing(tmp_path):
         contents = {path: path.read_bytes() for path in paths}
         for path in paths:
             path.unlink()
+        work_files.claim(str(output / "work"))
         (output / "work" / "events").mkdir(parents=True)
         _, record = make(tmp_path / "job.yaml")
         assert (record["exit_code"], record["computed"]) == (0, 0)
@@ -73,6 +75,7 @@ def test_what_goes_with_the_layers_is_made_again_where_it_is_missing(tmp_path):
 def test_what_another_job_left_stays_as_it_is(made, job_file, monkeypatch):
     monkeypatch.delenv(FOLDER, raising=False)
     output, _ = made
+    work_files.claim(str(output / "work"))
     WorkArea(str(output / "work")).write_plan(tile_plan("33UVU", 4 * 10**5))
     before = stamps(output)
     assert make(job_file)[1]["computed"] == 0
@@ -85,6 +88,7 @@ def test_a_whole_run_removes_what_is_its_own_alone(tmp_path):
     area = lonlat_box(32633, LEFT, TOP - 640, LEFT + 640, TOP)
     file = write_job(tmp_path, area, tmp_path / "archive")
     work = tmp_path / "output" / "work"
+    work_files.claim(str(work))
     WorkArea(str(work)).write_plan(tile_plan("33UVU", 4 * 10**5))
     block = work / "blocks" / "S2" / "33UVU" / "r0_c0_64x64.tif"
     block.parent.mkdir(parents=True)

@@ -10,7 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def start(file: Path, *options: str, before: Sequence[str] = ()) -> subprocess.Popen:
+def start(
+    file: Path, *options: str, before: Sequence[str] = (), cwd: Path | None = None, **env: str
+) -> subprocess.Popen:
     """Start `ghsl-beam run`, by a command `before` it, as the leader of a process group."""
     return subprocess.Popen(
         [*before, sys.executable, "-m", "ghsl_beam", "run", str(file), "--quiet", *options],
@@ -18,7 +20,8 @@ def start(file: Path, *options: str, before: Sequence[str] = ()) -> subprocess.P
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        cwd=cwd,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **env},
     )
 
 

@@ -43,6 +43,7 @@ def call(monkeypatch, capfd):
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["ghsl-beam", "models", *map(str, arguments)])
         monkeypatch.setenv("COLUMNS", "120")
+        monkeypatch.setattr(command_line, "_begin", lambda: None)  # it is for a process
         with pytest.raises(SystemExit) as ended:
             command_line.main()
         out, err = capfd.readouterr()

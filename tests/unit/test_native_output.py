@@ -1,4 +1,4 @@
-"""What native libraries print on descriptor 2 is logged; what the program says is shown."""
+"""What native libraries print on descriptor 2 is logged; what is for people is shown."""
 
 import logging
 import os
@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from ghsl_beam.native_output import native_output_logged
+from ghsl_beam.terminal import stderr
 
 CHILD = "import os; os.write(2, b'from a worker process\\n')"
 
@@ -17,11 +18,13 @@ def test_native_lines_are_logged_and_python_s_are_shown(capfd, caplog):
     with native_output_logged():
         os.write(2, b"I0000 start-up\n\n")
         subprocess.run([sys.executable, "-c", CHILD], check=True)
-        print("for people", file=sys.stderr)
+        print("from a library", file=sys.stderr)
+        print("for people", file=stderr())
     os.write(2, b"after\n")
     assert [record.getMessage() for record in caplog.records] == [
         "I0000 start-up",
         "from a worker process",
+        "from a library",
     ]
     assert capfd.readouterr().err == "for people\nafter\n"
 

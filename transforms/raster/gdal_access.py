@@ -51,7 +51,15 @@ def gdal_environment(path: str) -> AbstractContextManager[Any]:
     """What GDAL must know while it opens and reads what `gdal_path` named, in a zip or not."""
     if not is_remote(path):
         return nullcontext()
-    return rasterio.Env(session=DummySession(), **gdal_options())
+    return rasterio.Env(session=_Session(), **gdal_options())
+
+
+class _Session(DummySession):
+    """The keys of `object_store`: rasterio would ask for them in its own way."""
+
+    def get_credential_options(self) -> dict[str, str]:
+        """Keys and region, as options of GDAL."""
+        return object_store.credentials()
 
 
 def read_again(path: str, read: Callable[[], T]) -> T:

@@ -45,6 +45,38 @@ def _configured(file: str | None, profile: str | None) -> str | None:
     return services.get("s3", {}).get("endpoint_url") or scoped.get("endpoint_url")
 
 
+def credentials() -> dict[str, str]:
+    """Keys and region that s3fs finds with the same environment, as options of GDAL.
+
+    GDAL itself looks in fewer places. Keys that expire are asked for anew when their time comes.
+    """
+    from botocore.exceptions import BotoCoreError
+
+    told = (item for item in os.environ.items() if item[0].startswith("AWS_") or item[0] == "HOME")
+    try:
+        keys, region = _keys(tuple(sorted(told)))
+        found = keys.get_frozen_credentials() if keys else None
+    except BotoCoreError:
+        return {}  # whoever connects says so
+    options = {"AWS_REGION": region or ""}
+    if found:
+        options |= {
+            "AWS_ACCESS_KEY_ID": found.access_key,
+            "AWS_SECRET_ACCESS_KEY": found.secret_key,
+            "AWS_SESSION_TOKEN": found.token or "",
+        }
+    return {name: value for name, value in options.items() if value}
+
+
+@lru_cache(maxsize=4)
+def _keys(told: tuple[tuple[str, str], ...]) -> tuple[Any, str | None]:
+    """Keys, and the region, that belong to an environment."""
+    import botocore.session
+
+    session = botocore.session.get_session()
+    return session.get_credentials(), session.get_config_variable("region")
+
+
 def _system(location: str) -> tuple[Any, str]:
     """The file system of a URL, and the path in it; nothing it lists or finds is remembered."""
     scheme, _ = parts(location)

@@ -11,11 +11,10 @@ import errno
 import glob as local_glob
 import hashlib
 import os
-import shutil
 import stat
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -48,7 +47,7 @@ __all__ = [
     "published",
     "read_bytes",
     "remove",
-    "remove_tree",
+    "remove_files",
     "sha256",
     "size",
     "stored",
@@ -212,21 +211,27 @@ def remove(location: str) -> None:
             raise
 
 
-def remove_tree(location: str) -> None:
-    """Remove a folder and all below it, or a file; one that is not there is removed already.
+def remove_files(locations: Sequence[str]) -> None:
+    """Remove many files of one storage; those that are not there are removed already.
 
     Raises:
-        StorageError: it cannot be removed.
+        StorageError: one cannot be removed.
     """
-    try:
-        if is_url(location):
-            call(location, lambda system, path: system.rm(path, recursive=True))
-        else:
-            with _local(location):
-                (shutil.rmtree if os.path.isdir(location) else os.unlink)(location)
-    except StorageError as error:
-        if not error.absent:
-            raise
+    if not locations or not is_url(locations[0]):
+        for location in locations:
+            remove(location)
+        return
+
+    def remove_all(system: Any, path: str) -> None:
+        paths = [str(system._strip_protocol(location)) for location in locations]
+        # A list is taken for patterns.
+        plain = [path for path in paths if local_glob.escape(path) == path]
+        for path in set(paths).difference(plain):
+            system.rm_file(path)
+        if plain:
+            system.rm(plain)
+
+    call(locations[0], remove_all)
 
 
 def listing(folder: str) -> list[str]:

@@ -32,7 +32,7 @@ from transforms.elements import (
     package_version,
 )
 
-from . import storage
+from . import storage, work_files
 from .event_sums import EventSums, SumsReader, sums_of_process
 from .events import Event, begin, has_folder
 from .files import (
@@ -138,7 +138,7 @@ class WorkArea:
         """
         storage.remove(self._plan_path(tile))
         for layer in Layer:
-            storage.remove_tree(storage.join(self.folder, "blocks", layer, tile))
+            work_files.clear(self.folder, f"blocks/{layer}/{tile}")
 
     def _plan_path(self, tile: str) -> str:
         return storage.join(self.folder, "plan", f"{tile}.json")
@@ -286,8 +286,8 @@ class WorkArea:
 
     def forget(self) -> None:
         """Remove what the last launch recorded: its losses, and how far it came."""
-        storage.remove_tree(storage.join(self.folder, "losses"))
-        storage.remove_tree(storage.join(self.folder, SUMS))
+        work_files.clear(self.folder, "losses")
+        work_files.clear(self.folder, SUMS)
 
 
 def _block_name(layer: Layer, block: Block) -> str:

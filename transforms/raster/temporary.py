@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from contextlib import suppress
@@ -13,6 +14,8 @@ from pathlib import Path
 
 _PREFIX = "ghsl-beam-of-"
 _LOCK = "in-use"
+_NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
+"""What `mkdtemp` makes of the prefix."""
 
 
 @cache
@@ -42,8 +45,10 @@ def process_folder() -> Path:
 
 def _remove_left_behind(below: Path) -> None:
     for folder in below.glob(f"{_PREFIX}*"):
+        if not _NAME.fullmatch(folder.name) or folder.is_symlink():
+            continue  # not made here
         try:
-            handle = os.open(folder / _LOCK, os.O_RDWR)
+            handle = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             continue  # being made, or another user's
         try:

@@ -2,12 +2,18 @@
 
 import json
 import os
+import random
+import shlex
 import signal
+import subprocess
+import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
 import transforms.assembly.transform
+from ghsl_beam.launch_lock import only_launch
 from ghsl_beam.record_schema import RECORD
 from ghsl_beam.report import last_events, write_report
 from tests.pipeline.faults.conftest import small_job
@@ -17,6 +23,7 @@ from tests.support.jobs import differing, layers, make
 
 BLOCKS = "work/blocks/*/*/*.tif"
 TWO = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+THREADS = ("--direct_running_mode=multi_threading", "--direct_num_workers=2")
 MANY = 12
 """Block files there when a process is killed: the run is well under way, and not at its end."""
 
@@ -64,9 +71,9 @@ def test_a_worker_that_is_killed(job, undisturbed, tmp_path, blocks):
     output = tmp_path / "output"
     process = start(job.file, "--output", str(output), *TWO)
     assert wait_until(
-        lambda: len(children(process.pid)) >= 4 and len(files_of(output, BLOCKS)) >= blocks, process
+        lambda: len(children(process.pid)) >= 2 and len(files_of(output, BLOCKS)) >= blocks, process
     )
-    workers = children(process.pid)  # two, each below its shell
+    workers = children(process.pid)
     os.kill(workers[-1], signal.SIGKILL)
     code, _, err = finish(process)
     assert code == 1
@@ -103,6 +110,93 @@ def test_a_launcher_that_is_told_to_stop(job, undisturbed, tmp_path, number, opt
     assert record["exit_code"] == 1
     assert record["error"].startswith(f"KeyboardInterrupt: {number.name}")
     goes_on(job, output, files_of(output, BLOCKS), undisturbed)
+
+
+fault(
+    "processes",
+    "launcher told to stop at any moment: it loads, plans, starts workers, ends",
+    "one line within 10 s, the output free for the next launch, no process left; 1",
+)
+MOMENTS = random.Random(13)  # noqa: S311
+
+
+@pytest.mark.parametrize(
+    ("number", "seconds", "options", "to_all"),
+    [
+        (
+            MOMENTS.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP]),
+            round(MOMENTS.uniform(0.5, 8), 2),
+            options,
+            MOMENTS.random() < 0.5,
+        )
+        for options in ((), TWO, THREADS)
+        for _ in range(4)
+    ],
+)
+def test_a_launcher_that_is_told_to_stop_at_any_moment(
+    job, tmp_path, number, seconds, options, to_all
+):
+    """A terminal tells all processes of the launch."""
+    output = tmp_path / "output"
+    process = start(job.file, "--output", str(output), *options)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+        pytest.skip("the launch had ended before that")
+    workers = children(process.pid)
+    (os.killpg if to_all else os.kill)(process.pid, number)
+    code, out, err = finish(process, 60)
+    assert (code, out) == (1, "")
+    assert err == f"ghsl-beam: stopped by {number.name}: the same command goes on where it was\n"
+    for worker in workers:
+        assert not os.path.exists(f"/proc/{worker}/exe"), "a worker outlived its launcher"
+    with only_launch(str(output)):
+        pass
+
+
+fault(
+    "processes",
+    "Python modules in the current folder (`numpy.py`)",
+    "none is imported, neither by the launcher nor by its workers; 0",
+)
+
+
+@pytest.mark.parametrize("options", [(), TWO])
+def test_what_lies_in_the_current_folder_is_not_imported(job, tmp_path, options):
+    here = tmp_path / "here"
+    here.mkdir()
+    # What is installed, what the standard library has, and what some libraries look for in vain.
+    for module in ("numpy", "scipy", "rasterio", "psutil", "random", "apitools", "usercustomize"):
+        text = f"open({str(tmp_path / 'imported')!r}, 'a').write('{module} ')\nraise SystemExit(9)"
+        (here / f"{module}.py").write_text(text)
+    process = start(
+        job.file, "--output", str(tmp_path / "output"), *options, cwd=here, PYTHONPATH=os.pathsep
+    )
+    code, _, err = finish(process)
+    assert not (tmp_path / "imported").exists()
+    assert code == 0, err
+
+
+fault(
+    "processes",
+    "nobody reads what is printed (a stream closed, full, or its reader gone)",
+    "what is made does not depend on it; 0",
+)
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&- <&-", ">/dev/full 2>&1", "2>&1 | :"])
+def test_nobody_reads_what_is_printed(done, streams):
+    command = f"{shlex.join([sys.executable, '-m', 'ghsl_beam', 'run', str(done)])} {streams}"
+    pipe = ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"]
+    ended = subprocess.run(pipe, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A job that is done."""
+    job = small_job(tmp_path_factory.mktemp("done"))
+    assert make(job.file)[1]["exit_code"] == 0
+    return job.file
 
 
 fault(

@@ -25,7 +25,7 @@ from tests.support.object_storage import (
     using,
 )
 from transforms.elements import StorageError, StrictError
-from transforms.raster import object_store, storage
+from transforms.raster import object_store, storage, work_files
 
 PASSING = "the request is tried again, at growing intervals; the same pixels; 0"
 
@@ -168,14 +168,10 @@ fault("storage", "the work area cannot be removed at the end", "a warning; the r
 
 
 def test_a_work_area_that_stays(tmp_path, monkeypatch, caplog):
-    remove = storage.remove_tree
+    def refused(work):
+        raise StorageError(work, "refused")
 
-    def refused(location):
-        if location.endswith("/work"):
-            raise StorageError(location, "refused")
-        remove(location)
-
-    monkeypatch.setattr(storage, "remove_tree", refused)
+    monkeypatch.setattr(work_files, "remove", refused)
     output, record = small_job(tmp_path).run()
     assert record["exit_code"] == 0
     assert (output / "work").exists()

@@ -1,8 +1,22 @@
 """Planted credentials do not come through, whatever the form; ordinary text does."""
 
-import pytest
+import json
+import re
+from urllib.parse import quote
 
-from transforms.raster.redaction import redact, redacted_command
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.raster import redaction
+from transforms.raster.redaction import (
+    MASK,
+    harmless,
+    learn,
+    learn_arguments,
+    redact,
+    redacted_command,
+)
 
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"  # noqa: S105 - planted
 TOKEN = "FwoGZXIvYXdzEBYaDNplantedplanted"  # noqa: S105 - planted
@@ -32,6 +46,17 @@ TOKEN = "FwoGZXIvYXdzEBYaDNplantedplanted"  # noqa: S105 - planted
         (f"https://h/b?sv=2020&sig={TOKEN}", TOKEN),
         (f"https://h/b?Signature={TOKEN}&Expires=1", TOKEN),
         (f"https://h/b?access_token={TOKEN}", TOKEN),
+        (f"https://h/b?key={TOKEN}", TOKEN),
+        (f"https://h/b?a=1&subscription-key={TOKEN}", TOKEN),
+        (f"https://h/b?code={TOKEN}&pass=x", TOKEN),
+        (f"https%3A%2F%2Fbob%3A{TOKEN}%40host%2Fb", TOKEN),
+        (f"aws_secret_access_key {SECRET}", SECRET),
+        (f"the secret access key  {SECRET}", SECRET),
+        (f"s3://AKIA:p@{TOKEN}@bucket/x: refused", TOKEN),
+        (f"https://bob:ab/{TOKEN}@127.0.0.1/eodata", TOKEN),
+        (f"https://bob:8443/{TOKEN}@127.0.0.1/eodata", TOKEN),
+        (f"https://bob:ab cd {TOKEN}@127.0.0.1/eodata", TOKEN),
+        (f"https://bob:{TOKEN}", TOKEN),
         (f"Authorization: Bearer {TOKEN}", TOKEN),
         (f"Authorization: Basic {TOKEN}=", TOKEN),
         (f"'Authorization': 'AWS4-HMAC-SHA256 Credential={TOKEN}/x, Signature=0123abcd'", TOKEN),
@@ -58,7 +83,11 @@ def test_values_of_environment_variables_are_masked_wherever_they_stand(monkeypa
         "/data/33UUU/S2A_MSIL1C_20170216T102101_N0204_R065_T33UUU_20170216T102101.SAFE: no XML",
         "https://host:8443/bucket/key?list-type=2&prefix=a",
         "s3://bucket/path@2x.tif",
-        "https://host:8443/path@2x.tif",
+        "https://host:8443/a, see bob@example.org",
+        "s3://bucket: not there; ask bob@example.org",
+        "(https://host:443), http://[::1]:8080/a: refused",
+        "GET https://[2001:db8::1]/a",
+        "the access key is missing; a token is needed",
         "tile=33UUU block=r0_c0_512x512 seconds=1.5",
         "cleaning.minimum: Input should be less than or equal to 1, given 2",
         "models: DEMONSTRATION_MODEL_CNN_33U.h5: no HDF5 file",
@@ -97,3 +126,90 @@ def test_a_command_is_shown_without_what_its_secret_options_are_given(arguments,
 def test_a_command_without_secrets_is_shown_as_it_may_be_typed():
     command = ["ghsl-beam", "run", "my job.yaml", "--quiet", "--parallelism", "2"]
     assert redacted_command(command) == "ghsl-beam run 'my job.yaml' --quiet --parallelism 2"
+
+
+# Capitals, digits and signs: nothing of it is in the texts around.
+PASSWORDS = st.text(
+    "ABCDEFGHKLMN0123456789@@::///??##&%=+ .,;!$'\"()[]{}<>|~^*-_", min_size=4
+).filter(lambda text: text == text.strip())
+TEMPLATES = [
+    "{url}",
+    "output: {url} is not writable: refused",
+    "cannot open '{url}', tried three times",
+    "first s3://bucket/a, then {url}",
+]
+
+
+def parts_of(secret):
+    return {secret[at : at + 4] for at in range(len(secret) - 3)}
+
+
+def coded(url):
+    return quote(url, safe="")
+
+
+@given(
+    st.sampled_from(["https", "s3"]),
+    PASSWORDS,
+    st.sampled_from(TEMPLATES),
+    st.sampled_from([str, coded]),
+)
+def test_no_part_of_a_password_in_a_url_is_ever_shown(scheme, password, template, form):
+    url = form(f"{scheme}://bob:{password}@host/eodata")
+    redaction._LEARNT.clear()
+    learn(url)
+    shown = redact(template.format(url=url))
+    around = template.format(url=form(f"{scheme}://bob:{MASK}@host/eodata"))
+    for part in parts_of(form(password) if form is coded else password):
+        assert part not in shown or part in around, shown
+    redaction._LEARNT.clear()
+
+
+@given(PASSWORDS)
+def test_nor_where_a_library_tells_of_a_part_of_the_url(password):
+    """What it takes for the host, the path or the last name in it."""
+    redaction._LEARNT.clear()
+    url = f"https://bob:{password}@host/eodata"
+    learn(url)
+    for sign in "@/:?#":
+        for piece in url.split(sign):
+            shown = redact(f"cannot connect to {piece}: no such host")
+            for part in re.split(r"[@/:?#&=\s]+", password):
+                assert len(part) < 4 or part not in shown, shown
+    redaction._LEARNT.clear()
+
+
+@given(st.text(min_size=8, alphabet="ABCDEFGHKLMN0123456789+/="))
+def test_what_a_secret_option_is_given_is_known_from_then_on(secret):
+    redaction._LEARNT.clear()
+    learn_arguments(["run", "job.yaml", "--s3_secret_access_key", secret])
+    assert secret not in redact(f"InvalidKey at {secret}")
+    learn_arguments(["run", "--set", f"storage.password={secret}"])
+    assert secret not in redact(json.dumps({"tried": secret}))
+    redaction._LEARNT.clear()
+
+
+@given(st.text())
+def test_a_harmless_text_is_one_plain_line_and_stays_so(text):
+    shown = harmless(text)
+    assert shown.isprintable()
+    assert harmless(shown) == shown
+    if text.isprintable():
+        assert shown == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[2Jgone", r"\x1b[2Jgone"),
+        ("\x9b31mred", r"\x9b31mred"),
+        ("a\rb\nc", r"a\rb\nc"),
+        ("a\u202egpj.exe", r"a\u202egpj.exe"),
+        ("\u2066x\u200bx", r"\u2066x\u200bx"),
+        ("caf\udce9", r"caf\udce9"),
+        ("\x07\x00", r"\x07\x00"),
+        ("[/x] [red]Ærøskøbing 東京", "[/x] [red]Ærøskøbing 東京"),
+    ],
+)
+def test_what_is_not_plainly_seen_is_made_visible(text, shown):
+    assert harmless(text) == shown

@@ -60,7 +60,7 @@ def test_what_is_not_there(folder):
         assert caught.value.absent
         assert file in str(caught.value)
     storage.remove(file)
-    storage.remove_tree(file)
+    storage.remove_files([file, join(folder, "none", "b.bin")])
 
 
 def test_more_than_the_limit_is_not_read(folder):
@@ -89,10 +89,17 @@ def test_lists_are_in_order_and_of_one_folder(folder):
     assert storage.glob(folder, "c/*.txt") == ["c/d.txt"]
     storage.remove(join(folder, "a.txt"))
     assert storage.listing(folder) == ["b.txt", "c"]
-    storage.remove_tree(join(folder, "c"))
-    assert storage.listing(folder) == ["b.txt"]
-    storage.remove_tree(join(folder, "b.txt"))
-    assert storage.listing(folder) == []
+    storage.remove_files([join(folder, name) for name in ("c/d.txt", "b.txt", "c/c/e.txt")])
+    assert storage.glob(folder, "**/*.txt") == []
+
+
+def test_a_name_that_is_a_pattern_too_removes_itself_alone(folder):
+    """Clients of object storage take a list for patterns."""
+    names = ("a[1].txt", "a1.txt", "b*.txt", "bb.txt")
+    for name in names:
+        storage.write_whole(join(folder, name), b"x")
+    storage.remove_files([join(folder, name) for name in names[::2]])
+    assert storage.listing(folder) == ["a1.txt", "bb.txt"]
 
 
 def test_a_body_that_fails_publishes_nothing(folder, scratch):

@@ -56,3 +56,16 @@ def test_what_a_killed_one_left_goes_with_the_next_and_a_living_ones_stays(start
     assert {os.path.basename(path) for path in (kept, new)} == set(os.listdir(tmp_path))
     assert living.poll() is None
     assert "large" in os.listdir(kept)
+
+
+def test_what_a_process_did_not_make_stays(start, tmp_path):
+    mine = tmp_path / "ghsl-beam-of-my-thesis"
+    mine.mkdir()
+    (mine / "in-use").touch()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "in-use").touch()
+    (tmp_path / "ghsl-beam-of-abcdefgh").symlink_to(elsewhere)
+    start()
+    assert (mine / "in-use").exists()
+    assert (elsewhere / "in-use").exists()
