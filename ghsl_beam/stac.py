@@ -17,9 +17,9 @@ import shapely
 from pyproj import Transformer
 from rasterio.errors import RasterioError
 
-from transforms.elements import Product, RasterError
+from ghsl_beam.products import Product, read_product
+from transforms.elements import RasterError
 from transforms.raster import storage
-from transforms.raster.files import read_raster
 
 _ROOT = "/output/"
 """Stands for the output while links are made: they are relative, whatever it is."""
@@ -163,7 +163,7 @@ def _georeference(path: str) -> tuple[dict[str, Any], shapely.Geometry]:
         return source.crs, source.transform, [source.height, source.width], source.bounds, kinds
 
     try:
-        crs, transform, shape, corners, bands = read_raster(path, read)
+        crs, transform, shape, corners, bands = read_product(path, read)
     except (OSError, RasterioError) as error:
         reason = " ".join(str(error).split())
         raise RasterError(f"{path}: cannot read the product: {reason}") from error

@@ -14,6 +14,7 @@ from .errors import (
     request_error,
 )
 from .fingerprint import fingerprint
+from .layers import LAYERS, LayerSpec, Overviews
 from .pixels import Pixels
 from .references import DTYPE, NODATA, Block, BlockTask, Layer, Loss, RasterRef, StoredTile
 from .scene import BANDS, Level, MaskKind, Scene
@@ -24,15 +25,18 @@ from .window import Window
 __all__ = [
     "BANDS",
     "DTYPE",
+    "LAYERS",
     "NODATA",
     "Block",
     "BlockTask",
     "GhslBeamError",
     "Layer",
+    "LayerSpec",
     "Level",
     "Loss",
     "MaskKind",
     "ModelError",
+    "Overviews",
     "Pixels",
     "Product",
     "RasterError",

@@ -56,19 +56,19 @@ def raster_profile(
 
 
 @contextmanager
-def opened(location: str) -> Iterator[Any]:
-    """A raster opened for reading, wherever it lies.
+def opened(location: str, driver: str | None = None) -> Iterator[Any]:
+    """A raster opened for reading, wherever it lies; of one format alone, where one is named.
 
     Raises:
         RasterioError: it cannot be opened.
         StorageError: the location cannot be used.
     """
     path = gdal_path(location)
-    with gdal_environment(path), rasterio.open(path) as source:
+    with gdal_environment(path), rasterio.open(path, driver=driver) as source:
         yield source
 
 
-def read_raster(location: str, read: Callable[[Any], T]) -> T:
+def read_raster(location: str, read: Callable[[Any], T], driver: str | None = None) -> T:
     """What `read` takes from an opened raster, at a later try where the connection was lost.
 
     Raises:
@@ -77,7 +77,7 @@ def read_raster(location: str, read: Callable[[Any], T]) -> T:
     """
 
     def once() -> T:
-        with opened(location) as source:
+        with opened(location, driver) as source:
             return read(source)
 
     return read_again(gdal_path(location), once)
@@ -161,7 +161,7 @@ def _fingerprint_of(path: str, version: str) -> str | None:
 
 def _fingerprint_in(path: str) -> str | None:
     try:
-        return read_raster(path, lambda source: source.tags().get(FINGERPRINT_TAG))
+        return read_raster(path, lambda source: source.tags().get(FINGERPRINT_TAG), "GTiff")
     except RasterioError as error:
         if storage.is_url(path):  # the object may be whole, and the way to it fail
             raise _unreadable(path, f"cannot be opened: {error}", error) from error
