@@ -136,9 +136,9 @@ def fifo(output: Path) -> None:
 
 
 def virtual(output: Path, address: str) -> None:
-    band = f"<SimpleSource><SourceFilename>/vsicurl/{address}/i.tif</SourceFilename></SimpleSource>"
     (output / OWN).write_text(
-        f'<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand dataType="Byte" band="1">{band}'
+        '<VRTDataset rasterXSize="9" rasterYSize="9"><VRTRasterBand dataType="Byte" band="1">'
+        f"<SimpleSource><SourceFilename>/vsicurl/{address}/i.tif</SourceFilename></SimpleSource>"
         "</VRTRasterBand></VRTDataset>"
     )
 
