@@ -17,6 +17,7 @@ from odc.geo.geobox import GeoBox
 
 from transforms.elements import (
     DTYPE,
+    LAYERS,
     NODATA,
     Layer,
     Product,
@@ -218,6 +219,7 @@ class AggregateCells(StageTransform):
                                 dtype=dtype,
                                 nodata=nodata,
                                 tags={**tags, "LAYER": layer},
+                                spec=LAYERS[layer],
                             )
                         )
                     else:
@@ -307,6 +309,7 @@ class PublishGridTiles(StageTransform):
                 dtype=dtype,
                 nodata=nodata,
                 tags={**_tags(mark, cells, self.credits), "LAYER": layer},
+                spec=LAYERS[layer],
             ) as write,
         ):
             for part in parts:

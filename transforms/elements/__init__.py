@@ -17,6 +17,7 @@ from .fingerprint import fingerprint
 from .layers import LAYERS, LayerSpec, Overviews
 from .pixels import Pixels
 from .references import DTYPE, NODATA, Block, BlockTask, Layer, Loss, RasterRef, StoredTile
+from .rounding import thresholds
 from .scene import BANDS, Level, MaskKind, Scene
 from .tile import Product, TilePlan
 from .versions import package_version
@@ -55,4 +56,5 @@ __all__ = [
     "fingerprint",
     "package_version",
     "request_error",
+    "thresholds",
 ]

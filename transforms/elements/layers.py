@@ -9,8 +9,12 @@ from enum import StrEnum
 class Overviews(StrEnum):
     """How the pixels of an overview come from those below them that are valid."""
 
-    MEAN = "average"
-    """The mean: what is sparse grows faint, and is never left out as by nearest neighbour."""
+    MEAN = "mean"
+    """The mean at full resolution, rounded so that means stay (`raster.overviews`): what is sparse
+    grows faint, and is never left out."""
+    AVERAGE = "average"
+    """GDAL's mean of the level before, rounded at each: quicker, and as good where values are in
+    the hundreds or thousands everywhere."""
     MODE = "mode"
     """The most frequent class: a mean of classes is none."""
 
@@ -36,6 +40,7 @@ LAYERS: dict[str, LayerSpec] = {
         "Composite, true colour",
         "Cloud-free composite, R G B NIR, reflectance x 10000",
         ("red", "green", "blue", "nir"),
+        Overviews.AVERAGE,
         scale=1e-4,
     ),
     "S2_COUNT": LayerSpec("Observations per pixel", "Number of observations", ("S2_COUNT",)),
@@ -43,6 +48,7 @@ LAYERS: dict[str, LayerSpec] = {
         "Built-up fraction as predicted",
         "Built-up fraction as predicted, x 10000",
         ("BUFRAC_RAW",),
+        Overviews.AVERAGE,
         scale=1e-4,
     ),
     "BUFRAC": LayerSpec("Built-up fraction", "Built-up fraction, percent", ("BUFRAC",), unit="%"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -13,14 +13,16 @@ import rasterio
 import rasterio.shutil
 import rasterio.windows
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.transform import from_origin
 
-from transforms.elements import RasterRef, StorageError, Window
+from transforms.elements import LayerSpec, Overviews, RasterRef, StorageError, Window
 
 from . import storage
 from .gdal_access import connection_lost, gdal_environment, gdal_path, read_again
+from .overviews import overview_files, write_means
 from .storage import published
 
 T = TypeVar("T")
@@ -238,12 +240,12 @@ def cog_writer(
     dtype: str,
     nodata: int,
     tags: Mapping[str, str],
-    resampling: str = "nearest",
+    spec: LayerSpec | None = None,
 ) -> Iterator[Callable[[Window, NDArray[Any]], None]]:
     """Write a cloud-optimised GeoTIFF part by part; published when the body ends well.
 
     Yields a function that takes a window, counted from the raster's own corner, and its pixels.
-    What no part covers is nodata. `resampling` makes the overviews.
+    What no part covers is nodata. `spec` names the bands and says what the overviews are.
 
     Raises:
         RasterError: the file cannot be written, or what was written does not read back.
@@ -262,6 +264,8 @@ def cog_writer(
                     nodata=nodata,
                     bigtiff="IF_SAFER",
                 ) as target:
+                    if spec is not None:
+                        _name_bands(target, spec.bands)
 
                     def write(window: Window, array: NDArray[Any]) -> None:
                         place = rasterio.windows.Window(
@@ -271,6 +275,10 @@ def cog_writer(
 
                     yield write
                     target.update_tags(**tags)
+                overviews = spec.overviews.value if spec is not None else "nearest"
+                if overviews == Overviews.MEAN:
+                    write_means(plain)  # the driver takes those that it finds
+                    overviews = "nearest"
                 with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
                     rasterio.shutil.copy(
                         plain,
@@ -278,16 +286,25 @@ def cog_writer(
                         driver="COG",
                         compress="DEFLATE",
                         predictor="YES",
-                        overview_resampling=resampling,
+                        overview_resampling=overviews,
                         sparse_ok="TRUE",
                         bigtiff="IF_SAFER",
                     )
                 if not _same(str(plain), str(beside)):
                     raise StorageError(path, "written, but it does not read back")
             finally:
-                plain.unlink(missing_ok=True)
+                for file in (plain, *overview_files(plain)):
+                    file.unlink(missing_ok=True)
     except (OSError, RasterioError) as error:
         raise StorageError(path, f"cannot be published: {error}") from error
+
+
+def _name_bands(target: Any, names: Sequence[str]) -> None:
+    """Give bands their names, and those of the colours that GDAL knows their colour."""
+    for band, name in enumerate(names, 1):
+        target.set_band_description(band, name)
+    if len(names) > 1:
+        target.colorinterp = [getattr(ColorInterp, n, ColorInterp.undefined) for n in names]
 
 
 def _same(one: str, other: str) -> bool:
