@@ -8,8 +8,10 @@ left. Here every level comes from the full resolution, and is rounded so that me
 from __future__ import annotations
 
 import glob
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import rasterio
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from transforms import elements
-from transforms.elements import thresholds
+from transforms.elements import StorageError, thresholds
 
 SMALLEST = 512
 """Pixels a side at which a raster needs no (further) overview: a tile of the file."""
@@ -36,31 +38,31 @@ def write_means(path: Path) -> list[Path]:
 
     Raises:
         RasterioError: the raster cannot be read, or an overview not be written.
+        StorageError: an overview does not read back.
     """
-    with rasterio.open(path) as source:
-        sizes = _sizes(source.height, source.width)
-        files = [Path(f"{path}{'.ovr' * (level + 1)}") for level in range(len(sizes))]
-        profile, pixel = source.profile | {"driver": "GTiff"}, source.transform
-        strip = max(SMALLEST, 2 ** len(sizes))
-        targets = [
-            rasterio.open(
-                file,
-                "w",
-                **profile
-                | {"height": rows, "width": cols, "transform": pixel * Affine.scale(2**level)},
-            )
-            for level, (file, (rows, cols)) in enumerate(zip(files, sizes, strict=True), 1)
-        ]
-        try:
-            for top in range(0, source.height, strip) if sizes else ():
-                rows = min(strip, source.height - top)
-                values = source.read(window=Window(0, top, source.width, rows))
-                for level, means in enumerate(_pyramid(values, source.nodata, top, len(sizes))):
-                    place = Window(0, top >> (level + 1), means.shape[2], means.shape[1])
-                    targets[level].write(means, window=place)
-        finally:
-            for target in targets:
-                target.close()
+    written: list[tuple[Path, Window, int]] = []
+    with ExitStack() as stack:
+        source = stack.enter_context(rasterio.open(path))
+        files, targets = [], []
+        for level, (rows, cols) in enumerate(_sizes(source.height, source.width), 1):
+            place = {"transform": source.transform * Affine.scale(2**level)}
+            profile = source.profile | {"height": rows, "width": cols} | place
+            files.append(Path(f"{path}{'.ovr' * level}"))
+            targets.append(stack.enter_context(rasterio.open(files[-1], "w", **profile)))
+        strip = max(SMALLEST, 2 ** len(files))
+        for top in range(0, source.height, strip) if files else ():
+            window = Window(0, top, source.width, min(strip, source.height - top))
+            levels = _pyramid(source.read(window=window), source.nodata, top, len(files))
+            for level, (file, target, means) in enumerate(zip(files, targets, levels, strict=True)):
+                _, rows, cols = means.shape
+                window = Window(0, top >> (level + 1), cols, rows)
+                target.write(means, window=window)
+                written.append((file, window, crc32(means.tobytes())))
+    # What GDAL cannot write when it closes a file, on a full disk, is no error of its own.
+    for file, window, checksum in written:
+        with rasterio.open(file) as target:
+            if crc32(target.read(window=window).tobytes()) != checksum:
+                raise StorageError(str(file), "written, but it does not read back")
     return files
 
 
