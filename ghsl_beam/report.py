@@ -199,12 +199,12 @@ def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
         return _png(categories(band)), list(_CLASSES)
     low, high, unit, ramp = _scale(layer, band, cell)
     fraction = (band.astype(np.float64) - low) / ((high - low) or 1)
-    if ramp is _HEAT:
+    if ramp is _HEAT and layer != "BUFRAC_RAW":  # a probability is above 0 everywhere
         fraction[np.ma.filled((fraction > 0) & (fraction < _FAINTEST), False)] = _FAINTEST
     scale = 1e-4 if layer == "GREENNESS" else 1.0
     marks = [(low + (high - low) * i / 4, i / 4) for i in range(5)]
     legend = [
-        (f"{mark * scale:.4g}{unit}", "#" + "".join(f"{c:02x}" for c in _ramp(at, ramp)))
+        (f"{_number(mark * scale)}{unit}", "#" + "".join(f"{c:02x}" for c in _ramp(at, ramp)))
         for mark, at in marks
     ]
     return _png(_coloured(fraction, ramp)), legend
@@ -280,11 +280,22 @@ def _scale(
     if layer == "BUFRAC":
         return 0, 100, " %", _HEAT
     if layer.startswith("BUILT_S"):
-        return 0, cell, " m²", _HEAT
+        most = float(band.max()) if band.count() else 0.0
+        return 0, min(_round_up(most), cell), " m²", _HEAT
     if layer == "GREENNESS":
         return -1000, 8000, "", _GREEN
     high = float(band.max()) if band.count() else 1.0
     return 0, max(high, 1), "", _GREY
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 4, 6, 8 and 10 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(max(value, 1)))
+    return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= value)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
 def _coloured(fraction: np.ma.MaskedArray[Any, Any], colours: tuple[str, ...]) -> NDArray[np.uint8]:

@@ -8,10 +8,11 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
 import pystac
 import shapely
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from rasterio.errors import RasterioError
 
 from ghsl_beam.credits import CREDITS
@@ -35,6 +36,25 @@ _COLOURS = ("red", "green", "blue", "nir")
 _JRC = "Joint Research Centre"
 _MAX_BYTES = 8 << 20
 _LOG = logging.getLogger(__name__)
+
+
+class _Times(BaseModel):
+    start_datetime: AwareDatetime
+    end_datetime: AwareDatetime
+
+
+class _File(BaseModel):
+    href: str
+
+
+class _StoredItem(BaseModel):
+    """What must be so of an item on storage to be linked again."""
+
+    id: str
+    collection: str
+    bbox: tuple[float, float, float, float]
+    properties: _Times
+    assets: Annotated[dict[str, _File], Field(min_length=1)]
 
 
 def write_catalog(
@@ -114,9 +134,9 @@ def _collection(
     It has no place yet.
     """
     kept = list(_earlier_items(output, grid, name, {item.id for item, _ in made}))
-    boxes = [item.bbox for item, _ in made if item.bbox] + [item.bbox for item in kept if item.bbox]
-    starts = [times[0], *(item.common_metadata.start_datetime or times[0] for item in kept)]
-    ends = [times[1], *(item.common_metadata.end_datetime or times[1] for item in kept)]
+    boxes = [item.bbox for item, _ in made if item.bbox] + [list(item.bbox) for item in kept]
+    starts = [times[0], *(item.properties.start_datetime for item in kept)]
+    ends = [times[1], *(item.properties.end_datetime for item in kept)]
     providers = [pystac.Provider("European Union, Copernicus Sentinel", roles=None)]
     if _JRC in credit:
         providers.append(pystac.Provider(f"European Commission, {_JRC}", roles=None))
@@ -247,7 +267,7 @@ def _earlier_collections(output: str, own: Collection[str]) -> Iterator[dict[str
 
 def _earlier_items(
     output: str, grid: str, collection: str, own: Collection[str]
-) -> Iterator[pystac.Item]:
+) -> Iterator[_StoredItem]:
     """Items of a collection that this run did not make, and whose files are all there."""
     folder = storage.join(output, "stac", grid)
     names = storage.listing(folder) if storage.is_folder(folder) else []
@@ -258,12 +278,12 @@ def _earlier_items(
     for name in others:
         path = storage.join(folder, f"{name}.json")
         try:
-            item = pystac.Item.from_dict(_json(path), preserve_dict=False)
-        except (KeyError, TypeError, ValueError, AttributeError, pystac.STACError) as error:
-            _LOG.warning("%s: not an item of the catalogue: %s", path, error)
+            item = _StoredItem.model_validate(_json(path))
+        except ValidationError as error:
+            _LOG.warning("%s: not an item of the catalogue: %s", path, error.errors()[0]["msg"])
             continue
         files = {asset.href for asset in item.assets.values()}
-        if (item.id, item.collection_id) == (name, collection) and files and files <= there:
+        if (item.id, item.collection) == (name, collection) and files <= there:
             yield item
 
 
