@@ -250,6 +250,22 @@ def test_bands_have_names_units_and_scales(tmp_path: Path) -> None:
     assert names == {"eo", "projection", "raster"}
 
 
+def test_what_is_written_is_valid_stac(tmp_path: Path, products: list[Product]) -> None:
+    pytest.importorskip("jsonschema", reason="pystac validates with it")
+    from pystac.validation.local_validator import LocalValidator
+
+    write_catalog(str(tmp_path), products, RUN, TILES_OF)
+    local = LocalValidator()
+    kinds = {
+        "Catalog": local.catalog_validator(),
+        "Collection": local.collection_validator(),
+        "Feature": local.item_validator(),
+    }
+    for path in tmp_path.rglob("*.json"):
+        written = json.loads(path.read_text())
+        assert not list(kinds[written["type"]].iter_errors(written))
+
+
 def test_rings_run_as_geojson_asks_for(tmp_path: Path, products: list[Product]) -> None:
     write_catalog(str(tmp_path), products, RUN, TILES_OF)
     for item in catalogued(tmp_path).values():
