@@ -214,7 +214,8 @@ def _georeference(path: str, layer: str) -> tuple[dict[str, Any], tuple[str, Bou
     """The fields of a raster and of its bands, and where it lies: CRS and bounds."""
 
     def read(source: Any) -> tuple[Any, ...]:
-        kinds = [{"data_type": kind, "nodata": source.nodata} for kind in source.dtypes]
+        absent = {} if source.nodata is None else {"nodata": source.nodata}
+        kinds = [{"data_type": kind, **absent} for kind in source.dtypes]
         return source.crs, source.transform, [source.height, source.width], source.bounds, kinds
 
     try:

@@ -250,6 +250,7 @@ def test_bands_have_names_units_and_scales(tmp_path: Path) -> None:
     assert names == {"eo", "projection", "raster"}
 
 
+@pytest.mark.filterwarnings("ignore:.*LocalValidator")
 def test_what_is_written_is_valid_stac(tmp_path: Path, products: list[Product]) -> None:
     pytest.importorskip("jsonschema", reason="pystac validates with it")
     from pystac.validation.local_validator import LocalValidator
