@@ -13,38 +13,42 @@ from typing import Any
 import numpy as np
 from jinja2 import ChainableUndefined, Environment, PackageLoader
 from numpy.typing import NDArray
+from pyproj import Geod
 from rasterio.enums import Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
+from ghsl_beam.products import check_inside, read_product, recorded_location
 from ghsl_beam.run_record import stages_of
-from transforms.elements import RasterError, RequestError, StorageError
+from ghsl_beam.stored_record import MAX_RECORD_BYTES, stored_record
+from transforms.elements import LAYERS, Overviews, RasterError, RequestError
 from transforms.raster import storage
-from transforms.raster.events import read_events
-from transforms.raster.files import read_raster
-from transforms.raster.store import WorkArea
+from transforms.raster.events import Event, read_events
+from transforms.raster.store import SUMS, WorkArea
+
+__all__ = ["MAX_RECORD_BYTES", "last_events", "quicklook", "write_report"]
 
 MAX_PIXELS = 900
-MAX_RECORD_BYTES = 1 << 30
 MAX_PICTURES = 6
 """Pictures of one layer; a continent's report stays readable."""
 _HEAT = ("#ffffff", "#fee8c8", "#fdbb84", "#ef6548", "#b30000", "#5b0000")
 _GREEN = ("#8c6d46", "#e8dfb8", "#b7d78b", "#4f9a3f", "#0b4a1d")
 _GREY = ("#1d2b53", "#3a6ea5", "#7fb8d8", "#e6f2d5")
 _CLASSES = (("not built-up", "#f2f0ea"), ("residential", "#d1495b"), ("other use", "#33658a"))
-_TITLES = {
-    "S2": "Composite, true colour",
-    "S2_COUNT": "Observations per pixel",
-    "BUFRAC_RAW": "Built-up fraction as predicted",
-    "BUFRAC": "Built-up fraction",
-    "RES_NRES": "Residential and other use",
-    "GREENNESS": "Greenness (NDVI) of the built-up domain",
-    "BUILT_S": "Built-up area",
-    "BUILT_S_NRES": "Built-up area that is not residential",
-    "BUILT_C_FUN": "Function of built-up",
-}
-_ORDER = {layer: place for place, layer in enumerate(_TITLES)}
+_ORDER = {layer: place for place, layer in enumerate(LAYERS)}
+_MAX_SECTIONS = 60
+"""Layers of all grids that are shown; a job has some ten on a grid."""
+_MAX_ROWS = 2000
+"""Rows of a table of the page; run.json has the rest."""
+_MAX_SOURCE = 1 << 28
+"""Pixels of a layer without overviews that is read for a picture."""
+_DETAIL = 4
+"""Pixels of a layer, or of an overview of it, along a pixel of a picture, about."""
+_SMALL = 200
+"""Width in pixels below which a picture's pixels are shown as squares."""
+_FAINTEST = 0.1
+"""Place on the colour scale below which nothing that is built up is drawn: it would be white."""
 
 
 def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
@@ -56,10 +60,16 @@ def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
         output: the run's folder, a location.
         record: what `run.json` is going to say; None reads it.
 
+    A record that is read may be of anybody: what it names is looked for below the output alone.
+
     Raises:
-        RequestError: there is no record of a run, or it cannot be read.
+        RequestError: there is no record of a run, or it cannot be read or shown.
+        RasterError: `report` in the output leads out of it.
     """
-    run = _record_of(output) if record is None else record
+    path = storage.join(output, "report", "index.html")
+    if record is None:
+        check_inside(output, path)
+    run = stored_record(output) if record is None else record
     environment = Environment(
         loader=PackageLoader("ghsl_beam"), autoescape=True, undefined=ChainableUndefined
     )
@@ -76,36 +86,44 @@ def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
             for name, stage in sorted(stages.items())
         ],
         layers=_layers(output, run.get("products") or []),
-        configuration=json.dumps(run.get("configuration") or {}, indent=2, sort_keys=True),
+        configuration=_configuration(run),
+        rows=_MAX_ROWS,
         counts=run.get("counts") or {},
         versions=run.get("versions") or {},
         machine=run.get("machine") or {},
     )
-    path = storage.join(output, "report", "index.html")
-    storage.write_whole(path, page.encode())
+    storage.write_whole(path, page.encode(errors="backslashreplace"))
     return path
 
 
-def _record_of(output: str) -> dict[str, Any]:
-    record = storage.join(output, "run.json")
+def _configuration(run: Mapping[str, Any]) -> str:
     try:
-        run = json.loads(storage.read_bytes(record, MAX_RECORD_BYTES))
-    except (StorageError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise RequestError(f"{record}: cannot be read ({reason}); is it a run's output?") from error
-    if not isinstance(run, dict):
-        raise RequestError(f"{record}: is not the record of a run")
-    return run
+        return json.dumps(run.get("configuration") or {}, indent=2, sort_keys=True)
+    except RecursionError as error:
+        raise RequestError("run.json: configuration: nested too deep to be shown") from error
 
 
 def last_events(output: str) -> dict[str, dict[str, float]]:
     """How far the last launch came, by stage; empty where it left no events behind."""
     work = WorkArea(storage.join(output, "work"))
+    launches = []
+    if not storage.is_url(output):
+        launches = sorted(Path(work.folder, "events").glob("*"))
+        for told in ("events", SUMS):
+            for file in Path(work.folder, told).glob("*/*"):
+                check_inside(output, str(file))
     events = list(work.last_sums())
-    launches = [] if storage.is_url(output) else sorted(Path(work.folder, "events").glob("*"))
     if launches:
         events += read_events(launches[-1])
-    return stages_of(events)
+    return stages_of(event for event in events if _is_event(event))
+
+
+def _is_event(event: Event) -> bool:
+    """Whether what a file says is of the kinds that an event has."""
+    numbers, texts = (event.number, event.seconds), (event.stage, event.what)
+    return all(isinstance(n, int | float) and math.isfinite(n) for n in numbers) and all(
+        isinstance(text, str) for text in texts
+    )
 
 
 def _layers(output: str, products: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -114,23 +132,12 @@ def _layers(output: str, products: Sequence[Mapping[str, Any]]) -> list[dict[str
     for product in products:
         key = (str(product.get("grid") or "utm"), str(product.get("layer")))
         grouped.setdefault(key, []).append(product)
+    ordered = sorted(grouped, key=lambda k: (k[0] != "utm", k[0], _ORDER.get(k[1], 99), k[1]))
     found = []
-    for grid, layer in sorted(grouped, key=lambda k: (k[0] != "utm", k[0], _ORDER.get(k[1], 99))):
+    for grid, layer in ordered[:_MAX_SECTIONS]:
         mine = sorted(grouped[grid, layer], key=lambda p: str(p.get("path")))
-        pictures = []
-        for product in mine[:MAX_PICTURES]:
-            entry: dict[str, Any] = {
-                "tile": str(product.get("tile") or product.get("key") or ""),
-                "error": "",
-            }
-            entry["path"] = str(product.get("path") or "")
-            try:
-                png, legend = quicklook(storage.join(output, entry["path"]), layer)
-                entry |= {"png": base64.b64encode(png).decode(), "legend": legend}
-            except (RasterError, RasterioError) as error:
-                entry["error"] = " ".join(str(error).split())
-            pictures.append(entry)
-        title = _TITLES.get(layer, layer)
+        pictures = [_picture(output, grid, layer, product) for product in mine[:MAX_PICTURES]]
+        title = LAYERS[layer].title if layer in LAYERS else layer
         where = "UTM tiles" if grid == "utm" else f"grid {grid}"
         found.append(
             {"layer": layer, "title": title, "where": where, "count": len(mine)}
@@ -139,39 +146,90 @@ def _layers(output: str, products: Sequence[Mapping[str, Any]]) -> list[dict[str
     return found
 
 
+def _picture(output: str, grid: str, layer: str, product: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says of one product: its picture, or why there is none."""
+    tile, path = str(product.get("tile") or ""), str(product.get("path") or "")
+    entry: dict[str, Any] = {"tile": tile, "path": path, "error": ""}
+    try:
+        png, legend = quicklook(recorded_location(output, grid, layer, tile, path), layer)
+    except (RasterError, RasterioError, OSError, MemoryError) as error:
+        return entry | {"error": storage.masked(str(error))}
+    small = int.from_bytes(png[16:20]) < _SMALL  # the width, as a PNG begins
+    return entry | {"png": base64.b64encode(png).decode(), "legend": legend, "small": small}
+
+
 def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
     """A PNG of a layer where it has data, at most 900 px a side; legend as (label, colour).
 
+    A pixel of the picture shows the greatest of some means of the pixels below it, so that a house
+    in a large forest is seen; of classes the greatest; of the composite the mean.
+
     Raises:
         RasterioError: the raster cannot be read.
+        RasterError: it is too large to be read for a picture, or is no product by itself.
     """
-    classes = layer in {"RES_NRES", "BUILT_C_FUN"}
+    spec = LAYERS.get(layer)
+    classes = spec is not None and spec.overviews is Overviews.MODE
+    colours = ["red", "green", "blue"]
+    true = spec is not None and list(spec.bands[:3]) == colours
 
     def read(source: Any) -> tuple[Any, float]:
+        if source.width * source.height > _MAX_SOURCE and not source.overviews(1):
+            raise RasterError(f"{path}: too large for a picture, as it has no overviews")
+        if np.dtype(source.dtypes[0]).kind not in "iuf":
+            raise RasterError(f"{path}: pixels of type {source.dtypes[0]}, expected numbers")
         part = _part_with_data(source)
-        shrink = max(part.width, part.height, MAX_PIXELS) / MAX_PIXELS
-        size = (max(1, round(part.height / shrink)), max(1, round(part.width / shrink)))
+        shrink = max(1, math.ceil(max(part.width, part.height) / MAX_PIXELS))
+        detail = 1 if true else min(shrink, _DETAIL)
+        size = [max(1, math.ceil(side / shrink)) for side in (part.height, part.width)]
         shown = source.read(
+            [1, 2, 3] if true and source.count >= 3 else [1],
             window=part,
-            out_shape=(source.count, *size),
+            out_shape=(3 if true and source.count >= 3 else 1, *(side * detail for side in size)),
             masked=True,
             resampling=Resampling.nearest if classes else Resampling.average,
         )
-        return shown, abs(source.transform.a * source.transform.e)
+        return _greatest(shown, detail), _largest_cell(source, part)
 
-    values, cell = read_raster(path, read)
-    if layer == "S2" and values.shape[0] >= 3:
-        return _png(true_colour(values[:3])), []
+    values, cell = read_product(path, read)
+    if true and values.shape[0] == 3:
+        return _png(true_colour(values)), []
     band = values[0]
     if classes:
         return _png(categories(band)), list(_CLASSES)
-    low, high, unit, colours = _scale(layer, band, cell)
+    low, high, unit, ramp = _scale(layer, band, cell)
     fraction = (band.astype(np.float64) - low) / ((high - low) or 1)
-    steps = [(f"{low + (high - low) * i / 4:g}{unit}", i / 4) for i in range(5)]
-    legend = [(text, "#" + "".join(f"{c:02x}" for c in _ramp(at, colours))) for text, at in steps]
-    if layer.startswith("GREENNESS"):
-        legend = [(f"{(low + (high - low) * i / 4) / 1e4:g}", c[1]) for i, c in enumerate(legend)]
-    return _png(_coloured(fraction, colours)), legend
+    if ramp is _HEAT and layer != "BUFRAC_RAW":  # a probability is above 0 everywhere
+        fraction[np.ma.filled((fraction > 0) & (fraction < _FAINTEST), False)] = _FAINTEST
+    scale = 1e-4 if layer == "GREENNESS" else 1.0
+    marks = [(low + (high - low) * i / 4, i / 4) for i in range(5)]
+    legend = [
+        (f"{_number(mark * scale)}{unit}", "#" + "".join(f"{c:02x}" for c in _ramp(at, ramp)))
+        for mark, at in marks
+    ]
+    return _png(_coloured(fraction, ramp)), legend
+
+
+def _greatest(bands: np.ma.MaskedArray[Any, Any], side: int) -> np.ma.MaskedArray[Any, Any]:
+    """The greatest valid value of each square of so many pixels a side, (bands, rows, columns)."""
+    count, rows, cols = bands.shape
+    squares = bands.reshape(count, rows // side, side, cols // side, side)
+    greatest: np.ma.MaskedArray[Any, Any] = squares.max(axis=(2, 4))
+    return greatest
+
+
+def _largest_cell(source: Any, part: Window) -> float:
+    """m² of the largest pixel of a part: on a geographic grid that nearest to the equator."""
+    if source.crs is None or not source.crs.is_geographic:
+        return abs(source.transform.a * source.transform.e)
+    _, south, _, north = source.window_bounds(part)
+    height, width = abs(source.transform.e), abs(source.transform.a)
+    lowest = 0.0 if south < 0 < north else min(abs(south), abs(north))
+    south, north = min(lowest, 90.0), min(lowest + height, 90.0)
+    area, _ = Geod(ellps="WGS84").polygon_area_perimeter(
+        [0, width, width, 0], [south, south, north, north]
+    )
+    return abs(float(area))
 
 
 def _part_with_data(source: Any) -> Window:
@@ -222,11 +280,22 @@ def _scale(
     if layer == "BUFRAC":
         return 0, 100, " %", _HEAT
     if layer.startswith("BUILT_S"):
-        return 0, cell, " m²", _HEAT
+        most = float(band.max()) if band.count() else 0.0
+        return 0, min(_round_up(most), cell), " m²", _HEAT
     if layer == "GREENNESS":
         return -1000, 8000, "", _GREEN
     high = float(band.max()) if band.count() else 1.0
     return 0, max(high, 1), "", _GREY
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 4, 6, 8 and 10 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(max(value, 1)))
+    return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= value)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
 def _coloured(fraction: np.ma.MaskedArray[Any, Any], colours: tuple[str, ...]) -> NDArray[np.uint8]:

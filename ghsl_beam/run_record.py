@@ -15,6 +15,7 @@ from ghsl_beam.chosen_models import Model
 from ghsl_beam.credits import CREDITS
 from ghsl_beam.plan import JobPlan
 from ghsl_beam.record_schema import LossRecord, ProductRecord, RunRecord, SetAsideRecord, TileRecord
+from ghsl_beam.stored_record import first_wrong
 from transforms.elements import Loss, Product, StorageError, TilePlan, package_version
 from transforms.raster import storage
 from transforms.raster.events import Event
@@ -167,7 +168,7 @@ def read_record(output: str) -> dict[str, Any] | None:
     """
     try:
         found = json.loads(storage.read_bytes(storage.join(output, "run.json"), _MAX_BYTES))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     except StorageError as error:
         if not error.absent:
@@ -181,6 +182,7 @@ def is_of(stored: dict[str, Any] | None, record: RunRecord) -> bool:
     same = ("exit_code", "products", "losses", "scenes_set_aside", "warnings")
     return (
         stored is not None
+        and first_wrong(stored, whole=True) is None
         and bool(stored.get("ended"))
         and all(stored.get(key) == record.get(key) for key in same)
     )

@@ -1,42 +1,60 @@
-"""The STAC catalogue of a run: one collection a grid, one item a tile or cell."""
+"""The STAC catalogue of an output: one collection a run and grid, one item a tile or cell."""
 
 from __future__ import annotations
 
 import datetime
 import json
+import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import accumulate
-from operator import itemgetter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
 import pystac
 import shapely
-from pyproj import Transformer
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from rasterio.errors import RasterioError
 
-from transforms.elements import Product, RasterError
+from ghsl_beam.credits import CREDITS
+from ghsl_beam.footprint import Bounds, footprint, narrowest_box, oriented
+from ghsl_beam.products import Product, read_product
+from transforms.elements import LAYERS, RasterError, StorageError
 from transforms.raster import storage
-from transforms.raster.files import read_raster
+
+__all__ = ["narrowest_box", "write_catalog"]
 
 _ROOT = "/output/"
 """Stands for the output while links are made: they are relative, whatever it is."""
-_PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
-_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-_MODELS = "GHS-S2Net models: European Commission, Joint Research Centre (JRC), CC BY 4.0"
-_TITLES = {
-    "S2": "Cloud-free composite, R G B NIR, reflectance x 10000",
-    "S2_COUNT": "Number of observations",
-    "BUFRAC_RAW": "Built-up fraction as predicted, x 10000",
-    "BUFRAC": "Built-up fraction, percent",
-    "RES_NRES": "0 not built-up, 1 residential, 2 non-residential",
-    "GREENNESS": "NDVI of the built-up domain, x 10000",
-    "BUILT_S": "Built-up area, m²",
-    "BUILT_S_NRES": "Built-up area that is non-residential, m²",
-    "BUILT_C_FUN": "0 not built-up, 1 residential, 2 non-residential",
+_EXTENSIONS = {
+    prefix: f"https://stac-extensions.github.io/{name}/v2.0.0/schema.json"
+    for prefix, name in (("eo:", "eo"), ("proj:", "projection"), ("raster:", "raster"))
 }
+_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
+_DATA = "Copernicus Sentinel data"
+_COLOURS = ("red", "green", "blue", "nir")
+"""Names of bands that are common names of the extension eo."""
+_JRC = "Joint Research Centre"
+_MAX_BYTES = 8 << 20
+_LOG = logging.getLogger(__name__)
+
+
+class _Times(BaseModel):
+    start_datetime: AwareDatetime
+    end_datetime: AwareDatetime
+
+
+class _File(BaseModel):
+    href: str
+
+
+class _StoredItem(BaseModel):
+    """What must be so of an item on storage to be linked again."""
+
+    id: str
+    collection: str
+    bbox: tuple[float, float, float, float]
+    properties: _Times
+    assets: Annotated[dict[str, _File], Field(min_length=1)]
 
 
 def write_catalog(
@@ -47,87 +65,123 @@ def write_catalog(
 ) -> None:
     """Write `catalog.json`, and collections and items below `stac/`, with relative links.
 
-    Georeferencing is read from the products' files. The same products and run give the same
-    bytes; each file is replaced whole, `catalog.json` last.
+    Georeferencing is read from the products' files. What earlier runs of other names, epochs,
+    areas and grids left in the output stays in the catalogue, with its own years and models. The
+    same products and run give the same bytes; each file is replaced whole, `catalog.json` last.
 
     Args:
         output: the run's folder, a location.
         products: what it published, paths relative to `output`.
-        run: the run record; of it `name`, `epoch`, `configuration.period` and `tiles` are used.
+        run: the run record; of it `name`, `epoch`, `configuration.period`, `tiles` and `credits`
+            are used.
         tiles_of: by path, the MGRS tiles that a product is made of: their models are its own.
 
     Raises:
-        RasterError: a product cannot be read.
+        RasterError: a product cannot be read, or the storage does not answer.
     """
     name, epoch = str(run.get("name") or "run"), int(run.get("epoch") or 1970)
-    credit = f"contains modified Copernicus Sentinel data {epoch}; {_MODELS}"
-    catalog = pystac.Catalog(
-        id=f"{name}-E{epoch}",
-        title=f"{name}, {epoch}",
-        description=f"Human settlement from Sentinel-2. {credit}",
-        catalog_type=pystac.CatalogType.SELF_CONTAINED,
-        extra_fields={"ghsl:credits": credit},
-    )
-    catalog.set_self_href(f"{_ROOT}catalog.json")
+    credit = _credit(run, epoch)
     times = _times(run, epoch)
     grouped: dict[str, dict[str, list[Product]]] = defaultdict(lambda: defaultdict(list))
     for product in sorted(products, key=lambda p: (p.grid, p.key, p.layer, p.path)):
         grouped[product.grid][product.key].append(product)
+    own = {f"{name}-E{epoch}-{grid}" for grid in grouped}
+    earlier = {found["id"]: found for found in _earlier_collections(output, own)}
+    credits = {credit, *(found["ghsl:credits"] for found in earlier.values())}
+    catalog = pystac.Catalog(
+        id=name,
+        title=name,
+        description=f"Human settlement from Sentinel-2. {' '.join(sorted(credits))}",
+        catalog_type=pystac.CatalogType.SELF_CONTAINED,
+        extra_fields={"ghsl:credits": " ".join(sorted(credits))},
+    )
+    catalog.set_self_href(f"{_ROOT}catalog.json")
     for grid, keys in sorted(grouped.items()):
         made = [
-            _item(output, f"{name}-E{epoch}", key, keys[key], times, run, tiles_of) for key in keys
+            _item(output, f"{name}-E{epoch}-{grid}-{key}", keys[key], times, run, tiles_of)
+            for key in keys
         ]
-        extent = narrowest_box([item.bbox for item, _ in made if item.bbox])
-        collection = pystac.Collection(
-            id=f"{name}-E{epoch}-{grid}",
-            title=f"{name}, {epoch}, " + ("UTM tiles" if grid == "utm" else f"grid {grid}"),
-            description=f"Settlement layers on {grid}. {credit}",
-            license="CC-BY-4.0",
-            extent=pystac.Extent(
-                pystac.SpatialExtent([extent]), pystac.TemporalExtent([list(times)])
-            ),
-            providers=[
-                pystac.Provider("European Union, Copernicus Sentinel", roles=None),
-                pystac.Provider("European Commission, Joint Research Centre", roles=None),
-            ],
-            extra_fields={"ghsl:credits": credit},
-        )
-        collection.set_self_href(f"{_ROOT}stac/{grid}/collection.json")
+        collection = _collection(output, f"{name}-E{epoch}-{grid}", grid, made, times, credit)
+        collection.title = f"{name}, {epoch}, " + ("UTM tiles" if grid == "utm" else f"grid {grid}")
         catalog.add_child(collection, set_parent=True)
-        collection.set_self_href(f"{_ROOT}stac/{grid}/collection.json")
+        collection.set_self_href(f"{_ROOT}stac/{collection.id}/collection.json")
         for item, assets in made:
             collection.add_item(item)
             item.set_self_href(f"{_ROOT}stac/{grid}/{item.id}.json")
             for layer, asset in sorted(assets.items()):  # last: a new place would move them
                 item.add_asset(layer, asset)
-    for collection in catalog.get_children():
-        for item in collection.get_items():
             _write(output, item)
         _write(output, collection)
+    for key, found in sorted(earlier.items()):
+        link = f"{_ROOT}stac/{key}/collection.json"
+        catalog.add_link(pystac.Link("child", link, "application/json", str(found.get("title"))))
     _write(output, catalog)
+
+
+Made = tuple[pystac.Item, dict[str, pystac.Asset]]
+
+
+def _collection(
+    output: str,
+    name: str,
+    grid: str,
+    made: Sequence[Made],
+    times: tuple[datetime.datetime, datetime.datetime],
+    credit: str,
+) -> pystac.Collection:
+    """The collection of the items made and of those that earlier runs left in it, which it links.
+
+    It has no place yet.
+    """
+    kept = list(_earlier_items(output, grid, name, {item.id for item, _ in made}))
+    boxes = [item.bbox for item, _ in made if item.bbox] + [list(item.bbox) for item in kept]
+    starts = [times[0], *(item.properties.start_datetime for item in kept)]
+    ends = [times[1], *(item.properties.end_datetime for item in kept)]
+    providers = [pystac.Provider("European Union, Copernicus Sentinel", roles=None)]
+    if _JRC in credit:
+        providers.append(pystac.Provider(f"European Commission, {_JRC}", roles=None))
+    collection = pystac.Collection(
+        id=name,
+        description=f"Settlement layers on {grid}. {credit}",
+        license="CC-BY-4.0",
+        extent=pystac.Extent(
+            pystac.SpatialExtent([narrowest_box(boxes)]),
+            pystac.TemporalExtent([[min(starts), max(ends)]]),
+        ),
+        providers=providers,
+        extra_fields={"ghsl:credits": credit},
+    )
+    collection.set_self_href(f"{_ROOT}stac/{name}/collection.json")
+    for item in kept:
+        link = f"{_ROOT}stac/{grid}/{item.id}.json"
+        collection.add_link(pystac.Link("item", link, "application/geo+json"))
+    return collection
 
 
 def _item(
     output: str,
-    prefix: str,
-    key: str,
+    name: str,
     products: Sequence[Product],
     times: tuple[datetime.datetime, datetime.datetime],
     run: Mapping[str, Any],
     tiles_of: Mapping[str, Collection[str]],
-) -> tuple[pystac.Item, dict[str, pystac.Asset]]:
-    assets, places = {}, []
+) -> Made:
+    assets: dict[str, pystac.Asset] = {}
+    places = set()
     for product in products:
-        fields, place = _georeference(storage.join(output, product.path))
-        places.append(place)
+        fields, place = _georeference(storage.join(output, product.path), product.layer)
+        places.add(place)
         fields |= {"ghsl:fingerprint": product.fingerprint, "ghsl:whole": product.whole}
-        name = product.layer if product.layer not in assets else PurePosixPath(product.path).stem
+        key = product.layer if product.layer not in assets else PurePosixPath(product.path).stem
         below = "../" * 2 + product.path
-        title = _TITLES.get(product.layer, product.layer)
-        assets[name] = pystac.Asset(below, title, media_type=_COG, roles=["data"])
-        assets[name].extra_fields = fields
-    geometry = shapely.union_all(places)
-    grid = products[0].grid
+        spec = LAYERS.get(product.layer)
+        title = spec.values if spec else product.layer
+        assets[key] = pystac.Asset(below, title, media_type=_COG, roles=["data"])
+        assets[key].extra_fields = fields
+    parts = [
+        part for crs, bounds in sorted(places) for part in shapely.get_parts(footprint(crs, bounds))
+    ]
+    geometry = parts[0] if len(parts) == 1 else oriented(shapely.union_all(parts))
     sources = {tile for product in products for tile in tiles_of.get(product.path, ())}
     used = [
         {"zone": tile.get("zone"), **(tile.get("model") or {})}
@@ -136,8 +190,9 @@ def _item(
     ]
     unlike = {json.dumps(model, sort_keys=True): model for model in used}
     models = [unlike[text] for text in sorted(unlike)]
+    written = json.dumps([asset.extra_fields for asset in assets.values()])
     item = pystac.Item(
-        id=f"{prefix}-{grid}-{key}",
+        id=name,
         geometry=json.loads(shapely.to_geojson(geometry)),
         bbox=narrowest_box([part.bounds for part in shapely.get_parts(geometry)]),
         datetime=None,
@@ -150,77 +205,114 @@ def _item(
             "ghsl:epoch": run.get("epoch"),
             "proj:code": next(iter(assets.values())).extra_fields["proj:code"],
         },
-        stac_extensions=[_PROJECTION],
+        stac_extensions=[url for prefix, url in _EXTENSIONS.items() if f'"{prefix}' in written],
     )
     return item, assets
 
 
-def _georeference(path: str) -> tuple[dict[str, Any], shapely.Geometry]:
-    """The projection fields of a raster, and its footprint in lon/lat."""
+def _georeference(path: str, layer: str) -> tuple[dict[str, Any], tuple[str, Bounds]]:
+    """The fields of a raster and of its bands, and where it lies: CRS and bounds."""
 
     def read(source: Any) -> tuple[Any, ...]:
-        kinds = [{"data_type": kind, "nodata": source.nodata} for kind in source.dtypes]
+        absent = {} if source.nodata is None else {"nodata": source.nodata}
+        kinds = [{"data_type": kind, **absent} for kind in source.dtypes]
         return source.crs, source.transform, [source.height, source.width], source.bounds, kinds
 
     try:
-        crs, transform, shape, corners, bands = read_raster(path, read)
+        crs, transform, shape, corners, bands = read_product(path, read)
     except (OSError, RasterioError) as error:
         reason = " ".join(str(error).split())
         raise RasterError(f"{path}: cannot read the product: {reason}") from error
-    bounds = [float(number) for number in corners]
+    if crs is None:
+        raise RasterError(f"{path}: has no CRS, expected the one that it was written with")
+    left, bottom, right, top = (float(number) for number in corners)
     authority = crs.to_authority()
-    box = shapely.box(*bounds)
-    edge = shapely.segmentize(box, max(bounds[2] - bounds[0], bounds[3] - bounds[1]) / 16)
-    points = shapely.get_coordinates(edge)
-    lon, lat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(*points.T)
     fields = {
         "proj:code": ":".join(authority) if authority else None,
-        "proj:bbox": bounds,
+        "proj:bbox": [left, bottom, right, top],
         "proj:shape": shape,
         "proj:transform": [float(number) for number in transform[:6]],
-        "proj:geometry": json.loads(shapely.to_geojson(box)),
-        "bands": bands,
+        "proj:geometry": json.loads(shapely.to_geojson(shapely.box(left, bottom, right, top))),
+        "bands": [{**_band(layer, number), **band} for number, band in enumerate(bands)],
     }
-    return fields, _footprint(np.asarray(lon), np.asarray(lat))
+    return fields, (crs.to_wkt(), (left, bottom, right, top))
 
 
-def _footprint(lon: Any, lat: Any) -> shapely.Geometry:
-    """Polygon of a ring in degrees, cut at the antimeridian, to 6 decimals (0.1 m)."""
-    finite = np.isfinite(lon) & np.isfinite(lat)
-    if finite.sum() < 4:
-        return shapely.box(-180, -90, 180, 90)  # a raster at the rim of a world map
-    lon = np.unwrap(lon[finite], period=360)
-    ring = shapely.make_valid(
-        shapely.Polygon(np.column_stack([lon.round(6), lat[finite].round(6)]))
-    )
-    parts = [
-        shapely.transform(
-            ring.intersection(shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)),
-            lambda points, turn=turn: points - np.array([360.0 * turn, 0.0]),
-        )
-        for turn in (-1, 0, 1)
-    ]
-    return shapely.union_all([part for part in parts if part.area > 0])
+def _band(layer: str, number: int) -> dict[str, Any]:
+    """What is so of a band by its layer: name, unit, scale, colour."""
+    spec = LAYERS.get(layer)
+    if spec is None or number >= len(spec.bands):
+        return {"name": f"{layer}-{number + 1}"}
+    name = spec.bands[number]
+    found: dict[str, Any] = {"name": name}
+    if name in _COLOURS:
+        found["eo:common_name"] = name
+    if spec.unit:
+        found["unit"] = spec.unit
+    if spec.scale != 1:
+        found["raster:scale"] = spec.scale
+    return found
 
 
-def narrowest_box(boxes: Iterable[Sequence[float]]) -> list[float]:
-    """The box around boxes, each (west, south, east, north) in degrees, as GeoJSON has it.
+def _earlier_collections(output: str, own: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Collections of other runs that the output's catalogue had."""
+    folder = storage.join(output, "stac")
+    for name in storage.listing(folder) if storage.is_folder(folder) else ():
+        path = storage.join(folder, name, "collection.json")
+        if name in own or not storage.is_file(path):
+            continue
+        found = _json(path)
+        if found.get("type") == "Collection" and found.get("id") == name:
+            yield found | {"ghsl:credits": str(found.get("ghsl:credits") or "")}
 
-    It lies on the other side of the widest stretch of longitudes without any: where it reaches
-    across the antimeridian, its west is greater than its east (RFC 7946, 5.2).
-    """
-    spans, latitudes = [], []
-    for west, south, east, north in boxes:
-        spans += [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-        latitudes += [south, north]
-    spans.sort()
-    easts = list(accumulate((east for _, east in spans), max))
-    first, last = spans[0][0], easts[-1]
-    # The stretch across the antimeridian comes first: of two as wide, it is the one left out.
-    gaps = [(first + 360 - last, first, last)]
-    gaps += [(west - east, west, east) for (west, _), east in zip(spans[1:], easts, strict=False)]
-    _, west, east = max(gaps, key=itemgetter(0))
-    return [west, min(latitudes), east, max(latitudes)]
+
+def _earlier_items(
+    output: str, grid: str, collection: str, own: Collection[str]
+) -> Iterator[_StoredItem]:
+    """Items of a collection that this run did not make, and whose files are all there."""
+    folder = storage.join(output, "stac", grid)
+    names = storage.listing(folder) if storage.is_folder(folder) else []
+    names = [n for n in names if n.startswith(f"{collection}-") and n.endswith(".json")]
+    others = sorted({name.removesuffix(".json") for name in names}.difference(own))
+    pattern = "utm/*/*.tif" if grid == "utm" else f"grid/{grid}/*.tif"
+    there = {f"../../{path}" for path in storage.glob(output, pattern)} if others else set()
+    for name in others:
+        path = storage.join(folder, f"{name}.json")
+        try:
+            item = _StoredItem.model_validate(_json(path))
+        except ValidationError as error:
+            _LOG.warning("%s: not an item of the catalogue: %s", path, error.errors()[0]["msg"])
+            continue
+        files = {asset.href for asset in item.assets.values()}
+        if (item.id, item.collection) == (name, collection) and files <= there:
+            yield item
+
+
+def _json(path: str) -> dict[str, Any]:
+    """An object on storage; empty, and a warning, where there is none that can be read."""
+    try:
+        found = json.loads(storage.read_bytes(path, _MAX_BYTES))
+    except (StorageError, ValueError, RecursionError) as error:
+        if isinstance(error, StorageError) and error.passing:
+            raise
+        _LOG.warning("%s: cannot be read, and is left out of the catalogue: %s", path, error)
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _credit(run: Mapping[str, Any], epoch: int) -> str:
+    """The credits of a run, with the years of its Sentinel data."""
+    sensed = {
+        str(scene.get("sensing"))[:4]
+        for tile in run.get("tiles") or []
+        for scene in tile.get("scenes") or []
+    }
+    years = sorted(year for year in sensed if year.isdecimal())
+    if not years:
+        start, end = _times(run, epoch)
+        years = [str(year) for year in range(start.year, end.year + 1)]
+    text = "; ".join(map(str, run.get("credits") or [CREDITS]))
+    return text.replace(_DATA, f"{_DATA} {', '.join(years)}", 1)
 
 
 def _times(run: Mapping[str, Any], epoch: int) -> tuple[datetime.datetime, datetime.datetime]:

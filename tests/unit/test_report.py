@@ -145,6 +145,70 @@ def test_quicklook_shows_the_part_with_data_and_its_gaps(tmp_path: Path) -> None
     assert (alpha == 255).sum() == 300 * 400 - 20 * 40
 
 
+def layer_file(path: Path, values: np.ndarray, nodata: float, crs: str, pixel: float) -> str:
+    """A raster whose upper left corner is 12 E 52 N, or 900 km east and 6200 km north."""
+    corner = (12.0, 52.0) if crs == "EPSG:4326" else (900_000.0, 6_200_000.0)
+    profile = {"driver": "GTiff", "count": 1, "dtype": values.dtype.name, "nodata": nodata}
+    profile |= {"height": values.shape[0], "width": values.shape[1], "crs": crs}
+    with rasterio.open(
+        path, "w", **profile, transform=from_origin(*corner, pixel, pixel), tiled=True
+    ) as target:
+        target.write(values, 1)
+    return str(path)
+
+
+def pixels_of(png: bytes, path: Path) -> np.ndarray:
+    path.write_bytes(png)
+    with rasterio.open(path) as source:
+        return source.read()
+
+
+@pytest.mark.parametrize(
+    ("crs", "pixel", "cell"),
+    [
+        ("ESRI:54009", 100, 10_000),
+        ("EPSG:4326", 3 / 3600, 5311),  # 57.25 m along the parallel of 51.99 N, 92.7 m across
+        ("EPSG:4326", 30 / 3600, 531_900),
+    ],
+)
+def test_built_up_is_shown_in_m2_of_a_cell(
+    crs: str, pixel: float, cell: float, tmp_path: Path
+) -> None:
+    values = np.zeros((10, 10), "uint32")
+    values[3, 3] = 0.95 * cell
+    path = layer_file(tmp_path / "x.tif", values, 4294967295, crs, pixel)
+    legend = quicklook(path, "BUILT_S")[1]
+    marks = [float(label.removesuffix(" m²")) for label, _ in legend]
+    assert marks[0] == 0
+    assert marks[-1] == pytest.approx(cell, rel=0.01)
+    values[3, 3] = 700
+    path = layer_file(tmp_path / "y.tif", values, 4294967295, crs, pixel)
+    assert quicklook(path, "BUILT_S")[1][-1][0] == "800 m²"  # as far as there is built-up
+
+
+def test_a_lone_cell_is_seen_in_a_large_picture(tmp_path: Path) -> None:
+    values = np.zeros((3000, 3000), "uint16")
+    values[1234, 2345] = 300
+    values[0] = 65535
+    path = layer_file(tmp_path / "x.tif", values, 65535, "ESRI:54009", 100)
+    shown = pixels_of(quicklook(path, "BUILT_S")[0], tmp_path / "x.png")
+    assert max(shown.shape) <= 900
+    coloured = (shown[3] == 255) & (shown[:3] != 255).any(axis=0)
+    assert coloured.sum() == 1
+
+
+@pytest.mark.parametrize("layer", ["BUILT_S", "GREENNESS", "RES_NRES"])
+def test_every_cell_of_a_small_area_on_a_large_tile_is_shown(layer: str, tmp_path: Path) -> None:
+    nodata, kind = (-32768, "int16") if layer == "GREENNESS" else (255, "uint8")
+    values = np.full((4000, 4000), nodata, kind)
+    values[2001:2006, 777:784] = 1
+    values[2003, 780] = nodata
+    path = layer_file(tmp_path / "x.tif", values, nodata, "ESRI:54009", 100)
+    shown = pixels_of(quicklook(path, layer)[0], tmp_path / "x.png")
+    assert (shown[3] == 255).sum() == 34
+    assert max(shown.shape) <= 20
+
+
 def test_pixels_of_pictures() -> None:
     shown = categories(np.ma.masked_equal(np.array([[0, 1, 2, 255]], "uint8"), 255))
     assert shown[3].tolist() == [[255, 255, 255, 0]]

@@ -7,6 +7,7 @@ import numpy as np
 import pystac
 import pytest
 import rasterio
+import shapely
 from rasterio.transform import from_origin
 
 from ghsl_beam.products import Product, grid_path, utm_path
@@ -149,6 +150,128 @@ def test_same_bytes_twice_in_any_order(tmp_path: Path, products: list[Product]) 
     first = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
     write_catalog(str(tmp_path), products[::-1], RUN, TILES_OF)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == first
+
+
+def run_of(epoch: int, tile: str, year: int | None = None) -> dict:
+    scenes = [{"sensing": f"{year or epoch}-05-01T10:00:00+00:00"}]
+    return RUN | {
+        "epoch": epoch,
+        "tiles": [{"tile": tile, "zone": tile[:3], "scenes": scenes}],
+        "configuration": {"period": {"start": f"{epoch}-04-01", "end": f"{epoch}-09-30"}},
+    }
+
+
+def made(output: Path, tile: str, epoch: int, x: float = 330000) -> Product:
+    path = utm_path(tile, "BUFRAC", epoch, "berlin")
+    raster(output / path, "EPSG:32633", x, 5822040, 10)
+    return Product("BUFRAC", tile, "utm", path, "f1")
+
+
+def catalogued(output: Path) -> dict[str, pystac.Item]:
+    """Items by id, from the catalogue down; every link leads to what it says."""
+    catalog = pystac.Catalog.from_file(output / "catalog.json")
+    items = {item.id: item for item in catalog.get_items(recursive=True)}
+    for item in items.values():
+        collection = item.get_collection()
+        assert collection is not None
+        assert collection.id == item.collection_id
+        assert item.get_root().id == catalog.id
+        assert all(Path(asset.get_absolute_href()).is_file() for asset in item.assets.values())
+        interval = collection.extent.temporal.intervals[0]
+        assert interval[0] <= item.common_metadata.start_datetime
+        assert interval[1] >= item.common_metadata.end_datetime
+    return items
+
+
+def test_a_second_epoch_joins_the_first(tmp_path: Path) -> None:
+    for epoch, year in ((2017, 2016), (2021, 2021)):
+        product = made(tmp_path, "33UUU", epoch)
+        write_catalog(str(tmp_path), [product], run_of(epoch, "33UUU", year), {})
+    items = catalogued(tmp_path)
+    assert set(items) == {"berlin-E2017-utm-33UUU", "berlin-E2021-utm-33UUU"}
+    assert {path.stem for path in tmp_path.glob("stac/*/*-E*.json")} == set(items)
+    for epoch, year in ((2017, 2016), (2021, 2021)):
+        item = items[f"berlin-E{epoch}-utm-33UUU"]
+        assert item.properties["ghsl:epoch"] == epoch
+        credit = item.get_collection().extra_fields["ghsl:credits"]
+        assert f"contains modified Copernicus Sentinel data {year};" in credit
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    write_catalog(str(tmp_path), [product], run_of(2021, "33UUU"), {})
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == before
+
+
+def test_another_area_of_the_same_epoch_joins_the_first(tmp_path: Path) -> None:
+    first = made(tmp_path, "33UUU", 2017)
+    write_catalog(str(tmp_path), [first], run_of(2017, "33UUU"), {})
+    second = made(tmp_path, "33UVU", 2017, 450000)
+    write_catalog(str(tmp_path), [second], run_of(2017, "33UVU"), {})
+    items = catalogued(tmp_path)
+    assert set(items) == {"berlin-E2017-utm-33UUU", "berlin-E2017-utm-33UVU"}
+    box = items["berlin-E2017-utm-33UUU"].get_collection().extent.spatial.bboxes[0]
+    for item in items.values():
+        assert box[0] <= item.bbox[0]
+        assert box[2] >= item.bbox[2]
+    (tmp_path / first.path).unlink()  # what is no more there is in no catalogue
+    write_catalog(str(tmp_path), [second], run_of(2017, "33UVU"), {})
+    assert set(catalogued(tmp_path)) == {"berlin-E2017-utm-33UVU"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"type": "Feature", "id": 1}', "[" * 100_000])
+def test_other_files_in_the_catalogues_folders_are_left_out(text: str, tmp_path: Path) -> None:
+    product = made(tmp_path, "33UUU", 2017)
+    for path in ("stac/utm/berlin-E2017-utm-33UVU.json", "stac/other/collection.json"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    write_catalog(str(tmp_path), [product], run_of(2017, "33UUU"), {})
+    assert set(catalogued(tmp_path)) == {"berlin-E2017-utm-33UUU"}
+
+
+def test_bands_have_names_units_and_scales(tmp_path: Path) -> None:
+    products = []
+    for layer in ("S2", "GREENNESS", "BUILT_S"):
+        path = utm_path("33UUU", layer, 2017, "berlin")
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        count = 4 if layer == "S2" else 1
+        profile = {"driver": "GTiff", "count": count, "dtype": "uint16", "height": 9, "width": 9}
+        place = {"crs": "EPSG:32633", "transform": from_origin(330000, 5822040, 10, 10)}
+        with rasterio.open(tmp_path / path, "w", **profile, **place, nodata=0) as target:
+            target.write(np.ones((count, 9, 9), "uint16"))
+        products.append(Product(layer, "33UUU", "utm", path, "f"))
+    write_catalog(str(tmp_path), products, RUN, {})
+    (item,) = catalogued(tmp_path).values()
+    bands = {key: asset.extra_fields["bands"] for key, asset in item.assets.items()}
+    assert [band["name"] for band in bands["S2"]] == ["red", "green", "blue", "nir"]
+    assert [band["eo:common_name"] for band in bands["S2"]] == ["red", "green", "blue", "nir"]
+    assert bands["GREENNESS"] == [
+        {"name": "GREENNESS", "raster:scale": 1e-4, "data_type": "uint16", "nodata": 0}
+    ]
+    assert bands["BUILT_S"][0]["unit"] == "m²"
+    names = {url.split("/")[3] for url in item.stac_extensions}
+    assert names == {"eo", "projection", "raster"}
+
+
+@pytest.mark.filterwarnings("ignore:.*LocalValidator")
+def test_what_is_written_is_valid_stac(tmp_path: Path, products: list[Product]) -> None:
+    pytest.importorskip("jsonschema", reason="pystac validates with it")
+    from pystac.validation.local_validator import LocalValidator
+
+    write_catalog(str(tmp_path), products, RUN, TILES_OF)
+    local = LocalValidator()
+    kinds = {
+        "Catalog": local.catalog_validator(),
+        "Collection": local.collection_validator(),
+        "Feature": local.item_validator(),
+    }
+    for path in tmp_path.rglob("*.json"):
+        written = json.loads(path.read_text())
+        assert not list(kinds[written["type"]].iter_errors(written))
+
+
+def test_rings_run_as_geojson_asks_for(tmp_path: Path, products: list[Product]) -> None:
+    write_catalog(str(tmp_path), products, RUN, TILES_OF)
+    for item in catalogued(tmp_path).values():
+        for part in shapely.get_parts(shapely.geometry.shape(item.geometry)):
+            assert part.exterior.is_ccw
 
 
 def test_missing_product_is_one_line(tmp_path: Path) -> None:

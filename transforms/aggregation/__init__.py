@@ -13,7 +13,7 @@ from .ownership import Owned, distance2, merge, sphere
 from .resample import Fine, resample
 from .source import TileSource
 
-METHOD_VERSION = "2"
+METHOD_VERSION = "3"
 """Changes when the same inputs would give other pixels; part of the products' fingerprint."""
 
 __all__ = [

@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -29,8 +29,13 @@ METRES = (1.0, 100_000.0)
 """Smallest and largest resolution of a grid in metres: the largest is a cell's side."""
 ARC_SECONDS = (0.03, 3600.0)
 """The same of a geographic grid: about 1 m, and a degree."""
+MOLLWEIDE_ORIGIN = (-18_041_000.0, 9_000_000.0)
+"""Upper left corner of R1_C1 of GHSL's grids in ESRI:54009."""
+GEOGRAPHIC_ORIGIN = (-180 - 28.5 / 3600, 90 - 3241.5 / 3600)
+"""The same of its grids in EPSG:4326, at 3 and at 30 seconds of arc."""
 _TILE_KEY = re.compile(r"R(\d+)_C(\d+)")
-_CELL_KEY = re.compile(r"R(\d+)_C(\d+)_r(\d+)_c(\d+)")
+_CORNER_KEY = re.compile(r"x(-?\d+)_y(-?\d+)")
+_CELL_KEY = re.compile(r"(.+)_r(\d+)_c(\d+)")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,15 +48,19 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, order=True)
 class GridTile:
-    """An R/C tile of the output grid, counted from 1, 1 at the upper left."""
+    """A tile of the output grid, counted from 1, 1 at the upper left.
+
+    `corner` names a tile that is none of GHSL's by its upper left corner, `x-221000_y7020000`.
+    """
 
     row: int
     col: int
+    corner: str = field(default="", compare=False)
 
     @property
     def key(self) -> str:
-        """GHSL's name of it, `R3_C19`."""
-        return f"R{self.row}_C{self.col}"
+        """Its name: GHSL's, `R3_C19`, where GHSL has a tile of just this ground."""
+        return self.corner or f"R{self.row}_C{self.col}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,7 @@ class OutputGrid:
 
     `resolutions` and `fine` are in metres, or in seconds of arc for a geographic CRS; `origin`
     is the upper left corner in units of the CRS. `cell_pixels` fine pixels make a cell's side,
-    `tile_cells` cells an R/C tile's. `fine_capacity` is the most m² a fine pixel can hold.
+    `tile_cells` cells a tile's. `fine_capacity` is the most m² a fine pixel can hold.
     """
 
     crs: str
@@ -119,12 +128,28 @@ class OutputGrid:
 
     # ---- names ----
 
+    @cached_property
+    def has_ghsl_tiles(self) -> bool:
+        """Whether its tiles are GHSL's: 1000 km of ESRI:54009, or 10 degrees of EPSG:4326."""
+        side = self.tile_cells * self.cell_pixels * self.pixel
+        own = {"ESRI:54009": (MOLLWEIDE_ORIGIN, 1e6), "EPSG:4326": (GEOGRAPHIC_ORIGIN, 10.0)}
+        origin, size = own.get(self.crs, (None, 0.0))
+        return self.origin == origin and abs(side - size) < 1e-9 * size
+
+    def tile_at(self, row: int, col: int) -> GridTile:
+        """The tile of a row and column, counted from 1, with its name."""
+        if self.has_ghsl_tiles:
+            return GridTile(row, col)
+        side = self.tile_cells * self.cell_pixels * self.pixel
+        x, y = self.origin[0] + (col - 1) * side, self.origin[1] - (row - 1) * side
+        return GridTile(row, col, f"x{round(x)}_y{round(y)}")
+
     def tile_of(self, cell: Cell) -> GridTile:
-        """The R/C tile that holds a cell."""
-        return GridTile(cell.row // self.tile_cells + 1, cell.col // self.tile_cells + 1)
+        """The tile that holds a cell."""
+        return self.tile_at(cell.row // self.tile_cells + 1, cell.col // self.tile_cells + 1)
 
     def cell_key(self, cell: Cell) -> str:
-        """Name of a cell: its R/C tile, then row and column within it, counted from 1."""
+        """Name of a cell: its tile, then row and column within it, counted from 1."""
         row, col = cell.row % self.tile_cells + 1, cell.col % self.tile_cells + 1
         return f"{self.tile_of(cell).key}_r{row:02d}_c{col:02d}"
 
@@ -133,18 +158,28 @@ class OutputGrid:
         found = _CELL_KEY.fullmatch(key)
         if not found:
             raise RequestError(f"{key}: not the name of an output cell")
-        tile_row, tile_col, row, col = (int(part) - 1 for part in found.groups())
-        cell = Cell(tile_row * self.tile_cells + row, tile_col * self.tile_cells + col)
-        if tile_row < 0 or tile_col < 0 or self.cell_key(cell) != key:
+        tile, row, col = self.parse_tile(found[1]), int(found[2]) - 1, int(found[3]) - 1
+        first_row, first_col = (tile.row - 1) * self.tile_cells, (tile.col - 1) * self.tile_cells
+        cell = Cell(first_row + row, first_col + col)
+        if self.cell_key(cell) != key:
             raise RequestError(f"{key}: not the name of an output cell")
         return cell
 
     def parse_tile(self, key: str) -> GridTile:
-        """The R/C tile of a name; `RequestError` where it is none."""
-        found = _TILE_KEY.fullmatch(key)
-        if not found or "0" in found.groups():
+        """The tile of a name; `RequestError` where it is none."""
+        found = (_TILE_KEY if self.has_ghsl_tiles else _CORNER_KEY).fullmatch(key)
+        if not found:
             raise RequestError(f"{key}: not the name of a grid tile")
-        return GridTile(int(found[1]), int(found[2]))
+        one, other = int(found[1]), int(found[2])
+        if self.has_ghsl_tiles:
+            tile = self.tile_at(one, other)
+        else:
+            side = self.tile_cells * self.cell_pixels * self.pixel
+            row, col = (self.origin[1] - other) / side, (one - self.origin[0]) / side
+            tile = self.tile_at(round(row) + 1, round(col) + 1)
+        if tile.key != key or min(tile.row, tile.col) < 1:
+            raise RequestError(f"{key}: not the name of a grid tile")
+        return tile
 
     def cells_of(self, tile: GridTile) -> tuple[Cell, ...]:
         """All cells of an R/C tile, row by row."""
@@ -170,7 +205,9 @@ class OutputGrid:
         return self._geobox(cell.row, cell.col, 1, level)
 
     def tile_geobox(self, tile: GridTile, level: GridLevel) -> GeoBox:
-        """The pixels of an R/C tile at a level."""
+        """The pixels of a tile at a level; `RequestError` where GHSL's name is for other ground."""
+        if tile.key != self.tile_at(tile.row, tile.col).key:
+            raise RequestError(f"{tile.key}: not the name of a tile of this grid")
         row, col = (tile.row - 1) * self.tile_cells, (tile.col - 1) * self.tile_cells
         return self._geobox(row, col, self.tile_cells, level)
 
@@ -187,12 +224,15 @@ def ghsl_mollweide(resolutions: Sequence[float] = (10, 100, 1000)) -> OutputGrid
 
     A 10 m cell holds 0..100 m², as GHS-BUILT-S does.
     """
-    return from_config("ESRI:54009", resolutions, (-18_041_000.0, 9_000_000.0))
+    return from_config("ESRI:54009", resolutions)
 
 
 def geographic(resolutions_arcsec: Sequence[float] = (3, 30)) -> OutputGrid:
-    """EPSG:4326 from (-180, 90); cells of 1 degree, R/C tiles of 10 degrees."""
-    return from_config("EPSG:4326", resolutions_arcsec, (-180.0, 90.0))
+    """GHSL's grid: EPSG:4326 from (-180.0079167, 89.0995833), R/C tiles of 10 degrees.
+
+    A cell is one degree. The pixels of 3 and of 30 seconds of arc are those of GHSL's own files.
+    """
+    return from_config("EPSG:4326", resolutions_arcsec)
 
 
 def from_config(
@@ -200,9 +240,10 @@ def from_config(
 ) -> OutputGrid:
     """A grid of any projected CRS in metres (resolutions in m), or EPSG:4326 (seconds of arc).
 
-    Without an origin, it is the upper left corner of the CRS's area of use, moved out to a
-    multiple of the R/C tile (1000 km). The fine level is the whole fraction of the smallest
-    resolution nearest to 10 m (0.3 seconds of arc) with which chunks are of a size to be made.
+    Without an origin, ESRI:54009 and EPSG:4326 have GHSL's, and another CRS has the upper left
+    corner of its area of use, moved out to a multiple of the tile (1000 km, about). The fine
+    level is the whole fraction of the smallest resolution nearest to 10 m (0.3 seconds of arc)
+    with which chunks are of a size to be made.
 
     Raises:
         RequestError: the CRS is unknown, not in metres or without an area of use, or the
@@ -222,7 +263,15 @@ def from_config(
         # At the equator a square of 0.3" is 85.5 m²; a tenth more for the scale of UTM.
         capacity = math.ceil((fine / 3600 * 111_320) ** 2 * 1.1)
         return OutputGrid(
-            "EPSG:4326", "4326", origin or (-180.0, 90.0), sizes, fine, pixels, 10, capacity, True
+            "EPSG:4326",
+            "4326",
+            origin or GEOGRAPHIC_ORIGIN,
+            sizes,
+            fine,
+            pixels,
+            10,
+            capacity,
+            True,
         )
     if not system.is_projected or {axis.unit_name for axis in system.axis_info} != {"metre"}:
         raise RequestError(f"{crs}: neither a projected system in metres nor EPSG:4326")
@@ -237,7 +286,7 @@ def from_config(
     mollweide = name == "ESRI:54009"
     capacity = math.floor(fine**2) if mollweide else math.ceil(fine**2 * 1.1)
     if origin is None:
-        origin = (-18_041_000.0, 9_000_000.0) if mollweide else _corner(system, fine * pixels * 10)
+        origin = MOLLWEIDE_ORIGIN if mollweide else _corner(system, fine * pixels * 10)
     return OutputGrid(name, label, origin, sizes, fine, pixels, 10, capacity)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.elements import NODATA, Layer, RasterError, Window
+from transforms.elements import NODATA, Layer, RasterError, Window, thresholds
 
 from .grid import LATTICE, OutputGrid
 from .lattice import SUBSAMPLES, Floats, Mapping, Square
@@ -30,8 +30,6 @@ NON_RESIDENTIAL = 2
 _COUNT, _GREEN, _GREEN_COUNT, _OTHER = 12, 17, 40, 45
 _FRACTIONS, _COUNTS = (1 << 12) - 1, (1 << 5) - 1
 _CENTRE = SUBSAMPLES // 2
-# Generalised golden ratio in two dimensions: thresholds that are spread evenly (Roberts 2018).
-_SPREAD_ROW, _SPREAD_COL = 0.5698402909980532, 0.7548776662466927
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,18 +58,6 @@ def fine_dtype(grid: OutputGrid) -> np.dtype[Any]:
     return np.dtype(
         next(d for d in ("uint8", "uint16", "uint32") if grid.fine_capacity < np.iinfo(d).max)
     )
-
-
-def thresholds(window: Window) -> NDArray[np.float32]:
-    """Rounding thresholds 0..1, shape of the window, by a pixel's place in the whole grid.
-
-    With one threshold (0.5) an area of equal values would round the same way everywhere, and 0.3
-    of 100.3 m² be lost in each pixel; with these, the mean of the rounded values is the mean.
-    """
-    rows = np.arange(window.row, window.bottom) * _SPREAD_ROW % 1.0
-    cols = np.arange(window.col, window.right) * _SPREAD_COL % 1.0
-    total = rows[:, None] + cols[None, :]
-    return (total - np.floor(total)).astype(np.float32)
 
 
 def resample(

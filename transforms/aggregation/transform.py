@@ -17,6 +17,7 @@ from odc.geo.geobox import GeoBox
 
 from transforms.elements import (
     DTYPE,
+    LAYERS,
     NODATA,
     Layer,
     Product,
@@ -220,6 +221,7 @@ class AggregateCells(StageTransform):
                                 nodata=nodata,
                                 tags={**tags, "LAYER": layer},
                                 tell=self.work.noting(path, mark),
+                                spec=LAYERS[layer],
                             )
                         )
                     else:
@@ -310,6 +312,7 @@ class PublishGridTiles(StageTransform):
                 nodata=nodata,
                 tags={**_tags(mark, cells, self.credits), "LAYER": layer},
                 tell=self.work.noting(path, mark),
+                spec=LAYERS[layer],
             ) as write,
         ):
             for part in parts:

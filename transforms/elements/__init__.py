@@ -14,8 +14,10 @@ from .errors import (
     request_error,
 )
 from .fingerprint import fingerprint
+from .layers import LAYERS, LayerSpec, Overviews
 from .pixels import Pixels
 from .references import DTYPE, NODATA, Block, BlockTask, Layer, Loss, RasterRef, StoredTile
+from .rounding import thresholds
 from .scene import BANDS, Level, MaskKind, Scene
 from .tile import Product, TilePlan
 from .versions import package_version
@@ -24,15 +26,18 @@ from .window import Window
 __all__ = [
     "BANDS",
     "DTYPE",
+    "LAYERS",
     "NODATA",
     "Block",
     "BlockTask",
     "GhslBeamError",
     "Layer",
+    "LayerSpec",
     "Level",
     "Loss",
     "MaskKind",
     "ModelError",
+    "Overviews",
     "Pixels",
     "Product",
     "RasterError",
@@ -51,4 +56,5 @@ __all__ = [
     "fingerprint",
     "package_version",
     "request_error",
+    "thresholds",
 ]

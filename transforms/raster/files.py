@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -15,11 +15,12 @@ import rasterio
 import rasterio.shutil
 import rasterio.windows
 from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import MemoryFile
 from rasterio.transform import from_origin
 
-from transforms.elements import RasterRef, StorageError, Window
+from transforms.elements import LayerSpec, RasterRef, StorageError, Window
 
 from . import storage
 from .gdal_access import connection_lost, gdal_environment, gdal_path, read_again
@@ -64,19 +65,19 @@ def raster_profile(
 
 
 @contextmanager
-def opened(location: str) -> Iterator[Any]:
-    """A raster opened for reading, wherever it lies.
+def opened(location: str, driver: str | None = None) -> Iterator[Any]:
+    """A raster opened for reading, wherever it lies; of one format alone, where one is named.
 
     Raises:
         RasterioError: it cannot be opened.
         StorageError: the location cannot be used.
     """
     path = gdal_path(location)
-    with gdal_environment(path), rasterio.open(path) as source:
+    with gdal_environment(path), rasterio.open(path, driver=driver) as source:
         yield source
 
 
-def read_raster(location: str, read: Callable[[Any], T]) -> T:
+def read_raster(location: str, read: Callable[[Any], T], driver: str | None = None) -> T:
     """What `read` takes from an opened raster, at a later try where the connection was lost.
 
     Raises:
@@ -85,7 +86,7 @@ def read_raster(location: str, read: Callable[[Any], T]) -> T:
     """
 
     def once() -> T:
-        with opened(location) as source:
+        with opened(location, driver) as source:
             return read(source)
 
     return read_again(gdal_path(location), once)
@@ -203,7 +204,7 @@ def _fingerprint_of(path: str, there: storage.Stored) -> str | None:
 
 def _fingerprint_in(path: str, size: int) -> str | None:
     try:
-        tags = read_raster(path, lambda source: source.tags())
+        tags = read_raster(path, lambda source: source.tags(), "GTiff")
     except RasterioError as error:
         if storage.is_url(path):  # the object may be whole, and the way to it fail
             raise _unreadable(path, f"cannot be opened: {error}", error) from error
@@ -288,14 +289,14 @@ def cog_writer(
     dtype: str,
     nodata: int,
     tags: Mapping[str, str],
-    resampling: str = "nearest",
+    spec: LayerSpec,
     tell: Callable[[Sum], None] = lambda made: None,
 ) -> Iterator[Callable[[Window, NDArray[Any]], None]]:
     """Write a cloud-optimised GeoTIFF part by part; published when the body ends well.
 
     Yields a function that takes a window, counted from the raster's own corner, and its pixels;
-    windows do not overlap. What no part covers is nodata. `resampling` makes the overviews. `tell`
-    is called with size and SHA-256 of the file before it gets its name.
+    windows do not overlap. What no part covers is nodata. `spec` names the bands and says what the
+    overviews are. `tell` is called with size and SHA-256 of the file before it gets its name.
 
     Raises:
         RasterError: the file cannot be written, or what was written does not read back.
@@ -318,6 +319,7 @@ def cog_writer(
                 nodata=nodata,
                 bigtiff="IF_SAFER",
             ) as target:
+                _name_bands(target, spec.bands)
 
                 def write(window: Window, array: NDArray[Any]) -> None:
                     place = rasterio.windows.Window(
@@ -329,7 +331,7 @@ def cog_writer(
 
                 yield write
                 target.update_tags(**tags, **{SEAL_TAG: BLANK_SEAL, SUMS_TAG: blank})
-            with with_overviews(plain, resampling) as both:
+            with with_overviews(plain, spec.overviews) as both:
                 with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
                     rasterio.shutil.copy(
                         both,
@@ -384,6 +386,14 @@ def _is_labelled(path: Path, like: str, tags: Mapping[str, str], size: int) -> b
             and (made.crs, made.transform) == (given.crs, given.transform)
             and (made.nodatavals, made.descriptions) == (given.nodatavals, given.descriptions)
         )
+
+
+def _name_bands(target: Any, names: Sequence[str]) -> None:
+    """Give bands their names, and those of the colours that GDAL knows their colour."""
+    for band, name in enumerate(names, 1):
+        target.set_band_description(band, name)
+    if len(names) > 1:
+        target.colorinterp = [getattr(ColorInterp, n, ColorInterp.undefined) for n in names]
 
 
 def _strips(source: Any) -> Iterator[Window]:

@@ -2,25 +2,33 @@
 
 GDAL alone would keep them in a file until they are copied, and a write of it that fails is no error
 there. From memory, what reaches the disk can be compared with what was made.
+
+GDAL computes each level from the one before and rounds every time, halves upwards: of scattered
+built-up, the mean of a layer of bytes drifts by several percent in a few levels, then nothing is
+left. So means come from the full resolution here, and are rounded so that means stay.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 import rasterio.shutil
 import rasterio.windows
+from affine import Affine
+from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
 
-_SMALLEST = 512
-"""The last overview fits into a tile of the file."""
-_STRIP = 512
+from transforms.elements import Overviews, Window, thresholds
+
+SMALLEST = 512
+"""Pixels a side at which a raster needs no (further) overview: a tile of the file."""
 _IN_MEMORY = {
     "COMPRESS_OVERVIEW": "ZSTD",
     "ZSTD_LEVEL_OVERVIEW": "1",
@@ -30,39 +38,68 @@ _IN_MEMORY = {
 }
 
 
-def factors(height: int, width: int) -> list[int]:
-    """By how much the overviews are smaller: each has half the rows and columns of the last."""
-    found, factor = [], 2
-    while max(height, width) > _SMALLEST * factor // 2:
-        found.append(factor)
-        factor *= 2
-    return found
-
-
 @contextmanager
-def with_overviews(plain: Path, resampling: str) -> Iterator[str]:
+def with_overviews(plain: Path, kind: Overviews) -> Iterator[str]:
     """The name, for GDAL, of a local raster together with overviews of it; gone afterwards.
 
     Args:
         plain: the raster, at its full resolution.
-        resampling: by which its overviews are made, by rasterio's name.
+        kind: how the overviews come from it.
 
     Raises:
         RasterioError: the raster cannot be read.
     """
     both = f"/vsimem/{uuid.uuid4().hex}.vrt"
     rasterio.shutil.copy(plain, both, driver="VRT")
+    levels = 0
     try:
-        with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", **_IN_MEMORY):
-            with rasterio.open(both, "r+") as source:
-                smaller = factors(source.height, source.width)
-                if smaller:
-                    source.build_overviews(smaller, Resampling[resampling])
-            yield both
+        with rasterio.open(both) as source:
+            levels = len(_sizes(source.height, source.width))
+        if kind is Overviews.MEAN:
+            write_means(plain, both)
+        elif levels:
+            with (
+                rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", **_IN_MEMORY),
+                rasterio.open(both, "r+") as target,
+            ):
+                target.build_overviews(
+                    [2 ** (level + 1) for level in range(levels)], Resampling[kind.value]
+                )
+        yield both
     finally:
-        with suppress(CPLE_BaseError):  # it has none
-            rasterio.shutil.delete(f"{both}.ovr", driver="GTiff")
+        for level in range(levels, 0, -1):
+            with suppress(CPLE_BaseError):  # GDAL's own overviews are one file
+                rasterio.shutil.delete(both + ".ovr" * level, driver="GTiff")
         rasterio.shutil.delete(both, driver="VRT")
+
+
+def write_means(path: Path, beside: str) -> None:
+    """Write overviews of a raster where GDAL finds those of `beside`: `x.ovr`, `x.ovr.ovr`.
+
+    A pixel is the mean of the valid pixels at full resolution below it, nodata where there is
+    none. What is between two whole numbers is rounded up or down by a threshold that varies
+    evenly from pixel to pixel, so that the mean of many is kept. A strip of the raster is in memory
+    at a time. A raster of at most 512 pixels a side has none.
+
+    Raises:
+        RasterioError: the raster cannot be read, or an overview not be written.
+    """
+    with ExitStack() as stack:
+        source = stack.enter_context(rasterio.open(path))
+        targets = []
+        for level, (rows, cols) in enumerate(_sizes(source.height, source.width), 1):
+            place = {"transform": source.transform * Affine.scale(2**level)}
+            profile = source.profile | {"height": rows, "width": cols} | place
+            targets.append(
+                stack.enter_context(rasterio.open(beside + ".ovr" * level, "w", **profile))
+            )
+        strip = max(SMALLEST, 2 ** len(targets))
+        for top in range(0, source.height, strip) if targets else ():
+            window = rasterio.windows.Window(0, top, source.width, min(strip, source.height - top))
+            levels = _pyramid(source.read(window=window), source.nodata, top, len(targets))
+            for level, (target, means) in enumerate(zip(targets, levels, strict=True), 1):
+                _, rows, cols = means.shape
+                target.write(means, window=rasterio.windows.Window(0, top >> level, cols, rows))
 
 
 def same_overviews(one: str, other: str) -> bool:
@@ -85,9 +122,44 @@ def _same_level(one: str, other: str, level: int) -> bool:
     ):
         if first.shape != second.shape:
             return False
-        for row in range(0, first.height, _STRIP):
-            rows = min(_STRIP, first.height - row)
+        for row in range(0, first.height, SMALLEST):
+            rows = min(SMALLEST, first.height - row)
             strip = rasterio.windows.Window(0, row, first.width, rows)
             if not np.array_equal(first.read(window=strip), second.read(window=strip)):
                 return False
     return True
+
+
+def _sizes(rows: int, cols: int) -> list[tuple[int, int]]:
+    """Rows and columns of each overview: half of those of the last, rounded up."""
+    sizes = []
+    while max(rows, cols) > SMALLEST:
+        rows, cols = (rows + 1) // 2, (cols + 1) // 2
+        sizes.append((rows, cols))
+    return sizes
+
+
+def _pyramid(values: NDArray[Any], nodata: float, top: int, levels: int) -> list[NDArray[Any]]:
+    """Means of each level of a strip, axes (bands, rows, columns); `top` is its first row."""
+    valid = values != nodata
+    sums = np.where(valid, values, 0).astype(np.int64 if values.itemsize > 2 else np.int32)
+    counts = valid.astype(np.int32)
+    kind = np.float64 if values.itemsize > 2 else np.float32
+    made = []
+    for level in range(1, levels + 1):
+        sums, counts = _squares(sums), _squares(counts)
+        _, rows, cols = sums.shape
+        means: NDArray[Any] = sums.astype(kind) / np.maximum(counts, 1).astype(kind)
+        means = means + thresholds(Window(top >> level, 0, rows, cols))
+        made.append(np.where(counts > 0, np.floor(means), nodata).astype(values.dtype))
+    return made
+
+
+def _squares(values: NDArray[Any]) -> NDArray[Any]:
+    """Sums over squares of 2 x 2; what is beyond the edge is 0."""
+    _, rows, cols = values.shape
+    if rows % 2 or cols % 2:
+        values = np.pad(values, ((0, 0), (0, rows % 2), (0, cols % 2)))
+    down = values[:, 0::2] + values[:, 1::2]
+    squares: NDArray[Any] = down[:, :, 0::2] + down[:, :, 1::2]
+    return squares

@@ -12,6 +12,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import (
     DTYPE,
+    LAYERS,
     NODATA,
     Layer,
     Product,
@@ -36,7 +37,6 @@ from .stage import StageTransform, TellAtBundleEnd
 from .store import BANDS_OF, WorkArea
 
 _LOG = logging.getLogger(__name__)
-_OVERVIEWS = {Layer.S2: "average", Layer.BUFRAC_RAW: "average", Layer.BUFRAC: "average"}
 
 
 @dataclass(eq=False)
@@ -125,7 +125,7 @@ class PublishTiles(StageTransform):
                 dtype=DTYPE[layer],
                 nodata=NODATA[layer],
                 tags={**plan.tags.get(layer, {}), **tags},
-                resampling=_OVERVIEWS.get(layer, "nearest"),
+                spec=LAYERS[layer],
                 tell=self.work.noting(relative, tag),
             ) as write,
         ):

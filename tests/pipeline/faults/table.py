@@ -20,6 +20,7 @@ GROUPS = (
     "processes",
     "launches",
     "data",
+    "outputs",
 )
 
 

@@ -81,9 +81,64 @@ def test_geographic_grid():
     ]  # fmt: skip
     assert (grid.fine, grid.cell_pixels, grid.tile_cells) == (pytest.approx(0.3), 12_000, 10)
     box = grid.tile_geobox(GridTile(4, 19), grid.levels[0])
-    assert tuple(box.boundingbox) == pytest.approx((0, 50, 10, 60))
+    assert tuple(box.boundingbox) == pytest.approx(
+        (-0.0079166667, 49.0995833, 9.9920833, 59.0995833)
+    )
     assert geographic((1, 10)).cell_pixels == 10_800
     assert geographic((5,)).cell_pixels % 50 == 0
+
+
+LEFT, TOP = -180.0079166666667, 89.0995833333333
+"""Upper left corner of GHS-BUILT-S R2023A in EPSG:4326, at 3 and at 30 seconds of arc."""
+
+
+@pytest.mark.parametrize("resolutions", [(3, 30), (3,), (30,), (1, 3, 30), (6, 30)])
+@given(row=st.integers(1, 17), col=st.integers(1, 36))
+def test_geographic_pixels_and_tiles_are_ghsls(resolutions, row, col):
+    grid = geographic(resolutions)
+    tile = grid.tile_at(row, col)
+    assert tile.key == f"R{row}_C{col}"
+    for level in grid.levels:
+        box = grid.tile_geobox(tile, level)
+        assert box.shape == (round(36_000 / level.resolution),) * 2
+        assert tuple(box.boundingbox) == pytest.approx(
+            (LEFT + 10 * col - 10, TOP - 10 * row, LEFT + 10 * col, TOP - 10 * row + 10), abs=1e-9
+        )
+
+
+@pytest.mark.parametrize(
+    ("crs", "resolutions"),
+    [
+        ("ESRI:54009", (10, 30, 90)),
+        ("ESRI:54009", (30, 300)),
+        ("ESRI:54009", (15,)),
+        ("EPSG:3035", (10, 100, 1000)),
+        ("EPSG:32633", (25, 100)),
+        ("EPSG:3857", (30,)),
+    ],
+)
+@given(row=st.integers(0, 99), col=st.integers(0, 99))
+def test_other_grids_name_tiles_by_their_corner(crs, resolutions, row, col):
+    grid = from_config(crs, resolutions)
+    cell = Cell(row, col)
+    tile, key = grid.tile_of(cell), grid.cell_key(cell)
+    left, _, _, top = grid.tile_geobox(tile, grid.levels[-1]).boundingbox
+    assert tile.key == f"x{round(left)}_y{round(top)}"
+    assert grid.parse_tile(tile.key) == tile
+    assert grid.parse_cell(key) == cell
+    assert key.startswith(f"{tile.key}_r")
+    with pytest.raises(RequestError):
+        grid.parse_tile(f"R{tile.row}_C{tile.col}")
+    with pytest.raises(RequestError, match="not the name of a tile of this grid"):
+        grid.tile_geobox(GridTile(tile.row, tile.col), grid.levels[0])
+
+
+@pytest.mark.parametrize("resolutions", [(10, 100, 1000), (250, 1000), (25, 100), (20,), (80,)])
+def test_tiles_of_1000_km_have_ghsls_names(resolutions):
+    grid = ghsl_mollweide(resolutions)
+    for level in grid.levels:
+        box = grid.tile_geobox(GridTile(3, 19), level).boundingbox
+        assert tuple(box) == (-41_000, 6_000_000, 959_000, 7_000_000)
 
 
 @pytest.mark.parametrize(

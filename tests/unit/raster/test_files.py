@@ -52,7 +52,9 @@ def test_a_cog_holds_the_parts_and_nodata_elsewhere(tmp_path):
     path = tmp_path / "deep" / "layer.tif"
     part = np.full((20, 30), 7, "uint8")
     tags = {FINGERPRINT_TAG: "abc"}
-    with cog_writer(str(path), PLACE, bands=1, dtype="uint8", nodata=255, tags=tags) as write:
+    with cog_writer(
+        str(path), PLACE, bands=1, dtype="uint8", nodata=255, tags=tags, spec=LAYERS["BUFRAC"]
+    ) as write:
         write(Window(100, 50, 20, 30), part)
     with rasterio.open(path) as source:
         values = source.read(1)
@@ -70,7 +72,9 @@ def test_what_fails_half_way_leaves_nothing_and_keeps_what_was(tmp_path):
     path.write_text("before")
 
     def fail_half_way():
-        with cog_writer(str(path), PLACE, bands=1, dtype="uint8", nodata=255, tags={}) as write:
+        with cog_writer(
+            str(path), PLACE, bands=1, dtype="uint8", nodata=255, tags={}, spec=LAYERS["BUFRAC"]
+        ) as write:
             write(Window(0, 0, 5, 5), np.zeros((5, 5), "uint8"))
             raise KeyError("a bug")
 

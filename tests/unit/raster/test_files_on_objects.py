@@ -53,7 +53,13 @@ def test_a_block_written_anew_is_not_read_from_memory(folder, scene):
 def test_a_cog_is_the_same_bytes_on_both(tmp_path, bucket, front, scene):
     for base in (str(tmp_path), f"{bucket}/same"):
         with cog_writer(
-            join(base, "a.tif"), PLACE, bands=1, dtype="uint16", nodata=0, tags={"A": "b"}
+            join(base, "a.tif"),
+            PLACE,
+            bands=1,
+            dtype="uint16",
+            nodata=0,
+            tags={"A": "b"},
+            spec=LAYERS["BUFRAC"],
         ) as write:
             write(Window(0, 0, 128, 200), scene[:128])
     local = (tmp_path / "a.tif").read_bytes()
@@ -63,7 +69,13 @@ def test_a_cog_is_the_same_bytes_on_both(tmp_path, bucket, front, scene):
 def test_a_cog_whose_parts_fail_is_not_there(folder, scene):
     def fail():
         with cog_writer(
-            join(folder, "a.tif"), PLACE, bands=1, dtype="uint16", nodata=0, tags={}
+            join(folder, "a.tif"),
+            PLACE,
+            bands=1,
+            dtype="uint16",
+            nodata=0,
+            tags={},
+            spec=LAYERS["BUFRAC"],
         ) as write:
             write(Window(0, 0, 128, 200), scene[:128])
             raise RasterError("a part is gone")

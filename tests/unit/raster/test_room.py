@@ -45,7 +45,9 @@ def block(path: Path, pixels) -> None:
 
 
 def product(path: Path, pixels) -> None:
-    with cog_writer(str(path), PLACE, bands=1, dtype="uint16", nodata=0, tags={}) as write:
+    with cog_writer(
+        str(path), PLACE, bands=1, dtype="uint16", nodata=0, tags={}, spec=LAYERS["BUFRAC"]
+    ) as write:
         write(Window(0, 0, SIDE, SIDE), pixels)
 
 

@@ -1,0 +1,190 @@
+"""The ground that a raster covers, as GeoJSON has it: degrees, cut at the antimeridian."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import pyproj
+import shapely
+from numpy.typing import NDArray
+
+Bounds = tuple[float, float, float, float]
+Floats = NDArray[np.float64]
+_ALONG = 64
+"""Pieces of a side of a raster whose outline is seen whole."""
+_PARTS = 24
+"""Parts along a side of a raster that reaches over a pole or the edge of the CRS's world."""
+_SAMPLES = 8
+"""Pieces of a side of such a part."""
+_ROUNDED = 1e-6
+"""Degrees to which coordinates are given, 0.1 m; the footprint is larger by it."""
+_WORLD = shapely.box(-180, -90, 180, 90)
+
+
+def footprint(crs: Any, bounds: Bounds) -> shapely.Geometry:
+    """Polygons in degrees, to 6 decimals, that hold every place of a rectangle of a CRS.
+
+    They are a little larger than it: by as much as an edge, which is curved in degrees, bends
+    away from the straight lines that are drawn. They are cut at the antimeridian, exterior rings
+    run counterclockwise and holes clockwise (RFC 7946, 3.1.6 and 3.1.9).
+
+    Args:
+        crs: what pyproj takes as a CRS.
+        bounds: left, bottom, right, top.
+    """
+    to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    poles = _poles(to_degrees)
+    lon, lat = (np.asarray(a) for a in to_degrees.transform(*_ring(bounds, 2 * _ALONG).T))
+    seen = np.isfinite(lon).all() and np.isfinite(lat).all() and not _hold(bounds, poles)
+    outline = (_outline(lon, lat) if seen else None) or _by_parts(to_degrees, bounds, poles)
+    return oriented(shapely.set_precision(_within_180(outline), _ROUNDED))
+
+
+def oriented(geometry: shapely.Geometry) -> shapely.Geometry:
+    """Polygons with exterior rings counterclockwise and holes clockwise, nothing else left."""
+    parts = [
+        shapely.geometry.polygon.orient(part)
+        for part in shapely.get_parts(geometry)
+        if part.geom_type == "Polygon" and part.area > 0
+    ]
+    return parts[0] if len(parts) == 1 else shapely.MultiPolygon(parts)
+
+
+def _outline(lon: Floats, lat: Floats) -> shapely.Geometry | None:
+    """A polygon around a closed ring of an odd number of points; None where it is around a pole.
+
+    Longitudes go on beyond 180 where the ring does. Every other point tells how far the outline
+    bends away from the straight lines between the rest.
+    """
+    lon = np.unwrap(lon, period=360)
+    if abs(lon[-1] - lon[0]) > 180:
+        return None
+    points = np.column_stack([lon, lat])
+    between = (points[0:-2:2] + points[2::2]) / 2
+    bend = float(np.abs(points[1::2] - between).max())
+    valid = shapely.make_valid(shapely.Polygon(points[::2]))
+    # A quarter more: the bend is measured in the middle of a piece, where it is about largest.
+    return valid.buffer(1.25 * bend + 2 * _ROUNDED, join_style="mitre")
+
+
+def _ring(bounds: Bounds, pieces: int) -> Floats:
+    """Points of a rectangle's outline, closed, so many pieces a side."""
+    left, bottom, right, top = bounds
+    t = np.linspace(0, 1, pieces + 1)[:-1]
+    x = np.concatenate([left + (right - left) * t, np.full(pieces, right)])
+    y = np.concatenate([np.full(pieces, bottom), bottom + (top - bottom) * t])
+    x = np.concatenate([x, right - (right - left) * t, np.full(pieces, left), [left]])
+    y = np.concatenate([y, np.full(pieces, top), top - (top - bottom) * t, [bottom]])
+    return np.column_stack([x, y])
+
+
+def _poles(to_degrees: pyproj.Transformer) -> list[tuple[float, float]]:
+    """Where the poles lie in the CRS, those that are one point of it."""
+    found = []
+    for lat in (-90.0, 90.0):
+        places = to_degrees.transform([0.0, 90.0, 180.0], [lat] * 3, direction="INVERSE")
+        x, y = (np.asarray(axis) for axis in places)
+        if np.isfinite(x + y).all() and max(np.ptp(x), np.ptp(y)) < 1:  # a metre
+            found.append((float(x[0]), float(y[0])))
+    return found
+
+
+def _hold(bounds: Bounds, points: Sequence[tuple[float, float]]) -> bool:
+    """Whether any of the points lies in a rectangle or on its edge."""
+    left, bottom, right, top = bounds
+    near = 1e-6 * max(right - left, top - bottom)
+    return any(
+        left - near <= x <= right + near and bottom - near <= y <= top + near for x, y in points
+    )
+
+
+def _by_parts(
+    to_degrees: pyproj.Transformer, bounds: Bounds, poles: Sequence[tuple[float, float]]
+) -> shapely.Geometry:
+    """The union of what the parts of a rectangle cover, with fewer corners.
+
+    A part that the edge of the world crosses reaches to 180 degrees on its side; one with a pole
+    reaches all around it.
+    """
+    left, bottom, right, top = bounds
+    samples = _PARTS * _SAMPLES + 1
+    x, y = np.meshgrid(np.linspace(left, right, samples), np.linspace(bottom, top, samples))
+    lon, lat = (np.asarray(degrees) for degrees in to_degrees.transform(x, y))
+    lost = ~(np.isfinite(lon) & np.isfinite(lat))
+    places = []
+    for row in range(0, samples - 1, _SAMPLES):
+        for col in range(0, samples - 1, _SAMPLES):
+            square = slice(row, row + _SAMPLES + 1), slice(col, col + _SAMPLES + 1)
+            here = ~lost[square]
+            if not here.any():
+                continue
+            part = x[square][0, 0], y[square][0, 0], x[square][-1, -1], y[square][-1, -1]
+            seen = here.all() and not _hold(part, poles)
+            place = _outline(_rim(lon[square]), _rim(lat[square])) if seen else None
+            places.append(place or _rough(lon[square][here], lat[square][here], not here.all()))
+    if not places:
+        return _WORLD
+    union = shapely.union_all(places)
+    west, south, east, north = union.bounds
+    tolerance = (north - south) / 1000
+    simple = union.buffer(tolerance, join_style="mitre").simplify(tolerance)
+    return simple.intersection(_WORLD) if west >= -180 and east <= 180 else simple
+
+
+def _rim(square: Floats) -> Floats:
+    """The outline of a square array, closed."""
+    return np.concatenate([square[0, :-1], square[:-1, -1], square[-1, :0:-1], square[::-1, 0]])
+
+
+def _rough(lon: Floats, lat: Floats, at_edge: bool) -> shapely.Geometry:
+    """A box of all longitudes about a pole; of those to 180 degrees at the edge of the world."""
+    south, north = lat.min(), lat.max()
+    step = max((north - south) / _SAMPLES, 0.01)
+    south, north = max(south - 2 * step, -90.0), min(north + 2 * step, 90.0)
+    if at_edge and (lon > 0).all():
+        return shapely.box(lon.min() - 0.01, south, 180, north)
+    if at_edge and (lon < 0).all():
+        return shapely.box(-180, south, lon.max() + 0.01, north)
+    if lat.max() > 0 and not at_edge:
+        return shapely.box(-180, south, 180, 90)
+    if not at_edge:
+        return shapely.box(-180, -90, 180, north)
+    return shapely.box(-180, south, 180, north)
+
+
+def _within_180(geometry: shapely.Geometry) -> shapely.Geometry:
+    """Parts beyond 180 degrees, moved to where they lie."""
+    parts = [
+        shapely.transform(
+            shapely.intersection(
+                geometry, shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)
+            ),
+            lambda points, turn=turn: points - np.array([360.0 * turn, 0.0]),
+        )
+        for turn in (-2, -1, 0, 1, 2)
+    ]
+    return shapely.union_all([part for part in parts if part.area > 0])
+
+
+def narrowest_box(boxes: Iterable[Sequence[float]]) -> list[float]:
+    """The box around boxes, each (west, south, east, north) in degrees, as GeoJSON has it.
+
+    It lies on the other side of the widest stretch of longitudes without any: where it reaches
+    across the antimeridian, its west is greater than its east (RFC 7946, 5.2).
+    """
+    spans, latitudes = [], []
+    for west, south, east, north in boxes:
+        spans += [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+        latitudes += [south, north]
+    spans.sort()
+    easts = list(accumulate((east for _, east in spans), max))
+    first, last = spans[0][0], easts[-1]
+    # The stretch across the antimeridian comes first: of two as wide, it is the one left out.
+    gaps = [(first + 360 - last, first, last)]
+    gaps += [(west - east, west, east) for (west, _), east in zip(spans[1:], easts, strict=False)]
+    _, west, east = max(gaps, key=itemgetter(0))
+    return [west, min(latitudes), east, max(latitudes)]
