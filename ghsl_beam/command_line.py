@@ -228,11 +228,46 @@ def validate_command(
     product: Annotated[
         str | None, typer.Option(help="epoch and name where there are several, as E2017_berlin")
     ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            help="what a raster's values mean, where it does not say: fraction, percent, "
+            "per-10000, m2 (a pixel), mask (0 and 1), mask255 (0 and 255)"
+        ),
+    ] = None,
+    nodata: Annotated[
+        str | None, typer.Option(help="a raster's nodata, or none, over what the file says")
+    ] = None,
+    built: Annotated[
+        str | None, typer.Option(help="values of a raster of classes that are built-up, as 50,60")
+    ] = None,
+    band: Annotated[int | None, typer.Option(min=1, help="band of a raster of several")] = None,
+    layer: Annotated[str, typer.Option(help="BUFRAC, or BUILT_S of an output grid")] = "BUFRAC",
+    grid: Annotated[
+        str | None, typer.Option(help="output grid where there are several, as 54009_100")
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="built-up from this fraction on")
+    ] = 0.5,
 ) -> None:
     """Compare a run's built-up with a reference."""
     from ghsl_beam.validate import validate
 
-    print(json.dumps(validate(output, reference, product=product), indent=2))
+    found = validate(
+        output,
+        reference,
+        layer=layer,
+        product=product,
+        grid=grid,
+        unit=unit,
+        nodata=nodata,
+        built=built,
+        band=band,
+        threshold=threshold,
+    )
+    for warning in found["warnings"]:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(json.dumps(found, indent=2))
 
 
 @train_app.command("network")
