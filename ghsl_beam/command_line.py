@@ -51,6 +51,7 @@ Output = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="key.path=value, over the job file's")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace a model of that name")]
 Today = Annotated[
     datetime | None,
     typer.Option(
@@ -273,37 +274,54 @@ def validate_command(
 @train_app.command("network")
 def train_network_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run, with its S2")],
-    polygons: Annotated[str, typer.Option(help="vector file of built-up")],
+    polygons: Annotated[
+        str, typer.Option(help="vector file of built-up, a layer as file.gpkg|layer")
+    ],
     model: Annotated[str, typer.Option(help="weight file to write (h5)")],
     unlabelled: Annotated[
         float, typer.Option(min=0, max=1, help="weight of a pixel outside the polygons")
     ] = 0.2,
     epochs: Annotated[int, typer.Option(min=1, max=1000)] = 8,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Train a GHS-S2Net on a run's composites."""
+    """Train a GHS-S2Net on a run's composites; prints scores held out by blocks of ground."""
     from ghsl_beam.network_training import train_network
 
-    print(json.dumps(train_network(output, polygons, model, unlabelled, epochs)))
+    scores = train_network(output, polygons, model, unlabelled, epochs, overwrite=overwrite)
+    print(json.dumps(scores, indent=2))
 
 
 @train_app.command("residential")
 def train_residential_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run, with its S2 and BUFRAC")],
-    labels: Annotated[str, typer.Option(help="vector file of labelled polygons")],
+    labels: Annotated[
+        str, typer.Option(help="vector file of labelled polygons, a layer as file.gpkg|layer")
+    ],
     model: Annotated[str, typer.Option(help="classifier file to write (skops)")],
     field: Annotated[str, typer.Option(help="field with the class")] = "class",
     residential: Annotated[str, typer.Option(help="its value for residential")] = "residential",
     non_residential: Annotated[str, typer.Option(help="and for the rest")] = "non-residential",
-    feature_set: Annotated[str, typer.Option(help="named feature set")] = "spectral_texture",
+    feature_set: Annotated[
+        str, typer.Option(help="spectral, spectral_indices or spectral_texture")
+    ] = "spectral_texture",
+    overwrite: Overwrite = False,
 ) -> None:
-    """Train a residential classifier; prints scores held out by polygon."""
-    from ghsl_beam.training import read_labels, train_residential
+    """Train a residential classifier; prints scores held out by blocks of ground."""
+    from ghsl_beam.training import (
+        check_feature_set,
+        check_new,
+        read_labels,
+        train_residential,
+    )
     from transforms.raster import storage
 
+    check_feature_set(feature_set)
+    check_new(model, overwrite)
     found = read_labels(labels, field, residential, non_residential)
     about = f"trained on {storage.name(labels)}, field {field}, "
     about += f"with the layers of {storage.name(output)}"
-    print(json.dumps(train_residential(output, found, feature_set, model, about), indent=2))
+    scores = train_residential(output, found, feature_set, model, about, overwrite=overwrite)
+    print(json.dumps(scores, indent=2))
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ghsl_beam.chosen_models import Model
-from ghsl_beam.credits import CREDITS
+from ghsl_beam.credits import credits_of
 from ghsl_beam.plan import JobPlan
 from ghsl_beam.record_schema import LossRecord, ProductRecord, RunRecord, SetAsideRecord, TileRecord
 from transforms.elements import Loss, Product, StorageError, TilePlan, package_version
@@ -83,7 +83,7 @@ def new_record(plan: JobPlan) -> RunRecord:
         "products": [],
         "computed": 0,
         "reused": 0,
-        "credits": [CREDITS],
+        "credits": list(credits_of(plan.models)),
     }
 
 

@@ -17,6 +17,7 @@ import shapely
 from pyproj import Transformer
 from rasterio.errors import RasterioError
 
+from ghsl_beam.credits import JRC, with_year
 from transforms.elements import Product, RasterError
 from transforms.raster import storage
 from transforms.raster.files import read_raster
@@ -25,7 +26,6 @@ _ROOT = "/output/"
 """Stands for the output while links are made: they are relative, whatever it is."""
 _PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-_MODELS = "GHS-S2Net models: European Commission, Joint Research Centre (JRC), CC BY 4.0"
 _TITLES = {
     "S2": "Cloud-free composite, R G B NIR, reflectance x 10000",
     "S2_COUNT": "Number of observations",
@@ -60,7 +60,9 @@ def write_catalog(
         RasterError: a product cannot be read.
     """
     name, epoch = str(run.get("name") or "run"), int(run.get("epoch") or 1970)
-    credit = f"contains modified Copernicus Sentinel data {epoch}; {_MODELS}"
+    credit = with_year(run.get("credits") or (), epoch)
+    makers = ["European Union, Copernicus Sentinel"]
+    makers += ["European Commission, Joint Research Centre"] if JRC in credit else []
     catalog = pystac.Catalog(
         id=f"{name}-E{epoch}",
         title=f"{name}, {epoch}",
@@ -86,10 +88,7 @@ def write_catalog(
             extent=pystac.Extent(
                 pystac.SpatialExtent([extent]), pystac.TemporalExtent([list(times)])
             ),
-            providers=[
-                pystac.Provider("European Union, Copernicus Sentinel", roles=None),
-                pystac.Provider("European Commission, Joint Research Centre", roles=None),
-            ],
+            providers=[pystac.Provider(maker, roles=None) for maker in makers],
             extra_fields={"ghsl:credits": credit},
         )
         collection.set_self_href(f"{_ROOT}stac/{grid}/collection.json")
