@@ -38,8 +38,8 @@ def blocks(places: Places, patches: NDArray[np.int64], side: float) -> Groups:
     low, high = np.full((number, 2), np.inf), np.full((number, 2), -np.inf)
     np.minimum.at(low, patches, places)
     np.maximum.at(high, patches, places)
-    small = ((high - low).max(axis=1) <= side)[patches]
-    middle = ((high + low) / 2)[patches]
+    low, high = low[patches], high[patches]
+    small, middle = (high - low).max(axis=1) <= side, (high + low) / 2
     cells = np.floor(np.where(small[:, np.newaxis], middle, places) / side).astype(np.int64)
     return np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
