@@ -138,6 +138,5 @@ def _missing(missing: Collection[str], folder: str, fallback: str, prefix: str) 
     if fallback != ERROR:
         text += f", and none for the fallback {fallback}"
     return (
-        f"{text}: put the files there ({fetch}), "
-        "or set models.fallback to 'nearest' or a grid zone"
+        f"{text}: put the files there ({fetch}), or set models.fallback to 'nearest' or a grid zone"
     )
