@@ -19,7 +19,7 @@ from ghsl_beam.environment import leave_current_folder, limit_libraries, open_st
 from ghsl_beam.logs import LogLevel
 from ghsl_beam.models_command import app as models_app
 from ghsl_beam.native_output import native_output_logged
-from ghsl_beam.terminal import failure, keep_streams, say, say_json, say_table
+from ghsl_beam.terminal import failure, keep_streams, say, say_json, say_table, stderr
 from transforms.elements import GhslBeamError, RequestError, StorageError
 from transforms.raster.redaction import learn, learn_arguments, redact, redacted_command
 from transforms.raster.room import OF_THE_DISK, why_not_written
@@ -50,6 +50,7 @@ Output = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="key.path=value, over the job file's")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace a model of that name")]
 Today = Annotated[
     datetime | None,
     typer.Option(
@@ -239,47 +240,99 @@ def validate_command(
     product: Annotated[
         str | None, typer.Option(help="epoch and name where there are several, as E2017_berlin")
     ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            help="what a raster's values mean, where it does not say: fraction, percent, "
+            "per-10000, m2 (a pixel), mask (0 and 1), mask255 (0 and 255)"
+        ),
+    ] = None,
+    nodata: Annotated[
+        str | None, typer.Option(help="a raster's nodata, or none, over what the file says")
+    ] = None,
+    built: Annotated[
+        str | None, typer.Option(help="values of a raster of classes that are built-up, as 50,60")
+    ] = None,
+    band: Annotated[int | None, typer.Option(min=1, help="band of a raster of several")] = None,
+    layer: Annotated[str, typer.Option(help="BUFRAC, or BUILT_S of an output grid")] = "BUFRAC",
+    grid: Annotated[
+        str | None, typer.Option(help="output grid where there are several, as 54009_100")
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="built-up from this fraction on")
+    ] = 0.5,
 ) -> None:
     """Compare a run's built-up with a reference."""
     from ghsl_beam.validate import validate
 
-    say_json(validate(output, reference, product=product), indent=2)
+    found = validate(
+        output,
+        reference,
+        layer=layer,
+        product=product,
+        grid=grid,
+        unit=unit,
+        nodata=nodata,
+        built=built,
+        band=band,
+        threshold=threshold,
+    )
+    for warning in found["warnings"]:
+        say(f"warning: {warning}", to=stderr())
+    say_json(found, indent=2)
 
 
 @train_app.command("network")
 def train_network_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run, with its S2")],
-    polygons: Annotated[str, typer.Option(help="vector file of built-up")],
+    polygons: Annotated[
+        str, typer.Option(help="vector file of built-up, a layer as file.gpkg|layer")
+    ],
     model: Annotated[str, typer.Option(help="weight file to write (h5)")],
     unlabelled: Annotated[
         float, typer.Option(min=0, max=1, help="weight of a pixel outside the polygons")
     ] = 0.2,
     epochs: Annotated[int, typer.Option(min=1, max=1000)] = 8,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Train a GHS-S2Net on a run's composites."""
+    """Train a GHS-S2Net on a run's composites; prints scores held out by blocks of ground."""
     from ghsl_beam.network_training import train_network
 
-    say_json(train_network(output, polygons, model, unlabelled, epochs))
+    scores = train_network(output, polygons, model, unlabelled, epochs, overwrite=overwrite)
+    say_json(scores, indent=2)
 
 
 @train_app.command("residential")
 def train_residential_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run, with its S2 and BUFRAC")],
-    labels: Annotated[str, typer.Option(help="vector file of labelled polygons")],
+    labels: Annotated[
+        str, typer.Option(help="vector file of labelled polygons, a layer as file.gpkg|layer")
+    ],
     model: Annotated[str, typer.Option(help="classifier file to write (skops)")],
     field: Annotated[str, typer.Option(help="field with the class")] = "class",
     residential: Annotated[str, typer.Option(help="its value for residential")] = "residential",
     non_residential: Annotated[str, typer.Option(help="and for the rest")] = "non-residential",
-    feature_set: Annotated[str, typer.Option(help="named feature set")] = "spectral_texture",
+    feature_set: Annotated[
+        str, typer.Option(help="spectral, spectral_indices or spectral_texture")
+    ] = "spectral_texture",
+    overwrite: Overwrite = False,
 ) -> None:
-    """Train a residential classifier; prints scores held out by polygon."""
-    from ghsl_beam.training import read_labels, train_residential
+    """Train a residential classifier; prints scores held out by blocks of ground."""
+    from ghsl_beam.training import (
+        check_feature_set,
+        check_new,
+        read_labels,
+        train_residential,
+    )
     from transforms.raster import storage
 
+    check_feature_set(feature_set)
+    check_new(model, overwrite)
     found = read_labels(labels, field, residential, non_residential)
     about = f"trained on {storage.name(labels)}, field {field}, "
     about += f"with the layers of {storage.name(output)}"
-    say_json(train_residential(output, found, feature_set, model, about), indent=2)
+    scores = train_residential(output, found, feature_set, model, about, overwrite=overwrite)
+    say_json(scores, indent=2)
 
 
 def main() -> None:

@@ -1,6 +1,77 @@
 """Credits that the inputs ask for; they go with every product."""
 
-CREDITS = (
-    "contains modified Copernicus Sentinel data; GHS-S2Net models: European Commission, "
-    "Joint Research Centre (Corbane, Syrris, Sabo et al. 2020), CC BY 4.0"
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+SENTINEL = "contains modified Copernicus Sentinel data"
+JRC = (
+    "GHS-S2Net models: European Commission, Joint Research Centre (Corbane, Syrris, Sabo et al. "
+    "2020), CC BY 4.0"
 )
+
+
+class Origin(StrEnum):
+    """Who made a network, as far as its file proves it."""
+
+    PUBLISHED = "published"
+    """The JRC: the file is one of those it publishes, by its checksum."""
+    OWN = "own"
+    """Somebody, with this program."""
+    DEMONSTRATION = "demonstration"
+    UNPROVEN = "unproven"
+    """Nobody that can be named: the file neither says, nor is its checksum known."""
+
+
+class Network(Protocol):
+    """What the credits need to know of a network."""
+
+    @property
+    def file(self) -> str:
+        """Name of its file."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of its file."""
+
+    @property
+    def origin(self) -> Origin:
+        """Who made it."""
+
+    @property
+    def trained(self) -> str:
+        """What an own network says of its training, perhaps nothing."""
+
+
+def credits_of(networks: Iterable[Network]) -> tuple[str, ...]:
+    """The credits of products that these networks were used for, each once.
+
+    The JRC is named for the files that it published, and for no other.
+    """
+    unique = {network.sha256: network for network in networks}
+    lines = [_line(network) for _, network in sorted(unique.items(), key=lambda i: i[1].file)]
+    published = [line for line in lines if line == JRC]
+    return (SENTINEL, *published[:1], *(line for line in lines if line != JRC))
+
+
+def credit_line(networks: Iterable[Network]) -> str:
+    """The same as one text."""
+    return "; ".join(credits_of(networks))
+
+
+def with_year(credits: Sequence[str], year: int) -> str:
+    """The credits of a record as one text, with the year of the pixels, as Copernicus asks."""
+    return "; ".join(credits or (SENTINEL,)).replace(SENTINEL, f"{SENTINEL} {year}", 1)
+
+
+def _line(network: Network) -> str:
+    if network.origin is Origin.PUBLISHED:
+        return JRC
+    if network.origin is Origin.DEMONSTRATION:
+        return f"network {network.file}: a demonstration of ghsl-beam, no model of the JRC"
+    if network.origin is Origin.OWN:
+        told = f": {network.trained}" if network.trained else ""
+        return f"network {network.file}: trained with ghsl-beam, no model of the JRC{told}"
+    return f"network {network.file} (SHA-256 {network.sha256[:12]}): its maker is not proven"

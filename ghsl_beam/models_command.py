@@ -194,12 +194,25 @@ def _progress() -> Iterator[Report]:
         yield report
 
 
+def _check_any(folder: str, prefix: str) -> None:
+    """Refuse a folder without a model: there is nothing to verify, and that is no success."""
+    from transforms.inference.models import available
+    from transforms.raster.storage import masked
+
+    if not available(folder, prefix):
+        raise RequestError(
+            f"models verify: no {prefix}MODEL_CNN_<zone>.h5 in {masked(folder)}; name another "
+            "--folder or --prefix, or get some: ghsl-beam models fetch --zone 33U"
+        )
+
+
 @app.command("verify")
 def verify_command(folder: Folder = "cnn_models", prefix: Prefix = "") -> None:
     """Check each model's structure, shapes and numbers, and its SHA-256 against SHA256SUMS."""
     from ghsl_beam.model_sums import Verdict, verify
     from transforms.raster.storage import masked
 
+    _check_any(folder, prefix)
     bad = total = 0
     for checked in verify(folder, prefix):
         total += 1

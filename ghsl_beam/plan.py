@@ -13,7 +13,14 @@ import shapely
 from pyproj.exceptions import CRSError
 
 from ghsl_beam.area import Area, area_in_tile, read_area
-from ghsl_beam.chosen_models import ChosenClassifier, Model, chosen_classifier, chosen_models
+from ghsl_beam.chosen_models import (
+    ChosenClassifier,
+    Model,
+    chosen_classifier,
+    chosen_models,
+    classifier_warnings,
+    model_warnings,
+)
 from ghsl_beam.configuration import Job
 from ghsl_beam.grid_plan import GridPlan, plan_grid
 from ghsl_beam.mgrs_tiles import MgrsTile, grid_problem, needed_tiles, not_covered, tiles_of
@@ -190,15 +197,14 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     if job.input.level is Level.L2A:
         warnings.append("L2A input: the networks were trained on top-of-atmosphere (L1C) values")
     warnings += [f"zone {m.zone}: model {m.file} is another zone's" for m in models if m.fallback]
-    warnings += [f"model {m.file} is a demonstration" for m in models if m.demonstration]
+    warnings += model_warnings(models)
     warnings += [
         f"scene {scene.id}: no cloud mask in it, used as it is"
         for plan in plans
         for scene in plan.scenes
         if scene.mask is None
     ]
-    if classifier.demonstration:
-        warnings.append(f"classifier {classifier.file} is a demonstration")
+    warnings += classifier_warnings(classifier, models)
     if job.models.precision == FAST and engine.precision != FAST:
         warnings.append(
             "models.precision: no fast engine for this machine (it needs AVX-512 VNNI or a GPU): "

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ghsl_beam.chosen_models import Model
-from ghsl_beam.credits import CREDITS
+from ghsl_beam.credits import credits_of
 from ghsl_beam.plan import JobPlan
 from ghsl_beam.record_schema import LossRecord, ProductRecord, RunRecord, SetAsideRecord, TileRecord
 from ghsl_beam.stored_record import first_wrong
@@ -88,7 +88,7 @@ def new_record(plan: JobPlan) -> RunRecord:
         "files": [],
         "computed": 0,
         "reused": 0,
-        "credits": [CREDITS],
+        "credits": list(credits_of(plan.models)),
     }
 
 

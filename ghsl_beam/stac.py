@@ -15,7 +15,7 @@ import shapely
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from rasterio.errors import RasterioError
 
-from ghsl_beam.credits import CREDITS
+from ghsl_beam.credits import JRC, SENTINEL
 from ghsl_beam.footprint import Bounds, footprint, narrowest_box, oriented
 from ghsl_beam.products import Product, read_product
 from transforms.elements import LAYERS, RasterError, StorageError
@@ -30,10 +30,8 @@ _EXTENSIONS = {
     for prefix, name in (("eo:", "eo"), ("proj:", "projection"), ("raster:", "raster"))
 }
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-_DATA = "Copernicus Sentinel data"
 _COLOURS = ("red", "green", "blue", "nir")
 """Names of bands that are common names of the extension eo."""
-_JRC = "Joint Research Centre"
 _MAX_BYTES = 8 << 20
 _LOG = logging.getLogger(__name__)
 
@@ -138,8 +136,8 @@ def _collection(
     starts = [times[0], *(item.properties.start_datetime for item in kept)]
     ends = [times[1], *(item.properties.end_datetime for item in kept)]
     providers = [pystac.Provider("European Union, Copernicus Sentinel", roles=None)]
-    if _JRC in credit:
-        providers.append(pystac.Provider(f"European Commission, {_JRC}", roles=None))
+    if JRC in credit:
+        providers.append(pystac.Provider("European Commission, Joint Research Centre", roles=None))
     collection = pystac.Collection(
         id=name,
         description=f"Settlement layers on {grid}. {credit}",
@@ -311,8 +309,8 @@ def _credit(run: Mapping[str, Any], epoch: int) -> str:
     if not years:
         start, end = _times(run, epoch)
         years = [str(year) for year in range(start.year, end.year + 1)]
-    text = "; ".join(map(str, run.get("credits") or [CREDITS]))
-    return text.replace(_DATA, f"{_DATA} {', '.join(years)}", 1)
+    text = "; ".join(map(str, run.get("credits") or [SENTINEL]))
+    return text.replace(SENTINEL, f"{SENTINEL} {', '.join(years)}", 1)
 
 
 def _times(run: Mapping[str, Any], epoch: int) -> tuple[datetime.datetime, datetime.datetime]:

@@ -14,12 +14,13 @@ import rasterio.features
 import rasterio.windows
 import shapely
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
-from rasterio.transform import from_origin
-from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
+from ghsl_beam import area_mean
+from ghsl_beam.area_mean import Grid, area_sums, source_windows
+from ghsl_beam.layer_files import LayerFiles
+from ghsl_beam.reference import Meaning, Seen, check_seen, fractions, meaning
 from transforms.elements import RasterError, RequestError
 from transforms.raster import storage
 from transforms.raster.files import opened
@@ -28,9 +29,20 @@ from .area import Area, read_area, to_crs, within
 
 _VECTORS = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".wkt"}
 _BLOCK = 1024
-_FINE = 5
+_FINE_METRES = 2.0
+"""Polygons are burnt into samples of this size, ..."""
+_FINE = (5, 50)
+"""... at least and at most so many along a side of a pixel."""
 _MARGIN = 1.0
 """Degrees about a raster within which polygons count: its bounds in degrees are approximate."""
+_COARSER = 1.02
+"""A reference whose pixel has more than so many times the area of ours is coarser."""
+_WHOLE = 0.999
+"""A pixel counts where the finer of the two knows so much of it."""
+_LITTLE = 50.0
+"""Below so many percent of overlap there is a warning."""
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +53,9 @@ class Agreement:
     error: float = 0.0
     absolute: float = 0.0
     squared: float = 0.0
-    product_sum: float = 0.0
-    reference_sum: float = 0.0
+    product_m2: float = 0.0
+    reference_m2: float = 0.0
+    compared_m2: float = 0.0
     both: int = 0
     product_only: int = 0
     reference_only: int = 0
@@ -52,7 +65,10 @@ class Agreement:
 
 
 def compare(
-    product: NDArray[np.floating[Any]], reference: NDArray[np.floating[Any]], threshold: float = 0.5
+    product: NDArray[np.floating[Any]],
+    reference: NDArray[np.floating[Any]],
+    threshold: float = 0.5,
+    pixel_m2: float | Floats = 1.0,
 ) -> Agreement:
     """Agreement of two arrays of built-up fraction.
 
@@ -60,12 +76,15 @@ def compare(
         product: fraction 0..1, any shape, NaN where there is none.
         reference: the same shape and unit.
         threshold: a pixel is built-up where its fraction is at least this.
+        pixel_m2: area of a pixel in m², of the same shape or one that spreads to it.
 
     Returns:
         Sums over the pixels that both have.
     """
     valid = np.isfinite(product) & np.isfinite(reference)
-    ours, theirs = product[valid].astype(np.float64), reference[valid].astype(np.float64)
+    # Sums of parts leave a fraction of just the threshold a little beside it.
+    ours, theirs = (a[valid].astype(np.float64).round(9) for a in (product, reference))
+    area = np.broadcast_to(np.asarray(pixel_m2, np.float64), valid.shape)[valid]
     error = ours - theirs
     built, expected = ours >= threshold, theirs >= threshold
     return Agreement(
@@ -73,20 +92,17 @@ def compare(
         error=float(error.sum()),
         absolute=float(np.abs(error).sum()),
         squared=float((error**2).sum()),
-        product_sum=float(ours.sum()),
-        reference_sum=float(theirs.sum()),
+        product_m2=float((ours * area).sum()),
+        reference_m2=float((theirs * area).sum()),
+        compared_m2=float(area.sum()),
         both=int((built & expected).sum()),
         product_only=int((built & ~expected).sum()),
         reference_only=int((~built & expected).sum()),
     )
 
 
-def measures(sums: Agreement, pixel_m2: float) -> dict[str, float | int | None]:
+def measures(sums: Agreement) -> dict[str, float | int | None]:
     """RMSE, MAE and bias of the fraction; precision, recall, F1, IoU at the threshold; areas.
-
-    Args:
-        sums: over all pixels.
-        pixel_m2: area of a pixel in m².
 
     Returns:
         None where a measure is undefined (nothing built-up, no pixels).
@@ -101,8 +117,8 @@ def measures(sums: Agreement, pixel_m2: float) -> dict[str, float | int | None]:
         "recall": _ratio(sums.both, sums.both + sums.reference_only),
         "f1": _ratio(2 * sums.both, 2 * sums.both + sums.product_only + sums.reference_only),
         "iou": _ratio(sums.both, sums.both + sums.product_only + sums.reference_only),
-        "product_m2": sums.product_sum * pixel_m2,
-        "reference_m2": sums.reference_sum * pixel_m2,
+        "product_m2": sums.product_m2,
+        "reference_m2": sums.reference_m2,
     }
 
 
@@ -112,93 +128,98 @@ def validate(
     *,
     layer: str = "BUFRAC",
     product: str | None = None,
-    scale: float | None = None,
+    grid: str | None = None,
+    unit: str | None = None,
+    nodata: str | None = None,
+    built: str | None = None,
+    band: int | None = None,
     threshold: float = 0.5,
 ) -> dict[str, Any]:
-    """Compare a layer of a run with a reference on the layer's own pixels.
+    """Compare a layer of a run with a reference.
+
+    Where tiles overlap, the ground counts once: for the tile whose centre is nearest, of those
+    with data there. A reference of finer pixels, or of pixels about as large, is averaged over
+    the layer's pixels by area; over a reference of coarser ones the layer is averaged.
 
     Args:
         output: the run's folder, a location.
-        reference: location of a raster of built-up (read by nearest neighbour), or of polygons of
-            built-up (rasterised to fractions); a layer of a GeoPackage as `file.gpkg|layer`.
-        layer: BUFRAC (tiles in UTM) or BUILT_S (the output grid).
+        reference: location of a raster of built-up, or of polygons of built-up (rasterised to
+            fractions; what several of them cover counts once); a layer of a GeoPackage as
+            `file.gpkg|layer`.
+        layer: BUFRAC (tiles in UTM) or BUILT_S (an output grid).
         product: epoch and name as in the files, `E2017_berlin`; needed where there are several.
-        scale: what a raster's values are multiplied by to be fractions. Without it: 1 for
-            floating point and for 0/1 rasters, 0.01 for bytes, 0.0001 for other integers.
+        grid: name of the output grid, `54009_100`; needed where there are several.
+        unit: what a raster's values mean, a name of `reference.UNITS`; needed where the file
+            does not prove it.
+        nodata: a raster's nodata, or `none`, over what the file says.
+        built: values that are built-up in a raster of classes, with commas between them.
+        band: number of the band of a raster of several.
         threshold: built-up at and above this fraction.
 
     Returns:
-        The measures over all files, and the same for each file under `files`. Where tiles
-        overlap, the overlap counts for each.
+        The measures over all files, the percent of the layer's ground that the reference covers,
+        warnings, and, where the layer's own pixels are compared, the measures of each file under
+        `files`.
 
     Raises:
-        RequestError: no such layer, product or reference, or several products and none is named.
+        RequestError: no such layer, product or reference; several and none is named; the
+            reference states no CRS, or no unit, has values outside it, or shares no ground with
+            the layer.
         RasterError: a raster cannot be read.
     """
     file_of_polygons = reference.partition("|")[0]
     vector = PurePath(file_of_polygons).suffix.lower() in _VECTORS
     if not storage.is_file(file_of_polygons if vector else reference):
         raise RequestError(f"{reference}: no such file; give a raster or polygons of built-up")
-    product, files = _files(output, layer, product)
-    polygons = read_area(reference, ".") if vector else None
-    found: dict[str, dict[str, Any]] = {}
-    total, pixel = Agreement(), 0.0
     try:
-        factor = 1.0 if polygons is not None else scale or _guess_scale(reference)
-        for file in files:
-            with opened(storage.join(output, file)) as source:
-                if pixel and abs(source.transform.a) ** 2 != pixel:
-                    continue  # another resolution of the same grid
-                pixel = abs(source.transform.a) ** 2
-                expected = (
-                    _from_raster(source, reference, factor)
-                    if polygons is None
-                    else _from_polygons(source, polygons)
-                )
-                whole = 100.0 if layer == "BUFRAC" else pixel
-                sums = Agreement()
-                for window, theirs in expected:
-                    values = source.read(1, window=window).astype(np.float64)
-                    values[values == source.nodata] = np.nan
-                    sums += compare(values / whole, theirs, threshold)
-            found[file] = measures(sums, pixel)
-            total += sums
+        files = LayerFiles.find(output, layer, product, grid)
+        if vector:
+            given = {"--unit": unit, "--nodata": nodata, "--built": built, "--band": band}
+            odd = ", ".join(name for name, value in given.items() if value is not None)
+            if odd:
+                raise RequestError(f"{reference}: holds polygons, which have no {odd}")
+            found = _with_polygons(files, read_area(reference, "."), threshold)
+        else:
+            with opened(reference) as source:
+                how = meaning(source, reference, unit=unit, nodata=nodata, built=built, band=band)
+                found = _with_raster(files, source, reference, how, threshold)
     except (OSError, RasterioError) as error:
         raise RasterError(
             f"cannot compare with {reference}: {storage.masked(str(error))}"
         ) from error
+    total = sum(found.by_file.values(), found.rest)
     if not total.count:
-        raise RequestError(f"{reference}: shares no pixel with {layer} of {output}")
+        raise RequestError(
+            f"{reference}: does not overlap {layer} of {output} where both have data: nothing "
+            "to compare"
+        )
+    overlap = 100 * min(1.0, found.covered_m2 / found.layer_m2)
+    warnings = list(found.warnings)
+    if overlap < _LITTLE:
+        warnings.append(f"the reference covers {overlap:.3g} % of the layer's ground")
     return {
         "layer": layer,
-        "product": product,
+        "product": files.product,
         "reference": reference,
-        "scale": factor,
+        **found.about,
+        "overlap_percent": round(overlap, 3),
         "threshold": threshold,
-        **measures(total, pixel),
-        "files": found,
+        "warnings": warnings,
+        **measures(total),
+        "files": {file: measures(sums) for file, sums in found.by_file.items()},
     }
 
 
-def _files(output: str, layer: str, product: str | None) -> tuple[str, list[str]]:
-    """Epoch and name of the one product of a layer that is asked for, and its files."""
-    pattern = {"BUFRAC": "utm/*/BUFRAC_E*.tif", "BUILT_S": "grid/*/BUILT_S_E*.tif"}.get(layer)
-    files: dict[str, list[str]] = {}
-    for file in storage.glob(output, pattern) if pattern else []:
-        parts = storage.name(file).removesuffix(".tif").removeprefix(f"{layer}_").split("_")
-        files.setdefault("_".join(parts[:2]), []).append(file)
-    if not files:
-        raise RequestError(f"{output}: holds no {layer}; give the folder of a run, BUFRAC, BUILT_S")
-    there = ", ".join(sorted(files))
-    if product is None and len(files) > 1:
-        raise RequestError(
-            f"{output}: holds {layer} of {there}; name one with --product, "
-            f"as --product {min(files)}"
-        )
-    product = product or min(files)
-    if product not in files:
-        raise RequestError(f"{output}: holds no {layer} of {product}; it has {there}")
-    return product, files[product]
+@dataclass(slots=True)
+class _Found:
+    """What a comparison found: sums by file, and of what belongs to no file alone."""
+
+    by_file: dict[str, Agreement]
+    rest: Agreement
+    layer_m2: float
+    covered_m2: float
+    about: dict[str, Any]
+    warnings: list[str]
 
 
 def _ratio(part: float, whole: float, *, root: bool = False) -> float | None:
@@ -207,77 +228,191 @@ def _ratio(part: float, whole: float, *, root: bool = False) -> float | None:
     return (part / whole) ** 0.5 if root else part / whole
 
 
-def _guess_scale(path: str) -> float:
-    with opened(path) as source:
-        kind = np.dtype(source.dtypes[0])
-        if kind.kind == "f":
-            return 1.0
-        if kind.itemsize > 1:
-            return 1e-4
-        highest = 0
-        for _, window in source.block_windows(1):
-            block = source.read(1, window=window, masked=True)
-            highest = max(highest, int(block.max()) if block.count() else 0)
-            if highest > 1:
-                return 0.01
-        return 1.0
+def _with_raster(
+    files: LayerFiles, source: Any, location: str, how: Meaning, threshold: float
+) -> _Found:
+    theirs, ours = Grid.of(source), files.grids[0]
+    # A pixel's size depends on where it lies, most of all in degrees.
+    near = (window for grid in files.grids for window in source_windows(theirs, grid))
+    place = next((theirs.part(window) for window in near), theirs)
+    coarser = area_mean.mean_pixel_area(place) > _COARSER * area_mean.mean_pixel_area(ours)
+    seen = Seen()
+    if coarser:
+        found = _on_reference(files, source, how, seen, threshold)
+    else:
+        found = _on_layer(files, source, how, seen, threshold)
+    found.warnings += check_seen(location, how, seen)
+    size = math.sqrt(area_mean.mean_pixel_area(place if coarser else ours))
+    found.about = {
+        "unit": how.unit,
+        "unit_from": how.proof,
+        "nodata": None if how.nodata is None else f"{how.nodata:g}",
+        "compared_at": f"{size:.4g} m, pixels of the {'reference' if coarser else 'layer'}",
+    }
+    return found
 
 
-def _windows(source: Any) -> Iterator[Window]:
-    for row in range(0, source.height, _BLOCK):
-        for col in range(0, source.width, _BLOCK):
+def _on_layer(files: LayerFiles, source: Any, how: Meaning, seen: Seen, threshold: float) -> _Found:
+    """On the layer's own pixels."""
+    found = _Found({}, Agreement(), 0.0, 0.0, {}, [])
+    theirs = Grid.of(source)
+    for number, file in enumerate(files.paths):
+        found.by_file[file] = Agreement()
+        with files.opened(number) as layer:
+            ours = files.grids[number]
+            for window in ours.windows(min(_BLOCK, area_mean.side(theirs, ours))):
+                values = files.fractions(layer, number, window)
+                if not np.isfinite(values).any():
+                    continue
+                part = ours.part(window)
+                area = part.pixel_areas()
+                found.layer_m2 += float((np.isfinite(values) * area).sum())
+                expected = _means(source, theirs, part, how, seen)
+                sums = compare(values, expected, threshold, area)
+                found.by_file[file] += sums
+                found.covered_m2 += sums.compared_m2
+    return found
+
+
+def _means(source: Any, grid: Grid, target: Grid, how: Meaning, seen: Seen) -> Floats:
+    """The reference's mean on each pixel of a target that it covers, NaN elsewhere."""
+    total, share = np.zeros(target.shape), np.zeros(target.shape)
+    for window in source_windows(grid, target):
+        values = fractions(source, window, how, seen)
+        sums = area_sums(values, grid.part(window), target)
+        total, share = total + sums[0], share + sums[1]
+    return _divided(total, share)
+
+
+def _divided(total: Floats, share: Floats) -> Floats:
+    whole = share >= _WHOLE
+    return np.where(whole, total / np.where(whole, share, 1), np.nan)
+
+
+def _on_reference(
+    files: LayerFiles, source: Any, how: Meaning, seen: Seen, threshold: float
+) -> _Found:
+    """On the pixels of a coarser reference, over which the layer is averaged."""
+    found = _Found({}, Agreement(), 0.0, 0.0, {}, [])
+    theirs = Grid.of(source)
+    for number in range(len(files.paths)):
+        with files.opened(number) as layer:
+            for window in files.grids[number].windows(_BLOCK):
+                values = files.fractions(layer, number, window)
+                area = files.grids[number].part(window).pixel_areas()
+                found.layer_m2 += float((np.isfinite(values) * area).sum())
+    for place in _near(files, theirs):
+        for piece in _pieces(place, area_mean.side(files.grids[0], theirs.part(place))):
+            target = theirs.part(piece)
+            expected = fractions(source, piece, how, seen)
+            total, share = np.zeros(target.shape), np.zeros(target.shape)
+            for number, ours in enumerate(files.grids):
+                windows = source_windows(ours, target)
+                if not windows:
+                    continue
+                with files.opened(number) as layer:
+                    for window in (p for w in windows for p in _pieces(w, _BLOCK)):
+                        values = files.fractions(layer, number, window)
+                        sums = area_sums(values, ours.part(window), target)
+                        total, share = total + sums[0], share + sums[1]
+            values = _divided(total, share)
+            found.rest += compare(values, expected, threshold, target.pixel_areas())
+    found.covered_m2 = found.rest.compared_m2
+    return found
+
+
+def _near(files: LayerFiles, theirs: Grid) -> list[Window]:
+    """Windows of a reference that hold all files of the layer; none of them overlap."""
+    boxes = [
+        shapely.box(w.col_off, w.row_off, w.col_off + w.width, w.row_off + w.height)
+        for ours in files.grids
+        for w in source_windows(theirs, ours)
+    ]
+    # Apart, so that a reference of the whole world is not read between two of them.
+    while boxes:
+        merged = [shapely.box(*part.bounds) for part in shapely.get_parts(shapely.union_all(boxes))]
+        if len(merged) == len(boxes):
+            break
+        boxes = merged
+    windows = []
+    for box in boxes:
+        left, top, right, bottom = (int(edge) for edge in box.bounds)
+        windows.append(Window(left, top, right - left, bottom - top))
+    return windows
+
+
+def _pieces(place: Window, side: int) -> Iterator[Window]:
+    for row in range(place.row_off, place.row_off + place.height, side):
+        for col in range(place.col_off, place.col_off + place.width, side):
             yield Window(
-                col, row, min(_BLOCK, source.width - col), min(_BLOCK, source.height - row)
+                col,
+                row,
+                min(side, place.col_off + place.width - col),
+                min(side, place.row_off + place.height - row),
             )
 
 
-def _from_raster(
-    source: Any, path: str, scale: float
-) -> Iterator[tuple[Window, NDArray[np.float64]]]:
-    with (
-        opened(path) as reference,
-        WarpedVRT(
-            reference,
-            crs=source.crs,
-            transform=source.transform,
-            width=source.width,
-            height=source.height,
-            resampling=Resampling.nearest,
-            nodata=np.nan,
-            dtype="float64",
-        ) as warped,
-    ):
-        for window in _windows(source):
-            yield window, warped.read(1, window=window) * scale
+def _with_polygons(files: LayerFiles, polygons: Area, threshold: float) -> _Found:
+    about = {"unit": "polygons", "compared_at": "pixels of the layer"}
+    found = _Found({}, Agreement(), 0.0, 0.0, about, [])
+    around = Area(shapely.MultiPolygon([shapely.box(*polygons.bounds)]))
+    for number, file in enumerate(files.paths):
+        found.by_file[file] = Agreement()
+        with files.opened(number) as layer:
+            ours = files.grids[number]
+            # What lies far away has no place in the raster's CRS.
+            shapes, reach = (_parts(area, ours) for area in (polygons, around))
+            times = _times(ours)
+            for window in ours.windows(max(1, _BLOCK * _FINE[0] // times)):
+                values = files.fractions(layer, number, window)
+                part = ours.part(window)
+                area = part.pixel_areas()
+                found.layer_m2 += float((np.isfinite(values) * area).sum())
+                within_reach = _burnt(part, reach, 1)
+                found.covered_m2 += float((np.isfinite(values) * within_reach * area).sum())
+                expected = _burnt(part, shapes, times)
+                found.by_file[file] += compare(values, expected, threshold, area)
+    if not found.covered_m2:
+        found.by_file = {}
+    elif not sum(found.by_file.values(), Agreement()).reference_m2:
+        found.warnings.append("no polygon lies on the layer's ground, only around it")
+    return found
 
 
-def _from_polygons(source: Any, polygons: Area) -> Iterator[tuple[Window, NDArray[np.float64]]]:
-    # What lies far away has no place in the raster's CRS.
-    near_by = within(polygons, _lonlat_bounds(source))
-    shapes = shapely.get_parts(to_crs(near_by, source.crs.to_wkt()))
-    tree = shapely.STRtree(shapes)
-    step = abs(source.transform.a) / _FINE
-    for window in _windows(source):
-        left, _, _, top = rasterio.windows.bounds(window, source.transform)
-        near = shapes[tree.query(shapely.box(*rasterio.windows.bounds(window, source.transform)))]
-        if not len(near):
-            yield window, np.zeros((window.height, window.width))
-            continue
-        fine = rasterio.features.rasterize(
-            near,
-            out_shape=(window.height * _FINE, window.width * _FINE),
-            transform=from_origin(left, top, step, step),
-            dtype="uint8",
-        )
-        shape = (window.height, _FINE, window.width, _FINE)
-        yield window, fine.reshape(shape).mean(axis=(1, 3))
+def _parts(area: Area, ours: Grid) -> tuple[NDArray[Any], shapely.STRtree]:
+    """Polygons near a raster in its CRS, and their tree."""
+    shapes = shapely.get_parts(to_crs(within(area, _lonlat_bounds(ours)), ours.crs))
+    return shapes, shapely.STRtree(shapes)
 
 
-def _lonlat_bounds(source: Any) -> tuple[float, float, float, float]:
+def _times(ours: Grid) -> int:
+    """Samples along a side of a pixel that polygons are burnt into."""
+    side = math.sqrt(area_mean.mean_pixel_area(ours))
+    return int(min(max(math.ceil(side / _FINE_METRES), _FINE[0]), _FINE[1]))
+
+
+def _burnt(part: Grid, shapes: tuple[NDArray[Any], shapely.STRtree], times: int) -> Floats:
+    """Share of each pixel that lies in polygons, by samples."""
+    near = shapes[0][shapes[1].query(shapely.box(*_bounds(part)))]
+    if not len(near):
+        return np.zeros(part.shape)
+    fine = part.finer(times)
+    burnt = rasterio.features.rasterize(
+        near, out_shape=fine.shape, transform=fine.transform, dtype="uint8"
+    )
+    shape = (part.shape[0], times, part.shape[1], times)
+    return np.asarray(burnt.reshape(shape).mean(axis=(1, 3)), np.float64)
+
+
+def _bounds(grid: Grid) -> tuple[float, float, float, float]:
+    x, y = grid.nodes()
+    return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+
+
+def _lonlat_bounds(ours: Grid) -> tuple[float, float, float, float]:
     """Degrees about a raster, past 180 where it crosses the antimeridian; else all the world."""
-    to_degrees = pyproj.Transformer.from_crs(source.crs.to_wkt(), "EPSG:4326", always_xy=True)
-    left, bottom, right, top = source.bounds
-    west, south, east, north = to_degrees.transform_bounds(left, bottom, right, top, 101)
+    to_degrees = pyproj.Transformer.from_crs(ours.crs, "EPSG:4326", always_xy=True)
+    west, south, east, north = to_degrees.transform_bounds(*_bounds(ours), 101)
     if not all(math.isfinite(degrees) for degrees in (west, south, east, north)):
         return -180.0, -90.0, 180.0, 90.0
     east += 360 if west > east else 0

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from pyproj import Transformer
 
@@ -42,6 +43,7 @@ def test_a_classifier_trained_on_a_run_serves_the_next(made, job_file, labels_fi
     other, record = make(job_file, settings=settings)
     assert record["exit_code"] == 0
     assert record["classifier"]["demonstration"] is False
+    assert not any("another network" in warning for warning in record["warnings"])
     classes = layers(other)["utm/33UUU/RES_NRES_E2020_town_33UUU.tif"]
     assert set(np.unique(classes)) >= {0, 1, 2}
 
@@ -58,7 +60,19 @@ def test_a_network_trained_on_a_run_serves_the_next(made, job_file, labels_file,
     model = tmp_path / "MODEL_CNN_33U.h5"
     counts = train_network(str(output), str(labels_file), str(model), unlabelled=0.2, epochs=1)
     assert counts["pixels"] > counts["built_up"] > 1000
+    assert all(0 <= counts[score] <= 1 for score in ("f1", "auc", "balanced_accuracy"))
+    assert counts["held_out"]["pixels"] > 1000
+    with pytest.raises(RequestError, match="is there already"):
+        train_network(str(output), str(labels_file), str(model), unlabelled=0.2, epochs=1)
     models = f"models={{folder: {tmp_path}}}"
-    _, record = make(job_file, settings=(models, f"output={tmp_path / 'out'}"))
+    other, record = make(job_file, settings=(models, f"output={tmp_path / 'out'}"))
     assert record["exit_code"] == 0
     assert record["tiles"][0]["model"]["demonstration"] is False
+    said = "model MODEL_CNN_33U.h5 is an own one, none of the JRC's, though its name is like theirs"
+    assert said in record["warnings"]
+    assert "Joint Research Centre" not in json.dumps(record["credits"])
+    with rasterio.open(other / "utm/33UUU/BUFRAC_E2020_town_33UUU.tif") as source:
+        assert "no model of the JRC: by ghsl-beam" in source.tags()["CREDITS"]
+    catalog = (other / "catalog.json").read_text()
+    assert "Joint Research Centre" not in catalog
+    assert "MODEL_CNN_33U.h5" in catalog

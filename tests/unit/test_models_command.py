@@ -162,3 +162,14 @@ def test_credentials_are_not_shown(call, folder, server):
     assert f"***@127.0.0.1:{server.port}/models/MODEL_CNN_34U.h5: the server answers 404" in out
     kept = "".join(path.read_text() for path in folder.iterdir() if path.suffix != ".h5")
     assert "planted" not in out + err + kept
+
+
+def test_a_folder_without_a_model_is_no_success(call, tmp_path):
+    code, _, err = call("verify", "--folder", tmp_path)
+    assert code == 2
+    assert f"no MODEL_CNN_<zone>.h5 in {tmp_path}" in err
+    name = "DEMONSTRATION_MODEL_CNN_33U.h5"
+    (tmp_path / name).write_bytes((MODELS / name).read_bytes())
+    assert call("verify", "--folder", tmp_path)[0] == 2  # it has a prefix
+    code, out, _ = call("verify", "--folder", tmp_path, "--prefix", "DEMONSTRATION_")
+    assert (code, "1 models" in out) == (0, True)

@@ -15,7 +15,6 @@ from .masks import read_mask
 from .passes import passes
 from .radiometry import to_composite_dn
 from .reading import read_band
-from .zips import check_member
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,15 +105,12 @@ def _observations(
     own = _own_window(scene, window, epsg, ulx, uly)
     if own.intersect(Window(0, 0, scene.rows, scene.cols)) is None or taken.all():
         return None
-    if scene.mask is not None:
-        check_member(scene.mask)
     masked = read_mask(scene, own)
     dn = np.empty((len(scene.bands), *own.shape), np.uint16)
     left = ~(taken | masked) if last else ~taken
     for band, path in zip(dn, scene.bands, strict=True):
         if not left.any():
             return None
-        check_member(path)
         grid = scene.epsg, scene.ulx, scene.uly
         band[...] = read_band(path, *grid, own, shape=(scene.rows, scene.cols))
         left &= band > 0

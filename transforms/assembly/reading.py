@@ -27,6 +27,7 @@ from transforms.raster.gdal_access import gdal_environment, is_remote, read_agai
 from transforms.raster.locations import masked
 
 from .raster_file import JPEG2000, driver_of, raise_if_unreadable
+from .zips import check_member
 
 MAX_PIXELS = 2**28
 """The most that is decoded of one raster for one window: far more than a whole tile at 10 m."""
@@ -83,6 +84,7 @@ def read_bands(
     lacks a band, is not north-up, not of unsigned integers up to 16 bits, in another CRS, or of
     another extent; StorageError where this machine cannot open it now.
     """
+    check_member(path)
     driver = driver_of(path)
 
     def read() -> NDArray[np.uint16]:

@@ -3,6 +3,7 @@
 from .classifier import ESTIMATORS, ResidentialClassifier
 from .classify import classify, predict_classes
 from .features import FEATURE_SETS, feature_halo, feature_table, valid_pixels
+from .holding_out import choose_blocks
 from .majority import (
     MAJORITY_HALO,
     NON_RESIDENTIAL,
@@ -25,6 +26,7 @@ __all__ = [
     "RESIDENTIAL",
     "ResidentialClassifier",
     "Scores",
+    "choose_blocks",
     "classify",
     "default_estimator",
     "feature_halo",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import joblib  # type: ignore[import-untyped]
 import numpy as np
 import skops.io
 from numpy.typing import NDArray
@@ -28,8 +27,10 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from transforms.elements import ModelError, StorageError
 from transforms.raster import storage
 
+from .classifier_file import line, read_content
 from .features import FEATURE_SETS, feature_halo
 from .majority import MAJORITY_HALO, NON_RESIDENTIAL, RESIDENTIAL
+from .trees import check_trees
 
 ESTIMATORS = (
     DecisionTreeClassifier,
@@ -44,14 +45,10 @@ Models that multiply matrices are left out: there the last bit of a pixel's scor
 how many pixels are predicted with it, and so on the block size.
 """
 
-TRUSTED = (
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
-)
-"""Types a file may hold besides those skops itself trusts (estimators and arrays)."""
-
 _FORMAT = "ghsl-beam residential classifier 1"
 _MAX_BYTES = 1 << 30
+_MAX_TEXT = 1 << 16
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @lru_cache(maxsize=1)
@@ -77,6 +74,8 @@ class ResidentialClassifier:
     """What it was trained on, for the reader of a catalogue."""
     demonstration: bool = False
     """True where it shows the way only and its maps mean nothing."""
+    networks: tuple[str, ...] = ()
+    """SHA-256 of the networks that its built-up fraction is of; empty where nobody said."""
     versions: Mapping[str, str] = field(default_factory=_versions)
     """Packages it was trained with."""
 
@@ -97,11 +96,21 @@ class ResidentialClassifier:
                 f"{self.estimator.n_features_in_} features, but the set "
                 f"{self.feature_set!r} has {len(self.features)}"
             )
-        if list(self.estimator.classes_) != [RESIDENTIAL, NON_RESIDENTIAL]:
-            raise ValueError(f"classes are {list(self.estimator.classes_)}, not 1 and 2")
+        classes = self.estimator.classes_
+        if not isinstance(classes, np.ndarray) or classes.shape != (2,):
+            raise ValueError("classes are not 1 and 2")
+        if classes.tolist() != [RESIDENTIAL, NON_RESIDENTIAL]:
+            raise ValueError(f"classes are {classes.tolist()}, not 1 and 2")
+        check_trees(self.estimator, len(self.features))
         if getattr(self.estimator, "n_jobs", 1) != 1:
             # Threads would add up the trees' votes in an order that changes from run to run.
             self.estimator.set_params(n_jobs=1)
+
+    @property
+    def other_version(self) -> str | None:
+        """The scikit-learn it was trained with, where that is another than here."""
+        theirs, here = self.versions.get("scikit-learn"), version("scikit-learn")
+        return theirs if theirs and theirs != here else None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -142,6 +151,7 @@ class ResidentialClassifier:
             "features": list(self.features),
             "description": self.description,
             "demonstration": self.demonstration,
+            "networks": list(self.networks),
             "versions": dict(self.versions),
         }
         with storage.published(str(path)) as partial:
@@ -166,49 +176,45 @@ class ResidentialClassifier:
             data = storage.read_bytes(name, _MAX_BYTES)
         except StorageError as error:
             raise ModelError(name, f"cannot be read: {error.reason}") from error
-        return cls._of(name, _content(name, data, allow_pickle))
+        content, other = read_content(name, data, allow_pickle=allow_pickle)
+        return cls._of(name, content, other)
 
     @classmethod
-    def _of(cls, name: str, content: Any) -> ResidentialClassifier:
+    def _of(cls, name: str, content: Any, other: str | None) -> ResidentialClassifier:
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ModelError(name, "is not a residential classifier of this program")
         try:
+            versions = dict(content["versions"])
+            versions |= {"scikit-learn": other} if other else {}
             classifier = cls(
                 estimator=content["estimator"],
-                feature_set=content["feature_set"],
-                description=str(content["description"]),
-                demonstration=bool(content["demonstration"]),
-                versions=dict(content["versions"]),
+                feature_set=_text(content["feature_set"]),
+                description=_text(content["description"]),
+                demonstration=content["demonstration"] is True,
+                networks=tuple(_text(item) for item in content.get("networks", [])),
+                versions={_text(key): _text(value)[:40] for key, value in versions.items()},
             )
-            classifier.predict(np.zeros((1, len(classifier.features)), np.float32))
+            if not all(_SHA256.fullmatch(item) for item in classifier.networks):
+                raise ValueError("networks are not SHA-256")
+            with np.errstate(all="ignore"):
+                classifier.predict(np.zeros((1, len(classifier.features)), np.float32))
         except Exception as error:
-            raise ModelError(name, f"is not usable: {_line(error)}") from error
+            raise ModelError(name, f"is not usable: {line(error)}{_made_by(other)}") from error
         if list(classifier.features) != content.get("features"):
             raise ModelError(
                 name,
-                f"was trained on {content.get('features')}, while the set "
+                f"was trained on {str(content.get('features'))[:300]}, while the set "
                 f"{classifier.feature_set!r} is {list(classifier.features)}",
             )
         return classifier
 
 
-def _content(name: str, data: bytes, allow_pickle: bool) -> Any:
-    try:
-        if zipfile.is_zipfile(io.BytesIO(data)):
-            foreign = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED))
-            if foreign:
-                raise ModelError(name, f"holds types that are not allowed: {', '.join(foreign)}")
-            return skops.io.loads(data, trusted=list(TRUSTED))
-        if allow_pickle:
-            return joblib.load(io.BytesIO(data))
-    except ModelError:
-        raise
-    except Exception as error:
-        # What a damaged or foreign file makes its reader raise has no bounds.
-        raise ModelError(name, f"is damaged or no classifier: {_line(error)}") from error
-    raise ModelError(name, "is not a skops file, or cut short; pickles are read on request only")
+def _text(value: Any) -> str:
+    if type(value) is not str or len(value) > _MAX_TEXT:
+        raise ValueError(f"found {type(value).__name__} where a text is expected, or a long one")
+    return value
 
 
-def _line(error: Exception) -> str:
-    """An error's text on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+def _made_by(other: str | None) -> str:
+    here = version("scikit-learn")
+    return f" (made by scikit-learn {other}, here is {here})" if other else ""

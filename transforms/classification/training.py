@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from .classifier import ResidentialClassifier
 from .features import FEATURE_SETS
+from .holding_out import APART, Places, near
 from .majority import NON_RESIDENTIAL, RESIDENTIAL
 
 Table = NDArray[np.float32]
@@ -65,6 +66,7 @@ def train(
     description: str,
     *,
     demonstration: bool = False,
+    networks: tuple[str, ...] = (),
     estimator: Any = None,
 ) -> ResidentialClassifier:
     """A classifier fitted to labelled pixels.
@@ -75,6 +77,7 @@ def train(
         feature_set: a name of `FEATURE_SETS`.
         description: what the pixels are.
         demonstration: whether the result is for showing only.
+        networks: SHA-256 of the networks that the built-up fraction is of, where known.
         estimator: an unfitted estimator of `ESTIMATORS`; it is cloned. By default
             `default_estimator()`.
 
@@ -83,7 +86,7 @@ def train(
     """
     _check(features, labels, feature_set)
     fitted = clone(default_estimator() if estimator is None else estimator).fit(features, labels)
-    return ResidentialClassifier(fitted, feature_set, description, demonstration)
+    return ResidentialClassifier(fitted, feature_set, description, demonstration, networks)
 
 
 def held_out_scores(
@@ -94,31 +97,49 @@ def held_out_scores(
     *,
     folds: int = 5,
     seed: int = 0,
+    places: Places | None = None,
+    apart: float = APART,
     estimator: Any = None,
 ) -> Scores:
     """Cross-validated scores where pixels of one group are never on both sides.
 
-    Neighbouring pixels resemble each other: scores of a split by pixel would flatter.
+    Neighbouring pixels resemble each other: scores of a split by pixel would flatter. With
+    `places` no pixel is learnt that lies near one that is judged, whatever their groups; a part
+    for which too little is left to learn is not judged.
 
     Args:
         features: as of `train`.
         labels: as of `train`.
-        groups: (pixels), int64; one number for each image the pixels come from.
+        groups: (pixels), int64; one number for each image, or block of ground, that the pixels
+            come from (`holding_out.choose_blocks`).
         feature_set: as of `train`.
         folds: number of parts, 2 or more, at most the number of groups of a class.
         seed: of the division into parts.
+        places: (pixels, 2), float64, metres east and north; None where groups lie apart.
+        apart: metres between what is learnt and what is judged.
         estimator: as of `train`.
 
     Raises:
-        ValueError: shapes, labels, set, estimator or folds do not fit.
+        ValueError: shapes, labels, set, estimator or folds do not fit, or nothing can be judged.
     """
     _check(features, labels, feature_set)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     predicted = np.zeros_like(labels)
     for known, held in splitter.split(features, labels, groups):
+        if places is not None:
+            judged = np.zeros(len(labels), bool)
+            judged[held] = True
+            known = known[~near(places, judged, apart)[known]]
+        if len(np.unique(labels[known])) != 2:
+            continue
         fitted = train(features[known], labels[known], feature_set, "", estimator=estimator)
         predicted[held] = fitted.predict(features[held])
-    counts = confusion_matrix(labels, predicted, labels=[RESIDENTIAL, NON_RESIDENTIAL])
+    judged = predicted > 0
+    if len(np.unique(labels[judged])) != 2:
+        raise ValueError("too few pixels lie apart from those held out to learn both classes")
+    counts = confusion_matrix(
+        labels[judged], predicted[judged], labels=[RESIDENTIAL, NON_RESIDENTIAL]
+    )
     (a, b), (c, d) = counts.tolist()
     return Scores(((a, b), (c, d)))
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from transforms.elements import RequestError, StorageError
-from transforms.raster.storage import join, listing, masked
+from transforms.raster.storage import is_url, join, listing, masked
 
 from .remote import Unavailable, is_http, url_exists
 from .zones import BANDS, nearest, normal, zone_bounds
@@ -128,14 +128,15 @@ def _missing(missing: Collection[str], folder: str, fallback: str, prefix: str) 
     zones = ", ".join(missing)
     example = model_names(next(iter(missing)), prefix)[0]
     text = f"models: no file for grid zone {zones} in {masked(folder)} ({example})"
+    into = "" if is_url(folder) else f" --folder {masked(folder)}"
+    fetch = "ghsl-beam models fetch " + " ".join(f"--zone {zone}" for zone in missing) + into
     if fallback == NEAREST:
         why = (
             "and the folder cannot be listed to find" if is_http(folder) else "and none at all for"
         )
-        return f"{text}, {why} the nearest: put the files there (ghsl-beam models fetch)"
+        return f"{text}, {why} the nearest: put the files there ({fetch})"
     if fallback != ERROR:
         text += f", and none for the fallback {fallback}"
     return (
-        f"{text}: put the files there (ghsl-beam models fetch), "
-        "or set models.fallback to 'nearest' or a grid zone"
+        f"{text}: put the files there ({fetch}), or set models.fallback to 'nearest' or a grid zone"
     )

@@ -33,6 +33,7 @@ from .architecture import (
     model_config,
     weights_of,
 )
+from .hdf5 import check_array, own, text, texts
 from .remote import Limits, Unavailable, is_http, read_url
 
 _MAX_CONFIG_CHARACTERS = 2**20
@@ -44,12 +45,17 @@ _UNREADABLE = (
     TypeError,
     RuntimeError,
     AttributeError,
+    ArithmeticError,
+    MemoryError,
 )
 """What reading a damaged or foreign file raises, h5py's kinds among them."""
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ABOUT_GROUP = "ghsl_beam"
 DEMONSTRATION = "ghsl_beam_demonstration"
 """What a model for showing only says of itself."""
+TRAINED = "trained"
+"""What a model of one's own says: by which program, on what."""
+_MAX_ABOUT = 2000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +67,14 @@ class NetworkWeights:
             float32, finite; kernels have axes (rows, columns, in, out), dense kernels (in, out).
         epsilon: added to the variance in the three batch normalisations.
         demonstration: whether the file says that it is for showing only.
+        trained: what a file that this program wrote says of its training, perhaps nothing; None
+            for files of others.
     """
 
     arrays: Mapping[str, NDArray[np.float32]]
     epsilon: tuple[float, float, float] = (0.001, 0.001, 0.001)
     demonstration: bool = False
+    trained: str | None = None
 
     def __post_init__(self) -> None:
         """Check names, shapes and numbers.
@@ -111,12 +120,44 @@ def load_weights(path: str | Path) -> NetworkWeights:
     return load_model(path)[0]
 
 
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """What a model's file is, its arrays let go.
+
+    Attributes:
+        sha256: of the file.
+        git_blob: Git's SHA-1 of the file, by which repositories list it.
+        demonstration, trained: as of `NetworkWeights`.
+    """
+
+    sha256: str
+    git_blob: str
+    demonstration: bool
+    trained: str | None
+
+
+def describe_model(location: str | Path) -> ModelFile:
+    """Read and check a model as `load_model` does, and say what its file is.
+
+    Raises:
+        ModelError: see `load_model`.
+    """
+    weights, content = _loaded(location)
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+    return ModelFile(
+        hashlib.sha256(content).hexdigest(),
+        blob.hexdigest(),
+        weights.demonstration,
+        weights.trained,
+    )
+
+
 def load_model(location: str | Path) -> tuple[NetworkWeights, str]:
     """Read a model and the SHA-256 of its file, in one go.
 
     The order and settings of the layers are checked first (their numbers do not matter:
-    `conv2d_5` is as good as `conv2d_1`), then the shape and type of each of the 24 arrays, and
-    only then is any read. Optimizer state is ignored.
+    `conv2d_5` is as good as `conv2d_1`), then the shape and type of each of the 24 arrays and
+    how much each unfolds to, and only then is any read. Optimizer state is ignored.
 
     Args:
         location: path or URL of the file, HDF5 as `model.save` of Keras 2.3.1 writes it. It is
@@ -128,14 +169,19 @@ def load_model(location: str | Path) -> tuple[NetworkWeights, str]:
     Raises:
         ModelError: the file is missing, truncated, no HDF5, another network, or holds NaN.
     """
+    weights, content = _loaded(location)
+    return weights, hashlib.sha256(content).hexdigest()
+
+
+def _loaded(location: str | Path) -> tuple[NetworkWeights, bytes]:
     file = masked(str(location))
     try:
         content = _content(str(location))
         _check_format(content[:512])
         with h5py.File(io.BytesIO(content), "r") as stored:
-            return _read(stored), hashlib.sha256(content).hexdigest()
+            return _read(stored), content
     except _UNREADABLE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split())[:500] or type(error).__name__
         raise ModelError(file, reason) from error
 
 
@@ -162,54 +208,23 @@ def _check_format(head: bytes) -> None:
 
 def _read(stored: h5py.File) -> NetworkWeights:
     if "model_weights" not in stored:
-        found = sorted(stored)[:8]
+        found = [name[:40] for name in sorted(stored)[:8]]
         raise ValueError(f"found groups {found}, expected model_weights: no saved Keras model")
-    group = _own(stored, "model_weights", h5py.Group)
-    names = _texts(group.attrs.get("layer_names"), "layer_names")
+    group = own(stored, "model_weights", h5py.Group)
+    names = texts(group, "layer_names")
     _check_names(names)
-    epsilon = _check_config(stored.attrs.get("model_config"))
+    epsilon = _check_config(text(stored, "model_config", _MAX_CONFIG_CHARACTERS))
     datasets: dict[str, h5py.Dataset] = {}
     for name, (layer, _, _) in zip(names, LAYERS, strict=True):
         datasets.update(_datasets(group, name, layer))
     for key, dataset in datasets.items():
-        if dataset.shape != SHAPES[key]:
-            raise ValueError(f"{key}: found shape {dataset.shape}, expected {SHAPES[key]}")
-        if dataset.dtype.kind != "f" or dataset.dtype.itemsize != 4:
-            raise ValueError(f"{key}: found {dataset.dtype}, expected float32")
-        if dataset.is_virtual or dataset.external:
-            raise ValueError(f"{key}: found a link to another file, expected the array itself")
-        if dataset.chunks and np.prod(dataset.chunks) > 2 * np.prod(dataset.shape):
-            raise ValueError(f"{key}: found chunks of {dataset.chunks}, expected at most the array")
+        check_array(key, dataset, SHAPES[key])
     arrays = {key: np.asarray(datasets[key][()], dtype=np.float32) for key in SHAPES}
-    return NetworkWeights(arrays, epsilon, _demonstration(stored))
-
-
-def _demonstration(stored: h5py.File) -> bool:
     if not isinstance(stored.get(ABOUT_GROUP, getlink=True), h5py.HardLink):
-        return False
-    return DEMONSTRATION in stored[ABOUT_GROUP].attrs
-
-
-def _own(group: h5py.Group, name: str, kind: type[Any]) -> Any:
-    """A member stored in this very file: no soft or external link."""
-    link = group.get(name, getlink=True)
-    if not isinstance(link, h5py.HardLink):
-        raise ValueError(
-            f"{name}: found {'a link' if link else 'nothing'}, expected it stored here"
-        )
-    member = group[name]
-    if not isinstance(member, kind):
-        raise ValueError(f"{name}: found {type(member).__name__}, expected {kind.__name__}")
-    return member
-
-
-def _texts(value: Any, what: str) -> list[str]:
-    if value is None:
-        raise ValueError(f"{what}: found nothing, expected the attribute of a Keras file")
-    array = np.atleast_1d(np.asarray(value))
-    if array.size > 64:
-        raise ValueError(f"{what}: found {array.size} entries, expected at most 64")
-    return [item.decode() if isinstance(item, bytes) else str(item) for item in array.tolist()]
+        return NetworkWeights(arrays, epsilon)
+    about = own(stored, ABOUT_GROUP, h5py.Group)
+    demonstration = DEMONSTRATION in about.attrs
+    return NetworkWeights(arrays, epsilon, demonstration, text(about, TRAINED, _MAX_ABOUT) or "")
 
 
 def _check_names(names: list[str]) -> None:
@@ -219,40 +234,38 @@ def _check_names(names: list[str]) -> None:
         raise ValueError(f"layers: found {', '.join(found[:20])}, expected {', '.join(expected)}")
 
 
-def _check_config(text: Any) -> tuple[float, float, float]:
+def _check_config(config: str | None) -> tuple[float, float, float]:
     """Check the layers' settings; the epsilons of the batch normalisations."""
-    if isinstance(text, bytes):
-        text = text.decode()
-    if not isinstance(text, str) or len(text) > _MAX_CONFIG_CHARACTERS:
+    if config is None:
         raise ValueError("model_config: found none that can be read, expected Keras' JSON")
     try:
-        layers = json.loads(text)["config"]["layers"]
+        layers = json.loads(config)["config"]["layers"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError("model_config: found no list of layers, expected Keras' JSON") from error
-    found = [layer["class_name"] for layer in layers]
+    found = [str(layer["class_name"])[:40] for layer in layers]
     expected = [keras_class for _, keras_class, _ in LAYERS]
     if found != expected:
         raise ValueError(f"model_config: found {found[:20]}, expected {expected}")
     epsilon = {}
     for layer, (name, keras_class, _) in zip(layers, LAYERS, strict=True):
-        config = layer["config"]
+        settings = layer["config"]
         required = dict(REQUIRED.get(keras_class, {}))
         if name == "dense2":
             required["activation"] = LAST_ACTIVATION
         for setting, value in required.items():
-            if config.get(setting) != value:
-                given = config.get(setting)
+            if settings.get(setting) != value:
+                given = settings.get(setting)
                 raise ValueError(f"{name}: found {setting} {given!r}, expected {value!r}")
         if name in NORMS:
-            epsilon[name] = float(config["epsilon"])
+            epsilon[name] = float(settings["epsilon"])
     return epsilon["norm1"], epsilon["norm2"], epsilon["norm3"]
 
 
 def _datasets(group: h5py.Group, name: str, layer: str) -> dict[str, h5py.Dataset]:
     """The datasets of one layer by our names, by way of its `weight_names`."""
-    folder = _own(group, name, h5py.Group)
+    folder = own(group, name, h5py.Group)
     wanted = weights_of(layer)
-    stored = _texts(folder.attrs.get("weight_names", []), f"{name}: weight_names")
+    stored = texts(folder, "weight_names") if wanted else []
     found = tuple(path.rsplit("/", 1)[-1].removesuffix(":0") for path in stored)
     if found != wanted:
         raise ValueError(f"{name}: found weights {found}, expected {wanted}")
@@ -261,8 +274,8 @@ def _datasets(group: h5py.Group, name: str, layer: str) -> dict[str, h5py.Datase
         parent = folder
         *above, last = path.split("/")
         for part in above:
-            parent = _own(parent, part, h5py.Group)
-        result[f"{layer}/{weight}"] = _own(parent, last, h5py.Dataset)
+            parent = own(parent, part, h5py.Group)
+        result[f"{layer}/{weight}"] = own(parent, last, h5py.Dataset)
     return result
 
 
@@ -322,6 +335,8 @@ def read_about(path: str | Path) -> dict[str, str]:
         with h5py.File(path, "r") as stored:
             if ABOUT_GROUP not in stored:
                 return {}
-            return {str(k): str(v) for k, v in stored[ABOUT_GROUP].attrs.items()}
+            about = own(stored, ABOUT_GROUP, h5py.Group)
+            found = {str(name): text(about, name, _MAX_ABOUT) for name in list(about.attrs)[:64]}
+            return {name: value for name, value in found.items() if value is not None}
     except OSError as error:
         raise ModelError(str(path), f"cannot be read: {error}") from error

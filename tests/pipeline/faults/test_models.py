@@ -1,15 +1,37 @@
 """Model files that are none: refused before anything starts."""
 
+import hashlib
+import json
 import pickle
 import shutil
 
 import h5py
 import numpy as np
 import pytest
+import sklearn
 
+from ghsl_beam.chosen_models import (
+    chosen_classifier,
+    chosen_models,
+    classifier_warnings,
+    model_warnings,
+)
+from ghsl_beam.configuration import load_job
+from ghsl_beam.credits import JRC, SENTINEL, credit_line, credits_of, with_year
 from tests.pipeline.faults.table import fault
-from tests.support.jobs import MODELS
+from tests.support.hostile_models import (
+    CLASSIFIERS,
+    LABELS,
+    NETWORKS,
+    TABLE,
+    TREE,
+    members_of,
+    written,
+)
+from tests.support.jobs import MODELS, write_job
+from transforms.classification import train
 from transforms.elements import RequestError
+from transforms.inference.weights import TRAINED, load_weights, save_weights
 
 NAME = "DEMONSTRATION_MODEL_CNN_33U.h5"
 REFUSED = "one line with the file, what was found and expected; nothing written; 2"
@@ -98,3 +120,145 @@ def test_a_model_that_is_damaged_on_the_way(job, tmp_path, monkeypatch):
     _, record = job.run(f"models.folder={tmp_path / 'models'}")
     assert record["exit_code"] == 0
     assert "assembly" not in record["stages"]
+
+
+for name in CLASSIFIERS:
+    fault("models", f"classifier: {name}", REFUSED)
+for name in NETWORKS:
+    fault("models", f"network: {name}", REFUSED)
+
+
+def refusal_of(look, job):
+    """The one line that ends a launch with 2."""
+    with pytest.raises(RequestError) as refused:
+        look(job)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_hostile_classifier_is_refused(job_of, tmp_path, name):
+    make, said = CLASSIFIERS[name]
+    path = tmp_path / "hostile.skops"
+    make(path)
+    line = refusal_of(chosen_classifier, job_of(residential={"model": str(path)}))
+    assert "hostile.skops" in line
+    assert said in line
+    assert len(line) < 1000
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_hostile_network_is_refused(job_of, tmp_path, name):
+    harm, said = NETWORKS[name]
+    path = tmp_path / "models" / NAME
+    path.parent.mkdir()
+    path.write_bytes((MODELS / NAME).read_bytes())
+    harm(path)
+    job = job_of(models={"folder": str(path.parent), "prefix": "DEMONSTRATION_"})
+    line = refusal_of(lambda job: chosen_models(job, ["33U"]), job)
+    assert NAME in line
+    assert said in line
+    assert len(line) < 1000
+
+
+@pytest.fixture
+def job_of(tmp_path):
+    """job_of(key=value): a job that is only looked at."""
+
+    def load(**over):
+        return load_job(
+            write_job(tmp_path / "job", "POINT EMPTY", tmp_path, **over), (), None, None
+        )
+
+    return load
+
+
+fault(
+    "models",
+    "own network under a name like the JRC's",
+    "a warning, in run.json too; the JRC is not credited; 0",
+)
+fault(
+    "models",
+    "network whose maker is not proven",
+    "a warning, in run.json too; the JRC is not credited; 0",
+)
+
+
+def test_who_made_a_network(job_of, tmp_path):
+    """The JRC's by its checksum alone, whatever the name; an own one by its own word."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    weights = load_weights(MODELS / NAME)
+    own, other, theirs = (folder / f"MODEL_CNN_{zone}.h5" for zone in ("31U", "32U", "33U"))
+    save_weights(own, weights, {TRAINED: "by ghsl-beam 1.0 on houses.gpkg"})
+    for path in (other, theirs):
+        save_weights(path, weights)
+        with h5py.File(path, "r+") as stored:
+            del stored["ghsl_beam"]
+            stored.attrs["about"] = path.name
+    content = theirs.read_bytes()
+    blob = hashlib.sha1(  # noqa: S324 - as Git names it
+        b"blob %d\0" % len(content) + content
+    ).hexdigest()
+    known = {"zone": "30U", "file": "MODEL_CNN_30U.h5", "git_blob": blob}
+    (folder / "manifest.json").write_text(json.dumps({"models": [known]}))
+    job = job_of(models={"folder": str(folder)})
+    models = chosen_models(job, ["31U", "32U", "33U"])
+    assert [model.origin for model in models] == ["own", "unproven", "published"]
+    said = model_warnings(models)
+    assert said[0] == (
+        "model MODEL_CNN_31U.h5 is an own one, none of the JRC's, though its name is like theirs"
+    )
+    assert "not proven to be the JRC's, and not credited to them: MODEL_CNN_32U.h5" in said[1]
+    assert len(said) == 2
+    credits = credits_of(models)
+    assert credits[:2] == (SENTINEL, JRC)
+    assert "MODEL_CNN_31U.h5: trained with ghsl-beam, no model of the JRC" in credits[2]
+    assert "by ghsl-beam 1.0 on houses.gpkg" in credits[2]
+    assert "MODEL_CNN_32U.h5" in credits[3]
+    for others in (models[:1], models[1:2]):
+        assert "Joint Research Centre" not in credit_line(others)
+    assert with_year(credits, 2021).startswith(f"{SENTINEL} 2021; GHS-S2Net models: European")
+
+
+fault(
+    "models",
+    "classifier trained behind another network",
+    "a warning with both checksums, in run.json too; 0",
+)
+fault(
+    "models",
+    "classifier made by another scikit-learn",
+    "a warning with both versions, in run.json too; 0",
+)
+
+
+def test_a_classifier_that_does_not_belong(job_of, tmp_path):
+    path = tmp_path / "own.skops"
+    job = job_of(
+        residential={"model": str(path)}, models={"folder": str(MODELS), "prefix": "DEMONSTRATION_"}
+    )
+    models = chosen_models(job, ["33U"])
+
+    def said(**about):
+        train(TABLE, LABELS, "spectral", "noise", estimator=TREE, **about).save(path)
+        return classifier_warnings(chosen_classifier(job), models)
+
+    assert said(networks=(models[0].sha256,)) == []
+    (warning,) = said(networks=("ab" * 32,))
+    assert "abababababab" in warning
+    assert models[0].sha256[:12] in warning
+    (warning,) = said()
+    assert "does not say on which network's built-up" in warning
+    members = members_of(path)
+    now = sklearn.__version__
+    schema = (
+        members["schema.json"]
+        .decode()
+        .replace(f'"{now}', '"1.2.2')
+        .replace(f'\\"{now}\\"', '\\"1.2.2\\"')
+    )
+    written(path, members | {"schema.json": schema.encode()})
+    warning, _ = classifier_warnings(chosen_classifier(job), models)
+    assert f"was made by scikit-learn 1.2.2, here is {now}" in warning

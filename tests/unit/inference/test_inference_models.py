@@ -64,6 +64,8 @@ def test_all_missing_zones_are_named_with_the_remedy(folder: str) -> None:
     with pytest.raises(RequestError, match=r"34U, 60C .*models fetch.*models\.fallback") as caught:
         resolve(["60C", "33U", "34U"], folder)
     assert "\n" not in str(caught.value)
+    remedy = f"ghsl-beam models fetch --zone 34U --zone 60C --folder {folder})"
+    assert remedy in str(caught.value)
     with pytest.raises(RequestError, match="none for the fallback 21M"):
         resolve(["34U"], folder, "21M")
 

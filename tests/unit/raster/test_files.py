@@ -4,7 +4,7 @@ import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transforms.elements import Layer, RasterError, RasterRef, Window
+from transforms.elements import LAYERS, Layer, RasterError, RasterRef, Window
 from transforms.raster.files import (
     FINGERPRINT_TAG,
     cog_writer,

@@ -5,7 +5,7 @@ import pytest
 import rasterio
 
 from tests.support.object_storage import put_folder
-from transforms.elements import Layer, RasterError, RasterRef, Window
+from transforms.elements import LAYERS, Layer, RasterError, RasterRef, Window
 from transforms.raster import storage
 from transforms.raster.files import (
     FINGERPRINT_TAG,

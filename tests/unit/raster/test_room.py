@@ -14,7 +14,7 @@ from rasterio.errors import RasterioIOError
 from ghsl_beam import stac
 from ghsl_beam.mosaic import write_vrt
 from ghsl_beam.run_record import write_record
-from transforms.elements import Layer, Loss, StorageError, Window
+from transforms.elements import LAYERS, Layer, Loss, StorageError, Window
 from transforms.raster import storage, temporary
 from transforms.raster.files import cog_writer, raster_profile, write_block
 from transforms.raster.room import in_words, why_not_written
