@@ -95,7 +95,7 @@ def test_a_wrong_job_file(job, tmp_path, name):
 ROADS_REFUSED = "one line with the file, what was found and expected; nothing written; 2"
 LINE = shapely.LineString([(ULX, ULY - 300), (ULX + 900, ULY - 300)])
 ROADS = {
-    "roads that are no vector file": (None, "cannot read the roads"),
+    "roads that are no vector file": (None, "named like a GeoPackage and is none"),
     "roads without the field": ((LINE, "breadth", 10.0), "no field 'width'"),
     "roads that are no lines": ((LINE.buffer(5), "width", 10.0), "Polygon, expected lines"),
     "a road without a width": ((LINE, "width", np.nan), "no width"),
