@@ -306,7 +306,9 @@ def _errors_in_one_line(log: RunLog | None = None) -> Iterator[None]:
         _die(error, 1)
     except Exception as error:  # noqa: BLE001 - the last resort: one line, traceback kept
         if hasattr(error, "format_message"):  # a usage error of the command line
-            _die(error.format_message(), 2)
+            if not (text := error.format_message()):  # no command: its help has been printed
+                sys.exit(2)
+            _die(text, 2)
         kept = log.location if log else None
         kept = kept or str(logs.log_to_file(Path(tempfile.mkdtemp(prefix="ghsl-beam-"))))
         text = f"failed: {type(error).__name__}: {error}"

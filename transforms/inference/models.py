@@ -128,14 +128,14 @@ def _missing(missing: Collection[str], folder: str, fallback: str, prefix: str) 
     zones = ", ".join(missing)
     example = model_names(next(iter(missing)), prefix)[0]
     text = f"models: no file for grid zone {zones} in {masked(folder)} ({example})"
+    fetch = " ".join(["ghsl-beam models fetch", *(f"--zone {normal(zone)}" for zone in missing)])
     if fallback == NEAREST:
         why = (
             "and the folder cannot be listed to find" if is_http(folder) else "and none at all for"
         )
-        return f"{text}, {why} the nearest: put the files there (ghsl-beam models fetch)"
+        return f"{text}, {why} the nearest: put the files there ({fetch})"
     if fallback != ERROR:
         text += f", and none for the fallback {fallback}"
     return (
-        f"{text}: put the files there (ghsl-beam models fetch), "
-        "or set models.fallback to 'nearest' or a grid zone"
+        f"{text}: put the files there ({fetch}), or set models.fallback to 'nearest' or a grid zone"
     )
