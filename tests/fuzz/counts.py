@@ -1,0 +1,3 @@
+"""What became of the mutations, by target."""
+
+COUNTS: dict[str, dict[str, int]] = {}
