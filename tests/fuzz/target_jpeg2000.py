@@ -8,23 +8,47 @@ chain of the tiles' lengths is broken, which a decoder can tell.
 import struct
 
 import numpy as np
+import rasterio
 
 from tests.fuzz import mutators, sound
+from tests.support.scenes import town
 from transforms.assembly.reading import read_band
+
+TILINGS = (256, 640, 1024)
+"""Sides of JPEG 2000 tiles; the last holds the whole band, as bands at 60 m have it."""
 
 
 def prepare(folder):
-    safe, dn = sound.product(folder)
-    path = next(safe.glob("GRANULE/*/IMG_DATA/*_B04.jp2"))
-    data = path.read_bytes()
-    assert np.array_equal(_read(path), dn[0])
-    return data, dn[0], _tile_parts(data)
+    pixels = town(sound.ROWS, sound.COLS)[0]
+    made = []
+    for side in TILINGS:
+        path = folder / f"{side}.jp2"
+        profile = {
+            "driver": "JP2OpenJPEG",
+            "height": sound.ROWS,
+            "width": sound.COLS,
+            "count": 1,
+            "dtype": "uint16",
+            "crs": "EPSG:32633",
+            "transform": sound.GRID,
+            "quality": 100,
+            "reversible": "YES",
+            "blockxsize": side,
+            "blockysize": side,
+        }
+        with rasterio.open(path, "w", **profile) as target:
+            target.write(pixels, 1)
+        assert np.array_equal(_read(path), pixels)
+        data = path.read_bytes()
+        made.append((data, _tile_parts(data), side))
+    return made, pixels
 
 
 def case(state, dice, folder, tell):
-    data, pixels, parts = state
+    made, pixels = state
+    data, parts, side = dice.choice(made)
     mutation = mutators.mutate(data, dice)
-    tell(mutation.what)
+    tell(f"tiles of {side}: {mutation.what}")
     if mutation.data == data:
         return "the same"
     path = folder / "T33UUU_20200615T102101_B04.jp2"
@@ -38,8 +62,8 @@ def case(state, dice, folder, tell):
     assert not mutation.moved, "what lies elsewhere, or is missing, is taken for whole"
     for tile, begin, end in parts:
         inside = any(begin <= place < end for place in mutation.places)
-        if not inside and not np.array_equal(found[_of(tile)], pixels[_of(tile)]):
-            wrong = int((found[_of(tile)] != pixels[_of(tile)]).sum())
+        if not inside and not np.array_equal(found[_of(tile, side)], pixels[_of(tile, side)]):
+            wrong = int((found[_of(tile, side)] != pixels[_of(tile, side)]).sum())
             raise AssertionError(f"JPEG 2000 tile {tile}: {wrong} wrong pixels")
     return "cannot be judged (within a tile)"
 
@@ -48,10 +72,10 @@ def _read(path):
     return read_band(str(path), 32633, sound.ULX, sound.ULY, sound.WHOLE)
 
 
-def _of(tile):
-    across = -(-sound.COLS // 256)
-    row, col = 256 * (tile // across), 256 * (tile % across)
-    return slice(row, row + 256), slice(col, col + 256)
+def _of(tile, side):
+    across = -(-sound.COLS // side)
+    row, col = side * (tile // across), side * (tile % across)
+    return slice(row, row + side), slice(col, col + side)
 
 
 def _tile_parts(data):
@@ -66,5 +90,4 @@ def _tile_parts(data):
         parts.append((tile, place, place + length))
         place += length
     assert data[place : place + 2] == b"\xff\xd9"
-    assert len({tile for tile, _, _ in parts}) == 12
     return parts

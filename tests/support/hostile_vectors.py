@@ -108,6 +108,22 @@ def zip_with_a_flipped_bit(folder, url):
     return file
 
 
+def no_text_as_crs(folder, url):
+    file = write(folder / "a.shp")
+    crs = file.with_suffix(".prj")
+    crs.write_bytes(crs.read_bytes().replace(b"WGS", b"\xff\xfe\xff"))
+    return file
+
+
+def zip_out_of_place(folder, url):
+    """The directory states that it begins far behind where it does."""
+    file = zipped(("a.geojson", json.dumps(feature_collection())))(folder, url)
+    data = bytearray(file.read_bytes())
+    struct.pack_into("<I", data, data.rindex(b"PK\x05\x06") + 16, 10_000)
+    file.write_bytes(data)
+    return file
+
+
 def pipe(folder, url):
     os.mkfifo(folder / "a.gpkg")
     return folder / "a.gpkg"
@@ -251,6 +267,9 @@ HOSTILE = {
     "a shapefile whose .dbf is cut": (cut("a.shp", 0.7, ".dbf"), "rows in"),
     "a shapefile whose .shx is cut": (cut("a.shp", 0.7, ".shx"), "copy it again"),
     "a shapefile without .shx": (no_index, "no .shx"),
+    "a shapefile whose .prj is no text": (no_text_as_crs, "is no text"),
+    "a zip with a line break in a name": (zipped(("a\nb.shp", "x")), "a control character"),
+    "a zip whose directory points before its begin": (zip_out_of_place, "damaged zip"),
     "a pipe": (pipe, "a pipe or a device"),
     "a device without an end": (device, "a pipe or a device"),
     "a folder named .gpkg": (directory, "Is a directory"),

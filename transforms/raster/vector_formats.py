@@ -34,6 +34,7 @@ MAX_TEXT_BYTES = 256 << 20
 """Of GeoJSON, which is read whole."""
 _MAX_VALUES = 30_000_000
 MAX_LAYERS = 1000
+_MAX_CRS = 1 << 16
 _SECONDS = 20.0
 """For a look at a GeoPackage; its tables alone take a second per gigabyte."""
 _QUICK_BYTES = 64 << 20
@@ -213,6 +214,12 @@ def _shapefile(path: str) -> str:
         places, lengths = np.frombuffer(file.read(8 * entries), ">u4").reshape(-1, 2).T * 2.0
     if entries and (places + lengths).max() + 8 > records + 100:
         raise _RefusedError("its .shx names records beyond its end; save it again")
+    crs = _beside(path, "prj")
+    if crs is not None:
+        try:
+            Path(crs).read_bytes()[:_MAX_CRS].decode()
+        except UnicodeDecodeError as error:
+            raise _RefusedError(f"{Path(crs).name} is no text in UTF-8; copy it again") from error
     table = _beside(path, "dbf")
     if table is not None:
         with open(table, "rb") as file:

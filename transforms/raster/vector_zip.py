@@ -12,6 +12,15 @@ _VECTORS = (".shp", ".gpkg", ".fgb", ".geojson", ".geojsonl", ".geojsons")
 _MAX_BYTES = 1 << 30
 _MAX_MEMBERS = 10_000
 _PIECE = 1 << 20
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,  # a place before the file's begin, too
+    ValueError,
+)
 
 
 def unpack(path: str, folder: Path) -> str:
@@ -33,6 +42,8 @@ def unpack(path: str, folder: Path) -> str:
             if len(members) > _MAX_MEMBERS:
                 raise StorageError(path, f"{len(members)} files, at most {_MAX_MEMBERS}; unpack it")
             names = [PurePosixPath(member.filename) for member in members]
+            if not all(str(name).isprintable() for name in names):
+                raise StorageError(path, "a control character in the name of a file in it")
             hidden = ("__MACOSX", ".")  # what some systems add beside each file
             found = [
                 name
@@ -56,7 +67,7 @@ def unpack(path: str, folder: Path) -> str:
                 if left < 0:
                     raise StorageError(path, f"unpacks to more than {_MAX_BYTES >> 20} MiB")
             return str(folder / main.name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:160]
         raise StorageError(path, f"damaged zip, or one that cannot be read ({reason})") from error
 

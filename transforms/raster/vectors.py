@@ -19,7 +19,14 @@ from .temporary import process_folder
 from .vector_formats import check_regular, gdal_name
 from .vector_zip import unpack
 
-UNREADABLE = (DataSourceError, DataLayerError, OSError, ValueError, MemoryError)
+UNREADABLE = (
+    DataSourceError,
+    DataLayerError,
+    OSError,
+    ValueError,
+    MemoryError,
+    UnboundLocalError,  # of pyogrio 0.13, for a CRS that is not UTF-8
+)
 """What pyogrio ends in where GDAL cannot read a file."""
 
 _WHOLE = (".gpkg", ".zip", ".geojson", ".json", ".geojsonl", ".fgb", ".parquet")

@@ -1,3 +1,0 @@
-"""What became of the mutations, by target."""
-
-COUNTS: dict[str, dict[str, int]] = {}
