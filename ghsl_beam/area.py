@@ -16,22 +16,29 @@ import pyogrio
 import pyproj
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.errors import GEOSException, ShapelyError
 
 from ghsl_beam.antimeridian import polygonal, shift, unwrapped, within_180
+from ghsl_beam.crossings import crossings
+from ghsl_beam.geojson import polygons_of
+from ghsl_beam.wkt import looks_like_wkt, mistake
 from transforms.elements import RequestError, StorageError, request_error
 from transforms.raster import storage
-from transforms.raster.vectors import on_this_machine
+from transforms.raster.vector_formats import FORMATS, check_regular
+from transforms.raster.vectors import UNREADABLE, on_this_machine
 
 MAX_BYTES = 256 * 2**20
 MAX_VERTICES = 5_000_000
+MAX_CROSSINGS = 1000
+"""Of the edges of polygons that are not valid: to mend 1000 takes a second, 10 000 a minute."""
+MAX_OVERLAPS = 300_000
+"""Crossings of all edges with each other; to join so many takes some ten seconds."""
 EDGE_DEGREES = 0.01
 """Edges are straight in lon/lat; before a projection they are cut to pieces of this length."""
 _WKT = re.compile(
     r"\s*(SRID=\d+;)?\s*(MULTI)?(POLYGON|POINT|LINESTRING|GEOMETRYCOLLECTION)\b", re.I
 )
-_KINDS = "GeoJSON, GeoPackage, WKT or a bounding box [west, south, east, north]"
+_KINDS = f"{FORMATS}, WKT or a bounding box [west, south, east, north]"
 _POLYGONS = (3, 6)
 _GEOD = pyproj.Geod(ellps="WGS84")
 
@@ -50,9 +57,13 @@ class TileGrid(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Area:
-    """An area of interest: polygons in lon/lat (WGS 84), within [-180, 180], valid, not empty."""
+    """An area of interest: polygons in lon/lat (WGS 84), within [-180, 180], valid, not empty.
+
+    `warnings` says what was not valid as it was given, and how it was taken.
+    """
 
     geometry: shapely.MultiPolygon
+    warnings: tuple[str, ...] = ()
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -70,8 +81,8 @@ def read_area(source: str | Mapping[str, Any] | Sequence[float], base_dir: str |
     """The area a person gave.
 
     Args:
-        source: a file or URL (GeoJSON, GeoPackage or another vector file in any CRS, WKT; a layer
-            of a GeoPackage as `file.gpkg|layer`), relative to `base_dir`; or WKT; or GeoJSON;
+        source: a file or URL (one of `FORMATS` in any CRS, WKT; a layer of a GeoPackage as
+            `file.gpkg|layer`), relative to `base_dir`; or WKT; or GeoJSON;
             or a bounding box west, south, east, north, where west > east crosses the
             antimeridian.
         base_dir: the folder that relative file names count from.
@@ -82,7 +93,7 @@ def read_area(source: str | Mapping[str, Any] | Sequence[float], base_dir: str |
     if isinstance(source, Mapping):
         if "type" not in source and "bbox" in source:
             return _box_area(source["bbox"])
-        return _area("the area", _from_geojson("the area", source))
+        return _area("the area", _geojson_shapes("the area", source))
     if not isinstance(source, str):
         return _box_area(source)
     if _WKT.match(source):
@@ -97,6 +108,8 @@ def _read_file(source: str, base_dir: Path) -> Area:
     name, _, layer = source.partition("|")
     label = storage.absolute(name, base_dir)
     try:
+        if not storage.is_url(label):
+            check_regular(label)
         if (size := storage.size(label)) > MAX_BYTES:
             raise RequestError(
                 f"{label}: {size / 2**20:.0f} MiB is more than {MAX_BYTES >> 20} MiB; "
@@ -106,16 +119,25 @@ def _read_file(source: str, base_dir: Path) -> Area:
         if suffix == ".wkt":
             return _area(label, [_from_wkt(label, _text(label))])
         if suffix in {".geojson", ".json"}:
+            text = _text(label)
+            if text.count(",") > 4 * MAX_VERTICES or text.count("[") > 2 * MAX_VERTICES:
+                raise RequestError(
+                    f"{label}: more than {MAX_VERTICES} vertices; simplify the polygons"
+                )
             try:
-                document = json.loads(_text(label))
+                document = json.loads(text)
             except (ValueError, RecursionError) as error:
                 raise RequestError(
                     f"{label}: is not valid JSON ({error}); export the area as GeoJSON again"
                 ) from error
-            return _area(label, _from_geojson(label, document))
+            return _area(label, _geojson_shapes(label, document))
         return _area(label, _from_vector(label, layer.removeprefix("layername=")))
     except (StorageError, UnicodeDecodeError) as error:
         absent = isinstance(error, StorageError) and error.absent
+        if absent and looks_like_wkt(source):
+            raise RequestError(
+                f"{source[:80]!r} looks like WKT with a mistake: {mistake(source)}"
+            ) from error
         reason = "no such file" if absent else f"cannot be read ({error.reason})"
         raise request_error(f"{label}: {reason}; give {_KINDS}", error) from error
 
@@ -124,57 +146,11 @@ def _text(label: str) -> str:
     return storage.read_bytes(label, MAX_BYTES).decode("utf-8-sig")
 
 
-def _from_geojson(label: str, document: Any) -> list[shapely.Geometry]:
-    found: list[Any] = []
-    stack = [document]
-    while stack:
-        item = stack.pop()
-        if not isinstance(item, Mapping):
-            raise RequestError(f"{label}: is not GeoJSON; give an object with a type")
-        kind = item.get("type")
-        members = {"FeatureCollection": "features", "GeometryCollection": "geometries"}.get(
-            str(kind)
-        )
-        if members is not None:
-            inner = item.get(members)
-            if not isinstance(inner, list):
-                raise RequestError(f"{label}: {kind} has no list of {members}; export it again")
-            stack.extend(reversed(inner))
-        elif kind == "Feature":
-            if item.get("geometry") is not None:
-                stack.append(item["geometry"])
-        elif kind in {"Polygon", "MultiPolygon"}:
-            found.append(item)
-        else:
-            raise RequestError(f"{label}: {kind!r} is not a polygon; give polygons alone")
-    try:
-        geometries = [_finite_shape(item) for item in found]
-    except (ShapelyError, ValueError, TypeError, LookupError, OverflowError) as error:
-        raise RequestError(
-            f"{label}: a polygon cannot be read ({_line(error)}); each ring needs at least "
-            "four positions, the last like the first"
-        ) from error
-    named = document.get("crs")
-    if isinstance(named, Mapping):  # GeoJSON of 2008, as QGIS still writes it
-        properties = named.get("properties")
-        name = properties.get("name", "") if isinstance(properties, Mapping) else ""
-        crs = _crs(label, str(name))
-        geometries = [_to_lonlat(label, geometry, crs) for geometry in geometries]
-    return geometries
-
-
-def _finite_shape(item: Mapping[str, Any]) -> shapely.Geometry:
-    polygons = item["coordinates"] if item["type"] == "MultiPolygon" else [item["coordinates"]]
-    return shapely.MultiPolygon(
-        [
-            shapely.Polygon(
-                np.array([point[:2] for point in rings[0]], float),
-                [np.array([point[:2] for point in ring], float) for ring in rings[1:]],
-            )
-            for rings in polygons
-            if rings
-        ]
-    )
+def _geojson_shapes(label: str, document: Any) -> list[shapely.Geometry]:
+    geometries, crs = polygons_of(label, document)
+    if not crs:
+        return geometries
+    return [_to_lonlat(label, geometry, _crs(label, crs)) for geometry in geometries]
 
 
 def _from_wkt(label: str, text: str) -> shapely.Geometry:
@@ -182,7 +158,7 @@ def _from_wkt(label: str, text: str) -> shapely.Geometry:
         return shapely.from_wkt(re.sub(r"^\s*SRID=4326;", "", text.strip(), flags=re.I))
     except (ShapelyError, GEOSException) as error:
         raise RequestError(
-            f"{label}: is not valid WKT ({_line(error)}); give POLYGON or MULTIPOLYGON in lon/lat"
+            f"{label}: is not valid WKT ({mistake(text)}); give POLYGON or MULTIPOLYGON in lon/lat"
         ) from error
 
 
@@ -198,8 +174,13 @@ def _from_vector(path: str, layer: str) -> list[shapely.Geometry]:
                 f"name one as {storage.name(path)}|layer"
             )
         meta, _, geometry, _ = pyogrio.raw.read(file, layer=layer or layers[0], columns=[])
-        shapes = [shapely.force_2d(shapely.from_wkb(wkb)) for wkb in geometry if wkb is not None]
-    except (DataSourceError, DataLayerError, ShapelyError, GEOSException) as error:
+        if missing := sum(wkb is None for wkb in geometry):
+            raise RequestError(
+                f"{path}: {missing} of {len(geometry)} features have no geometry, or one that is "
+                "damaged; remove or mend them"
+            )
+        shapes = [shapely.force_2d(shapely.from_wkb(wkb)) for wkb in geometry]
+    except (*UNREADABLE, ShapelyError, GEOSException) as error:
         raise RequestError(f"{path}: cannot be read ({_line(error)}); give {_KINDS}") from error
     if not meta.get("crs"):
         raise RequestError(f"{path}: states no CRS; assign one and save it again")
@@ -251,7 +232,13 @@ def _box_area(numbers: Any) -> Area:
     if not all(math.isfinite(number) for number in (west, south, east, north)) or south >= north:
         raise RequestError(f"{label}: south must be less than north, in degrees")
     if west == east or abs(west) > 360 or abs(east) > 360:
-        raise RequestError(f"{label}: west and east must differ and lie within -360..360")
+        raise RequestError(
+            f"{label}: west and east must differ and lie within -360..360 degrees{_metres(numbers)}"
+        )
+    if south < -90 or north > 90:
+        raise RequestError(
+            f"{label}: south and north must lie within -90..90 degrees{_metres(numbers)}"
+        )
     if west > east:
         east += 360
     return _area(label, [shapely.box(west, south, min(east, west + 360), north)], unwrap=False)
@@ -280,11 +267,47 @@ def _area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True
             f"{points[:, 1].min():g}..{points[:, 1].max():g}); save it in EPSG:4326"
         )
     whole = [unwrapped(label, polygon) if unwrap else polygon for polygon in polygons]
-    merged = within_180(shapely.union_all([polygonal(shapely.make_valid(p)) for p in whole]))
+    broken = [polygon for polygon in whole if not polygon.is_valid]
+    valid = _made_valid(label, whole, broken)
+    parts = shapely.get_parts(valid)
+    if len(parts) > 1 and crossings(parts, MAX_OVERLAPS) >= MAX_OVERLAPS:
+        raise RequestError(
+            f"{label}: its polygons overlap each other in more than {MAX_OVERLAPS} points; "
+            "dissolve them into one"
+        )
+    merged = within_180(shapely.union_all(valid))
     if merged.is_empty:
         raise RequestError(f"{label}: its polygons have no area; draw it again")
     shapely.prepare(merged)
-    return Area(merged)
+    area = Area(merged)
+    if not broken:
+        return area
+    reason = shapely.is_valid_reason(broken[0])
+    return Area(
+        merged,
+        (
+            f"{label[:80]}: {len(broken)} of {len(whole)} polygons not valid, the first by "
+            f"{reason}; taken as {len(merged.geoms)} polygons of {area.area_km2:.6g} km2: look at "
+            "them on a map",
+        ),
+    )
+
+
+def _made_valid(
+    label: str, polygons: Sequence[shapely.Polygon], broken: Sequence[shapely.Polygon]
+) -> list[shapely.MultiPolygon]:
+    if broken and crossings(broken, MAX_CROSSINGS) >= MAX_CROSSINGS:
+        raise RequestError(
+            f"{label}: its edges cross each other in more than {MAX_CROSSINGS} points; draw it "
+            "again, or mend it (in QGIS: fix geometries)"
+        )
+    return [polygonal(shapely.make_valid(polygon)) for polygon in polygons]
+
+
+def _metres(numbers: Any) -> str:
+    if max(abs(float(number)) for number in numbers) < 1000:
+        return ""
+    return "; these look like metres of a projected CRS: give longitude and latitude"
 
 
 def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:

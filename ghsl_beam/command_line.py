@@ -389,7 +389,9 @@ def _errors_in_one_line(log: RunLog | None = None) -> Iterator[None]:
         _die("stopped", 1)
     except Exception as error:  # noqa: BLE001 - the last resort: one line, traceback kept
         if hasattr(error, "format_message"):  # a usage error of the command line
-            _die(error.format_message(), 2)
+            if not (text := error.format_message()):  # no command: its help has been printed
+                sys.exit(2)
+            _die(text, 2)
         if isinstance(error, OSError) and error.errno in OF_THE_DISK and error.filename:
             path = Path(os.fsdecode(error.filename))
             _die(f"{path}: cannot be written: {why_not_written(error, path)}", 1)

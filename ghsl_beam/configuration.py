@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,15 +20,17 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pyproj.database import get_codes
 from pyproj.exceptions import CRSError
 
+from ghsl_beam.mistakes import first_mistake
 from ghsl_beam.period import FORMS, days_of, label
-from ghsl_beam.plain_yaml import parse_yaml
+from ghsl_beam.plain_yaml import parse_yaml, shown, text_of
+from ghsl_beam.wkt import looks_like_wkt, mistake
 from transforms.aggregation.grid import ARC_SECONDS, METRES, from_config
 from transforms.elements import Level, RequestError
 from transforms.raster import storage
 
-_MAX_BYTES = 1 << 20
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.A)
 
 
@@ -86,9 +88,22 @@ class Area(_Section):
 
     @model_validator(mode="after")
     def _one_of(self) -> Area:
-        if sum(value is not None for value in (self.file, self.wkt, self.bbox)) != 1:
-            raise ValueError("exactly one of file, wkt, bbox is needed")
+        given = [key for key in ("file", "wkt", "bbox") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"exactly one of file, wkt, bbox is needed, found {' and '.join(given) or 'none'}; "
+                "to set one over another: --set 'area={bbox: [12.5, 52.4, 12.7, 52.5]}'"
+            )
         return self
+
+    @field_validator("wkt")
+    @classmethod
+    def _is_wkt(cls, text: str | None) -> str | None:
+        if text is not None and not looks_like_wkt(text):
+            raise ValueError(
+                f"not WKT such as POLYGON ((12 52, 13 52, 13 53, 12 52)): {mistake(text)}"
+            )
+        return text
 
 
 class Period(_Section):
@@ -211,7 +226,20 @@ class Grid(_Section):
         try:
             return from_config(self.crs, self.resolutions).label
         except (RequestError, CRSError) as error:
-            raise ValueError(str(error)) from error
+            raise ValueError(f"{error}{_other_authority(self.crs)}") from error
+
+
+def _other_authority(crs: str) -> str:
+    """A hint where a CRS has another authority than given: Mollweide is ESRI's."""
+    name, _, code = crs.partition(":")
+    other = {"EPSG": "ESRI", "ESRI": "EPSG"}.get(name.upper())
+    known = other and re.fullmatch(r"\d{1,6}", code, re.A) and code in _codes(other)
+    return f"; did you mean {other}:{code}?" if known else ""
+
+
+@lru_cache
+def _codes(authority: str) -> frozenset[str]:
+    return frozenset(get_codes(authority, "CRS"))
 
 
 class Job(_Section):
@@ -227,7 +255,6 @@ class Job(_Section):
         description="the year the layers stand for; where absent, that of the period's last day",
     )
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,40}$",
         json_schema_extra={"pattern": r"^([A-Za-z0-9-]|\{period\}|\{epoch\})+$"},
         description="short name; {period} and {epoch} in it become what they do in output",
     )
@@ -261,6 +288,23 @@ class Job(_Section):
         if "{" in filled or "}" in filled:
             raise ValueError("of braces only {period} and {epoch} are allowed")
         return filled
+
+    @field_validator("name")
+    @classmethod
+    def _a_name(cls, text: str) -> str:
+        """Part of file names that other tools take apart at `_`."""
+        wrong = next(
+            (n for n, c in enumerate(text) if not (c.isascii() and c.isalnum()) and c != "-"), None
+        )
+        if wrong is not None:
+            like = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:41] or "havelland"
+            raise ValueError(
+                f"{text[wrong]!r} at character {wrong + 1} is not allowed; letters A to Z, digits "
+                f"and - are, such as {like}"
+            )
+        if not 1 <= len(text) <= 41 or text[0] == "-":
+            raise ValueError("1 to 41 letters, digits and - are expected, the first no -")
+        return text
 
     @field_validator("grids")
     @classmethod
@@ -320,15 +364,9 @@ def load_job(
     Raises:
         RequestError: one line that names the key, what was given, and what is allowed.
     """
-    try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise RequestError(f"{file}: larger than {_MAX_BYTES} bytes, not a job file")
-        content = parse_yaml(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise RequestError(f"{file}: cannot read the job file: {reason}") from error
+    content = parse_yaml(text_of(file), str(file))
     if not isinstance(content, dict):
-        raise RequestError(f"{file}: a mapping of keys is expected")
+        raise RequestError(f"{file}: a mapping of keys is expected, found {shown(content)}")
     for setting in settings:
         _apply(content, setting)
     if output is not None:
@@ -337,7 +375,7 @@ def load_job(
         context = {"today": today or datetime.now(UTC).date()}
         return Job.model_validate(content, context=context).resolved(file.absolute().parent)
     except ValidationError as error:
-        raise RequestError(f"{file}: {_one_line(error, content)}") from error
+        raise RequestError(f"{file}: {first_mistake(error, Job)}") from error
 
 
 def _apply(content: dict[str, Any], setting: str) -> None:
@@ -348,39 +386,9 @@ def _apply(content: dict[str, Any], setting: str) -> None:
     for key in keys[:-1]:
         inner = content.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise RequestError(f"--set {setting}: {key} is not a section")
+            raise RequestError(f"--set {shown(setting)}: {key} is not a section")
         content = inner
     content[keys[-1]] = parse_yaml(value, f"--set {path}")
-
-
-def _one_line(error: ValidationError, content: Any) -> str:
-    errors = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
-    first = errors[0]
-    key = ".".join(str(part) for part in first["loc"]) or "job"
-    if first["type"] == "extra_forbidden":
-        known = _keys_at(first["loc"][:-1])
-        close = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
-        hint = f"; did you mean {close[0]}?" if close else f"; allowed: {', '.join(known)}"
-        return f"{key}: unknown key{hint}"
-    if first["type"] == "missing":
-        return f"{key}: is missing"
-    given = storage.masked(repr(first["input"]))
-    given = given if len(given) <= 80 else given[:77] + "..."
-    message = first["msg"].removeprefix("Value error, ")
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{key}: {message}, given {given}{more}"
-
-
-def _keys_at(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = Job
-    for part in location:
-        if isinstance(part, str) and part in model.model_fields:
-            annotation = model.model_fields[part].annotation
-            inner = [annotation, *getattr(annotation, "__args__", ())]
-            model = next(
-                (t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)), model
-            )
-    return list(model.model_fields)
 
 
 def schema() -> dict[str, Any]:

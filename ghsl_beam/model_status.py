@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from ghsl_beam.area import read_area
-from ghsl_beam.mgrs_tiles import needed_tiles, tiles_of
+from ghsl_beam.mgrs_tiles import tiles_of
 from ghsl_beam.model_manifest import Manifest
 from transforms.inference.zones import nearest, normal
 
@@ -43,7 +43,9 @@ class ZoneStatus:
 
 
 def zones_of_area(area: str) -> dict[str, tuple[str, ...]]:
-    """Tiles of an area by their grid zone, each the start of its tiles' names.
+    """Tiles that may cover a part of an area, by grid zone, the start of their names.
+
+    Which of the tiles that overlap there a run takes depends on the scenes it finds.
 
     Args:
         area: a vector file, WKT, or west,south,east,north in degrees.
@@ -53,7 +55,7 @@ def zones_of_area(area: str) -> dict[str, tuple[str, ...]]:
     """
     found = read_area(area, Path.cwd())
     zones: dict[str, tuple[str, ...]] = {}
-    for tile in needed_tiles(tiles_of(found), found):
+    for tile in tiles_of(found):
         zones[tile.zone] = (*zones.get(tile.zone, ()), tile.id)
     return dict(sorted(zones.items()))
 

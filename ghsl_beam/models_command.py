@@ -131,7 +131,9 @@ def fetch_command(
     from transforms.inference.zones import normal, zone_bounds
 
     if (aoi is None) == (not zone):
-        raise RequestError("models fetch: give either --aoi or --zone")
+        raise RequestError(
+            "models fetch: give either --aoi or --zone, such as --aoi berlin.gpkg or --zone 33U"
+        )
     wanted = [normal(item) for item in zone] if zone else list(zones_of_area(aoi or ""))
     for item in wanted:
         zone_bounds(item)

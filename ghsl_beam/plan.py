@@ -24,6 +24,7 @@ from ghsl_beam.chosen_models import (
 from ghsl_beam.configuration import Job
 from ghsl_beam.grid_plan import GridPlan, plan_grid
 from ghsl_beam.mgrs_tiles import MgrsTile, grid_problem, needed_tiles, not_covered, tiles_of
+from ghsl_beam.no_scene import no_archive, why_none
 from ghsl_beam.products import utm_path
 from ghsl_beam.roads import roads_fingerprint
 from transforms import assembly, classification, cleaning, greenness, inference
@@ -193,7 +194,11 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         grids = tuple(plan_grid(grid, job, plans) for grid in job.grids)
     except (CRSError, ValueError) as error:
         raise RequestError(f"grids: {error}") from error
-    warnings = [*passed_over]
+    warnings = [*area.warnings, *passed_over]
+    if 0 < job.input.max_cloud_cover < 1:
+        warnings.append(
+            f"input.max_cloud_cover: {job.input.max_cloud_cover:g} means percent of 0 to 100"
+        )
     if job.input.level is Level.L2A:
         warnings.append("L2A input: the networks were trained on top-of-atmosphere (L1C) values")
     warnings += [f"zone {m.zone}: model {m.file} is another zone's" for m in models if m.fallback]
@@ -239,7 +244,7 @@ def _scenes(
     wanted = {tile.id: tile for tile in tiles}
     try:
         if not storage.is_folder(settings.archive):
-            raise RequestError(f"input.archive: no such folder: {settings.archive}")
+            raise RequestError(f"input.archive: {no_archive(settings.archive)}")
         found, losses, warnings = assembly.find_scenes(
             settings.archive,
             wanted,
@@ -256,7 +261,7 @@ def _scenes(
             f"input: no {settings.level} scene of {', '.join([*wanted][:5])}"
             f"{' and more' if len(wanted) > 5 else ''} from {period.start} to {period.end} with at "
             f"most {settings.max_cloud_cover:g} % cloud in {settings.archive}: "
-            f"{'; '.join(warnings) or 'check archive, period, level and area'}"
+            f"{'; '.join([*warnings, why_none(job, _area(job), tiles)])}"
         )
     if not found:
         raise RequestError(f"input: no scene can be used; the first: {losses[0].summary}")

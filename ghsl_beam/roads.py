@@ -11,7 +11,7 @@ from transforms.elements import (
     request_error,
 )
 from transforms.raster import storage
-from transforms.raster.vectors import on_this_machine, parts_of
+from transforms.raster.vectors import local_file, parts_of
 
 
 def road_source(job: Job) -> RoadSource | None:
@@ -34,7 +34,7 @@ def roads_fingerprint(job: Job) -> str:
         if not storage.is_file(source.path):
             raise RequestError(f"cleaning.roads: no such file: {source.path}")
         source.check()
-        file = on_this_machine(source.path)
+        file = local_file(source.path)
         kinds = sorted((part.rpartition(".")[2].lower(), part) for part in parts_of(file))
         parts = [[kind, storage.sha256(part)] for kind, part in kinds]
         return fingerprint([storage.sha256(file), *parts])

@@ -103,5 +103,5 @@ def test_a_wrong_file_is_a_wrong_request(tmp_path, mark):
     with pytest.raises(RequestError, match=r"cleaning\.roads: .*roads\.gpkg.*'width'.*'breadth'"):
         mark(tmp_path / "roads" / "roads.gpkg")
     (tmp_path / "roads" / "junk.gpkg").write_text("hello")
-    with pytest.raises(RequestError, match=r"junk\.gpkg.*cannot read the roads"):
+    with pytest.raises(RequestError, match=r"junk\.gpkg.*named like a GeoPackage and is none"):
         mark(tmp_path / "roads" / "junk.gpkg")

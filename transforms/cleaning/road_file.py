@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 import pyogrio
 import shapely
-from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from transforms.elements import RasterError, TilePlan, Window
-from transforms.raster.vectors import on_this_machine
+from transforms.raster.vectors import UNREADABLE, on_this_machine
 
 from .streets import Road
 
 _LINES = ("LineString", "MultiLineString")
 _MIXED = ("Unknown", "GeometryCollection")
 """Geometry types of layers that may hold lines beside others."""
-_UNREADABLE = (DataSourceError, DataLayerError, ProjError, OSError, ValueError)
+_UNREADABLE = (*UNREADABLE, ProjError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class RoadSource:
         whole.
 
         Raises:
-            RasterError: the file cannot be read as a vector file or names other files, holds
+            RasterError: the file cannot be read as a vector file, holds
                 something else than lines, has no such field, or a width is missing, no number or
                 out of range; the text names what was found and what is expected.
         """
@@ -101,22 +100,20 @@ class RoadSource:
         if self.width_field not in list(meta["fields"]):
             raise self._no_field(meta["fields"])
         widths = self._widths(fields[0])
+        if any(wkb is None for wkb in geometries):
+            raise RasterError(f"{self.path}: a road near {window} whose line is missing or damaged")
         try:
             found = zip(shapely.from_wkb(geometries), widths, strict=True)
             return tuple(
                 Road(shapely.transform(line, into.transform, interleaved=False), width)
                 for line, width in found
-                if line is not None and not line.is_empty and width > 0
+                if not line.is_empty and width > 0
             )
         except (TypeError, ValueError, shapely.errors.ShapelyError) as error:
             raise RasterError(f"{self.path}: not road lines: {_line(error)}") from error
 
     def _check_layer(self, info: dict[str, Any]) -> None:
         kind = info["geometry_type"]
-        if info["driver"] == "OGR_VRT":
-            raise RasterError(
-                f"{self.path}: a VRT, which names other files; give the file that holds the roads"
-            )
         if kind is None or not set(kind.split()).intersection((*_LINES, *_MIXED)):  # "LineString Z"
             raise RasterError(
                 f"{self.path}: layer {info['layer_name']!r} holds "

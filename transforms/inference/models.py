@@ -129,7 +129,8 @@ def _missing(missing: Collection[str], folder: str, fallback: str, prefix: str) 
     example = model_names(next(iter(missing)), prefix)[0]
     text = f"models: no file for grid zone {zones} in {masked(folder)} ({example})"
     into = "" if is_url(folder) else f" --folder {masked(folder)}"
-    fetch = "ghsl-beam models fetch " + " ".join(f"--zone {zone}" for zone in missing) + into
+    zones_asked = (f"--zone {normal(zone)}" for zone in missing)
+    fetch = " ".join(["ghsl-beam models fetch", *zones_asked]) + into
     if fallback == NEAREST:
         why = (
             "and the folder cannot be listed to find" if is_http(folder) else "and none at all for"

@@ -125,12 +125,13 @@ def test_what_is_one(tmp_path, two_roads, suffix):
         RoadSource(str(file), 'wi"dth' if suffix != "shp" else "width").check()
 
 
-def test_a_file_that_names_others_is_refused(tmp_path, two_roads):
+@pytest.mark.parametrize("name", ["roads.vrt", "other.gpkg"])
+def test_a_file_that_names_others_is_refused(tmp_path, two_roads, name):
     write(tmp_path / "roads.gpkg", two_roads, [12.0, 12.0])
-    virtual = tmp_path / "roads.vrt"
+    virtual = tmp_path / name
     virtual.write_text(
         '<OGRVRTDataSource><OGRVRTLayer name="roads"><SrcDataSource relativeToVRT="1">roads.gpkg'
         "</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>"
     )
-    with pytest.raises(RasterError, match="VRT"):
+    with pytest.raises(RasterError, match=rf"{name}: .*(no format that is read|but XML)"):
         RoadSource(str(virtual), "width").check()
