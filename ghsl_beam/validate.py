@@ -9,9 +9,6 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-import pyproj
-import rasterio.features
-import rasterio.windows
 import shapely
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
@@ -19,22 +16,17 @@ from rasterio.windows import Window
 
 from ghsl_beam import area_mean
 from ghsl_beam.area_mean import Grid, area_sums, source_windows
+from ghsl_beam.burnt_polygons import FINE, burnt, parts_near, samples_of
 from ghsl_beam.layer_files import LayerFiles
 from ghsl_beam.reference import Meaning, Seen, check_seen, fractions, meaning
 from transforms.elements import RasterError, RequestError
 from transforms.raster import storage
 from transforms.raster.files import opened
 
-from .area import Area, read_area, to_crs, within
+from .area import Area, read_area
 
 _VECTORS = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".wkt"}
 _BLOCK = 1024
-_FINE_METRES = 2.0
-"""Polygons are burnt into samples of this size, ..."""
-_FINE = (5, 50)
-"""... at least and at most so many along a side of a pixel."""
-_MARGIN = 1.0
-"""Degrees about a raster within which polygons count: its bounds in degrees are approximate."""
 _COARSER = 1.02
 """A reference whose pixel has more than so many times the area of ours is coarser."""
 _WHOLE = 0.999
@@ -361,59 +353,19 @@ def _with_polygons(files: LayerFiles, polygons: Area, threshold: float) -> _Foun
         with files.opened(number) as layer:
             ours = files.grids[number]
             # What lies far away has no place in the raster's CRS.
-            shapes, reach = (_parts(area, ours) for area in (polygons, around))
-            times = _times(ours)
-            for window in ours.windows(max(1, _BLOCK * _FINE[0] // times)):
+            shapes, reach = (parts_near(area, ours) for area in (polygons, around))
+            times = samples_of(ours)
+            for window in ours.windows(max(1, _BLOCK * FINE[0] // times)):
                 values = files.fractions(layer, number, window)
                 part = ours.part(window)
                 area = part.pixel_areas()
                 found.layer_m2 += float((np.isfinite(values) * area).sum())
-                within_reach = _burnt(part, reach, 1)
+                within_reach = burnt(part, reach, 1)
                 found.covered_m2 += float((np.isfinite(values) * within_reach * area).sum())
-                expected = _burnt(part, shapes, times)
+                expected = burnt(part, shapes, times)
                 found.by_file[file] += compare(values, expected, threshold, area)
     if not found.covered_m2:
         found.by_file = {}
     elif not sum(found.by_file.values(), Agreement()).reference_m2:
         found.warnings.append("no polygon lies on the layer's ground, only around it")
     return found
-
-
-def _parts(area: Area, ours: Grid) -> tuple[NDArray[Any], shapely.STRtree]:
-    """Polygons near a raster in its CRS, and their tree."""
-    shapes = shapely.get_parts(to_crs(within(area, _lonlat_bounds(ours)), ours.crs))
-    return shapes, shapely.STRtree(shapes)
-
-
-def _times(ours: Grid) -> int:
-    """Samples along a side of a pixel that polygons are burnt into."""
-    side = math.sqrt(area_mean.mean_pixel_area(ours))
-    return int(min(max(math.ceil(side / _FINE_METRES), _FINE[0]), _FINE[1]))
-
-
-def _burnt(part: Grid, shapes: tuple[NDArray[Any], shapely.STRtree], times: int) -> Floats:
-    """Share of each pixel that lies in polygons, by samples."""
-    near = shapes[0][shapes[1].query(shapely.box(*_bounds(part)))]
-    if not len(near):
-        return np.zeros(part.shape)
-    fine = part.finer(times)
-    burnt = rasterio.features.rasterize(
-        near, out_shape=fine.shape, transform=fine.transform, dtype="uint8"
-    )
-    shape = (part.shape[0], times, part.shape[1], times)
-    return np.asarray(burnt.reshape(shape).mean(axis=(1, 3)), np.float64)
-
-
-def _bounds(grid: Grid) -> tuple[float, float, float, float]:
-    x, y = grid.nodes()
-    return float(x.min()), float(y.min()), float(x.max()), float(y.max())
-
-
-def _lonlat_bounds(ours: Grid) -> tuple[float, float, float, float]:
-    """Degrees about a raster, past 180 where it crosses the antimeridian; else all the world."""
-    to_degrees = pyproj.Transformer.from_crs(ours.crs, "EPSG:4326", always_xy=True)
-    west, south, east, north = to_degrees.transform_bounds(*_bounds(ours), 101)
-    if not all(math.isfinite(degrees) for degrees in (west, south, east, north)):
-        return -180.0, -90.0, 180.0, 90.0
-    east += 360 if west > east else 0
-    return west - _MARGIN, south - _MARGIN, east + _MARGIN, north + _MARGIN
