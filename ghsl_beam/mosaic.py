@@ -20,10 +20,12 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
         return
     parts = []
     for file in files:
-        bounds, shape, crs, pixel, dtype, nodata = read_raster(
+        bounds, shape, crs, pixel, dtype, nodata, title = read_raster(
             storage.join(folder, file),
-            lambda s: (s.bounds, s.shape, s.crs, s.transform.a, s.dtypes[0], s.nodata),
-        )
+            lambda s: (
+                s.bounds, s.shape, s.crs, s.transform.a, s.dtypes[0], s.nodata, s.descriptions[0],
+            ),
+        )  # fmt: skip
         parts.append((file, bounds, shape))
     left, top = min(b.left for _, b, _ in parts), max(b.top for _, b, _ in parts)
     width = round((max(b.right for _, b, _ in parts) - left) / pixel)
@@ -32,6 +34,8 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
     ET.SubElement(root, "SRS").text = crs.to_wkt()
     ET.SubElement(root, "GeoTransform").text = f"{left!r}, {pixel!r}, 0, {top!r}, 0, {-pixel!r}"
     band = ET.SubElement(root, "VRTRasterBand", dataType=_TYPES[dtype], band="1")
+    if title:
+        ET.SubElement(band, "Description").text = title
     ET.SubElement(band, "NoDataValue").text = f"{nodata:g}"
     for file, bounds, (rows, cols) in parts:
         simple = ET.SubElement(band, "SimpleSource")
