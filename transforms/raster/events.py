@@ -133,7 +133,7 @@ def _append(line: str) -> bool:
 
 @cache
 def _say_once(path: Path, number: int) -> None:
-    _LOG.warning("events are not written: %s", why_not_written(OSError(number, ""), path))
+    _LOG.warning("event not written: %s: %s", path, why_not_written(OSError(number, ""), path))
 
 
 @contextmanager

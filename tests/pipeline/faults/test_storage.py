@@ -9,6 +9,8 @@ import subprocess
 import numpy as np
 import pytest
 import rasterio.shutil
+from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 
 from ghsl_beam import completion, launch, product_sums
 from tests.pipeline.faults.conftest import small_job
@@ -241,9 +243,38 @@ def cut_off(tmp_path_factory):
         return job, job.run()[0]
 
 
+def flip_unnoticed(file):
+    """Flip a bit that GDAL's decoder takes for data: it gives other pixels, and no error."""
+    data = bytearray(file.read_bytes())
+    with MemoryFile(bytes(data)) as memory, memory.open() as source:
+        right = source.read()
+    for place in range(len(data) // 2, len(data)):
+        data[place] ^= 1
+        try:
+            with MemoryFile(bytes(data)) as memory, memory.open() as source:
+                found = source.read()
+        except RasterioError:
+            found = right
+        if not np.array_equal(found, right):
+            file.write_bytes(data)
+            return
+        data[place] ^= 1
+    raise AssertionError("every flip is noticed")
+
+
 # name -> the file to damage, and the products that lack and are to be made from it
 DAMAGED = {
     "block file damaged": ("work/blocks/S2/*/*.tif", ["utm/*/*.tif", "grid/*/*.tif"]),
+    "bit of a block file flipped, which its compression does not notice": (
+        "work/blocks/S2/*/*.tif",
+        ["utm/*/*.tif", "grid/*/*.tif"],
+        flip_unnoticed,
+    ),
+    "bit of a part of the grid flipped, which its compression does not notice": (
+        "work/grid/*/BUILT_S/*.tif",
+        ["grid/*/*.tif"],
+        flip_unnoticed,
+    ),
     "block file damaged that only a product is made from": (
         "work/blocks/BUFRAC/*/*.tif",
         ["utm/*/BUFRAC_E*.tif", "grid/*/*.tif"],
@@ -263,21 +294,21 @@ fault(
 )
 
 
-def half_made(output, pattern, products, folder):
+def half_made(folder, output, pattern, products, spoil=damage):
     """A copy of an output without some products, one file of its work area damaged."""
     copy = shutil.copytree(output, folder / "output")
     for pattern_of_products in products:
         for path in copy.glob(pattern_of_products):
             path.unlink()
     file = next(copy.glob(pattern))
-    damage(file)
+    spoil(file)
     return copy, file
 
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_damaged_file_of_the_work_area(name, cut_off, undisturbed, tmp_path):
     job, output = cut_off
-    copy, file = half_made(output, *DAMAGED[name], tmp_path)
+    copy, file = half_made(tmp_path, output, *DAMAGED[name])
     setting = f"output={copy}"
     _, record = job.run(setting)
     assert record["exit_code"] == 3
@@ -290,7 +321,7 @@ def test_a_damaged_file_of_the_work_area(name, cut_off, undisturbed, tmp_path):
 
 def test_a_strict_job_gets_past_a_damaged_file(cut_off, undisturbed, tmp_path):
     job, output = cut_off
-    copy, file = half_made(output, *DAMAGED["block file damaged"], tmp_path)
+    copy, file = half_made(tmp_path, output, *DAMAGED["block file damaged"])
     settings = (f"output={copy}", "strict=true")
     with pytest.raises(StrictError, match=file.name):
         job.run(*settings)
@@ -298,6 +329,57 @@ def test_a_strict_job_gets_past_a_damaged_file(cut_off, undisturbed, tmp_path):
     _, record = job.run(*settings)
     assert (record["exit_code"], record["losses"]) == (0, [])
     assert not any(differing(layers(copy), undisturbed).values())
+
+
+# name -> overview, -1 for full resolution
+UNWRITTEN = {
+    "write of a product lost without an error": -1,
+    "write of a product's overview lost without an error": 0,
+}
+for name in UNWRITTEN:
+    fault(
+        "storage",
+        name,
+        "noticed before the product gets its name: a loss, and a rerun makes it; 3",
+    )
+
+
+@pytest.mark.parametrize("name", UNWRITTEN)
+def test_a_write_that_is_lost(name, undisturbed, tmp_path, monkeypatch):
+    """As where the disk fails when GDAL closes a file: it tells nobody."""
+    job, copy, level = small_job(tmp_path), rasterio.shutil.copy, UNWRITTEN[name]
+
+    def copy_badly(source, target, **options):
+        copy(source, target, **options)
+        if options["driver"] == "COG" and target.parent.name == "54009_100":
+            lose_a_tile(target, {"ovr": level} if level >= 0 else {})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rasterio.shutil, "copy", copy_badly)
+        output, record = job.run()
+    assert record["exit_code"] == 3
+    assert {loss["stage"] for loss in record["losses"]} == {"aggregation"}
+    assert all("cannot be written: " in loss["reason"] for loss in record["losses"])
+    assert [path for path in output.rglob("*") if "54009_100_R" in path.name] == []
+    _, record = job.run()
+    assert (record["exit_code"], record["losses"]) == (0, [])
+    assert not any(differing(layers(output), undisturbed).values())
+
+
+def lose_a_tile(path, asked):
+    """Overwrite the first tile that holds anything with zeros."""
+    with rasterio.open(path) as source:
+        for number in range(400):
+            tile = f"{number % 20}_{number // 20}"
+            first, size = (
+                int(source.get_tag_item(f"BLOCK_{what}_{tile}", "TIFF", bidx=1, **asked) or 0)
+                for what in ("OFFSET", "SIZE")
+            )
+            if size:
+                break
+    data = bytearray(path.read_bytes())
+    data[first : first + size] = bytes(size)
+    path.write_bytes(data)
 
 
 @pytest.fixture(scope="module")
