@@ -19,6 +19,7 @@ GROUPS = (
     "configuration",
     "processes",
     "launches",
+    "work",
     "data",
     "outputs",
 )

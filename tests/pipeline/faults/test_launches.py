@@ -24,7 +24,7 @@ from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
 from tests.support.jobs import differing, layers
 from transforms.aggregation.transform import CellPlan
-from transforms.elements import Layer, Loss, RequestError, StorageError
+from transforms.elements import Layer, Loss, StorageError
 from transforms.raster import work_files
 from transforms.raster.event_sums import sums_of_process
 from transforms.raster.files import FINGERPRINT_TAG, raster_profile, write_block
@@ -335,75 +335,6 @@ def test_a_strict_job_does_not_begin_with_a_loss_in_its_plan(tmp_path, plan, job
     monkeypatch.setattr(launch, "make_plan", lambda job: spoiled)
     with pytest.raises(launch.StrictError, match="before it began"):
         launch.run(spoiled.job)
-
-
-NOT_OURS = "one line names what is there; nothing is written, nothing removed; 2"
-SOMEBODY_S = {
-    "a folder `work` of somebody else's": "work/thesis/chapter.txt",
-    "a folder `work` of somebody else's with a launch's names": "work/plan/33UUU.json",
-    "a file of somebody else's in the work area": "work/blocks/notes.md",
-}
-for name in SOMEBODY_S:
-    fault("launches", name, NOT_OURS)
-
-
-def all_below(folder):
-    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
-
-
-@pytest.mark.parametrize("name", SOMEBODY_S)
-def test_what_lies_there_and_no_launch_made_ends_the_launch(job, name):
-    path = output_of(job) / SOMEBODY_S[name]
-    if path.name == "notes.md":
-        work_files.claim(str(output_of(job) / "work"))
-    path.parent.mkdir(parents=True)
-    path.write_text("mine")
-    before = all_below(output_of(job))
-    with pytest.raises(RequestError, match=r"which no launch made.*choose another output$"):
-        launch.run(job)
-    assert all_below(output_of(job)) == before
-
-
-fault("launches", "a link `work`, or one in the work area", NOT_OURS)
-
-
-@pytest.mark.parametrize("at", ["work", "work/blocks", "work/blocks/S2/33UUU/r0_c0_64x64.tif"])
-def test_a_link_to_what_is_somebody_else_s_ends_the_launch(job, tmp_path, at):
-    elsewhere = tmp_path / "another disk"
-    for path in ("33UUU.json", "S2/33UUU/r0_c0_64x64.tif"):
-        (elsewhere / path).parent.mkdir(parents=True, exist_ok=True)
-        (elsewhere / path).write_text("mine")
-    if at != "work":
-        work_files.claim(str(output_of(job) / "work"))
-    (output_of(job) / at).parent.mkdir(parents=True, exist_ok=True)
-    target = elsewhere / "33UUU.json" if at.endswith(".tif") else elsewhere
-    (output_of(job) / at).symlink_to(target)
-    before = all_below(elsewhere)
-    with pytest.raises(RequestError, match="link"):
-        launch.run(job)
-    assert all_below(elsewhere) == before
-
-
-fault(
-    "launches",
-    "somebody puts a file into the work area while a launch is at work",
-    "it stays, and a warning says so; the rest of the work area goes; 0",
-)
-
-
-def test_what_comes_into_the_work_area_later_stays(job, caplog):
-    mine = output_of(job) / "work" / "blocks" / "notes.md"
-
-    @contextmanager
-    def putting(plan, events):
-        yield
-        mine.write_text("mine")
-
-    assert launch.run(job, watch=putting)["exit_code"] == 0
-    assert [path for path in (output_of(job) / "work").rglob("*") if path.is_file()] == [mine]
-    assert "blocks stays: it holds what no launch made" in caplog.text
-    with pytest.raises(RequestError, match=r"holds blocks/notes.md, which no launch made"):
-        launch.run(job)
 
 
 fault(
