@@ -122,7 +122,7 @@ def write_block(
         with rasterio.open(beside) as written:
             whole = Window(0, 0, *bands.shape[1:])
             same = np.array_equal(read_checked(written, whole), bands)
-            if not same or not tags.items() <= written.tags().items():
+            if not same or written.tags().get(FINGERPRINT_TAG) != tags.get(FINGERPRINT_TAG):
                 raise RasterioIOError(_LOST)
 
 
@@ -349,7 +349,8 @@ def cog_writer(
                 with beside.open("r+b") as file:
                     fill(file, SUMS_TAG, blank, as_tag(sums))
                 made = seal(beside)
-                if not _is_labelled(beside, both, {**tags, SUMS_TAG: as_tag(sums)}, made.size):
+                mark = tags.get(FINGERPRINT_TAG)
+                if not _is_labelled(beside, both, mark, as_tag(sums), made.size):
                     raise RasterioIOError(_LOST)
             tell(made)
         finally:
@@ -374,13 +375,15 @@ def _sums_of(path: Path, given: WrittenPixels) -> bytes:
     return b"".join(sums)
 
 
-def _is_labelled(path: Path, like: str, tags: Mapping[str, str], size: int) -> bool:
-    """Whether a local file is a sealed COG with these tags, placed as `like` is."""
+def _is_labelled(path: Path, like: str, mark: str | None, sums: str, size: int) -> bool:
+    """Whether a local file is a sealed COG with this fingerprint and these sums, else as `like`."""
     with rasterio.open(path) as made, rasterio.open(like) as given:
-        found = made.tags()
+        found, others = made.tags(), given.tags()
         return (
-            tags.items() <= found.items()
+            found.get(FINGERPRINT_TAG) == mark
+            and found.get(SUMS_TAG) == sums
             and has_its_size(found.get(SEAL_TAG, ""), size)
+            and found == {**others, SUMS_TAG: sums, SEAL_TAG: found[SEAL_TAG]}
             and made.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG"
             and made.crs is not None
             and (made.crs, made.transform) == (given.crs, given.transform)

@@ -332,7 +332,7 @@ def test_a_strict_job_does_not_begin_with_a_loss_in_its_plan(tmp_path, plan, job
     put_all(job, plan)
     spoiled = make_plan(job.model_copy(update={"strict": True}))
     object.__setattr__(spoiled, "losses", (EARLIER,))
-    monkeypatch.setattr(launch, "make_plan", lambda job: spoiled)
+    monkeypatch.setattr(launch, "make_plan", lambda job, verify: spoiled)
     with pytest.raises(launch.StrictError, match="before it began"):
         launch.run(spoiled.job)
 

@@ -133,3 +133,17 @@ def test_a_lost_write_of_the_plain_file_is_noticed(pixels, tmp_path, monkeypatch
     with pytest.raises(StorageError, match="it does not read back"):
         publish(tmp_path / "layer.tif", pixels)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "a\nb", "<&>\"'", "größer als 3 m²", "x" * 9000, "a=b|c"]
+)
+def test_any_text_may_be_a_tag(text, tmp_path):
+    """Names of files and models reach tags as they are: none may make a product impossible."""
+    path = tmp_path / "layer.tif"
+    place = raster_profile("ESRI:54009", 300000, 5900040, 100, (40, 50))
+    tags = {FINGERPRINT_TAG: "f", "CREDITS": text, "MODELS": text}
+    with cog_writer(str(path), place, bands=1, dtype="uint8", nodata=255, tags=tags) as write:
+        write(Window(0, 0, 4, 5), np.ones((4, 5), "uint8"))
+    assert stored_fingerprint(str(path)) == "f"
+    assert content(str(path)).sealed
