@@ -50,7 +50,10 @@ Output = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="key.path=value, over the job file's")
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace a model of that name")]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="do not keep an earlier model of that name under another one"),
+]
 Today = Annotated[
     datetime | None,
     typer.Option(
@@ -299,7 +302,7 @@ def train_network_command(
     from ghsl_beam.network_training import train_network
 
     scores = train_network(output, polygons, model, unlabelled, epochs, overwrite=overwrite)
-    say_json(scores, indent=2)
+    _say_scores(scores)
 
 
 @train_app.command("residential")
@@ -320,18 +323,22 @@ def train_residential_command(
     """Train a residential classifier; prints scores held out by blocks of ground."""
     from ghsl_beam.training import (
         check_feature_set,
-        check_new,
         read_labels,
         train_residential,
     )
     from transforms.raster import storage
 
     check_feature_set(feature_set)
-    check_new(model, overwrite)
     found = read_labels(labels, field, residential, non_residential)
     about = f"trained on {storage.name(labels)}, field {field}, "
     about += f"with the layers of {storage.name(output)}"
     scores = train_residential(output, found, feature_set, model, about, overwrite=overwrite)
+    _say_scores(scores)
+
+
+def _say_scores(scores: dict[str, Any]) -> None:
+    if kept := scores.pop("kept"):
+        say(f"warning: a model of that name was there; it is kept as {kept}", to=stderr())
     say_json(scores, indent=2)
 
 

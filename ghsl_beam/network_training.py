@@ -14,7 +14,7 @@ from scipy.ndimage import map_coordinates, maximum_filter
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 from ghsl_beam.label_file import read_polygons
-from ghsl_beam.training import check_new, tiles_of_run
+from ghsl_beam.training import keep_earlier, tiles_of_run
 from transforms.elements import RequestError, package_version
 from transforms.inference.engines import EXACT, choose
 from transforms.inference.network import collapse
@@ -69,17 +69,16 @@ def train_network(
         model: weight file to write, in the JRC's layout; it says that it is not of the JRC.
         unlabelled: weight of a pixel outside the polygons, 0..1: there may be built-up there too.
         epochs: passes over the pixels drawn.
-        overwrite: whether a file of that name is replaced.
+        overwrite: whether a file of that name may go; else it is kept under another name.
 
     Returns:
-        Number of built-up pixels, and of all that count, and the held-out scores; these are None
-        where the ground is too small to hold any of it out.
+        Number of built-up pixels, and of all that count, the held-out scores, which are None where
+        the ground is too small to hold any of it out, and the name under which an earlier model is
+        `kept`.
 
     Raises:
-        RequestError: the polygons cannot be used, meet no valid pixel of the run, or the file is
-            there.
+        RequestError: the polygons cannot be used, or meet no valid pixel of the run.
     """
-    check_new(model, overwrite)
     shapes = read_polygons(polygons).polygons
     origin = shapely.get_coordinates(shapes[0])[0]
     images = [_image(path, shapes, unlabelled, origin) for path, _ in tiles_of_run(output)]
@@ -94,10 +93,11 @@ def train_network(
         TRAINED: f"by ghsl-beam {package_version('ghsl-beam')} on {storage.name(polygons)} "
         f"and the composites of {storage.name(output)}"
     }
+    kept = keep_earlier(model, overwrite)
     save_weights(model, trained, about)
     built = sum(int((i.weights[i.labels == 1] > 0).sum()) for i in images)
     pixels = sum(int((i.weights > 0).sum()) for i in images)
-    return {"built_up": built, "pixels": pixels, **held_out}
+    return {"kept": kept, "built_up": built, "pixels": pixels, **held_out}
 
 
 def _image(

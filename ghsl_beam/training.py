@@ -37,6 +37,7 @@ _METRES = 111_195.0
 _TOUCHING = 20.0
 """Polygons of one class within so many metres are one patch: two pixels, half a texture."""
 _FOLDS = 5
+_MAX_MODEL_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -48,17 +49,21 @@ class Labels:
     left_out: dict[str, int]
 
 
-def check_new(model: str, overwrite: bool) -> None:
-    """Refuse to write over a model.
+def keep_earlier(model: str, overwrite: bool) -> str | None:
+    """Keep a model that a new one of the same name is about to replace.
+
+    Returns:
+        Where it is kept: its name with the beginning of its SHA-256; None where there is none, or
+        it may be replaced.
 
     Raises:
-        RequestError: there is one, and `overwrite` is not asked for.
+        StorageError: it cannot be read, or its copy not be written.
     """
-    if not overwrite and storage.is_file(model):
-        raise RequestError(
-            f"{storage.masked(model)}: is there already; give another name, or --overwrite to "
-            "replace it"
-        )
+    if overwrite or not storage.is_file(model):
+        return None
+    kept = f"{model}.{storage.sha256(model)[:8]}"
+    storage.write_whole(kept, storage.read_bytes(model, _MAX_MODEL_BYTES))
+    return kept
 
 
 def check_feature_set(feature_set: str) -> None:
@@ -213,17 +218,17 @@ def train_residential(
         feature_set: a name of `FEATURE_SETS`.
         model: classifier file to write.
         description: what it is trained on.
-        overwrite: whether a file of that name is replaced.
+        overwrite: whether a file of that name may go; else it is kept under another name.
 
     Returns:
-        Number of pixels, the held-out scores and how they were held out, and what was left out.
+        Number of pixels, the held-out scores and how they were held out, what was left out, and
+        the name under which an earlier model is `kept`.
 
     Raises:
-        RequestError: no such feature set, the file is there, or too few built pixels of a class
-            lie in the polygons, or too near each other.
+        RequestError: no such feature set, or too few built pixels of a class lie in the polygons,
+            or too near each other.
     """
     check_feature_set(feature_set)
-    check_new(model, overwrite)
     patches = patches_of(labels)
     found = [_pixels(*paths, labels, patches, feature_set) for paths in tiles_of_run(output)]
     if not found:
@@ -252,8 +257,11 @@ def train_residential(
             f"labels: no score can be held out: {error}; label more places, apart from each other"
         ) from error
     networks = tuple(sorted({pixels.network for pixels in found if pixels.network}))
-    train(x, y, feature_set, description, networks=networks).save(model)
+    trained = train(x, y, feature_set, description, networks=networks)
+    kept = keep_earlier(model, overwrite)
+    trained.save(model)
     return {
+        "kept": kept,
         "pixels": len(y),
         "residential": numbers[0],
         "non_residential": numbers[1],

@@ -1,5 +1,6 @@
 """Scores of a classifier trained on labels in a finished run."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -91,14 +92,17 @@ def test_what_there_is_to_learn_scores(run_of: Path, tmp_path: Path) -> None:
     assert ResidentialClassifier.load(model).networks == (NETWORK,)
 
 
-def test_a_model_is_not_written_over(run_of: Path, tmp_path: Path) -> None:
+def test_an_earlier_model_of_that_name_is_kept(run_of: Path, tmp_path: Path) -> None:
     labels, model = labels_by_chance(12, 12, 8), tmp_path / "own.skops"
     model.write_text("precious")
-    with pytest.raises(RequestError, match="is there already; give another name, or --overwrite"):
-        train_residential(str(run_of), labels, "spectral", str(model), "")
-    assert model.read_text() == "precious"
-    train_residential(str(run_of), labels, "spectral", str(model), "", overwrite=True)
+    found = train_residential(str(run_of), labels, "spectral", str(model), "")
     assert ResidentialClassifier.load(model).feature_set == "spectral"
+    digest = hashlib.sha256(b"precious").hexdigest()
+    assert found["kept"] == f"{model}.{digest[:8]}"
+    assert Path(found["kept"]).read_text() == "precious"
+    again = train_residential(str(run_of), labels, "spectral", str(model), "", overwrite=True)
+    assert again["kept"] is None
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_feature_set_that_is_none(tmp_path: Path) -> None:
