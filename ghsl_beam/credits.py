@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Protocol
 
@@ -11,6 +11,10 @@ JRC = (
     "GHS-S2Net models: European Commission, Joint Research Centre (Corbane, Syrris, Sabo et al. "
     "2020), CC BY 4.0"
 )
+
+CREDITS_TAG = "CREDITS"
+"""Tag of a product: the credits of what it was made with, and of nothing else."""
+_BETWEEN = "; "
 
 
 class Origin(StrEnum):
@@ -58,12 +62,12 @@ def credits_of(networks: Iterable[Network]) -> tuple[str, ...]:
 
 def credit_line(networks: Iterable[Network]) -> str:
     """The same as one text."""
-    return "; ".join(credits_of(networks))
+    return _BETWEEN.join(credits_of(networks))
 
 
-def with_year(credits: Sequence[str], year: int) -> str:
-    """The credits of a record as one text, with the year of the pixels, as Copernicus asks."""
-    return "; ".join(credits or (SENTINEL,)).replace(SENTINEL, f"{SENTINEL} {year}", 1)
+def lines_of(text: str) -> list[str]:
+    """The credits in a text of `credit_line`."""
+    return text.split(_BETWEEN)
 
 
 def _line(network: Network) -> str:

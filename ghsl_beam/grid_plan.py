@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
 from ghsl_beam.configuration import Grid, Job
+from ghsl_beam.credits import CREDITS_TAG, lines_of
 from ghsl_beam.mosaic import write_vrt
 from ghsl_beam.products import grid_pattern
 from transforms import aggregation
@@ -122,6 +123,7 @@ def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
             tuple(sorted(tile.tile for tile in mine)),
             _mark(grid, key, mine),
             tuple(sorted({_model(tile) for tile in mine})),
+            tuple(dict.fromkeys(line for tile in mine for line in _credits(tile))),
         )
         for key, mine in sorted(of_cell.items())
     )
@@ -151,6 +153,10 @@ def _source(tile: TilePlan) -> TileSource:
     left, top = tile.ulx + 10 * window.col, tile.uly - 10 * window.row
     center = tile.center_lon, tile.center_lat
     return TileSource(tile.tile, tile.epsg, left, top, window.height, window.width, *center)
+
+
+def _credits(tile: TilePlan) -> list[str]:
+    return lines_of(tile.tags[Layer.BUFRAC][CREDITS_TAG])
 
 
 def _model(tile: TilePlan) -> str:

@@ -9,7 +9,6 @@ import apache_beam as beam
 from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 from apache_beam.pvalue import PCollection
 
-from ghsl_beam.credits import credit_line
 from ghsl_beam.plan import (
     LINES,
     JobPlan,
@@ -138,7 +137,7 @@ def _finish(
     )
     paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in layers)
     published = tiles | f"Publish {name}" >> PublishTiles(
-        work, job.output, paths, job.block_size, _margin(layers[0]), credit_line(plan.models)
+        work, job.output, paths, job.block_size, _margin(layers[0])
     )
     return tiles, published["products"]
 
@@ -267,8 +266,8 @@ def _grids(
             >> beam.MapTuple(lambda cell, names: CellTask(cell, tuple(sorted(set(names)))))
         )
         made = cells | f"{label}: ReprojectAndAggregate" >> AggregateCells(
-            work, job.output, paths, grid_plan.spec, credit_line(plan.models)
+            work, job.output, paths, grid_plan.spec
         )
         _ = made["blocks"] | f"{label}: publish" >> PublishGridTiles(
-            work, job.output, grid_plan.spec, credit_line(plan.models)
+            work, job.output, grid_plan.spec
         )

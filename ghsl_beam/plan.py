@@ -22,6 +22,7 @@ from ghsl_beam.chosen_models import (
     model_warnings,
 )
 from ghsl_beam.configuration import Job
+from ghsl_beam.credits import CREDITS_TAG, credit_line
 from ghsl_beam.grid_plan import GridPlan, plan_grid
 from ghsl_beam.mgrs_tiles import MgrsTile, grid_problem, needed_tiles, not_covered, tiles_of
 from ghsl_beam.no_scene import no_archive, why_none
@@ -188,7 +189,9 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         plan = reached[tile.id]
         marks = _fingerprints(job, plan, models, engine, classifier.sha256, roads_mark)
         model = next(m for m in models if m.zone == plan.zone)
-        tags = dict.fromkeys((*LINES[1], *LINES[2]), model.tags | {"ENGINE": engine.engine})
+        made = model.tags | {"ENGINE": engine.engine, CREDITS_TAG: credit_line([model])}
+        tags = dict.fromkeys((*LINES[1], *LINES[2]), made)
+        tags |= {layer: {CREDITS_TAG: credit_line([])} for layer in LINES[0]}
         plans.append(replace(plan, fingerprints=marks, tags=tags))
     try:
         grids = tuple(plan_grid(grid, job, plans) for grid in job.grids)

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+# The tests run in as many processes as there are cores: threads that wait for each other there cost
+# many times what they do. Set before any library reads it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 
 

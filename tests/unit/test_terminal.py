@@ -55,7 +55,7 @@ def test_plan_shows_odd_names_plainly(capsys, monkeypatch):
         "warnings": [ODD],
     }
     monkeypatch.setattr(plan_summary, "summary", lambda plan: content)
-    monkeypatch.setattr("ghsl_beam.plan.make_plan", lambda job: None)
+    monkeypatch.setattr("ghsl_beam.plan.make_plan", lambda job, verify: None)
     monkeypatch.setattr("ghsl_beam.launch_lock.check_work_area", lambda output: None)
 
     class Job:

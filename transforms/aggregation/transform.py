@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,12 +51,13 @@ _LARGEST_FILE = 20_000
 
 @dataclass(frozen=True)
 class CellPlan:
-    """An output cell, the MGRS tiles it is made of, what it depends on, and their models."""
+    """An output cell, its MGRS tiles, what it depends on, and the tiles' models and credits."""
 
     key: str
     tiles: tuple[str, ...]
     fingerprint: str
     models: tuple[str, ...] = ()
+    credits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,10 @@ class CellRef:
     path: str
 
 
-def _tags(mark: str, cells: Iterable[CellPlan], credits: str) -> dict[str, str]:
+def _tags(mark: str, cells: Sequence[CellPlan]) -> dict[str, str]:
     models = sorted({model for cell in cells for model in cell.models})
-    return {FINGERPRINT_TAG: mark, "CREDITS": credits, "MODELS": "; ".join(models)}
+    credits = dict.fromkeys(line for cell in cells for line in cell.credits)
+    return {FINGERPRINT_TAG: mark, "CREDITS": "; ".join(credits), "MODELS": "; ".join(models)}
 
 
 def _profile(box: GeoBox) -> dict[str, Any]:
@@ -131,7 +133,6 @@ class AggregateCells(StageTransform):
     output: str
     paths: tuple[tuple[Layer, str], ...]
     spec: GridSpec
-    credits: str = ""
 
     def expand(self, tasks: PCollection[CellTask]) -> Any:
         """Main output `blocks`, the stored parts of R/C tiles, and losses."""
@@ -202,7 +203,7 @@ class AggregateCells(StageTransform):
         grid, spec = self.spec.grid, self.spec
         cell = grid.parse_cell(task.key)
         mark = plan.fingerprint if self._is_whole(task, plan) else INCOMPLETE
-        tags = _tags(mark, [plan], self.credits)
+        tags = _tags(mark, [plan])
         parts: dict[tuple[str, GridLayer], NDArray[Any]] = {}
         with ExitStack() as stack:
             writers = {}
@@ -256,7 +257,6 @@ class PublishGridTiles(StageTransform):
     work: WorkArea
     output: str
     spec: GridSpec
-    credits: str = ""
 
     def expand(self, parts: PCollection[CellRef]) -> Any:
         """Main output products, and losses."""
@@ -310,7 +310,7 @@ class PublishGridTiles(StageTransform):
                 bands=1,
                 dtype=dtype,
                 nodata=nodata,
-                tags={**_tags(mark, cells, self.credits), "LAYER": layer},
+                tags={**_tags(mark, cells), "LAYER": layer},
                 tell=self.work.noting(path, mark),
                 spec=LAYERS[layer],
             ) as write,

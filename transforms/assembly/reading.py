@@ -31,6 +31,8 @@ from .zips import check_member
 
 MAX_PIXELS = 2**28
 """The most that is decoded of one raster for one window: far more than a whole tile at 10 m."""
+_NEAR = 0.01
+"""Metres within which two positions are one: in products they are whole numbers."""
 MAX_BLOCK_PIXELS = 2**28
 """The most that one block of a raster may have: GDAL decodes blocks whole."""
 
@@ -212,10 +214,22 @@ def _cause(error: BaseException) -> str:
 
 
 def _check_extent(source: Any, path: str, expected: tuple[float, ...]) -> None:
-    pixel = source.transform.a
-    if any(abs(a - b) >= pixel for a, b in zip(source.bounds, expected, strict=True)):
+    """Raises SceneError where a raster does not lie on the grid that its product states.
+
+    Its upper left corner is the grid's. It ends where the grid does, or, where its pixels are of
+    whole metres that do not divide the grid, less than one of them beyond.
+    """
+    left, bottom, right, top = expected
+    place = source.transform
+    lengths = (right - left, source.width, place.a), (top - bottom, source.height, -place.e)
+    on_grid = max(abs(place.c - left), abs(place.f - top)) < _NEAR and all(
+        abs(count * pixel - length) < _NEAR
+        or (pixel == round(pixel) and count == math.ceil(length / pixel))
+        for length, count, pixel in lengths
+    )
+    if not on_grid:
         found, wanted = (
-            " ".join(f"{value:.0f}" for value in bounds) for bounds in (source.bounds, expected)
+            " ".join(f"{value:.10g}" for value in bounds) for bounds in (source.bounds, expected)
         )
         raise SceneError(path, f"covers {found}, expected {wanted} (west south east north)")
 

@@ -66,7 +66,6 @@ class PublishTiles(StageTransform):
     paths: tuple[tuple[Layer, str], ...]
     block_size: int
     margin: int = 0
-    credits: str = ""
 
     def expand(self, tiles: PCollection[StoredTile]) -> Any:
         """Main output products, and losses."""
@@ -106,7 +105,7 @@ class PublishTiles(StageTransform):
         tag = plan.fingerprints[layer] if whole else INCOMPLETE
         product = Product(layer, stored.tile, "utm", relative, tag, whole)
         location = storage.join(self.output, relative)
-        tags = {FINGERPRINT_TAG: tag, "LAYER": layer, "CREDITS": self.credits}
+        tags = {FINGERPRINT_TAG: tag, "LAYER": layer}
         if whole and stored_fingerprint(location) == tag:
             reused(self.work, "publish", plan.tile)
             return product

@@ -17,7 +17,7 @@ from ghsl_beam.chosen_models import (
     model_warnings,
 )
 from ghsl_beam.configuration import load_job
-from ghsl_beam.credits import JRC, SENTINEL, credit_line, credits_of, with_year
+from ghsl_beam.credits import JRC, SENTINEL, credit_line, credits_of
 from tests.pipeline.faults.table import fault
 from tests.support.hostile_models import (
     CLASSIFIERS,
@@ -219,7 +219,6 @@ def test_who_made_a_network(job_of, tmp_path):
     assert "MODEL_CNN_32U.h5" in credits[3]
     for others in (models[:1], models[1:2]):
         assert "Joint Research Centre" not in credit_line(others)
-    assert with_year(credits, 2021).startswith(f"{SENTINEL} 2021; GHS-S2Net models: European")
 
 
 fault(

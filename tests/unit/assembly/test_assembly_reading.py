@@ -141,3 +141,34 @@ def test_pixels_that_are_too_fine_for_a_window(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "MAX_PIXELS", 1000)
     with pytest.raises(SceneError, match="too fine"):
         read_band(path, 32633, ULX, ULY, Window(0, 0, 40, 40))
+
+
+@pytest.mark.parametrize(
+    ("resolution", "transform"),
+    [
+        (10, from_origin(ULX + 6, ULY, 10, 10)),
+        (10, from_origin(ULX, ULY - 8, 10, 10)),
+        (10, from_origin(ULX, ULY, 10.03, 10)),
+        (10, from_origin(ULX, ULY, 10, 9.97)),
+        (60, from_origin(ULX + 30, ULY, 60, 60)),
+        (60, from_origin(ULX, ULY - 20, 60, 60)),
+        (250, from_origin(ULX + 100, ULY, 250, 250)),
+    ],
+)
+def test_a_raster_that_lies_beside_its_grid_is_refused(tmp_path, resolution, transform):
+    """By less than a pixel of its own: its pixels would be those of other ground."""
+    side = -(-1200 // resolution)
+    values = np.ones((side, side), np.uint16)
+    path = write(tmp_path / "moved.tif", values, resolution, transform=transform)
+    with pytest.raises(SceneError, match="covers .* expected"):
+        read_band(path, 32633, ULX, ULY, Window(0, 0, 9, 9), shape=(120, 120))
+
+
+@pytest.mark.parametrize("resolution", [*RESOLUTIONS, 250, 1200 / 7])
+def test_a_raster_on_its_grid_is_read(tmp_path, resolution):
+    side = int(np.ceil(1200 / resolution - 1e-9))
+    if resolution not in (10, 20, 60, 250):
+        resolution = 1200 / side
+    path = write(tmp_path / "whole.tif", np.full((side, side), 7, np.uint16), resolution)
+    found = read_band(path, 32633, ULX, ULY, Window(0, 0, 120, 120), shape=(120, 120))
+    assert (found == 7).all()
