@@ -160,7 +160,7 @@ def test_a_raster_that_lies_beside_its_grid_is_refused(tmp_path, resolution, tra
     side = -(-1200 // resolution)
     values = np.ones((side, side), np.uint16)
     path = write(tmp_path / "moved.tif", values, resolution, transform=transform)
-    with pytest.raises(SceneError, match="covers .* expected"):
+    with pytest.raises(SceneError, match=r"covers .* expected"):
         read_band(path, 32633, ULX, ULY, Window(0, 0, 9, 9), shape=(120, 120))
 
 
