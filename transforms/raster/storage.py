@@ -108,7 +108,7 @@ def with_file(location: str, use: Callable[[BinaryIO], T]) -> T:
 
     if is_url(location):
         return call(location, read)
-    with _local(location), open(location, "rb") as file:
+    with _local(location), _regular_file(location) as file:
         return use(file)
 
 
@@ -402,6 +402,23 @@ def _kind(location: str) -> str:
         if error.absent:
             return "absent"
         raise
+
+
+def _regular_file(location: str) -> BinaryIO:
+    """A regular file, open for reading; nothing waits for the other end of a pipe.
+
+    Raises:
+        StorageError: it is a pipe, a device or the like.
+        OSError: it cannot be opened.
+    """
+    handle = os.open(location, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return open(handle, "rb")
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise StorageError(location, "a pipe or a device, expected a file")
 
 
 @contextmanager

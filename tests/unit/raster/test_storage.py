@@ -255,3 +255,9 @@ def test_a_local_file_that_cannot_be_written_is_one_line(tmp_path):
 def test_an_error_travels():
     error = pickle.loads(pickle.dumps(StorageError("s3://b/a", "gone", absent=True)))  # noqa: S301
     assert (str(error), error.absent) == ("s3://b/a: gone", True)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "model.h5")
+    with pytest.raises(StorageError, match=r"model\.h5: a pipe or a device, expected a file"):
+        storage.read_bytes(str(tmp_path / "model.h5"), 99)
