@@ -14,9 +14,9 @@ from typing import NamedTuple
 from transforms.elements import Level, Loss, Scene, SceneError, StorageError
 from transforms.raster import storage
 
-from .candidates import ENDINGS, MAX_DEPTH, PassedOver, Wanted, candidates
+from .candidates import ENDINGS, MAX_DEPTH, PassedOver, Wanted, candidates, within
 from .metadata import ProductMetadata
-from .naming import ProductName, parse_name, printable
+from .naming import ProductName, is_other_kind, is_part_folder, parse_name, printable
 from .passes import SAME_PASS, clear_enough, reduce_duplicates
 from .product_files import ProductFiles, open_products
 from .products import granules, read_granule, read_product, tile_of
@@ -131,8 +131,9 @@ def _look(
             anything = True
             yield scene
         if files.in_folder and (name or found.lower().endswith(ENDINGS)):
-            named = [entry for entry in files.names("") if entry.lower().endswith(ENDINGS)]
-            inner += [storage.join(found, entry) for entry in named]
+            names = [entry for entry in files.names("") if not is_part_folder(entry)]
+            entries = {entry: not files.is_file(entry) for entry in names}
+            inner += within(found, entries, wanted)
     for product in inner:
         for one in _look(product, wanted, problem, (*above, place)):
             anything = True
@@ -152,7 +153,9 @@ def _scenes_in(
 ) -> Iterator[Scene | Loss]:
     """Scenes of one product; `around` is the name of the archive that holds it alone."""
     name = parse_name(files.name) or around
-    if not wanted.by_name(name):
+    if is_other_kind(files.name) or not wanted.by_name(name):
+        return
+    if not wanted.by_parts(files.name, files.names("")):
         return
     only = name.tile if name else None
     expected = frozenset((only,)) if only else wanted.tiles
@@ -168,7 +171,7 @@ def _scenes_in(
         if not here:
             return
         product = read_product(files)
-        _check_name(files, name, product)
+        _check_names(files, name, product, {tile for _, tile in tiles})
     except (SceneError, StorageError) as error:
         yield _loss(error, only or "")
         return
@@ -187,18 +190,31 @@ def _scenes_in(
             yield Loss(STAGE, tile, reason, scene.id, scene.path)
 
 
-def _check_name(files: ProductFiles, name: ProductName | None, product: ProductMetadata) -> None:
-    """Raises SceneError where a product's name and its metadata tell two products."""
-    if name is None:
-        return
-    told = (name.level, name.satellite, f"{name.sensing:%Y-%m-%d}")
-    found = (product.level, product.satellite or name.satellite, f"{product.sensing:%Y-%m-%d}")
-    apart = name.tile is not None and abs(product.sensing - name.sensing) >= SAME_PASS
-    if told[:2] != found[:2] or apart:
-        raise SceneError(
-            files.path,
-            f"its metadata tell {' '.join(found)}, its name {' '.join(told)}: one of them is wrong",
-        )
+def _check_names(
+    files: ProductFiles, name: ProductName | None, product: ProductMetadata, tiles: set[str]
+) -> None:
+    """Raises SceneError where a product's name, its PRODUCT_URI and its metadata tell two products.
+
+    `tiles` are those that it holds; `name` is already known to tell one of them.
+    """
+    uri = parse_name(product.product_id)
+    if uri and uri.tile and uri.tile not in tiles:
+        holds = ", ".join(sorted(tiles))[:80]
+        raise SceneError(files.path, f"its PRODUCT_URI tells tile {uri.tile}, it holds {holds}")
+    satellite = product.satellite
+    for whose, given in (("name", name), ("PRODUCT_URI", uri)):
+        if given is None:
+            continue
+        satellite = satellite or given.satellite
+        told = (given.level, given.satellite, f"{given.sensing:%Y-%m-%d}")
+        found = (product.level, satellite, f"{product.sensing:%Y-%m-%d}")
+        apart = given.tile is not None and abs(product.sensing - given.sensing) >= SAME_PASS
+        if told[:2] != found[:2] or apart:
+            raise SceneError(
+                files.path,
+                f"its metadata tell {' '.join(found)}, its {whose} {' '.join(told)}: "
+                "one of them is wrong",
+            )
 
 
 def _loss(error: SceneError | StorageError, tile: str = "") -> Loss:

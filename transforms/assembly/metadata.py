@@ -41,6 +41,7 @@ _IMAGES = ("IMAGE_FILE", "IMAGE_FILE_2A", "IMAGE_ID", "IMAGE_ID_2A")
 _NUMBER = re.compile(r"[+-]?(\d{1,20}(\.\d{0,40})?|\.\d{1,40})([eE][+-]?\d{1,3})?")
 _TILE = re.compile(r"_T(\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])(?=_|$)", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+_SPACECRAFT = re.compile(r"S(?:entinel)?[-_ ]?(2[A-Z])", re.IGNORECASE)
 _STRIP_START = re.compile(r"_S(\d{8}T\d{6})(?=_|$)", re.ASCII)
 _BASELINE = re.compile(r"\d{2}\.\d{2}", re.ASCII)
 
@@ -241,8 +242,8 @@ class _Document:
 
 
 def _satellite(document: _Document) -> str:
-    found = (re.fullmatch(r"Sentinel-(2[A-Z])", t) for t in document.texts("SPACECRAFT_NAME"))
-    return next((f"S{match[1]}" for match in found if match), "")
+    found = (_SPACECRAFT.fullmatch(text) for text in document.texts("SPACECRAFT_NAME"))
+    return next((f"S{match[1].upper()}" for match in found if match), "")
 
 
 def _product_id(document: _Document) -> str:

@@ -25,9 +25,11 @@ _OLD = re.compile(
     rf"_R\d{{3}}_V(?P<sensing>{_STAMP})(_{_STAMP})?"
 )
 _OTHER_KIND = re.compile(
-    r"S(1[A-D]|3[A-D]|5P|6[A-B])_|S2[A-Z]_.*(MSIL(0|1A|1B|3)|_AUX_)|L[COTEM]0[4-9]_"
+    r"(S(1[A-D]|3[A-D]|5P|6[A-B])_|S2[A-Z]_(\w{4}_)?(PRD_)?(MSI_?L(0|1A|1B|3)|AUX_)).*[0-9]{8}T[0-9]{6}"
+    r"|L[COTEM]0[4-9]_L\w{3}_[0-9]{6}_[0-9]{8}"
 )
-"""Products of other satellites, and levels of Sentinel-2 that hold no reflectance of a tile."""
+"""Products of other satellites, and levels of Sentinel-2 that hold no reflectance of a tile: whole
+names, for a folder of any content may begin like one."""
 _TILE_FOLDER = re.compile(rf"T?({TILE})")
 _LEVEL_FOLDER = re.compile(r"(L0|L1A|L1B|L1C|L2A|L3[A-Z]?)(_N\d{4})?")
 PRODUCT_FILE = re.compile(
@@ -35,6 +37,21 @@ PRODUCT_FILE = re.compile(
 )
 _AWS_TILE = ("tileInfo.json", "preview.jp2", "B04.jp2", "R10m")
 _GRANULE = re.compile(rf"_T({TILE})(?=_|$)")
+_WHOLE_GRANULE = re.compile(
+    rf"L(1C|2A)_T{TILE}_A[0-9]{{6}}_{_STAMP}|S2[A-Z]_(OPER|USER)_MSI_L(1C|2A)_TL_\w+_T{TILE}_N\d\d\.\d\d"
+)
+_BAND = re.compile(r"(?:(?P<rest>\w+)_)?B(02|03|04|08)(?P<fine>_10m)?\.jp2", re.IGNORECASE)
+_BAND_DAY = re.compile(rf"_({_STAMP})(?=_|$)")
+_PACKED = re.compile(
+    r".*\.(t(ar\.)?(gz|bz2?|xz|zst|lz4|lzma)|tar|tbz2|7z|rar|z[0-9]{2}|(zip|tar|7z|rar)\.[0-9]{2,3})",
+    re.IGNORECASE | re.DOTALL,
+)
+_OF_PRODUCTS = frozenset(
+    (
+        *("GRANULE", "DATASTRIP", "AUX_DATA", "HTML", "REP_INFO", "INSPIRE"),
+        *("IMG_DATA", "QI_DATA", "QI", "AUXILIARY", "PREVIEW", "R10M", "R20M", "R60M"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +97,36 @@ def is_other_kind(name: str) -> bool:
 
 
 def folder_tile(name: str) -> str | None:
-    """MGRS tile that a folder is named after: `33UUU`, `T33UUU` or a granule; None for others."""
+    """MGRS tile that a folder is named after: `33UUU` or `T33UUU`; None for others."""
     match = _TILE_FOLDER.fullmatch(name)
-    return match[1] if match else granule_tile(name)
+    return match[1] if match else None
+
+
+def granule_level(name: str) -> Level | None:
+    """Level of a granule by its whole name; None where that follows no rule."""
+    match = _WHOLE_GRANULE.fullmatch(name)
+    return Level(f"L{match[1] or match[3]}") if match else None
+
+
+def band_told(name: str) -> tuple[str | None, str | None, Level | None] | None:
+    """Tile, `YYYYMMDDTHHMMSS` and level that a 10 m band's image tells; None of other files."""
+    match = _BAND.fullmatch(name)
+    if match is None:
+        return None
+    rest = match["rest"] or ""
+    stamp = _BAND_DAY.search(rest)
+    level = Level.L2A if match["fine"] else None
+    return granule_tile(f"_{rest}"), stamp[1] if stamp else None, level
+
+
+def is_packed(name: str) -> bool:
+    """Whether a file is an archive that is not read, or a part of one, by its ending."""
+    return _PACKED.fullmatch(name) is not None
+
+
+def is_part_folder(name: str) -> bool:
+    """Whether a folder in a product is a part of it by its name."""
+    return name.upper() in _OF_PRODUCTS
 
 
 def folder_level(name: str) -> str | None:

@@ -26,12 +26,16 @@ stations, and a tile is flown over in 15 s."""
 def passes(scenes: Iterable[Scene]) -> list[list[Scene]]:
     """Scenes by pass: one satellite, tile and level, sensing starts within `SAME_PASS`.
 
+    A scene that does not tell its satellite is of the one that is nearest at its moment.
     In a pass the highest baseline comes first, of that what was made last: where two scenes have
     data for a pixel, the first of them is the pass's observation. The result does not depend on
     the order given.
     """
-    ordered = sorted(scenes, key=lambda s: (s.tile, s.level, _satellite(s), s.sensing, _order(s)))
-    return [sorted(one, key=_order, reverse=True) for one in _runs(ordered, _same_pass)]
+    scenes = list(scenes)
+    of = _satellites(scenes)
+    ordered = sorted(scenes, key=lambda s: (s.tile, s.level, of[s], s.sensing, _order(s)))
+    runs = _runs(ordered, lambda one, other: of[one] == of[other] and _same_pass(one, other))
+    return [sorted(one, key=_order, reverse=True) for one in runs]
 
 
 def reduce_duplicates(scenes: Iterable[Scene]) -> list[Scene]:
@@ -96,14 +100,26 @@ def _start(scene: Scene) -> datetime:
 
 
 def _same_pass(one: Scene, other: Scene) -> bool:
-    same = (one.tile, one.level, _satellite(one)) == (other.tile, other.level, _satellite(other))
-    return same and abs(other.sensing - one.sensing) < SAME_PASS
+    if (one.tile, one.level) != (other.tile, other.level):
+        return False
+    told = {_satellite(one), _satellite(other)} - {""}
+    return len(told) < 2 and abs(other.sensing - one.sensing) < SAME_PASS
+
+
+def _satellites(scenes: Sequence[Scene]) -> dict[Scene, str]:
+    """Each scene's satellite; of one that tells none the nearest's in its pass, else empty."""
+    of = {scene: _satellite(scene) for scene in scenes}
+    told = [scene for scene in scenes if of[scene]]
+    for scene in [scene for scene in of if not of[scene]]:
+        near = ((abs(o.sensing - scene.sensing), of[o]) for o in told if _same_pass(scene, o))
+        of[scene] = min(near, default=(timedelta(), ""))[1]
+    return of
 
 
 def _satellite(scene: Scene) -> str:
-    """`S2A` and the like: by the product's name where it has one, else by its metadata."""
+    """`S2A` and the like, by the product's name or its metadata; empty where neither tells it."""
     name = parse_name(scene.id)
-    return name.satellite if name else scene.satellite or scene.id[:3]
+    return name.satellite if name else scene.satellite
 
 
 def _version(scene: Scene) -> tuple[str, str, str]:

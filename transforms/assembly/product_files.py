@@ -15,7 +15,15 @@ from transforms.elements import SceneError, StorageError
 from transforms.raster import storage
 from transforms.raster.gdal_access import gdal_path, location_of
 
-from .naming import PRODUCT_FILE, is_product, parse_name, printable
+from .naming import (
+    PRODUCT_FILE,
+    band_told,
+    is_packed,
+    is_part_folder,
+    is_product,
+    parse_name,
+    printable,
+)
 from .zips import VSIZIP, list_members, one_line, read_member, split_zip_path
 
 MAX_ENTRIES = 100_000
@@ -292,38 +300,45 @@ def zip_products(path: str) -> list[ZipFiles]:
 
 
 def _prefixes(names: list[str]) -> list[str]:
-    """Folders of products in a zip, each with its `/`, "" is the zip itself; and zips in it.
+    """Folders of products in a zip, each with its `/`, "" is the zip itself; and archives in it.
 
-    A folder that is named as a product counts too, unless it lies around one.
+    A folder that is named as a product counts too, unless it lies around one, and so does one of
+    bands or of a granule that is no part of a product: opened, they tell what is missing.
     """
     folders: dict[str, set[str]] = {}
     for name in names:
         parts = name.removesuffix("/").split("/")
         for depth in range(len(parts)):
             folders.setdefault("".join(f"{p}/" for p in parts[:depth]), set()).add(parts[depth])
-        if name.lower().endswith(".zip"):
+        if name.lower().endswith(".zip") or is_packed(name):
             folders.setdefault(f"{name}/", set())
     of_products = sorted(folder for folder, inside in folders.items() if is_product(inside))
-    found: list[str] = []
+    found: dict[str, None] = {}
     for folder in sorted(folders):
         if folder.startswith("__MACOSX/"):
             continue
         last = folder.rstrip("/").rpartition("/")[2]
-        named = last.lower().endswith((".safe", ".zip")) or _is_name(last)
+        named = last.lower().endswith((".safe", ".zip")) or _is_name(last) or is_packed(last)
         at = bisect_left(of_products, folder)
         around = at < len(of_products) and of_products[at].startswith(folder)
-        if around and of_products[at] == folder:
-            if named or not _below_one(folder, found):
-                found.append(folder)
-        elif named and not around:
-            found.append(folder)
-    return found
+        alone = not around and (named or _parts_alone(folders[folder]))
+        whole = around and of_products[at] == folder
+        if (whole or alone) and (named or not _below_one(folder, found)):
+            found[folder] = None
+    return list(found)
 
 
-def _below_one(folder: str, found: list[str]) -> bool:
-    parts = folder.split("/")
-    above = {"".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) - 1)}
-    return not above.isdisjoint(found)
+def _parts_alone(inside: set[str]) -> bool:
+    return "MTD_TL.xml" in inside or "IMG_DATA" in inside or any(map(band_told, inside))
+
+
+def _below_one(folder: str, found: Collection[str]) -> bool:
+    """Whether a folder is a part of one that is found, or lies in such a part."""
+    parts = folder.split("/")[:-1]
+    return any(
+        is_part_folder(part) and "".join(f"{p}/" for p in parts[:depth]) in found
+        for depth, part in enumerate(parts)
+    )
 
 
 def _is_name(text: str) -> bool:

@@ -172,7 +172,7 @@ def granules(files: ProductFiles) -> tuple[list[Granule], list[GranuleError]]:
     top = _named(files.names(""), "GRANULE")
     if top is None:
         if "metadata.xml" not in files.names(""):
-            raise SceneError(files.path, "neither GRANULE nor metadata.xml in the product")
+            raise SceneError(files.path, f"neither GRANULE nor metadata.xml in {files.name}")
         return [Granule("", "metadata.xml", "", "qi")], []
     whole: list[Granule] = []
     faults: list[GranuleError] = []

@@ -142,6 +142,28 @@ def beside_a_packed_one(job):
     (job.good.parent / f"{job.spoiled.stem}.tar.gz").touch()
 
 
+def within_the_other(job):
+    moved(job, job.good.name, job.spoiled.stem)
+
+
+def beside_sentinel_2(job):
+    moved(job, "downloads/batch1", job.spoiled.name)
+    moved(replace(job, spoiled=job.good), "Sentinel-2/MSI/L1C/2020/06/10", job.good.name)
+
+
+def root_and_folder_of_a_zip(job):
+    with zipfile.ZipFile(job.good.parent / "download.zip", "w") as archive:
+        for product, folder in ((job.good, ""), (job.spoiled, "other")):
+            for path in sorted(product.rglob("*")):
+                archive.write(path, os.path.join(folder, path.relative_to(product)))
+            shutil.rmtree(product)
+
+
+def with_a_manifest(job):
+    for product in (job.good, job.spoiled):
+        (product / "manifest.safe").write_text("<xfdu:XFDU/>")
+
+
 ARRANGED = {
     "product folder without .SAFE": lambda job: moved(job, job.spoiled.stem),
     "folder around the product": lambda job: moved(job, job.spoiled.stem, job.spoiled.name),
@@ -154,6 +176,21 @@ ARRANGED = {
     "Sentinel-2 beside products": lambda job: moved(
         job, "Sentinel-2/MSI/L1C/2020/06/15", job.spoiled.name
     ),
+    "folder of another year": lambda job: moved(job, "2019", job.spoiled.name),
+    "folder of an order's number": lambda job: moved(job, "1957", job.spoiled.name),
+    "month of another year, without days": lambda job: moved(job, "2019/01", job.spoiled.name),
+    "grid zone within a year": lambda job: moved(job, "2020/33/U", job.spoiled.name),
+    "folder of two tiles": lambda job: moved(job, "order_T32UME_T33UUU", job.spoiled.name),
+    "folder of another tile": lambda job: moved(job, "33UVU/a", job.spoiled.name),
+    "folder of another level": lambda job: moved(job, "L2A", job.spoiled.name),
+    "folder that begins like another satellite": lambda job: moved(
+        job, "S1A_S2_fusion/S2B_orders_AUX_data", job.spoiled.name
+    ),
+    "folders beside Sentinel-2": beside_sentinel_2,
+    "product within another, without .SAFE": within_the_other,
+    "folder within a product": lambda job: moved(job, job.good.name, "other", job.spoiled.name),
+    "zip with a product at its root and one in a folder": root_and_folder_of_a_zip,
+    "products with a manifest.safe": with_a_manifest,
     "product without a folder of its own": right_in_the_archive,
     "two products in one zip": both_in_one_zip,
     "zip in capitals": lambda job: packed(job, name=f"{job.spoiled.stem}.ZIP"),
@@ -184,7 +221,37 @@ def replaced_by_a_file(suffix, data=b"x"):
     return spoil
 
 
+def bands_alone(job):
+    shutil.move(job.images, job.good.parent / "bands")
+    shutil.rmtree(job.spoiled)
+    return job.good.parent / "bands"
+
+
+def aws_tile_without_metadata(job):
+    tile = job.good.parent / "tiles/33/U/UU/2020/6/15/0"
+    tile.mkdir(parents=True)
+    for image in job.images.iterdir():
+        shutil.move(image, tile / image.name[-7:])
+    (tile / "tileInfo.json").write_text("{}")
+    shutil.rmtree(job.spoiled)
+    return tile
+
+
+def granule_without_metadata(job):
+    (granule,) = job.spoiled.glob("GRANULE/*")
+    (granule / "MTD_TL.xml").unlink()
+    shutil.move(granule, job.good.parent / granule.name)
+    shutil.rmtree(job.spoiled)
+    return job.good.parent / granule.name
+
+
 PASSED_OVER = {
+    "bands without a product": bands_alone,
+    "AWS tile without its metadata": aws_tile_without_metadata,
+    "granule without metadata, without its product": granule_without_metadata,
+    "part of a split zip": replaced_by_a_file(".zip.001"),
+    "file that is a copy of a product": replaced_by_a_file(" - Copy"),
+    "zip without .zip": lambda job: packed(job, name="download"),
     "product as .tar": replaced_by_a_file(".tar"),
     "product as .tar.gz": replaced_by_a_file(".tar.gz"),
     "product as .tgz": replaced_by_a_file(".SAFE.tgz"),
@@ -204,11 +271,11 @@ for name in PASSED_OVER:
 
 @pytest.mark.parametrize("name", PASSED_OVER)
 def test_what_is_not_looked_into_is_named(job, name):
-    PASSED_OVER[name](job)
+    place = PASSED_OVER[name](job)
     plan, days = planned(job)
     assert (days, plan.losses) == ([10], ())
     (warning,) = [warning for warning in plan.warnings if "passed over" in warning]
-    assert job.spoiled.stem in warning
+    assert str(place or job.spoiled.stem) in warning
 
 
 def zip_in_a_zip(job):
@@ -216,6 +283,19 @@ def zip_in_a_zip(job):
     with zipfile.ZipFile(job.good.parent / "outer.zip", "w") as archive:
         archive.write(inner, inner.name)
     inner.unlink()
+
+
+def beside_the_other_in_a_zip(entry):
+    """The first product as a zip, with an entry of the second in it."""
+
+    def spoil(job):
+        data = next(job.images.iterdir()).read_bytes()
+        shutil.rmtree(job.spoiled)
+        target = packed(replace(job, spoiled=job.good))
+        with zipfile.ZipFile(target, "a") as archive:
+            archive.writestr(entry.format(job.spoiled.stem), data)
+
+    return spoil
 
 
 def half_of_a_zip(job):
@@ -312,6 +392,11 @@ def not_utf8(job):
 
 SET_ASIDE = {
     "zip in a zip": zip_in_a_zip,
+    "tar in a zip": beside_the_other_in_a_zip("{}.tar"),
+    "bands alone in a zip": beside_the_other_in_a_zip("bands/T33UUU_20200615T102101_B04.jp2"),
+    "granule alone in a zip": beside_the_other_in_a_zip(
+        "L1C_T33UUU_A008640_20200615T102101/IMG_DATA/B04.jp2"
+    ),
     "zip of two, one incomplete": half_of_a_zip,
     "zip with two entries of one name": two_entries,
     "zip with a damaged LZMA stream": damaged_lzma,
@@ -449,6 +534,13 @@ DAMAGED = {
     "cloud cover no number": of_the_product(">0.0</Cloud", ">NaN</Cloud"),
     "cloud cover of 130 %": of_the_product(">0.0</Cloud", ">130</Cloud"),
     "sensing in the year 9999": of_the_product("SENSING_START>2020", "SENSING_START>9999"),
+    "SPACECRAFT_NAME of another satellite": of_the_product("Sentinel-2A", "SENTINEL-2B"),
+    "PRODUCT_URI of another satellite": of_the_product("URI>S2A", "URI>S2B"),
+    "PRODUCT_URI of another satellite, none else told": lambda job: [
+        of_the_product(*change)(job) for change in (("URI>S2A", "URI>S2B"), ("Sentinel-2A", ""))
+    ],
+    "PRODUCT_URI of another tile": of_the_product("R065_T33UUU", "R065_T33UVU"),
+    "PRODUCT_URI of another day": of_the_product("L1C_20200615", "L1C_20200616"),
     "level of another product": of_the_product("Level-1C_User", "Level-2A_User"),
 }
 for name in DAMAGED:

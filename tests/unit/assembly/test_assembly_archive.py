@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support.archive import Product, write_product
-from transforms.assembly import find_scenes, passes, read_scene, reduce_duplicates
+from transforms.assembly import candidates, find_scenes, passes, read_scene, reduce_duplicates
 from transforms.assembly.passes import clear_enough
 from transforms.elements import Level, SceneError
 
@@ -76,8 +76,11 @@ def test_only_the_days_of_the_period_are_visited(tmp_path, monkeypatch):
             os, name, lambda path, real=real: visited.append(str(path)) or real(path)
         )
     assert len(find(tmp_path, start=DAY, end=DAY + timedelta(days=1))[0]) == 2
-    days = {"/".join(path.split("/L1C/")[1].split("/")[:3]) for path in visited if "/L1C/" in path}
-    assert days == {"2020", "2020/06", "2020/06/15", "2020/06/16"}
+    below = [path.split("/L1C/")[1].split("/") for path in visited if "/L1C/" in path]
+    assert {"/".join(parts[:3]) for parts in below if len(parts) > 2} == {
+        "2020/06/15",
+        "2020/06/16",
+    }
 
 
 def test_names_out_of_the_request_are_not_opened(tmp_path):
@@ -88,6 +91,33 @@ def test_names_out_of_the_request_are_not_opened(tmp_path):
     ):
         (tmp_path / name).touch()
     assert find(tmp_path) == ([], [], [])
+
+
+def test_parts_out_of_the_request_are_not_named(tmp_path):
+    for name in (
+        "bands/T33UVU_20200615T102101_B04.jp2",
+        "bands/T33UUU_20200616T102101_B04.jp2",
+        "bands/T33UUU_20200615T102101_B04_10m.jp2",
+        "L1C_T33UVU_A008640_20200615T102101/MTD_TL.xml",
+        "L2A_T33UUU_A008640_20200615T102101/IMG_DATA/R10m/B04.jp2",
+        "33UVU/tileInfo.json",
+        "lost+found/S2A_MSIL1C_20200615T102101_N0209_R065_T33UUU_20200615T120000.zip",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "Sentinel-2").mkdir()
+    assert find(tmp_path) == ([], [], [])
+
+
+def test_so_many_folders_of_other_tiles_are_looked_into(tmp_path, monkeypatch):
+    monkeypatch.setattr(candidates, "MAX_UNLIKELY", 2)
+    wanted = make(tmp_path / "33UUU" / "2020")
+    for tile in ("31UDQ", "32UME", "33UVU", "34UCA"):
+        (tmp_path / tile).mkdir()
+    found = find(tmp_path)
+    assert names(found) == [wanted.name]
+    (warning,) = found.warnings
+    assert f"{tmp_path / '33UVU'}, {tmp_path / '34UCA'}" in warning
 
 
 def test_unreadable_product_is_reported(tmp_path):
@@ -179,6 +209,36 @@ def test_without_a_datastrip_nothing_of_a_pass_is_left_out(tmp_path):
         assert passes(scenes[i] for i in order) == [[new, half, base]]
     copy = replace(base, path=base.path.replace("archive", "copy") + "x")
     assert reduce_duplicates([base, copy]) == [copy]
+
+
+def test_an_unknown_satellite_is_that_of_the_same_moment(tmp_path):
+    """Two satellites that fly one behind the other stay two passes."""
+    base = read_scene(str(make(tmp_path)))
+    behind = replace(
+        base, id=base.id.replace("S2A", "S2C"), sensing=base.sensing + timedelta(seconds=30)
+    )
+    copy = replace(base, id="other", satellite="", path="/other")
+    late = replace(copy, id="late", path="/late", sensing=behind.sensing)
+    later = replace(copy, id="later", path="/later", sensing=base.sensing + timedelta(hours=2))
+    scenes = [base, behind, copy, late, later]
+    for seed in range(10):
+        order = np.random.default_rng(seed).permutation(len(scenes))
+        found = {frozenset(scene.id for scene in one) for one in passes(scenes[i] for i in order)}
+        assert found == {
+            frozenset((base.id, "other")),
+            frozenset((behind.id, "late")),
+            frozenset(("later",)),
+        }
+    assert clear_enough([replace(copy, baseline="01.00"), replace(base, cloud_cover=50)], 40) == []
+
+
+def test_a_satellite_is_read_however_it_is_spelled(tmp_path):
+    safe = make(tmp_path)
+    metadata = safe / "MTD_MSIL1C.xml"
+    text = metadata.read_text()
+    for spelled in ("SENTINEL-2A", "sentinel-2a", "Sentinel 2A", "S2A"):
+        metadata.write_text(text.replace(">Sentinel-2A<", f">{spelled}<"))
+        assert read_scene(str(safe)).satellite == "S2A"
 
 
 def test_what_is_too_cloudy_is_not_replaced_by_its_older_processing(tmp_path):
