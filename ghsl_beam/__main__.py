@@ -1,13 +1,15 @@
 """`ghsl-beam`, also `python -m ghsl_beam`: what must be so before anything else is loaded."""
 
-from ghsl_beam import environment, stopping
+from ghsl_beam.environment import leave_current_folder, open_standard_files
 
 
 def main() -> None:
-    """Listen to the word to stop, leave the current folder, and do what the command line says."""
-    environment.open_standard_files()
+    """Leave the current folder, listen to the word to stop, and do what the command line says."""
+    leave_current_folder()  # first: each import before it may be of a file that lies there
+    open_standard_files()
+    from ghsl_beam import stopping
+
     stopping.begin()
-    environment.leave_current_folder()
     from ghsl_beam import command_line
 
     command_line.main()

@@ -1,6 +1,8 @@
-"""What a process finds when it starts: settings of libraries, standard files, where code lies."""
+"""What a process finds when it starts: settings of libraries, standard files, where code lies.
 
-from __future__ import annotations
+It imports only what Python itself has loaded by then, not even `__future__`: the current folder is
+left from here.
+"""
 
 import os
 import sys

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from transforms.elements import RequestError, StorageError
+from transforms.raster.redaction import learn
 from transforms.raster.vector_formats import check_regular
 
 _MAX_BYTES = 1 << 20
@@ -18,6 +19,9 @@ _MAX_VALUES = 10_000
 """In a text: a job file has a hundred; more take PyYAML seconds to minutes."""
 _MAX_DIGITS = 4000
 """Of a number: Python does not print longer ones."""
+
+_SAYS_NOTHING = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:null")
+"""No credential, whatever the key is called."""
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -34,7 +38,11 @@ class _PlainLoader(yaml.SafeLoader):
             raise yaml.YAMLError(f"more than {_MAX_VALUES} keys and values")
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not allowed")
-        return super().compose_node(parent, index)
+        node = super().compose_node(parent, index)
+        if isinstance(node, yaml.ScalarNode):  # before an error can show it
+            named = isinstance(index, yaml.ScalarNode) and node.tag not in _SAYS_NOTHING
+            learn(node.value, index.value if named else "")
+        return node
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         """A value; PyYAML's constructors end in any exception where its text is not of its tag."""

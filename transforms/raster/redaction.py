@@ -10,39 +10,77 @@ from urllib.parse import quote, unquote
 
 MASK = "***"
 _NAME = (
-    r"[A-Za-z0-9_.\-]*(?:secret|token|passw(?:or)?d|passphrase|credential|signature|api[_-]?key"
+    r"[A-Za-z0-9_.\-]*(?:secret|token|passw(?:or[dt]|d)|kennwort|mot_?de_?passe|passphrase|credential|signature|api[_-]?key"
     r"|access[_-]?key|private[_-]?key|account[_-]?key|authorization|cookie)[A-Za-z0-9_\-]*"
-    r"|sig|pwd|auth"
+    r"|(?:[A-Za-z0-9_.\-]*[_.\-])?(?:sig|pwd?|auth)"
 )
-_VALUE = rf"""(?!{re.escape(MASK)})[^\s"'&,;|<>{{}}()\[\]\\]+"""
+_PLAIN = r"""
+    (?: (?! [&;,|][A-Za-z][\w.\-]*=                       # the next setting begins
+          | \\+[nrt](?:[\w.\-]*\\*["']?\s*[=:]|["'\s]|$)  # so too, on a line of its own
+          | [)\]}&;,|.:"'\\]{0,3}(?:\s|$) )               # signs of a sentence or a structure
+        (?: [^\s"'\\] | \\(?!\\*["']) | \\*["'](?![)\]}&;,|:\s]|$) ) )"""
+_VALUE = rf"""
+    (?: (?P<quote>["']) (?: (?!(?P=quote)) (?:\\.|[^\n]) )+     # in quotes, as far as they reach
+      | (?P<escaped>\\+["']) (?: (?!(?P=escaped)) \\*[^\n] )+  # so too where they are escaped
+      | [\[({{] (?: "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' | [^\])}}"'\n] )* (?=[\])}}])
+        {_PLAIN}*                                               # a list
+      | {_PLAIN}+ )"""
+_SIGN = r"""\\*["']?\s*(?:=|:|%3D)\s*"""
+_HEADER = re.compile(
+    rf"""(?ix) (?<![A-Za-z0-9_]) (?P<kept> (?:(?:proxy-)?authorization|(?:set-)?cookie) {_SIGN} )
+    (?:[A-Za-z][\w\-]*[ \t]+)? {_VALUE} (?: [,;][ \t]*[\w\-]+=(?:"[^"\n]*"|[^\s,;"']+) )*
+    """
+)
+"""A header: the name of a scheme may come first, and parts of the credential after a comma."""
 _NAMED = re.compile(
-    rf"""(?ix) (?<![A-Za-z0-9_])({_NAME})   # the name
-    (\\?["']?\s*(?:=|:|%3D)\s*\\?["']?)             # a sign between, quotes or not
+    rf"""(?ix) (?<![A-Za-z0-9_])
+    (?P<kept> (?: {_NAME} | session(?:[_-]?id)?(?=\\*["']?\s*=) ) {_SIGN} )
     (?:(?:bearer|basic|digest|aws4-hmac-sha256)\s+)?
     {_VALUE}
     """
 )
+"""A name, a sign and a value, in quotes or not; a `session: 3` may be any."""
 _OPTION = re.compile(
-    rf"""(?ix) (?<![A-Za-z0-9_\-])(--(?:{_NAME}))
-    (["']?,?[ \t]+["']?)(?!--){_VALUE}
+    rf"""(?ix) (?<![A-Za-z0-9_\-])
+    (?P<kept> --(?:{_NAME}) ["']?,?[ \t]+ ) (?!["']?--) {_VALUE}
     """
 )
 """An option, and its value as the argument after it, in a command or a list of arguments."""
+_ARGUMENT = re.compile(
+    rf"""(?ix) (?<![A-Za-z0-9_\-]) (?P<kept> --(?:{_NAME})= ) (?!{re.escape(MASK)})
+    (?!\\*["']) {_PLAIN}+ (?: [ \t]+(?!-){_PLAIN}+ )*
+    """
+)
+"""An option with its value, as a shell has read it: spaces may be in it, up to the next option."""
 _SPACED = re.compile(
     rf"(?i)(?<![A-Za-z0-9_])({_NAME}|(?:secret |account |private )?(?:access )?keys?)([ \t]+)"
     r"(?=[^\s]*\d)[A-Za-z0-9/+=_.\-]{16,}"
 )
 """A name and, after spaces alone, what looks like a key."""
 _QUERY = re.compile(
-    r"(?i)([?&;](?:[\w.\-]*key|code|pass\w*|pw|user\w*|login|jwt|sas|sid|session\w*|ticket|hash|otp"
-    r"|pin|assertion|access\w*)=)[^\s&#\"'<>]+"
+    rf"""(?ix)
+    (?P<kept> [?&;\#] (?: {_NAME} | [\w.\-]*key|code|pass\w*|pw|user\w*|login|jwt|sas|sid|session\w*
+      |ticket|hash|otp|pin|assertion|access\w* )= )
+    {_VALUE}
+    """
 )
 """Of a URL's query, also names that elsewhere say nothing."""
 _SCHEME = re.compile(
-    r"(?i)(?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]*(?:://|(?P<coded>%(?:25)*3A(?:%(?:25)*2F){2}))"
+    r"""(?ix)
+    (?<![a-z0-9+.\-])
+      (?: (?:https?|s3[an]?|ftps?|gs|hdfs):[/\\]+ | [a-z][a-z0-9+.\-]*:[/\\]{2,}
+        | (?P<mistyped> [a-z][a-z0-9+.\-]+:[/\\] )
+        | [a-z][a-z0-9+.\-]+ (?P<coded> (?: %(?:25)*3A | : ) (?: %(?:25)*(?:2F|5C) | [/\\] )+ ) )
+    | (?P<none> (?<![^\s"'(\[{<=,]) [/\\]{2,} )
+    | (?<![\w.+%\-/\\:@]) (?!mailto:) (?![\d:.]+@) (?![\w.\-]+:[\d:]*:@)
+      (?= [\w.+%\-]{1,128} : (?![/\\]) \S{4,256}? @(?!sha256:)[\w\[] )
+    """
 )
+"""Where user and password of a URL may begin: after its scheme, well written or not, or without."""
 _AT = re.compile(r"(?i)@|%(?:25)*40")
-_AUTHORITY = re.compile(r"""[^/?#\s"'<>]*""")
+_AUTHORITY = re.compile(r"""[^/\\?#\s"'<>]*""")
+_TOKEN = re.compile(r"[^\s:@/]+:\s+[^\s@]*@\S*|\S*")
+"""What is of one URL; a password may be typed with a space before it."""
 _HOST = re.compile(r"(?i)(?:\[[0-9a-f:.%]*\]|[^:@]*)(?::\d+)?[\]).,;:}>]*")
 """A host, with a port or without, and a sentence's signs after it."""
 _PATTERNS = (
@@ -53,10 +91,12 @@ _PATTERNS = (
         re.compile(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)"),
         MASK,
     ),
-    (_NAMED, rf"\1\2{MASK}"),
-    (_OPTION, rf"\1\2{MASK}"),
+    (_HEADER, rf"\g<kept>\g<quote>\g<escaped>{MASK}"),
+    (_ARGUMENT, rf"\g<kept>{MASK}"),
+    (_NAMED, rf"\g<kept>\g<quote>\g<escaped>{MASK}"),
+    (_OPTION, rf"\g<kept>\g<quote>\g<escaped>{MASK}"),
     (_SPACED, rf"\1\2{MASK}"),
-    (_QUERY, rf"\1{MASK}"),
+    (_QUERY, rf"\g<kept>\g<quote>\g<escaped>{MASK}"),
 )
 _SECRET_VARIABLE = re.compile(
     r"(?i)secret|token|passw|credential|api_?key|access_?key|private_?key"
@@ -122,32 +162,38 @@ def is_secret_name(name: str) -> bool:
     return re.fullmatch(_NAME, name, re.IGNORECASE) is not None
 
 
-def learn(text: str) -> None:
+def learn(text: str, name: str = "") -> None:
     """Mask from now on the credentials in the URLs of a text, and the parts of them, anywhere.
 
     Libraries tell of a URL what they take for its host or its path, which may be half a password.
+
+    Args:
+        text: any.
+        name: what it is the value of; the whole of it is a credential where the name says so.
     """
     for start, end in _credentials(text, greedy=True):
         secret = text[start:end].partition(":")[2] or text[start:end]
         _learn_parts(secret)
     for found in _QUERY.finditer(text):
-        _learn_parts(found[0].partition("=")[2])
+        _learn_parts(found[0][len(found["kept"]) :].strip("\"'"))
+    if is_secret_name(name):
+        _learn_parts(text)
 
 
 def learn_arguments(arguments: Sequence[str]) -> None:
     """Do so with a command line, and with what its options of a secret name are given."""
     for before, argument in zip(("", *arguments), arguments, strict=False):
-        learn(argument)
+        after = before.startswith("--") and not argument.startswith("--")
+        learn(argument, before if after else "")
         name, sign, value = argument.partition("=")
-        if before.startswith("--") and is_secret_name(before) and not argument.startswith("--"):
-            _learn_parts(argument)
-        elif sign and is_secret_name(name):
-            _learn_parts(value)
+        if sign:
+            learn(value, name)
 
 
 def _learn_parts(secret: str) -> None:
     for form in (secret, unquote(secret), quote(secret, safe="")):
         parts = {form, *re.split(r"[@/:?#&=\s]+", form)}
+        parts.update(re.split(r"%[0-9A-Fa-f]{2}|[^\w.+~!$*\-]+", form))
         _LEARNT.update(part for part in parts if len(part) >= _SHORTEST_PART)
 
 
@@ -159,15 +205,17 @@ def _credentials(text: str, *, greedy: bool = False) -> Iterator[tuple[int, int]
         if start < reached or text.startswith(MASK, start):
             continue
         line = text[start:].partition("\n")[0]
-        token = re.split(r"\s", line, maxsplit=1)[0]
-        authority = _AUTHORITY.match(line)[0]  # type: ignore[index]
+        token = _TOKEN.match(line)[0]  # type: ignore[index]
+        plain = unquote(unquote(line)) if scheme["coded"] else line
+        authority = _AUTHORITY.match(plain)[0]  # type: ignore[index]
         odd = not _HOST.fullmatch(authority)  # what is no port follows a colon, or an @ is there
-        if not odd and not scheme["coded"] and ":" not in authority:
+        if not odd and ":" not in authority:
             continue
+        sure = not (scheme["mistyped"] or scheme["none"])  # else it may be a path, or two
         # A space is part of a password, not the end of the URL, where no @ has come yet.
-        beyond = greedy or (odd and not _AT.search(token))
+        beyond = sure and (greedy or (odd and not _AT.search(token)))
         signs = [found.start() for found in _AT.finditer(line if beyond else token)]
-        if signs or (odd and not scheme["coded"]):
+        if signs or (odd and sure):
             reached = start + (signs[-1] if signs else len(token))
             yield start, reached
 

@@ -5,7 +5,7 @@ import re
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from transforms.raster import redaction
@@ -94,10 +94,36 @@ def test_values_of_environment_variables_are_masked_wherever_they_stand(monkeypa
         "ghsl-beam run a.yaml --no_token --quiet",
         "ghsl-beam run token b.yaml",
         "zone 33U: no model; set models.fallback=nearest",
+        r"C:\Users\bob\tile@2x.tif: refused, see D:/data/a:b",
+        r"\\server\share\a.tif: not there; ask bob@example.org",
+        "at 12:30, 12:30:05@r0, 3:2@5, a:b@c",
+        "mount ../jobs:/jobs:ro and /data:/data, see bob@example.org",
+        "//server/share/a@2x.tif, // a comment: none",
+        "mailto:alice@example.org, git@github.com:owner/name.git",
+        "image python:3.11@sha256:0123456789abcdef",
+        "a.py:1234: error; session: 3 of 5 (p=0.05)",
+        "file:/data/a@2x.tif: no raster",
     ],
 )
 def test_ordinary_text_is_left_alone(text):
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("GET https://h/b?token=abc,d(e;f&x=1: refused", "GET https://h/b?token=***&x=1: refused"),
+        ("S3(secret='a b', anon=False)", "S3(secret='***', anon=False)"),
+        ('{"secret": ["a", "b"], "anon": 1}', '{"secret": ***], "anon": 1}'),
+        (r"key_token=a\npath=b", r"key_token=***\npath=b"),
+        ("Authorization: Token abc, refused", "Authorization: ***, refused"),
+        ("--password=a b --quiet", "--password=*** --quiet"),
+        ("--password=abc: no such option", "--password=***: no such option"),
+        ("http:/bob:word@host:9/x: refused", "http:/***@host:9/x: refused"),
+    ],
+)
+def test_what_stands_around_a_credential_stays(text, shown):
+    assert redact(text) == shown
 
 
 def test_masking_twice_changes_nothing_more():
@@ -144,6 +170,18 @@ def parts_of(secret):
     return {secret[at : at + 4] for at in range(len(secret) - 3)}
 
 
+def shows(shown, secret, around=""):
+    """Whether a part of a secret is in a text, but for what is around it anyway."""
+    pieces = shown.split(MASK)
+    return any(
+        part in piece and part not in around for part in parts_of(secret) for piece in pieces
+    )
+
+
+def quoted_twice(text):
+    return json.dumps(json.dumps(text))[1:-1]
+
+
 def coded(url):
     return quote(url, safe="")
 
@@ -162,6 +200,77 @@ def test_no_part_of_a_password_in_a_url_is_ever_shown(scheme, password, template
     around = template.format(url=form(f"{scheme}://bob:{MASK}@host/eodata"))
     for part in parts_of(form(password) if form is coded else password):
         assert part not in shown or part in around, shown
+    redaction._LEARNT.clear()
+
+
+MISTYPED = [
+    "https:/bob:{}@host/eodata",
+    "https:\\\\bob:{}@host\\eodata",
+    "https:\\bob:{}@host",
+    "sftp:/bob:{}@host",
+    "//bob:{}@host/eodata",
+    "bob:{}@host:9000/eodata",
+    "http%3a//bob:{}@host",
+    "http:%2F/bob:{}@host",
+]
+
+
+@given(PASSWORDS, st.sampled_from(MISTYPED), st.sampled_from(TEMPLATES))
+def test_nor_where_the_scheme_is_mistyped_or_left_out(password, form, template):
+    # Without a scheme, `host:/a@b` and `line 3: 12:@x` are no credentials.
+    assume(" " not in password and not re.match(r"[/\\]|[\d:]*(:@|$)", password))
+    shown = redact(template.format(url=form.format(password)))
+    assert not shows(shown, password, template.format(url=form)), shown
+
+
+NAMES = ["password", "pw", "session", "sig", "X-Amz-Security-Token", "access_token", "--token"]
+
+
+@given(PASSWORDS, st.sampled_from(NAMES), st.sampled_from([json.dumps, repr, quoted_twice]))
+def test_no_part_of_a_value_in_quotes_is_shown(secret, name, quoted):
+    sign = "=" if name == "session" else ": "
+    for text in (
+        f"{name}={quoted(secret)}",
+        f"Env({name} = {quoted(secret)}, anon=True)",
+        f"{{{quoted(name)}{sign}{quoted(secret)}}}",
+        f"{{{quoted(name)}{sign}[{quoted(secret)}, {quoted(secret)}]}}"
+        * (quoted is not quoted_twice),
+    ):
+        shown = redact(text)
+        assert not shows(shown, secret), shown
+
+
+AMBIGUOUS = re.compile(r"""^["']|["'][)\]}&;,|:]|[&;,|][A-Za-z][\w.\-]*=""")
+"""What begins or ends as a value in quotes, or holds what looks like the next setting."""
+
+
+@given(PASSWORDS, st.sampled_from(NAMES))
+def test_no_part_of_a_value_without_quotes_is_shown(secret, name):
+    assume(" " not in secret and not AMBIGUOUS.search(secret))
+    for text in (
+        f"{name}={secret}",
+        f"https://host/b?a=1&{name}={secret} refused",
+        f"https://host/b#{name}={secret}",
+        f"Authorization: Token {secret}",
+        f"cookie: a=1; {name}={secret}",
+    ):
+        shown = redact(text)
+        assert not shows(shown, secret), shown
+
+
+@given(PASSWORDS)
+def test_no_part_of_an_argument_with_spaces_is_shown(secret):
+    assume(not re.search(r""" -|[)\]}&;,|.:"']\s""", secret) and not AMBIGUOUS.search(secret))
+    shown = redact(f"ghsl-beam run --password={secret} --quiet")
+    assert not shows(shown, secret), shown
+
+
+@pytest.mark.parametrize("name", ["X-Amz-Security-Token", "sig", "access_token", "token", "key"])
+@pytest.mark.parametrize("sign", ["?", "#", "?a=1&"])
+def test_what_a_query_holds_is_known_from_then_on(name, sign):
+    redaction._LEARNT.clear()
+    learn(f"https://host/b{sign}{name}=ab,{TOKEN}%2Bcd")
+    assert redact(f"cannot reach {TOKEN}@h") == f"cannot reach {MASK}@h"
     redaction._LEARNT.clear()
 
 
