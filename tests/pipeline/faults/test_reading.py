@@ -90,6 +90,15 @@ def tile_twice(job):
     retiled(job, change=twice)
 
 
+def hole(job):
+    def zeroed(data):
+        _, start, end = tile_parts(data)[4]
+        assert end - start > 700
+        return data[: start + 100] + bytes(500) + data[start + 600 :]
+
+    retiled(job, change=zeroed)
+
+
 def size_contradicted(job):
     def wider(data):
         start = data.index(b"\xff\x4f\xff\x51")
@@ -248,6 +257,7 @@ SPOILED = {
     "cut by one byte": (cut_at_its_end, "_B04.jp2"),
     "a JPEG 2000 tile lost": (tile_lost, "_B04.jp2"),
     "a JPEG 2000 tile with another's number": (tile_twice, "_B04.jp2"),
+    "a hole of 500 zero bytes in a JPEG 2000 tile": (hole, "_B04.jp2"),
     "its size stated twice, differently": (size_contradicted, "_B04.jp2"),
     "two billion columns": (two_billion_columns, "_B04.jp2"),
     "tiles of one pixel": (tiles_of_one_pixel, "_B04.jp2"),
