@@ -15,6 +15,7 @@ from tests.pipeline.faults.conftest import ULX, ULY
 from tests.pipeline.faults.table import fault
 from tests.support.archive import Product, write_product
 from tests.support.jpeg2000 import tile_parts, write_band
+from tests.support.manifest import write_manifest
 from transforms.assembly import raster_file
 from transforms.elements import RequestError
 
@@ -323,6 +324,24 @@ def test_scenes_of_another_zone_alone(job):
         grid_of_another_zone(replace(job, spoiled=folder))
     with pytest.raises(RequestError, match=r"no scene can be used.*EPSG:32632, expected EPSG:326"):
         job.run()
+
+
+fault("reading", "a bit of a band other than manifest.safe says (--verify)", SET_ASIDE)
+
+
+def test_a_band_that_differs_from_its_manifest(job):
+    write_manifest(job.good, "MD5", "md5")
+    write_manifest(job.spoiled, "SHA3-256", "sha3_256")
+    data = bytearray(job.red.read_bytes())
+    data[-30] ^= 1
+    job.red.write_bytes(data)
+    output, record = job.run(verify=True)
+    assert record["exit_code"] == 3
+    (loss,) = record["losses"]
+    name = job.spoiled.name.removesuffix(".SAFE")
+    assert (loss["scene"], loss["file"]) == (name, str(job.spoiled))
+    assert re.match(r"GRANULE/.*_B04.jp2 has SHA3-256 .* as manifest.safe says", loss["reason"])
+    np.testing.assert_array_equal(job.s2(output), job.first)
 
 
 fault("reading", "all nodata", "the scene has no observation; the others make the composite; 0")
