@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import PurePosixPath
 
+from transforms.assembly.candidates import MANIFEST
 from transforms.assembly.metadata import local_name, parse_xml
 from transforms.elements import Scene, SceneError, StorageError
 from transforms.raster import storage
 from transforms.raster.locations import join
 
-MANIFEST = "manifest.safe"
 _MAX_BYTES = 2**24
 _SUMS = {
     "MD5": "md5",

@@ -70,3 +70,19 @@ def test_what_cannot_be_compared(safe: Path) -> None:
     write_manifest(safe, "MD5", "md5")
     Path(scene.bands[0]).unlink()
     assert manifest_problem(scene) == "not readable: No such file or directory"
+
+
+@pytest.mark.parametrize("archive", ["archive", "archive/product.SAFE", "archive/product.SAFE/.."])
+def test_a_manifest_is_no_product(safe: Path, archive: str) -> None:
+    """Every product has one when it is delivered, and `.safe` ends the names of products too."""
+    write_manifest(safe, "MD5", "md5")
+    place = str(safe.parent.parent / archive.replace("product.SAFE", safe.name))
+    day = date(2020, 6, 10)
+    found, losses, warnings = find_scenes(place, {"33UUU"}, day, day, Level.L1C, 100.0)
+    assert (len(found), losses, warnings) == (1, [], [])
+
+
+def test_a_product_without_a_name_has_a_manifest_too(safe: Path) -> None:
+    write_manifest(safe, "MD5", "md5")
+    safe = safe.rename(safe.with_name("download"))
+    assert manifest_problem(scene_of(safe)) is None

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from transforms.elements import Level, Loss, Scene, SceneError, StorageError
 from transforms.raster import storage
 
-from .candidates import ENDINGS, MAX_DEPTH, PassedOver, Wanted, candidates
+from .candidates import ENDINGS, MANIFEST, MAX_DEPTH, PassedOver, Wanted, candidates
 from .metadata import ProductMetadata
 from .naming import ProductName, parse_name, printable
 from .passes import SAME_PASS, clear_enough, reduce_duplicates
@@ -132,7 +132,7 @@ def _look(
             yield scene
         if files.in_folder and (name or found.lower().endswith(ENDINGS)):
             named = [entry for entry in files.names("") if entry.lower().endswith(ENDINGS)]
-            inner += [storage.join(found, entry) for entry in named]
+            inner += [storage.join(found, entry) for entry in named if entry.lower() != MANIFEST]
     for product in inner:
         for one in _look(product, wanted, problem, (*above, place)):
             anything = True

@@ -25,6 +25,8 @@ MAX_DEPTH = 12
 MAX_FOLDERS = 20_000
 """Folders of no dated tree that are looked into: an archive is no whole disk."""
 ENDINGS = (".safe", ".zip")
+MANIFEST = "manifest.safe"
+"""A file of every product as it is delivered, no product for all its ending."""
 _PACKED = (
     *(".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst"),
     *(".tar.lz4", ".tar.lzma", ".7z", ".rar"),
@@ -193,7 +195,9 @@ def _kind(name: str, is_folder: bool) -> _Kind:
     """What an entry of a folder is, by its name."""
     bare = name.lstrip(".")
     ending = os.path.splitext(bare)[1].lower()
-    if name.startswith("._") or is_other_kind(bare):  # `._` are attributes of other files
+    if (
+        name.startswith("._") or is_other_kind(bare) or bare.lower() == MANIFEST
+    ):  # `._` are attributes of other files
         return _Kind.NOTHING
     if bare.lower().endswith(ENDINGS):
         return _Kind.PRODUCT
