@@ -64,7 +64,9 @@ Today = Annotated[
 Verify = Annotated[
     bool,
     typer.Option(
-        "--verify", help="read every product that is there; what was changed counts as missing"
+        "--verify",
+        help="read every product that is there, what was changed counts as missing; and compare "
+        "scenes with their manifest.safe",
     ),
 ]
 

@@ -24,6 +24,7 @@ from ghsl_beam.chosen_models import (
 from ghsl_beam.configuration import Job
 from ghsl_beam.credits import CREDITS_TAG, credit_line
 from ghsl_beam.grid_plan import GridPlan, plan_grid
+from ghsl_beam.manifest import manifest_problem
 from ghsl_beam.mgrs_tiles import MgrsTile, grid_problem, needed_tiles, not_covered, tiles_of
 from ghsl_beam.no_scene import no_archive, why_none
 from ghsl_beam.products import utm_path
@@ -160,6 +161,8 @@ def layers_halo(job: Job) -> int:
 def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     """Plan a job; where it verifies, every product that is there is read and compared.
 
+    So are the bands of the archive's scenes with their manifests: what differs is a loss.
+
     Raises:
         RequestError: one line that names what is wrong and the remedy.
     """
@@ -167,7 +170,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     candidates = tiles_of(area)
     if not candidates:
         raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
-    scenes, losses, passed_over = _scenes(job, candidates)
+    scenes, losses, passed_over = _scenes(job, candidates, verify)
     reached = {
         tile.id: plan
         for tile in candidates
@@ -240,11 +243,16 @@ def _area(job: Job) -> Area:
 
 
 def _scenes(
-    job: Job, tiles: Sequence[MgrsTile]
+    job: Job, tiles: Sequence[MgrsTile], verify: bool
 ) -> tuple[Mapping[str, tuple[Scene, ...]], list[Loss], list[str]]:
     """Scenes by tile, what cannot be used, and warnings of what is passed over."""
     settings, period = job.input, job.period
     wanted = {tile.id: tile for tile in tiles}
+
+    def problem(scene: Scene) -> str | None:
+        found = grid_problem(scene, wanted[scene.tile])
+        return manifest_problem(scene) if found is None and verify else found
+
     try:
         if not storage.is_folder(settings.archive):
             raise RequestError(f"input.archive: {no_archive(settings.archive)}")
@@ -255,7 +263,7 @@ def _scenes(
             period.end,
             settings.level,
             settings.max_cloud_cover,
-            lambda scene: grid_problem(scene, wanted[scene.tile]),
+            problem,
         )
     except (SceneError, StorageError) as error:
         raise request_error(f"input.archive: {error}", error) from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,12 @@ _OF_LAYER = {
     "BUFRAC_RAW": "per-10000",
     "BUILT_S": "m2",
 }
+_NO_MEASURE = {*map(str, Layer), "BUILT_S_NRES", "BUILT_C_FUN", "BUILT_C_MSZ", "LAND"}.difference(
+    _OF_LAYER
+)
+"""Layers of GHSL that do not measure all that is built-up."""
+_NAMED = re.compile(r"(?:GHS_)?([A-Z0-9_]+?)_E\d{4}_", re.IGNORECASE)
+"""A file name of a layer: ours, or that of a GHSL release."""
 _OF_TAG = {
     "%": "percent",
     "percent": "percent",
@@ -51,6 +58,8 @@ _SLACK = 1e-4
 _M2_SLACK = 0.02
 _SMALL = {"percent": 1.0, "per-10000": 100.0, "mask255": 1.0, "m2": 1.0}
 """A largest value at or below which another unit is likelier."""
+_SHOWN = 12
+"""So many of the values of a raster of classes are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,10 @@ class Seen:
     example: float | None = None
     lowest: float = math.inf
     highest: float = -math.inf
+    built: bool = False
+    """Whether a raster of classes had one that is built-up."""
+    classes: set[float] = field(default_factory=set)
+    """The least of its classes, until then."""
 
 
 def choices() -> str:
@@ -132,8 +145,8 @@ def meaning(
         raise RequestError(f"{where}: its scale {scale} and offset {offset} are no numbers to use")
     declared = source.nodatavals[band - 1]
     chosen = declared if nodata is None else _number(where, nodata)
-    values = _values(where, built)
-    own = _own_layer(source, where)
+    values = _values(where, built, np.dtype(source.dtypes[band - 1]))
+    own = _own_layer(source, where, bool(values))
     if values and (unit or own):
         raise RequestError(f"{where}: --built names classes; leave out --unit for it")
     if values:
@@ -171,20 +184,26 @@ def _band(source: Any, where: str, band: int | None) -> int:
     return band or bands[0]
 
 
-def _own_layer(source: Any, where: str) -> str | None:
+def _own_layer(source: Any, where: str, classes: bool) -> str | None:
     """The layer, where a raster is a product of ours.
 
     Raises:
-        RequestError: it is one that is no measure of built-up.
+        RequestError: it is one that is no measure of built-up; or its name says so, where no tag
+            of ours is left in it and it is not read by its `classes`.
     """
     tags = source.tags()
-    layer = tags.get("LAYER")
+    name = storage.name(where)
     if FINGERPRINT_TAG not in tags:
+        named = _NAMED.match(name)
+        if named and named[1].upper() in _NO_MEASURE and not classes:
+            raise RequestError(
+                f"{where}: its name is that of {named[1].upper()}, no measure of all that is "
+                "built-up; give another layer, --built with its values that are built-up, or "
+                "rename it where it is something else"
+            )
         return None
-    layer = layer or storage.name(where).partition("_E")[0]
-    if layer in {str(known) for known in Layer} | {"BUILT_S_NRES", "BUILT_C_FUN", "LAND"} and (
-        layer not in _OF_LAYER
-    ):
+    layer = tags.get("LAYER") or name.partition("_E")[0]
+    if layer in _NO_MEASURE:
         raise RequestError(
             f"{where}: is {layer}, no measure of all that is built-up; give one of "
             f"{', '.join(_OF_LAYER)}"
@@ -248,13 +267,23 @@ def _number(where: str, text: str) -> float | None:
         raise RequestError(f"{where}: --nodata {text!r}: expected a number or none") from error
 
 
-def _values(where: str, text: str | None) -> frozenset[float]:
+def _values(where: str, text: str | None, kind: np.dtype[Any]) -> frozenset[float]:
+    """The values that `--built` names; a raster's type must have them all."""
     if text is None:
         return frozenset()
     try:
-        return frozenset(float(part) for part in text.split(","))
+        values = frozenset(float(part) for part in text.split(","))
     except ValueError as error:
         raise RequestError(f"{where}: --built {text!r}: expected numbers such as 50,60") from error
+    for value in values:
+        whole = kind.kind not in "iu" or value in range(np.iinfo(kind).min, np.iinfo(kind).max + 1)
+        if not (math.isfinite(value) and whole):
+            raise RequestError(f"{where}: --built {value:.12g} is no value of a raster of {kind}")
+    return values
+
+
+def _listed(values: list[float]) -> str:
+    return ", ".join(f"{value:.12g}" for value in values)
 
 
 def fractions(source: Any, window: Window, how: Meaning, seen: Seen) -> Floats:
@@ -270,7 +299,11 @@ def fractions(source: Any, window: Window, how: Meaning, seen: Seen) -> Floats:
         seen.count += some.size
         seen.lowest, seen.highest = min(seen.lowest, some.min()), max(seen.highest, some.max())
     if how.unit == CLASSES:
-        return np.where(known, np.isin(values, list(how.built)), np.nan)
+        expected = np.isin(values, list(how.built))
+        seen.built = seen.built or bool((expected & known).any())
+        if not seen.built:
+            seen.classes.update(np.unique(some)[: _SHOWN + 1].tolist())
+        return np.where(known, expected, np.nan)
     high = UNITS[how.unit][1]
     if how.unit in ("mask", "mask255"):
         good = (values == 0) | (values == high)
@@ -313,6 +346,13 @@ def check_seen(location: str, how: Meaning, seen: Seen) -> list[str]:
     where = storage.masked(location)
     if not seen.count:
         return []
+    if how.unit == CLASSES and not seen.built:
+        values = _listed(sorted(seen.classes)[:_SHOWN])
+        more = ", ..." if len(seen.classes) > _SHOWN else ""
+        return [
+            f"the reference has no value {_listed(sorted(how.built))} of --built where it is "
+            f"compared, only {values}{more}"
+        ]
     if not how.certain and (seen.outside or seen.lowest != 0):
         raise no_unit(where, f" (its values are {seen.lowest:g} to {seen.highest:g})")
     if seen.outside:

@@ -189,6 +189,8 @@ def validate(
     warnings = list(found.warnings)
     if overlap < _LITTLE:
         warnings.append(f"the reference covers {overlap:.3g} % of the layer's ground")
+    if not vector and total.product_m2 > 0 == total.reference_m2:
+        warnings.append("nothing is built-up in the reference where both are compared")
     return {
         "layer": layer,
         "product": files.product,

@@ -23,8 +23,12 @@ def write_band(
     tile: int | None,
     resolution: int = 10,
     corner: tuple[int, int] = (ULX, ULY),
+    **options: object,
 ) -> bytes:
-    """Write a lossless band, (rows, cols) or (bands, rows, cols); one tile where `tile` is None."""
+    """Write a band, (rows, cols) or (bands, rows, cols); one tile where `tile` is None.
+
+    It is lossless, unless the writer's options say otherwise.
+    """
     values = values if values.ndim == 3 else values[np.newaxis]
     count, rows, cols = values.shape
     profile = {
@@ -39,6 +43,7 @@ def write_band(
         "blockysize": tile or max(rows, 32),
         "quality": 100,
         "reversible": "YES",
+        **options,
     }
     with rasterio.open(path, "w", **profile) as target:
         target.write(values)

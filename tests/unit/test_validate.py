@@ -212,6 +212,56 @@ def test_composites_and_classes(tmp_path: Path) -> None:
     assert said in got["warnings"][0]
 
 
+def test_classes_that_the_raster_does_not_have(tmp_path: Path) -> None:
+    """51 for WorldCover's 50 would be a reference with nothing built-up."""
+    layer(tmp_path, PERCENT)
+    cover = np.where(PERCENT > 60, 50, np.where(PERCENT > 30, 60, 10)).astype("uint8")
+    write(tmp_path / "ref.tif", cover, 0)
+    reference = f"{tmp_path}/ref.tif"
+    first, second = validate(str(tmp_path), reference, built="51,80")["warnings"]
+    assert first == (
+        "the reference has no value 51, 80 of --built where it is compared, only 10, 50, 60"
+    )
+    assert second == "nothing is built-up in the reference where both are compared"
+    assert validate(str(tmp_path), reference, built="50,51")["warnings"] == []
+    for built in ("nan", "inf", "50,300", "-1", "50.5"):
+        with pytest.raises(RequestError, match=r"--built .* is no value of a raster of uint8"):
+            validate(str(tmp_path), reference, built=built)
+    write(tmp_path / "ref.tif", np.arange(1200, dtype="int16").reshape(30, 40), None)
+    (first, _) = validate(str(tmp_path), reference, built="-7")["warnings"]
+    assert first.endswith("only 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...")
+
+
+@pytest.mark.parametrize("unit", ["mask", "percent", "m2"])
+def test_a_reference_without_anything_built_up(tmp_path: Path, unit: str) -> None:
+    layer(tmp_path, PERCENT)
+    write(tmp_path / "ref.tif", PERCENT * 0, None)
+    said = "nothing is built-up in the reference where both are compared"
+    assert validate(str(tmp_path), f"{tmp_path}/ref.tif", unit=unit)["warnings"] == [said]
+    layer(tmp_path, PERCENT * 0)
+    assert validate(str(tmp_path), f"{tmp_path}/ref.tif", unit=unit)["warnings"] == []
+
+
+@pytest.mark.parametrize("name", [
+    "RES_NRES_E2021_x_33UUU", "res_nres_e2021_x_33UUU", "S2_COUNT_E2021_x_33UUU",
+    "GHS_BUILT_S_NRES_E2018_GLOBE_R2023A_54009_10_V1_0", "GHS_BUILT_C_MSZ_E2018_GLOBE_R2023A",
+])  # fmt: skip
+def test_a_layer_of_classes_is_known_by_its_name(tmp_path: Path, name: str) -> None:
+    """Another tool left no tag in it, and the ground has no class above 1."""
+    layer(tmp_path, PERCENT)
+    write(tmp_path / f"{name}.tif", (PERCENT > 50).astype("uint8"), 255)
+    reference = f"{tmp_path}/{name}.tif"
+    for unit in (None, "mask"):
+        with pytest.raises(RequestError, match=r"its name is that of .*, no measure of all that"):
+            validate(str(tmp_path), reference, unit=unit)
+    assert validate(str(tmp_path), reference, built="1")["reference_m2"] == (
+        100 * (PERCENT > 50).sum()
+    )
+    other = f"{tmp_path}/GHS_BUILT_S_E2018_GLOBE_R2023A.tif"
+    write(Path(other), PERCENT, 255)
+    assert validate(str(tmp_path), other, unit="percent")["rmse"] == 0
+
+
 @pytest.mark.parametrize(("unit", "nodata"), [
     ("mask", 0), ("mask", 1), ("percent", 0), ("percent", 100), ("mask255", 255), ("m2", 0),
 ])  # fmt: skip

@@ -2,6 +2,8 @@
 
 A decoder reserves memory as the header asks, and takes what is missing at a file's end for empty.
 So boxes, main header and tile-parts are walked first: a few bytes of each, nothing is decoded.
+Zero bytes it takes for packets with nothing in them, so a hole in a file gives pixels too; but a
+header bounds how many zero bytes a whole code stream can hold in a row.
 Source: ISO/IEC 15444-1, annex A (code stream) and annex I (JP2).
 """
 
@@ -13,6 +15,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from transforms.elements import Window
+
 SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 MAX_COMPONENTS = 16
 MAX_TILES = 2**15
@@ -22,6 +26,11 @@ MAX_PIXELS = 2**28
 _MAX_BOXES, _MAX_BYTES, _MAX_MARKERS, _MAX_PARTS = 1000, 2**26, 1000, 2**17
 _VARIOUS = 255
 _SOC_SIZ, _COD, _QCD, _SOT, _EOC = 0xFF4FFF51, 0xFF52, 0xFF5C, 0xFF90, 0xFFD9
+_COC, _PPM = 0xFF53, 0xFF60
+_CODER_ZEROS = 256
+"""Zero bytes in a row that the arithmetic coder may give: it gives some ten."""
+_MAX_ZEROS = 2**20
+_PIECE = 2**20
 
 
 class DamagedError(ValueError):
@@ -44,7 +53,21 @@ class ImageSize:
         return -(-self.width // self.tile_width) * -(-self.height // self.tile_height)
 
 
-def check_jpeg2000(file: BinaryIO, length: int, tile_parts: bool = True) -> ImageSize:
+@dataclass(frozen=True, slots=True)
+class CodeStream:
+    """What `check_jpeg2000` finds.
+
+    Each part is the number of its JPEG 2000 tile, its first byte and the byte after its last;
+    there are none where they were not walked. More than `most_zeros` zero bytes in a row are no
+    part of a whole tile; None where the main header gives no bound.
+    """
+
+    size: ImageSize
+    most_zeros: int | None
+    parts: tuple[tuple[int, int, int], ...]
+
+
+def check_jpeg2000(file: BinaryIO, length: int, tile_parts: bool = True) -> CodeStream:
     """Walk a JP2 file from box to box and from tile-part to tile-part.
 
     Args:
@@ -53,7 +76,7 @@ def check_jpeg2000(file: BinaryIO, length: int, tile_parts: bool = True) -> Imag
         tile_parts: whether the tile-parts are walked too: a short read of each.
 
     Returns:
-        What the main header states.
+        What the main header states, and where the tile-parts lie.
 
     Raises:
         DamagedError: the file is cut; a box, a marker or a tile is missing, or two of them
@@ -68,10 +91,41 @@ def check_jpeg2000(file: BinaryIO, length: int, tile_parts: bool = True) -> Imag
             f"its header box states {stated[1]} x {stated[0]} pixels in {stated[2]} bands, "
             f"its code stream {size.width} x {size.height} in {size.components}"
         )
-    part = _main_header(reader, start)
-    if tile_parts:
-        _tile_parts(reader, part, end, size.tiles)
-    return size
+    part, most_zeros = _main_header(reader, start, size)
+    parts = _tile_parts(reader, part, end, size.tiles) if tile_parts else ()
+    return CodeStream(size, most_zeros, parts)
+
+
+def check_zeros(file: BinaryIO, stream: CodeStream, window: Window) -> None:
+    """Look for holes in the JPEG 2000 tiles that a window of the image touches.
+
+    Their bytes are read whole, as a decoder reads them; to search them takes some thousandth of
+    the time to decode them.
+
+    Raises:
+        DamagedError: a tile holds more zero bytes in a row than any tile can.
+        OSError: the file cannot be read.
+    """
+    if stream.most_zeros is None:
+        return
+    size, zeros = stream.size, bytes(stream.most_zeros + 1)
+    across = -(-size.width // size.tile_width)
+    for tile, start, end in stream.parts:
+        row, col = divmod(tile, across)
+        place = Window(
+            row * size.tile_height, col * size.tile_width, size.tile_height, size.tile_width
+        )
+        if window.intersect(place) is None:
+            continue
+        # Pieces overlap, so that a hole across two of them is seen.
+        for position in range(start, end, _PIECE):
+            file.seek(position)
+            found = file.read(min(_PIECE + len(zeros), end - position)).find(zeros)
+            if found >= 0:
+                raise DamagedError(
+                    f"more than {stream.most_zeros} bytes from byte {position + found} are 0, in "
+                    f"tile {tile}: a hole of an unfinished copy or of the disk"
+                )
 
 
 class _Reader:
@@ -149,8 +203,11 @@ def _image_size(reader: _Reader, start: int, depth: int) -> ImageSize:
     return size
 
 
-def _main_header(reader: _Reader, start: int) -> int:
-    """Where the first tile-part begins; the markers before it are whole, and fit each other."""
+def _main_header(reader: _Reader, start: int, size: ImageSize) -> tuple[int, int | None]:
+    """Where the first tile-part begins, and the bound of `_most_zeros`.
+
+    The markers before it are whole, and fit each other.
+    """
     position = start + 2
     found: dict[int, int] = {}
     for _ in range(_MAX_MARKERS):
@@ -165,9 +222,12 @@ def _main_header(reader: _Reader, start: int) -> int:
         raise DamagedError(f"no tile after {_MAX_MARKERS} markers")
     if not {_COD, _QCD} <= found.keys():
         raise DamagedError("its main header has no coding style, or no quantisation")
-    length, style, _, _, _, levels, *_, wavelet = reader.unpack("HBBHBBBBBB", found[_COD] + 2)
+    length, style, _, layers, _, levels, *block, wavelet = reader.unpack(
+        "HBBHBBBBBB", found[_COD] + 2
+    )
     if length != 12 + (levels + 1 if style & 1 else 0):
         raise DamagedError(f"{length} bytes of coding style with {levels} levels")
+    precincts = reader.unpack(f"{levels + 1}B", found[_COD] + 14) if style & 1 else ()
     length, style = reader.unpack("HB", found[_QCD] + 2)
     kind = style & 31
     # Exact integers (wavelet 1) are not quantised (0), all others are (1 derived, 2 each).
@@ -175,11 +235,56 @@ def _main_header(reader: _Reader, start: int) -> int:
         raise DamagedError(f"quantisation of kind {kind} with wavelet {wavelet}")
     if kind != 1 and length < 3 + (1 if kind == 0 else 2) * (3 * levels + 1):
         raise DamagedError(f"{length} bytes of quantisation with {levels} levels")
-    return position
+    # A component of its own style, packet headers elsewhere and bits that are not coded at all
+    # (a code-block's style 1) have other bounds; no product has them.
+    if {_COC, _PPM} & found.keys() or block[2] & 1:
+        return position, None
+    return position, _most_zeros(size, layers, levels, (block[0], block[1]), precincts)
 
 
-def _tile_parts(reader: _Reader, position: int, end: int, tiles: int) -> None:
+def _most_zeros(
+    size: ImageSize,
+    layers: int,
+    levels: int,
+    block: tuple[int, int],
+    precincts: tuple[int, ...],
+) -> int | None:
+    """The most zero bytes in a row in a whole tile: all its packets are empty, a byte each.
+
+    A packet with anything in it begins with a bit that is set. After it, its head may hold a zero
+    bit for each node of the trees over its code-blocks; code-blocks hold what the coder gives.
+
+    Args:
+        size: that of the image and of its tiles.
+        layers: of quality.
+        levels: of the wavelet.
+        block: width and height of a code-block, as powers of 2 less 2.
+        precincts: of each resolution, width and height as powers of 2 in 4 bits each, low first;
+            empty where they are the largest.
+    """
+    packets, blocks = 0, 0
+    for resolution in range(levels + 1):
+        both = precincts[resolution] if precincts else 0xFF
+        inside, apart = 1, 1
+        for side, whole, power, least in (
+            (size.tile_width, size.width, both & 15, block[0] + 2),
+            (size.tile_height, size.height, both >> 4, block[1] + 2),
+        ):
+            pixels = -(-min(side, whole) >> (levels - resolution))
+            # One more, for a tile that begins within a precinct, or a precinct within a block.
+            apart *= (pixels >> power) + 2
+            inside *= (min(pixels, 1 << power) >> min(least, power)) + 2
+        packets += apart * layers * size.components
+        blocks = max(blocks, inside)
+    found = packets + blocks // 4 + _CODER_ZEROS
+    return found if found <= _MAX_ZEROS else None
+
+
+def _tile_parts(
+    reader: _Reader, position: int, end: int, tiles: int
+) -> tuple[tuple[int, int, int], ...]:
     """Each tile is there, with all its parts, and the code stream ends where the last one does."""
+    places = []
     found: Counter[int] = Counter()
     expected: dict[int, int] = {}
     for _ in range(_MAX_PARTS):
@@ -195,7 +300,8 @@ def _tile_parts(reader: _Reader, position: int, end: int, tiles: int) -> None:
         if parts and expected.setdefault(tile, parts) != parts:
             raise DamagedError(f"tile {tile} states two numbers of parts")
         found[tile] += 1
-        position = position + size if size else end - 2
+        begin, position = position, position + size if size else end - 2
+        places.append((tile, begin, position))
         if position > end - 2:
             raise DamagedError(f"tile {tile} ends at byte {position}, the code stream at {end}")
     else:
@@ -207,3 +313,4 @@ def _tile_parts(reader: _Reader, position: int, end: int, tiles: int) -> None:
     for tile, parts in expected.items():
         if found[tile] != parts:
             raise DamagedError(f"tile {tile} has {found[tile]} parts, expected {parts}")
+    return tuple(places)

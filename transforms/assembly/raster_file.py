@@ -11,14 +11,15 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO
 
-from transforms.elements import SceneError, StorageError
+from transforms.elements import SceneError, StorageError, Window
 from transforms.raster import storage
 from transforms.raster.gdal_access import location_of
 
-from .jpeg2000 import SIGNATURE, DamagedError, check_jpeg2000
+from .jpeg2000 import SIGNATURE, CodeStream, DamagedError, check_jpeg2000, check_zeros
 from .zips import split_zip_path, with_member
 
 JPEG2000, GEOTIFF = "JP2OpenJPEG", "GTiff"
@@ -28,8 +29,16 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PIECE = 1 << 20
 
 
-def driver_of(path: str) -> str:
-    """GDAL's driver for a raster, named as `gdal_path` names it, whose structure is whole.
+@dataclass(frozen=True, slots=True)
+class RasterFile:
+    """GDAL's driver for a raster, and what was found in it where it is JPEG 2000."""
+
+    driver: str
+    stream: CodeStream | None = None
+
+
+def look_at(path: str) -> RasterFile:
+    """What a raster is, named as `gdal_path` names it, whose structure is whole.
 
     Of a file on a local disk all parts of the code stream are looked at; on object storage and in
     a zip its beginning, once in a process.
@@ -40,9 +49,27 @@ def driver_of(path: str) -> str:
         StorageError: this machine cannot open it now.
     """
     if split_zip_path(path) or storage.is_url(location_of(path)):
-        return _driver_elsewhere(path)
+        return _look_elsewhere(path)
     with _local_file(path) as file:
-        return _driver(file, path, os.fstat(file.fileno()).st_size, tile_parts=True)
+        return _look(file, path, os.fstat(file.fileno()).st_size, tile_parts=True)
+
+
+def raise_if_zeroed(path: str, found: RasterFile, window: Window) -> None:
+    """Refuse a hole of zero bytes where a window of a JPEG 2000 file on a local disk lies.
+
+    What lies in a zip is compared with its checksum; object storage gives objects whole.
+
+    Raises:
+        SceneError: there is one, or the file cannot be read.
+        StorageError: this machine cannot open it now.
+    """
+    if found.stream is None or not found.stream.parts:
+        return
+    with _local_file(path) as file:
+        try:
+            check_zeros(file, found.stream, window)
+        except DamagedError as error:
+            raise SceneError(path, f"damaged JPEG 2000: {error}") from error
 
 
 def raise_if_unreadable(path: str) -> None:
@@ -78,9 +105,9 @@ def _local_file(path: str) -> Iterator[BinaryIO]:
 
 
 @lru_cache(maxsize=4096)
-def _driver_elsewhere(path: str) -> str:
-    def look(file: BinaryIO, size: int) -> str:
-        return _driver(file, path, size, tile_parts=False)
+def _look_elsewhere(path: str) -> RasterFile:
+    def look(file: BinaryIO, size: int) -> RasterFile:
+        return _look(file, path, size, tile_parts=False)
 
     inside = split_zip_path(path)
     if inside is not None:
@@ -95,16 +122,15 @@ def _driver_elsewhere(path: str) -> str:
         raise SceneError(path, f"not readable: {error.reason}") from error
 
 
-def _driver(file: BinaryIO, path: str, size: int, tile_parts: bool) -> str:
+def _look(file: BinaryIO, path: str, size: int, tile_parts: bool) -> RasterFile:
     file.seek(0)
     start = file.read(len(SIGNATURE))
     if start.startswith(_TIFF):
-        return GEOTIFF
+        return RasterFile(GEOTIFF)
     if start != SIGNATURE:
         what = "neither JPEG 2000 nor GeoTIFF" if start else "an empty file"
         raise SceneError(path, f"{what}, expected a JPEG 2000 image")
     try:
-        check_jpeg2000(file, size, tile_parts)
+        return RasterFile(JPEG2000, check_jpeg2000(file, size, tile_parts))
     except DamagedError as error:
         raise SceneError(path, f"damaged JPEG 2000: {error}") from error
-    return JPEG2000

@@ -26,7 +26,7 @@ from transforms.elements import SceneError, Window
 from transforms.raster.gdal_access import gdal_environment, is_remote, read_again
 from transforms.raster.locations import masked
 
-from .raster_file import JPEG2000, driver_of, raise_if_unreadable
+from .raster_file import JPEG2000, RasterFile, look_at, raise_if_unreadable, raise_if_zeroed
 from .zips import check_member
 
 MAX_PIXELS = 2**28
@@ -87,15 +87,15 @@ def read_bands(
     another extent; StorageError where this machine cannot open it now.
     """
     check_member(path)
-    driver = driver_of(path)
+    found = look_at(path)
 
     def read() -> NDArray[np.uint16]:
-        with gdal_environment(path), _open(path, driver) as source:
+        with gdal_environment(path), _open(path, found.driver) as source:
             _check(source, path, epsg, bands)
             if shape is not None:
                 right, bottom = ulx + resolution * shape[1], uly - resolution * shape[0]
                 _check_extent(source, path, (ulx, bottom, right, uly))
-            return _read(source, path, ulx, uly, window, resolution, bands)
+            return _read(source, path, found, ulx, uly, window, resolution, bands)
 
     try:
         return read_again(path, read)
@@ -107,6 +107,7 @@ def read_bands(
 def _read(
     source: Any,
     path: str,
+    found: RasterFile,
     ulx: float,
     uly: float,
     window: Window,
@@ -128,6 +129,7 @@ def _read(
     )
     if needed.height * needed.width * len(bands) > MAX_PIXELS:
         raise SceneError(path, f"pixels of {place.a:g} m are too fine for such a window")
+    raise_if_zeroed(path, found, needed)
     values = _decode(source, path, needed, bands)
     part = out[:, inner_rows[0] : inner_rows[-1] + 1, inner_cols[0] : inner_cols[-1] + 1]
     if values.shape == part.shape:

@@ -15,6 +15,7 @@ from tests.pipeline.faults.conftest import ULX, ULY
 from tests.pipeline.faults.table import fault
 from tests.support.archive import Product, write_product
 from tests.support.jpeg2000 import tile_parts, write_band
+from tests.support.manifest import write_manifest
 from transforms.assembly import raster_file
 from transforms.elements import RequestError
 
@@ -88,6 +89,15 @@ def tile_twice(job):
         return data[: start + 4] + b"\0\3" + data[start + 6 :]
 
     retiled(job, change=twice)
+
+
+def hole(job):
+    def zeroed(data):
+        _, start, end = tile_parts(data)[4]
+        assert end - start > 700
+        return data[: start + 100] + bytes(500) + data[start + 600 :]
+
+    retiled(job, change=zeroed)
 
 
 def size_contradicted(job):
@@ -248,6 +258,7 @@ SPOILED = {
     "cut by one byte": (cut_at_its_end, "_B04.jp2"),
     "a JPEG 2000 tile lost": (tile_lost, "_B04.jp2"),
     "a JPEG 2000 tile with another's number": (tile_twice, "_B04.jp2"),
+    "a hole of 500 zero bytes in a JPEG 2000 tile": (hole, "_B04.jp2"),
     "its size stated twice, differently": (size_contradicted, "_B04.jp2"),
     "two billion columns": (two_billion_columns, "_B04.jp2"),
     "tiles of one pixel": (tiles_of_one_pixel, "_B04.jp2"),
@@ -313,6 +324,24 @@ def test_scenes_of_another_zone_alone(job):
         grid_of_another_zone(replace(job, spoiled=folder))
     with pytest.raises(RequestError, match=r"no scene can be used.*EPSG:32632, expected EPSG:326"):
         job.run()
+
+
+fault("reading", "a bit of a band other than manifest.safe says (--verify)", SET_ASIDE)
+
+
+def test_a_band_that_differs_from_its_manifest(job):
+    write_manifest(job.good, "MD5", "md5")
+    write_manifest(job.spoiled, "SHA3-256", "sha3_256")
+    data = bytearray(job.red.read_bytes())
+    data[-30] ^= 1
+    job.red.write_bytes(data)
+    output, record = job.run(verify=True)
+    assert record["exit_code"] == 3
+    (loss,) = record["losses"]
+    name = job.spoiled.name.removesuffix(".SAFE")
+    assert (loss["scene"], loss["file"]) == (name, str(job.spoiled))
+    assert re.match(r"GRANULE/.*_B04.jp2 has SHA3-256 .* as manifest.safe says", loss["reason"])
+    np.testing.assert_array_equal(job.s2(output), job.first)
 
 
 fault("reading", "all nodata", "the scene has no observation; the others make the composite; 0")

@@ -6,6 +6,7 @@ OpenJPEG's own encoder writes the files; the pixels that were written are the re
 import errno
 import io
 import os
+import re
 import resource
 import struct
 import zipfile
@@ -15,9 +16,10 @@ import numpy as np
 import pytest
 
 from tests.support.jpeg2000 import EPSG, ULX, ULY, land, tile_parts, write_band
-from transforms.assembly import raster_file, read_band, read_bands
-from transforms.assembly.jpeg2000 import DamagedError, check_jpeg2000
+from transforms.assembly import jpeg2000, raster_file, read_band, read_bands
+from transforms.assembly.jpeg2000 import DamagedError, check_jpeg2000, check_zeros
 from transforms.elements import SceneError, StorageError, Window
+from transforms.raster import storage
 
 SIDE = 200
 TILINGS = (32, 64, 80, 128, None)
@@ -87,6 +89,84 @@ def test_flipped_bits_reach_no_further_than_their_tile(tmp_path, bands, tile, co
         expected = values.copy()
         expected[row : row + size, col : col + size] = found[row : row + size, col : col + size]
         np.testing.assert_array_equal(found, expected)
+
+
+def with_hole(data, start, length):
+    return data[:start] + bytes(length) + data[start + length :]
+
+
+@pytest.mark.parametrize("tile", TILINGS)
+def test_a_hole_of_zero_bytes_is_refused(tmp_path, bands, tile, cores):
+    """As an unfinished copy leaves it, or a disk that lost a page: packets of nothing, to OpenJPEG.
+
+    The header allows some 300 zero bytes in a row here.
+    """
+    data, rng = bands[0][tile], np.random.default_rng(7)
+    first = tile_parts(data)[0][1]
+    for length in (512, 4096):
+        for start in rng.integers(first, len(data) - length, 6):
+            spoiled = with_hole(data, int(start), length)
+            assert tries(tmp_path / "hole.jp2", spoiled, WINDOWS[0]) is None
+
+
+def test_a_hole_elsewhere_does_not_matter(tmp_path, bands):
+    data, values = bands[0][64], bands[1]
+    number, start, end = tile_parts(data)[10]
+    assert number == 10
+    path, window = tmp_path / "hole.jp2", Window(5, 7, 100, 180)
+    found = tries(path, with_hole(data, start + 14, end - start - 14), window)
+    rows, cols = window.slices_in(WINDOWS[0])
+    np.testing.assert_array_equal(found, values[rows, cols])
+    with pytest.raises(
+        SceneError, match=r"bytes from byte \d+ are 0, in tile 10: a hole of an unf"
+    ):
+        read_band(str(path), EPSG, ULX, ULY, Window(130, 130, 9, 9))
+
+
+def test_a_hole_across_two_pieces_is_seen(bands, monkeypatch):
+    monkeypatch.setattr(jpeg2000, "_PIECE", 1000)
+    data = bands[0][None]
+    ((_, first, _),) = tile_parts(data)
+    for start in range(first + 500, first + 2500, 97):
+        spoiled = io.BytesIO(with_hole(data, start, 400))
+        stream = check_jpeg2000(spoiled, len(data))
+        with pytest.raises(DamagedError, match=f"from byte {start - 3}|from byte {start}"):
+            check_zeros(spoiled, stream, WINDOWS[0])
+
+
+EMPTY = {
+    "nothing": lambda values: values * 0,
+    "one pixel": lambda values: np.where(np.arange(values.size).reshape(SIDE, SIDE), 0, 65535),
+    "the edge of a swath": lambda values: np.where(np.arange(SIDE) < SIDE // 3, values, 0),
+    "one value": lambda values: values * 0 + 1000,
+    "no low bits": lambda values: values // 256 * 256,
+}
+CODED = {
+    "as it is": {},
+    "lossy": {"reversible": "NO", "quality": 1},
+    "twelve layers": {"quality": ",".join(map(str, [1, 2, 3, 5, 8, 13, 20, 30, 40, 60, 80, 100]))},
+    "precincts": {"precincts": "{64,64},{32,32}", "progression": "RPCL"},
+    "small code-blocks": {"codeblock_width": 4, "codeblock_height": 4},
+    "bits that are not coded": {"codeblock_style": "LAZY"},
+}
+
+
+@pytest.mark.parametrize("how", CODED)
+@pytest.mark.parametrize("what", EMPTY)
+def test_tiles_of_little_are_no_holes(tmp_path, what, how):
+    values, path = EMPTY[what](land(SIDE, SIDE)).astype(np.uint16), tmp_path / "B04.jp2"
+    for tile in (32, 128, None):
+        data = write_band(path, values, tile, **CODED[how])
+        stream = check_jpeg2000(io.BytesIO(data), len(data))
+        longest = max(
+            len(run)
+            for _, start, end in stream.parts
+            for run in re.findall(b"\0+|$", data[start:end])
+        )
+        assert stream.most_zeros is None or longest < stream.most_zeros - 200
+        found = read_band(str(path), EPSG, ULX, ULY, WINDOWS[0])
+        if how != "lossy":
+            np.testing.assert_array_equal(found, values)
 
 
 @pytest.mark.parametrize("tile", [64, None])
@@ -238,6 +318,7 @@ def test_the_reason_is_the_operating_system_s(tmp_path, bands, code, kind, monke
     with zipfile.ZipFile(tmp_path / "product.zip", "w") as target:
         target.write(path, "B04.jp2")
     monkeypatch.setattr(raster_file.os, "open", fails)
+    monkeypatch.setattr(storage, "open", fails, raising=False)
     for place in (path, f"/vsizip/{tmp_path}/product.zip/B04.jp2"):
         with pytest.raises(kind, match=os.strerror(code)):
             read_band(str(place), EPSG, ULX, ULY, WINDOWS[0])
