@@ -31,8 +31,8 @@ _PIECE = 1 << 20
 def driver_of(path: str) -> str:
     """GDAL's driver for a raster, named as `gdal_path` names it, whose structure is whole.
 
-    Of a file on a local disk all parts of the code stream are looked at; on object storage and in
-    a zip its beginning, once in a process.
+    Of a file on a local disk all parts of the code stream are looked at; on object storage its
+    beginning and its end, and in a zip its beginning, once in a process.
 
     Raises:
         SceneError: it is of neither format, no regular file, cut or damaged, larger than any band
@@ -80,7 +80,8 @@ def _local_file(path: str) -> Iterator[BinaryIO]:
 @lru_cache(maxsize=4096)
 def _driver_elsewhere(path: str) -> str:
     def look(file: BinaryIO, size: int) -> str:
-        return _driver(file, path, size, tile_parts=False)
+        # The end of what is packed in a zip is known when all of it is unpacked.
+        return _driver(file, path, size, tile_parts=False, ending=inside is None)
 
     inside = split_zip_path(path)
     if inside is not None:
@@ -95,7 +96,7 @@ def _driver_elsewhere(path: str) -> str:
         raise SceneError(path, f"not readable: {error.reason}") from error
 
 
-def _driver(file: BinaryIO, path: str, size: int, tile_parts: bool) -> str:
+def _driver(file: BinaryIO, path: str, size: int, tile_parts: bool, ending: bool = True) -> str:
     file.seek(0)
     start = file.read(len(SIGNATURE))
     if start.startswith(_TIFF):
@@ -104,7 +105,7 @@ def _driver(file: BinaryIO, path: str, size: int, tile_parts: bool) -> str:
         what = "neither JPEG 2000 nor GeoTIFF" if start else "an empty file"
         raise SceneError(path, f"{what}, expected a JPEG 2000 image")
     try:
-        check_jpeg2000(file, size, tile_parts)
+        check_jpeg2000(file, size, tile_parts, ending)
     except DamagedError as error:
         raise SceneError(path, f"damaged JPEG 2000: {error}") from error
     return JPEG2000
