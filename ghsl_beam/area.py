@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from shapely.errors import GEOSException, ShapelyError
 
 from ghsl_beam.antimeridian import polygonal, shift, unwrapped, within_180
+from ghsl_beam.bounding_box import checked_box
 from ghsl_beam.crossings import crossings
 from ghsl_beam.geojson import polygons_of
 from ghsl_beam.wkt import looks_like_wkt, mistake
@@ -226,19 +226,9 @@ def _transformer(source: str, target: str) -> pyproj.Transformer:
 def _box_area(numbers: Any) -> Area:
     label = f"bounding box {numbers}"
     try:
-        west, south, east, north = (float(number) for number in numbers)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RequestError(f"{label}: give four numbers west, south, east, north") from error
-    if not all(math.isfinite(number) for number in (west, south, east, north)) or south >= north:
-        raise RequestError(f"{label}: south must be less than north, in degrees")
-    if west == east or abs(west) > 360 or abs(east) > 360:
-        raise RequestError(
-            f"{label}: west and east must differ and lie within -360..360 degrees{_metres(numbers)}"
-        )
-    if south < -90 or north > 90:
-        raise RequestError(
-            f"{label}: south and north must lie within -90..90 degrees{_metres(numbers)}"
-        )
+        west, south, east, north = checked_box(numbers)
+    except ValueError as error:
+        raise RequestError(f"{label}: {error}") from error
     if west > east:
         east += 360
     return _area(label, [shapely.box(west, south, min(east, west + 360), north)], unwrap=False)
@@ -302,12 +292,6 @@ def _made_valid(
             "again, or mend it (in QGIS: fix geometries)"
         )
     return [polygonal(shapely.make_valid(polygon)) for polygon in polygons]
-
-
-def _metres(numbers: Any) -> str:
-    if max(abs(float(number)) for number in numbers) < 1000:
-        return ""
-    return "; these look like metres of a projected CRS: give longitude and latitude"
 
 
 def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:

@@ -23,6 +23,7 @@ from pydantic import (
 from pyproj.database import get_codes
 from pyproj.exceptions import CRSError
 
+from ghsl_beam.bounding_box import checked_box
 from ghsl_beam.mistakes import first_mistake
 from ghsl_beam.period import FORMS, days_of, label
 from ghsl_beam.plain_yaml import parse_yaml, shown, text_of
@@ -66,6 +67,7 @@ def _a_day(value: object) -> object:
 _NUMBER = BeforeValidator(_not_bool)
 _Float = Annotated[float, _NUMBER]
 _Int = Annotated[int, _NUMBER]
+_Box = Annotated[tuple[_Float, _Float, _Float, _Float], AfterValidator(checked_box)]
 _Day = Annotated[date, BeforeValidator(_a_day)]
 
 
@@ -82,7 +84,7 @@ class Area(_Section):
         description="polygons as WKT, longitude latitude in degrees; an edge of more than 180 "
         "degrees, from beyond 90 to beyond -90, crosses the antimeridian",
     )
-    bbox: tuple[_Float, _Float, _Float, _Float] | None = Field(
+    bbox: _Box | None = Field(
         None, description="west, south, east, north in degrees; west > east crosses 180 degrees"
     )
 

@@ -142,7 +142,7 @@ def _check_capacity(grid: OutputGrid, tiles: Sequence[TilePlan]) -> None:
     )
     if cut > MAX_CUT:
         raise RequestError(
-            f"grids: {grid.crs}: its pixels cannot hold what lies under them: {cut:.1%} of ground "
+            f"{grid.crs}: its pixels cannot hold what lies under them: {cut:.1%} of ground "
             f"built all over would be lost in tile {worst}; a CRS is expected that loses at most "
             f"{MAX_CUT:.0%} there, such as ESRI:54009"
         )

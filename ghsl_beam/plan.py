@@ -196,14 +196,12 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         tags = dict.fromkeys((*LINES[1], *LINES[2]), made)
         tags |= {layer: {CREDITS_TAG: credit_line([])} for layer in LINES[0]}
         plans.append(replace(plan, fingerprints=marks, tags=tags))
-    try:
-        grids = tuple(plan_grid(grid, job, plans) for grid in job.grids)
-    except (CRSError, ValueError) as error:
-        raise RequestError(f"grids: {error}") from error
+    grids = tuple(_grid(number, job, plans) for number in range(len(job.grids)))
     warnings = [*area.warnings, *passed_over]
     if 0 < job.input.max_cloud_cover < 1:
         warnings.append(
-            f"input.max_cloud_cover: {job.input.max_cloud_cover:g} means percent of 0 to 100"
+            f"input.max_cloud_cover: {job.input.max_cloud_cover:g} is less than 1 %; "
+            f"write {100 * job.input.max_cloud_cover:g} for {100 * job.input.max_cloud_cover:g} %"
         )
     if job.input.level is Level.L2A:
         warnings.append("L2A input: the networks were trained on top-of-atmosphere (L1C) values")
@@ -232,6 +230,13 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         tuple(warnings),
         verify,
     )
+
+
+def _grid(number: int, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
+    try:
+        return plan_grid(job.grids[number], job, tiles)
+    except (CRSError, ValueError, RequestError) as error:
+        raise RequestError(f"grids.{number}: {error}") from error
 
 
 def _area(job: Job) -> Area:

@@ -202,7 +202,7 @@ def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
     if ramp is _HEAT and layer != "BUFRAC_RAW":  # a probability is above 0 everywhere
         fraction[np.ma.filled((fraction > 0) & (fraction < _FAINTEST), False)] = _FAINTEST
     scale = 1e-4 if layer == "GREENNESS" else 1.0
-    marks = [(low + (high - low) * i / 4, i / 4) for i in range(5)]
+    marks = _marks(low, high, whole=layer == "S2_COUNT")
     legend = [
         (f"{_number(mark * scale)}{unit}", "#" + "".join(f"{c:02x}" for c in _ramp(at, ramp)))
         for mark, at in marks
@@ -285,7 +285,16 @@ def _scale(
     if layer == "GREENNESS":
         return -1000, 8000, "", _GREEN
     high = float(band.max()) if band.count() else 1.0
-    return 0, max(high, 1), "", _GREY
+    # The greatest mean of some counts is no whole number.
+    return 0, max(float(np.ceil(high)) if layer == "S2_COUNT" else high, 1), "", _GREY
+
+
+def _marks(low: float, high: float, whole: bool) -> list[tuple[float, float]]:
+    """Values of a legend, each with its place on the scale of 0 to 1; of counts whole numbers."""
+    values = [low + (high - low) * i / 4 for i in range(5)]
+    if whole:
+        values = sorted({float(np.floor(value + 0.5)) for value in values})
+    return [(value, (value - low) / ((high - low) or 1)) for value in values]
 
 
 def _round_up(value: float) -> float:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import shapely
 
+from ghsl_beam import plan
 from ghsl_beam.configuration import Grid, Job, load_job
 from ghsl_beam.grid_plan import plan_grid
 from ghsl_beam.mgrs_tiles import tile
@@ -29,7 +30,8 @@ def job(tmp_path: Path) -> Job:
 
 def planned(name: str) -> TilePlan:
     grid = tile(name)
-    tags = {Layer.BUFRAC: {"MODEL": "m.h5", "MODEL_FALLBACK": "no", "MODEL_SHA256": "0"}}
+    model = {"MODEL": "m.h5", "MODEL_FALLBACK": "no", "MODEL_SHA256": "0", "CREDITS": ""}
+    tags = {Layer.BUFRAC: model}
     return TilePlan(
         name,
         name[:3],
@@ -50,7 +52,7 @@ def planned(name: str) -> TilePlan:
 def test_a_grid_whose_pixels_cannot_hold_the_built_up_is_refused(job: Job) -> None:
     settings = Grid(crs="ESRI:54002", resolutions=(100, 1000))
     said = (
-        r"^grids: ESRI:54002: its pixels cannot hold .*44\.\d% of ground built all over would be "
+        r"^ESRI:54002: its pixels cannot hold .*44\.\d% of ground built all over would be "
         r"lost in tile 36NYF; .*expected .*at most 1% there, such as ESRI:54009"
     )
     with pytest.raises(RequestError, match=said) as caught:
@@ -62,3 +64,14 @@ def test_a_grid_whose_pixels_cannot_hold_the_built_up_is_refused(job: Job) -> No
 def test_a_grid_that_holds_it_is_planned(job: Job, crs: str) -> None:
     found = plan_grid(Grid(crs=crs, resolutions=(3, 30)), job, [planned("36NYF")])
     assert found.cells
+
+
+def test_a_grid_of_elsewhere_is_refused_with_its_key(job: Job) -> None:
+    fiji = Grid(crs="EPSG:3460", resolutions=(100,))
+    said = (
+        r"^grids\.1: the area lies outside the area of use of EPSG:3460 \(Fiji - .*\); choose "
+        "another CRS$"
+    )
+    two = job.model_copy(update={"grids": (Grid(), fiji)})
+    with pytest.raises(RequestError, match=said):
+        plan._grid(1, two, [planned("33UUU")])

@@ -41,6 +41,81 @@ def test_a_job_file(tmp_path, setting, says):
     assert str(refused.value).isprintable()
 
 
+TEXT_AREAS = {
+    "berlin.gpkg": "{file: berlin.gpkg} (or wkt or bbox), given 'berlin.gpkg'",
+    "s3://bob:secret@b/a.gpkg": "{file: s3://***@b/a.gpkg} (or wkt or bbox), given",
+    '"POLYGON((12 52, 13 52, 13 53, 12 52))"': '{wkt: "POLYGON ((12 52, 13 52, 13 53, 12 52))"}',
+    '"12.5, 52,13,53"': "{bbox: [12.5, 52, 13, 53]} (or file or wkt), given",
+    "[12.5, 52, 13, 53]": "{bbox: [12.5, 52, 13, 53]} (or file or wkt), given",
+    "[]": "{bbox: [12.5, 52.4, 12.7, 52.5]} (or file or wkt), given []",
+    "7": "{file: area.gpkg} (or wkt or bbox), given 7",
+    '"\\u001b[2J"': "given",
+}
+
+
+@pytest.mark.parametrize("area", TEXT_AREAS)
+def test_an_area_without_its_key(tmp_path, area):
+    (tmp_path / "job.yaml").write_text(GOOD)
+    with pytest.raises(RequestError) as refused:
+        load_job(tmp_path / "job.yaml", (f"area={area}",))
+    said = str(refused.value)
+    assert "job.yaml: area: one of the keys file, wkt, bbox is expected: write area: {" in said
+    assert TEXT_AREAS[area] in said
+    assert "secret" not in said
+    assert said.isprintable()
+
+
+FOUR = "area.bbox: a list of four numbers is expected: west, south, east, north, given "
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        (
+            "grids=[{resolutions: []}]",
+            "grids.0.resolutions: at least 1 expected, found 0, given []",
+        ),
+        ("grids=[{resolutions: 10}]", "grids.0.resolutions: a list [...] is expected, given 10"),
+        ("grids=ESRI:54009", "grids: a list [...] is expected, given 'ESRI:54009'"),
+        (
+            "grids=[ESRI:54009]",
+            "grids.0: keys with values are expected, of crs, resolutions, given 'ESRI:54009'",
+        ),
+        ("input=scenes", "input: keys with values are expected, of archive, level, max_cloud"),
+        ("input=", "input: keys with values are expected, of archive, level, max_cloud"),
+        ("area={bbox: []}", f"{FOUR}[]"),
+        ("area={bbox: [1, 2, 3]}", f"{FOUR}[1, 2, 3]"),
+        ("area={bbox: [1, 2, 3, 4, 5]}", f"{FOUR}[1, 2, 3, 4, 5]"),
+        ("area={bbox: '1, 2, 3, 4'}", f"{FOUR}'1, 2, 3, 4'"),
+        (
+            "area={bbox: [340000, 5810000, 350000, 5820000]}",
+            "area.bbox: west and east must differ and lie within -360..360 degrees; these look "
+            "like metres",
+        ),
+        ("area={bbox: [13, 53, 14, 52]}", "area.bbox: south must be less than north, in degrees"),
+        ("area={bbox: [13, 80, 14, 95]}", "area.bbox: south and north must lie within -90..90"),
+        ("input.archive=[]", "input.archive: a text is expected, given []"),
+        ("name=", "name: a text is expected, given None"),
+        ("epoch=a", "epoch: a whole number is expected, given 'a'"),
+        ("epoch=2020.5", "epoch: a whole number is expected, given 2020.5"),
+        ("strict=maybe", "strict: true or false is expected, given 'maybe'"),
+        ("models.prefix=a b", "models.prefix: a text is expected that fits the pattern ^"),
+        ("input.max_cloud_cover=101", "expected less than or equal to 100, given 101"),
+        ("input.level=L3", "input.level: expected 'L1C' or 'L2A', given 'L3'"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_in_our_words(tmp_path, setting, says):
+    (tmp_path / "job.yaml").write_text(GOOD)
+    setting = setting.replace("area={", "area={file: null, ")
+    with pytest.raises(RequestError) as refused:
+        load_job(tmp_path / "job.yaml", (setting,))
+    said = str(refused.value)
+    assert f"{tmp_path}/job.yaml: " in said
+    assert says in said
+    for word in ("Input", "Tuple", "String", "valid", "instance"):
+        assert word not in said
+
+
 @pytest.mark.parametrize(
     ("source", "says"),
     [

@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from ghsl_beam.report import categories, last_events, quicklook, true_colour, write_report
+from ghsl_beam.report import _marks, categories, last_events, quicklook, true_colour, write_report
 from transforms.elements import RequestError
 from transforms.raster.events import Event, emit, events_folder, happened
 from transforms.raster.store import WorkArea
@@ -184,6 +184,34 @@ def test_built_up_is_shown_in_m2_of_a_cell(
     values[3, 3] = 700
     path = layer_file(tmp_path / "y.tif", values, 4294967295, crs, pixel)
     assert quicklook(path, "BUILT_S")[1][-1][0] == "800 m²"  # as far as there is built-up
+
+
+@pytest.mark.parametrize(
+    ("most", "marks"),
+    [
+        (0, ["0", "1"]),
+        (1, ["0", "1"]),
+        (2, ["0", "1", "2"]),
+        (3, ["0", "1", "2", "3"]),
+        (4, ["0", "1", "2", "3", "4"]),
+        (9, ["0", "2", "5", "7", "9"]),
+        (1000, ["0", "250", "500", "750", "1000"]),
+    ],
+)
+@pytest.mark.parametrize("side", [10, 2000])
+def test_counts_are_whole_numbers(most: int, marks: list[str], side: int, tmp_path: Path) -> None:
+    values = np.zeros((side, side), "uint16")
+    values[: side // 2] = most
+    path = layer_file(tmp_path / "x.tif", values, 65535, "ESRI:54009", 10)
+    legend = quicklook(path, "S2_COUNT")[1]
+    assert [label for label, _ in legend] == marks
+    assert legend[0][1] == "#1d2b53"
+    assert legend[-1][1] == "#e6f2d5"
+
+
+def test_a_legend_lies_where_its_values_do() -> None:
+    assert _marks(0, 3, whole=True) == [(0, 0), (1, 1 / 3), (2, 2 / 3), (3, 1)]
+    assert _marks(0, 2, whole=False) == [(0, 0), (0.5, 0.25), (1, 0.5), (1.5, 0.75), (2, 1)]
 
 
 def test_a_lone_cell_is_seen_in_a_large_picture(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pyproj
 from numpy.typing import NDArray
 
 from transforms.elements import RequestError
@@ -51,11 +52,17 @@ def cells_of_footprint(
                 found = {_bounded(grid, cell) for cell in found}
                 cells |= found
                 if any(cell.row < 0 or cell.col < 0 for cell in found):
-                    raise RequestError(f"{grid.crs}: the area lies outside the grid's origin")
+                    raise RequestError(_outside(grid))
             else:
                 wrapped = {_bounded(grid, cell) for cell in found}
                 cells |= {c for c in wrapped - cells if _in_world(grid, c)}
     return tuple(sorted(cells))
+
+
+def _outside(grid: OutputGrid) -> str:
+    use = pyproj.CRS.from_user_input(grid.crs).area_of_use
+    name = f" ({use.name.rstrip('.')})" if use else ""
+    return f"the area lies outside the area of use of {grid.crs}{name}; choose another CRS"
 
 
 def _points(

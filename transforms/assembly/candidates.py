@@ -186,6 +186,10 @@ class _Walk:
             parts = True
             yield PassedOver(folder, _WHY[_Kind.PARTS])
         for name, is_folder in entries.items():
+            if not name:
+                reason = "keys with an empty part are not read, expected one slash in place of two"
+                yield SceneError(f"{folder}//", reason)
+                continue
             path = storage.join(folder, name)
             kind = _kind(name, is_folder)
             if kind is _Kind.FOLDER:

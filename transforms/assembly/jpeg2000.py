@@ -25,6 +25,7 @@ MAX_PIXELS = 2**28
 """Times components, of an image: far more than a tile of Sentinel-2 at 10 m."""
 _MAX_BOXES, _MAX_BYTES, _MAX_MARKERS, _MAX_PARTS = 1000, 2**26, 1000, 2**17
 _VARIOUS = 255
+_NO_END = "its code stream has no end"
 _SOC_SIZ, _COD, _QCD, _SOT, _EOC = 0xFF4FFF51, 0xFF52, 0xFF5C, 0xFF90, 0xFFD9
 _COC, _PPM = 0xFF53, 0xFF60
 _CODER_ZEROS = 256
@@ -67,13 +68,16 @@ class CodeStream:
     parts: tuple[tuple[int, int, int], ...]
 
 
-def check_jpeg2000(file: BinaryIO, length: int, tile_parts: bool = True) -> CodeStream:
+def check_jpeg2000(
+    file: BinaryIO, length: int, tile_parts: bool = True, ending: bool = True
+) -> CodeStream:
     """Walk a JP2 file from box to box and from tile-part to tile-part.
 
     Args:
         file: the file, open for reading.
         length: its bytes.
         tile_parts: whether the tile-parts are walked too: a short read of each.
+        ending: whether the mark that ends the code stream is looked at: one read, of two bytes.
 
     Returns:
         What the main header states, and where the tile-parts lie.
@@ -93,6 +97,8 @@ def check_jpeg2000(file: BinaryIO, length: int, tile_parts: bool = True) -> Code
         )
     part, most_zeros = _main_header(reader, start, size)
     parts = _tile_parts(reader, part, end, size.tiles) if tile_parts else ()
+    if ending and not tile_parts and reader.unpack("H", end - 2) != (_EOC,):
+        raise DamagedError(_NO_END)
     return CodeStream(size, most_zeros, parts)
 
 
@@ -307,7 +313,7 @@ def _tile_parts(
     else:
         raise DamagedError(f"more than {_MAX_PARTS} parts of tiles")
     if reader.unpack("H", position) != (_EOC,):
-        raise DamagedError("its code stream has no end")
+        raise DamagedError(_NO_END)
     if len(found) < tiles:
         raise DamagedError(f"{len(found)} tiles, expected {tiles}")
     for tile, parts in expected.items():

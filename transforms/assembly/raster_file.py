@@ -40,8 +40,8 @@ class RasterFile:
 def look_at(path: str) -> RasterFile:
     """What a raster is, named as `gdal_path` names it, whose structure is whole.
 
-    Of a file on a local disk all parts of the code stream are looked at; on object storage and in
-    a zip its beginning, once in a process.
+    Of a file on a local disk all parts of the code stream are looked at; on object storage its
+    beginning and its end, and in a zip its beginning, once in a process.
 
     Raises:
         SceneError: it is of neither format, no regular file, cut or damaged, larger than any band
@@ -107,7 +107,8 @@ def _local_file(path: str) -> Iterator[BinaryIO]:
 @lru_cache(maxsize=4096)
 def _look_elsewhere(path: str) -> RasterFile:
     def look(file: BinaryIO, size: int) -> RasterFile:
-        return _look(file, path, size, tile_parts=False)
+        # The end of what is packed in a zip is known when all of it is unpacked.
+        return _look(file, path, size, tile_parts=False, ending=inside is None)
 
     inside = split_zip_path(path)
     if inside is not None:
@@ -122,7 +123,9 @@ def _look_elsewhere(path: str) -> RasterFile:
         raise SceneError(path, f"not readable: {error.reason}") from error
 
 
-def _look(file: BinaryIO, path: str, size: int, tile_parts: bool) -> RasterFile:
+def _look(
+    file: BinaryIO, path: str, size: int, tile_parts: bool, ending: bool = True
+) -> RasterFile:
     file.seek(0)
     start = file.read(len(SIGNATURE))
     if start.startswith(_TIFF):
@@ -131,6 +134,6 @@ def _look(file: BinaryIO, path: str, size: int, tile_parts: bool) -> RasterFile:
         what = "neither JPEG 2000 nor GeoTIFF" if start else "an empty file"
         raise SceneError(path, f"{what}, expected a JPEG 2000 image")
     try:
-        return RasterFile(JPEG2000, check_jpeg2000(file, size, tile_parts))
+        return RasterFile(JPEG2000, check_jpeg2000(file, size, tile_parts, ending))
     except DamagedError as error:
         raise SceneError(path, f"damaged JPEG 2000: {error}") from error

@@ -262,8 +262,9 @@ def listing(folder: str) -> list[str]:
 def contents(folder: str) -> dict[str, bool]:
     """Names directly in a folder, sorted, each with whether it is a folder.
 
-    Unlike in `listing`, hidden and partial files are there. A link counts as what it leads to. The
-    result is empty where there is no such folder.
+    Unlike in `listing`, hidden and partial files are there. A link counts as what it leads to. On
+    object storage the name "" says that keys go on with an empty part (`folder//`), which no
+    location has. The result is empty where there is no such folder.
 
     Raises:
         StorageError: it cannot be listed.
@@ -273,10 +274,12 @@ def contents(folder: str) -> dict[str, bool]:
         found: dict[str, bool] = {}
         for entry in system.ls(path, detail=True):
             below = str(entry["name"]).rstrip("/")
+            is_folder = entry["type"] == "directory"
             if below != path.rstrip("/"):
                 # A key may be an object and the start of others.
-                known = found.get(name(below), False)
-                found[name(below)] = known or entry["type"] == "directory"
+                found[name(below)] = found.get(name(below), False) or is_folder
+            elif is_folder:  # an empty object that stands for the folder is a file here
+                found[""] = True
         return found
 
     try:

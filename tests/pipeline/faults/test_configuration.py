@@ -298,4 +298,4 @@ def test_what_is_doubtful_is_a_warning(job):
     settings = (f"area={{wkt: '{bow_tie}'}}", "input.max_cloud_cover=0.5")
     warnings = " | ".join(make_plan(load_job(job.file, settings)).warnings)
     assert "1 of 1 polygons not valid, the first by Self-intersection[12.6 52.6]" in warnings
-    assert "input.max_cloud_cover: 0.5 means percent" in warnings
+    assert "input.max_cloud_cover: 0.5 is less than 1 %; write 50 for 50 %" in warnings

@@ -11,16 +11,19 @@ import numpy as np
 import pytest
 
 from tests.support.archive import Product, write_product
+from tests.support.jpeg2000 import EPSG, land, write_band
 from tests.support.object_storage import Front, make_bucket, put_folder, s3_service, using
 from tests.support.scenes import town
 from transforms.assembly.archive import find_scenes
 from transforms.assembly.assemble import assemble_block
 from transforms.assembly.product_files import ObjectFiles
 from transforms.assembly.products import read_scene
+from transforms.assembly.raster_file import JPEG2000, driver_of
 from transforms.assembly.reading import read_band
 from transforms.elements import Level, SceneError, Window
 from transforms.raster import storage
 from transforms.raster.gdal_access import gdal_path
+from transforms.raster.object_store import call
 
 ULX, ULY = 330000, 5820000
 CLOUDS = [f"{ULX} {ULY} {ULX + 900} {ULY} {ULX + 900} {ULY - 900} {ULX} {ULY - 900} {ULX} {ULY}"]
@@ -59,6 +62,18 @@ def service():
 @pytest.fixture(scope="module")
 def eodata(service, tree):
     return put_folder(tree, make_bucket("eodata"))
+
+
+def put_objects(bucket, objects):
+    """Write objects at keys that no location has."""
+    for key, data in objects.items():
+        place = {"Bucket": bucket.removeprefix("s3://"), "Key": key}
+        call(
+            bucket,
+            lambda system, _, place=place, data=data: system.call_s3(
+                "put_object", Body=data, **place
+            ),
+        )
 
 
 def scenes_of(archive):
@@ -129,6 +144,46 @@ def test_a_key_that_leaves_the_product_is_refused(tree, service):
     assert safe.name in caught.value.file
 
 
+@pytest.mark.parametrize("key", ["a//b/x.zip", "a//x.zip", "a///x.zip", "/x.zip"])
+def test_keys_with_an_empty_part_are_a_loss(service, tree, key):
+    """Scripts that join a prefix with one slash too many write them."""
+    (packed,) = tree.glob("Sentinel-2/MSI/L1C/2020/06/15/*.zip")
+    bucket = make_bucket(f"empty-part-{key.count('/')}-{len(key)}")
+    storage.write_whole(f"{bucket}/{packed.name}", packed.read_bytes())
+    # As other tools do: an empty object for a folder, which says nothing.
+    put_objects(bucket, {"a/": b"", key: packed.read_bytes()})
+    found = find_scenes(bucket, ["33UUU"], *PERIOD, Level.L1C, 100)
+    assert len(found.scenes) == 1
+    (loss,) = found.losses
+    assert loss.file == bucket + ("/a//" if key.startswith("a") else "//")
+    assert "an empty part" in loss.reason
+
+
+def test_an_empty_object_for_a_folder_is_no_loss(service, tree):
+    (packed,) = tree.glob("Sentinel-2/MSI/L1C/2020/06/15/*.zip")
+    bucket = make_bucket("folder-objects")
+    put_objects(bucket, {"a/": b"", "a/b/": b"", f"a/b/{packed.name}": packed.read_bytes()})
+    assert len(scenes_of(bucket)) == 1
+
+
+@pytest.mark.parametrize("tile", [64, None], ids=["tiles", "one tile"])
+@pytest.mark.parametrize("zeros", [2, 5000])
+def test_a_band_whose_end_is_zeros_is_refused(service, tmp_path, tile, zeros):
+    data = write_band(tmp_path / "x.jp2", land(200, 200), tile, corner=(ULX, ULY))
+    url = make_bucket(f"zeros-{tile}-{zeros}".lower())
+    front = Front(service)
+    with using(front.address):
+        storage.write_whole(f"{url}/whole.jp2", data)
+        storage.write_whole(f"{url}/zeros.jp2", data[:-zeros] + bytes(zeros))
+        front.asked.clear()
+        assert driver_of(gdal_path(f"{url}/whole.jp2")) == JPEG2000
+        asked = len(front.asked)
+        with pytest.raises(SceneError, match="its code stream has no end"):
+            read_band(gdal_path(f"{url}/zeros.jp2"), EPSG, ULX, ULY, Window(0, 0, 200, 200))
+    front.close()
+    assert asked <= 3  # its size, its beginning, its end
+
+
 @pytest.mark.parametrize("archive", ["s3://nowhere-at-all", "s3://eodata/none"])
 def test_no_archive_is_one_line(eodata, archive):
     with pytest.raises(SceneError, match="not a readable archive") as caught:
@@ -176,7 +231,7 @@ def test_a_damaged_band_is_given_up_soon(service, eodata):
     (scene, _) = scenes_of(eodata)
     band = scene.bands[0].replace("/vsis3/", "s3://")
     damaged = bytearray(storage.read_bytes(band, 1 << 24))
-    damaged[len(damaged) // 2 :] = bytes(len(damaged) - len(damaged) // 2)
+    damaged[len(damaged) // 2 : -2] = bytes(len(damaged) - len(damaged) // 2 - 2)
     front = Front(service)
     with using(front.address):
         storage.write_whole("s3://eodata/damaged_B02.jp2", bytes(damaged))
