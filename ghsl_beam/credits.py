@@ -62,7 +62,12 @@ def credits_of(networks: Iterable[Network]) -> tuple[str, ...]:
 
 def credit_line(networks: Iterable[Network]) -> str:
     """The same as one text."""
-    return _BETWEEN.join(credits_of(networks))
+    return line_of(credits_of(networks))
+
+
+def line_of(lines: Iterable[str]) -> str:
+    """Credits as one text."""
+    return _BETWEEN.join(lines)
 
 
 def lines_of(text: str) -> list[str]:

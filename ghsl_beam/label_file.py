@@ -16,6 +16,7 @@ from pyogrio.errors import DataLayerError, DataSourceError, FieldError
 from pyproj.exceptions import ProjError
 from shapely.errors import GEOSException, ShapelyError
 
+from ghsl_beam.plain_rasters import absence
 from transforms.elements import RequestError, StorageError, request_error
 from transforms.raster import storage
 from transforms.raster.vectors import on_this_machine
@@ -60,7 +61,7 @@ def read_polygons(file: str, field: str | None = None) -> LabelFile:
     """
     location, _, layer = file.partition("|")
     if not storage.is_file(location):
-        raise RequestError(f"{location}: no such file; give a vector file of polygons")
+        raise RequestError(f"{location}: {absence(location)}; give a vector file of polygons")
     try:
         path = on_this_machine(location)
         layer = _layer(location, layer, path)

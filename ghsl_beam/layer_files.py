@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from ghsl_beam import mgrs_tiles
 from ghsl_beam.area_mean import Grid, source_windows
+from ghsl_beam.plain_rasters import opened_product, unreadable
 from transforms.aggregation.source import TileSource
 from transforms.elements import RequestError
 from transforms.raster import storage
-from transforms.raster.files import opened
 
 _PATTERNS = {"BUFRAC": "utm/*/BUFRAC_E*.tif", "BUILT_S": "grid/*/BUILT_S_E*.tif"}
 
@@ -48,7 +49,7 @@ class LayerFiles:
 
         Raises:
             RequestError: there is none, or there are several and none is named.
-            RasterioError, StorageError: one cannot be read.
+            RasterError: one cannot be read, or is no GeoTIFF within the output.
         """
         pattern = _PATTERNS.get(layer)
         if pattern is None:
@@ -72,7 +73,7 @@ class LayerFiles:
             raise RequestError(f"--grid {grid}: {layer} lies on no output grid")
         grids = []
         for path in chosen:
-            with opened(storage.join(output, path)) as source:
+            with opened_product(storage.join(output, path), output) as source:
                 if source.crs is None:
                     raise RequestError(f"{path}: states no CRS; make it anew")
                 grids.append(Grid.of(source))
@@ -81,15 +82,24 @@ class LayerFiles:
 
     def opened(self, number: int) -> AbstractContextManager[Any]:
         """A file opened for reading."""
-        return opened(storage.join(self.output, self.paths[number]))
+        return opened_product(self._location(number), self.output)
+
+    def _location(self, number: int) -> str:
+        return storage.join(self.output, self.paths[number])
 
     def fractions(self, source: Any, number: int, window: Window) -> Floats:
         """Built-up fraction of a window of a file, NaN without data and where another tile owns.
 
         What tiles share belongs to the one whose centre is nearest, of those with data there; of
         equally near ones to the first by name.
+
+        Raises:
+            RasterError: a file is damaged.
         """
-        values = _read(source, window, self.grids[number], self.layer)
+        try:
+            values = _read(source, window, self.grids[number], self.layer)
+        except RasterioError as error:
+            raise unreadable(self._location(number), error) from error
         if self.tiles and np.isfinite(values).any():
             values[~self._owned(number, window)] = np.nan
         return values
@@ -128,7 +138,10 @@ class LayerFiles:
                 resampling=Resampling.nearest,
             ) as there,
         ):
-            return np.asarray(there.read(1) != source.nodata)
+            try:
+                return np.asarray(there.read(1) != source.nodata)
+            except RasterioError as error:
+                raise unreadable(self._location(number), error) from error
 
 
 def _read(source: Any, window: Window, grid: Grid, layer: str) -> Floats:

@@ -18,10 +18,10 @@ from ghsl_beam import area_mean
 from ghsl_beam.area_mean import Grid, area_sums, source_windows
 from ghsl_beam.burnt_polygons import FINE, burnt, parts_near, samples_of
 from ghsl_beam.layer_files import LayerFiles
+from ghsl_beam.plain_rasters import absence, opened_reference, unreadable_reference
 from ghsl_beam.reference import Meaning, Seen, check_seen, fractions, meaning
-from transforms.elements import RasterError, RequestError
+from transforms.elements import RequestError
 from transforms.raster import storage
-from transforms.raster.files import opened
 
 from .area import Area, read_area
 
@@ -155,14 +155,15 @@ def validate(
 
     Raises:
         RequestError: no such layer, product or reference; several and none is named; the
-            reference states no CRS, or no unit, has values outside it, or shares no ground with
-            the layer.
-        RasterError: a raster cannot be read.
+            reference cannot be read, states no CRS, or no unit, has values outside it, or shares
+            no ground with the layer.
+        RasterError: a raster of the output cannot be read.
     """
     file_of_polygons = reference.partition("|")[0]
     vector = PurePath(file_of_polygons).suffix.lower() in _VECTORS
-    if not storage.is_file(file_of_polygons if vector else reference):
-        raise RequestError(f"{reference}: no such file; give a raster or polygons of built-up")
+    file = file_of_polygons if vector else reference
+    if not storage.is_file(file):
+        raise RequestError(f"{reference}: {absence(file)}; give a raster or polygons of built-up")
     try:
         files = LayerFiles.find(output, layer, product, grid)
         if vector:
@@ -172,13 +173,11 @@ def validate(
                 raise RequestError(f"{reference}: holds polygons, which have no {odd}")
             found = _with_polygons(files, read_area(reference, "."), threshold)
         else:
-            with opened(reference) as source:
+            with opened_reference(reference) as source:
                 how = meaning(source, reference, unit=unit, nodata=nodata, built=built, band=band)
                 found = _with_raster(files, source, reference, how, threshold)
-    except (OSError, RasterioError) as error:
-        raise RasterError(
-            f"cannot compare with {reference}: {storage.masked(str(error))}"
-        ) from error
+    except (OSError, RasterioError) as error:  # files of the output raise errors of their own
+        raise unreadable_reference(reference, error) from error
     total = sum(found.by_file.values(), found.rest)
     if not total.count:
         raise RequestError(
@@ -348,7 +347,7 @@ def _pieces(place: Window, side: int) -> Iterator[Window]:
 
 def _with_polygons(files: LayerFiles, polygons: Area, threshold: float) -> _Found:
     about = {"unit": "polygons", "compared_at": "pixels of the layer"}
-    found = _Found({}, Agreement(), 0.0, 0.0, about, [])
+    found = _Found({}, Agreement(), 0.0, 0.0, about, list(polygons.warnings))
     around = Area(shapely.MultiPolygon([shapely.box(*polygons.bounds)]))
     for number, file in enumerate(files.paths):
         found.by_file[file] = Agreement()
