@@ -36,6 +36,8 @@ MAX_FOLDERS = 20_000
 MAX_UNLIKELY = 1000
 """Folders that are looked into though their names tell another tile or level."""
 ENDINGS = (".safe", ".zip")
+MANIFEST = "manifest.safe"
+"""A file of every product as it is delivered, no product for all its ending."""
 _MISSION = re.compile(
     r"Sentinel-(1|3|5P|6|AUX)\b.*|(Landsat|Envisat|SMOS|ERS|PROBA|Jason|TERRA|AQUA)\b.*|TERRAAQUA"
     r"|C(LMS|MEMS|AMS|EMS|3S|-GLOPS)|Global-Mosaics|auxdata",
@@ -296,7 +298,7 @@ def _kind(name: str, is_folder: bool) -> _Kind:
     ending = os.path.splitext(bare)[1].lower()
     if name.startswith("._") or is_other_kind(bare):  # `._` are attributes of other files
         return _Kind.NOTHING
-    if bare.lower() == "manifest.safe" and not is_folder:  # a file of a product
+    if bare.lower() == MANIFEST and not is_folder:
         return _Kind.NOTHING
     if bare.lower().endswith(ENDINGS):
         return _Kind.PRODUCT
