@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pyproj import Transformer
 
 from ghsl_beam.plain_rasters import opened_product
@@ -69,7 +70,9 @@ def keep_earlier(model: str, overwrite: bool) -> str | None:
     return kept
 
 
-def check_place(label: str, polygons: Sequence[Any], output: str, paths: Iterable[str]) -> None:
+def check_place(
+    label: str, polygons: Sequence[Any] | NDArray[Any], output: str, paths: Iterable[str]
+) -> None:
     """Refuse polygons that all lie outside the tiles of a run.
 
     Args:
