@@ -14,7 +14,9 @@ from scipy.ndimage import map_coordinates, maximum_filter
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 from ghsl_beam.label_file import read_polygons
-from ghsl_beam.training import keep_earlier, tiles_of_run
+from ghsl_beam.plain_rasters import opened_product, read_all
+from ghsl_beam.training import tiles_of_run
+from ghsl_beam.training_checks import check_model, check_place, keep_earlier
 from transforms.elements import RequestError, package_version
 from transforms.inference.engines import EXACT, choose
 from transforms.inference.network import collapse
@@ -22,7 +24,6 @@ from transforms.inference.predict import HALO, prepare, valid
 from transforms.inference.training import TrainingSettings, train
 from transforms.inference.weights import TRAINED, NetworkWeights, save_weights
 from transforms.raster import storage
-from transforms.raster.files import opened
 
 _SIDES = (2000.0, 1000.0, 500.0, 250.0)
 """Sides of the blocks of ground, in metres; the largest that gives enough of them is taken."""
@@ -77,11 +78,16 @@ def train_network(
         `kept`.
 
     Raises:
-        RequestError: the polygons cannot be used, or meet no valid pixel of the run.
+        RequestError: the polygons cannot be used, or meet no valid pixel of the run, or the model
+            cannot be written.
+        RasterError: a layer of the run is damaged.
     """
+    check_model(model, overwrite)
     shapes = read_polygons(polygons).polygons
     origin = shapely.get_coordinates(shapes[0])[0]
-    images = [_image(path, shapes, unlabelled, origin) for path, _ in tiles_of_run(output)]
+    paths = [path for path, _ in tiles_of_run(output)]
+    check_place(polygons, shapes, output, paths)
+    images = [_image(output, path, shapes, unlabelled, origin) for path in paths]
     if not images:
         raise RequestError(f"{output}: holds no S2 layer to train on")
     if not _has_both(images, [image.weights for image in images]):
@@ -101,10 +107,10 @@ def train_network(
 
 
 def _image(
-    path: str, shapes: NDArray[Any], unlabelled: float, origin: NDArray[np.float64]
+    output: str, path: str, shapes: NDArray[Any], unlabelled: float, origin: NDArray[np.float64]
 ) -> _Image:
-    with opened(path) as source:
-        dn = source.read()
+    with opened_product(path, output) as source:
+        dn = read_all(source, path)
         into = Transformer.from_crs("OGC:CRS84", source.crs, always_xy=True)
         burnt = rasterize(
             list(shapely.transform(shapes, into.transform, interleaved=False)),

@@ -12,7 +12,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from ghsl_beam.products import check_inside, read_product
@@ -96,6 +98,18 @@ def absence(location: str) -> str:
     except StorageError as error:
         return "no such file" if error.absent else error.reason
     return "no file that can be read"
+
+
+def read_all(source: Any, location: str) -> NDArray[Any]:
+    """All bands of an opened product.
+
+    Raises:
+        RasterError: it is damaged.
+    """
+    try:
+        return np.asarray(source.read())
+    except RasterioError as error:
+        raise unreadable(location, error) from error
 
 
 def why(error: Exception) -> str:

@@ -17,8 +17,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ghsl_beam.label_file import found_values, read_polygons
+from ghsl_beam.plain_rasters import opened_product, read_all
 from ghsl_beam.products import utm_path
 from ghsl_beam.report import MAX_RECORD_BYTES
+from ghsl_beam.training_checks import check_model, check_place, keep_earlier
 from transforms.classification import (
     FEATURE_SETS,
     NON_RESIDENTIAL,
@@ -30,14 +32,12 @@ from transforms.classification import (
 )
 from transforms.elements import Layer, RequestError, StorageError
 from transforms.raster import storage
-from transforms.raster.files import opened
 
 _METRES = 111_195.0
 """Of a degree on a sphere; places serve to tell what lies near what."""
 _TOUCHING = 20.0
 """Polygons of one class within so many metres are one patch: two pixels, half a texture."""
 _FOLDS = 5
-_MAX_MODEL_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -47,23 +47,6 @@ class Labels:
     polygons: list[Any]
     classes: NDArray[np.uint8]
     left_out: dict[str, int]
-
-
-def keep_earlier(model: str, overwrite: bool) -> str | None:
-    """Keep a model that a new one of the same name is about to replace.
-
-    Returns:
-        Where it is kept: its name with the beginning of its SHA-256; None where there is none, or
-        it may be replaced.
-
-    Raises:
-        StorageError: it cannot be read, or its copy not be written.
-    """
-    if overwrite or not storage.is_file(model):
-        return None
-    kept = f"{model}.{storage.sha256(model)[:8]}"
-    storage.write_whole(kept, storage.read_bytes(model, _MAX_MODEL_BYTES))
-    return kept
 
 
 def check_feature_set(feature_set: str) -> None:
@@ -161,11 +144,16 @@ class _Pixels:
 
 
 def _pixels(
-    s2_path: str, bufrac_path: str, labels: Labels, patches: NDArray[np.int64], feature_set: str
+    output: str,
+    s2_path: str,
+    bufrac_path: str,
+    labels: Labels,
+    patches: NDArray[np.int64],
+    feature_set: str,
 ) -> _Pixels:
     """What a tile gives to train on; pixels that polygons of both classes claim are left out."""
-    with opened(s2_path) as source, opened(bufrac_path) as built:
-        s2, bufrac = source.read(), built.read(1)
+    with opened_product(s2_path, output) as source, opened_product(bufrac_path, output) as built:
+        s2, bufrac = read_all(source, s2_path), read_all(built, bufrac_path)[0]
         network = built.tags().get("MODEL_SHA256")
         project = Transformer.from_crs("OGC:CRS84", source.crs, always_xy=True).transform
         shapes = shapely.transform(np.array(labels.polygons), project, interleaved=False)
@@ -225,12 +213,16 @@ def train_residential(
         the name under which an earlier model is `kept`.
 
     Raises:
-        RequestError: no such feature set, or too few built pixels of a class lie in the polygons,
-            or too near each other.
+        RequestError: no such feature set, or the model cannot be written, or too few built pixels
+            of a class lie in the polygons, or too near each other.
+        RasterError: a layer of the run is damaged.
     """
     check_feature_set(feature_set)
+    check_model(model, overwrite)
+    tiles = list(tiles_of_run(output))
+    check_place("labels", labels.polygons, output, (s2 for s2, _ in tiles))
     patches = patches_of(labels)
-    found = [_pixels(*paths, labels, patches, feature_set) for paths in tiles_of_run(output)]
+    found = [_pixels(output, *paths, labels, patches, feature_set) for paths in tiles]
     if not found:
         raise RequestError(f"{output}: holds no S2 and BUFRAC to train on")
     x, y, patch, place = (
