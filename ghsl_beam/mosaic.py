@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree as ET
 
 from ghsl_beam.credits import CREDITS_TAG, line_of, lines_of
+from ghsl_beam.products import read_product
 from transforms.raster import storage
-from transforms.raster.files import FINGERPRINT_TAG, read_raster
+from transforms.raster.files import FINGERPRINT_TAG
 
 _TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32"}
 
@@ -22,13 +23,12 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
         return
     parts, tags = [], []
     for file in files:
-        bounds, shape, crs, pixel, dtype, nodata, title, colour, said = read_raster(
+        bounds, shape, crs, pixel, dtype, nodata, title, colour, said = read_product(
             storage.join(folder, file),
             lambda s: (
                 s.bounds, s.shape, s.crs, s.transform.a, s.dtypes[0], s.nodata, s.descriptions[0],
                 s.colorinterp[0], s.tags(),
             ),
-            driver="GTiff",
         )  # fmt: skip
         parts.append((file, bounds, shape))
         tags.append(said)

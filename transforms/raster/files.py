@@ -251,7 +251,7 @@ def read_window(
             part.width,
         )
         try:
-            values = read_raster(reference.path, partial(read_checked, window=inside))
+            values = read_raster(reference.path, partial(read_checked, window=inside), "GTiff")
         except (OSError, RasterioError) as error:
             raise _unreadable(reference.path, f"cannot be read: {error}", error) from error
         result[(slice(None), *part.slices_in(window))] = values
@@ -272,7 +272,7 @@ def is_damaged(path: str) -> bool:
     """
     data = storage.with_file(path, lambda file: file.read())
     try:
-        with MemoryFile(data) as memory, rasterio.open(memory.name) as source:
+        with MemoryFile(data) as memory, rasterio.open(memory.name, driver="GTiff") as source:
             for strip in _strips(source):
                 read_checked(source, strip)
     except RasterioError:
