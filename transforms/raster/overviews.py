@@ -78,8 +78,8 @@ def write_means(path: Path, beside: str) -> None:
 
     A pixel is the mean of the valid pixels at full resolution below it, nodata where there is
     none. What is between two whole numbers is rounded up or down by a threshold that varies
-    evenly from pixel to pixel, so that the mean of many is kept. A strip of the raster is in memory
-    at a time. A raster of at most 512 pixels a side has none.
+    evenly from pixel to pixel, so that the mean of many is kept. A square of the raster is in
+    memory at a time. A raster of at most 512 pixels a side has none.
 
     Raises:
         RasterioError: the raster cannot be read, or an overview not be written.
@@ -89,17 +89,27 @@ def write_means(path: Path, beside: str) -> None:
         targets = []
         for level, (rows, cols) in enumerate(_sizes(source.height, source.width), 1):
             place = {"transform": source.transform * Affine.scale(2**level)}
-            profile = source.profile | {"height": rows, "width": cols} | place
+            profile = source.profile | {"height": rows, "width": cols, "sparse_ok": True} | place
             targets.append(
                 stack.enter_context(rasterio.open(beside + ".ovr" * level, "w", **profile))
             )
-        strip = max(SMALLEST, 2 ** len(targets))
-        for top in range(0, source.height, strip) if targets else ():
-            window = rasterio.windows.Window(0, top, source.width, min(strip, source.height - top))
-            levels = _pyramid(source.read(window=window), source.nodata, top, len(targets))
+        side = max(SMALLEST, 2 ** len(targets))
+        for square in Window(0, 0, source.height, source.width).split(side) if targets else ():
+            values = source.read(
+                window=rasterio.windows.Window(square.col, square.row, square.width, square.height)
+            )
+            # A tile of a grid is empty for the most part, and what is not written is nodata.
+            if (values == source.nodata).all():
+                continue
+            levels = _pyramid(values, source.nodata, square, len(targets))
             for level, (target, means) in enumerate(zip(targets, levels, strict=True), 1):
                 _, rows, cols = means.shape
-                target.write(means, window=rasterio.windows.Window(0, top >> level, cols, rows))
+                target.write(
+                    means,
+                    window=rasterio.windows.Window(
+                        square.col >> level, square.row >> level, cols, rows
+                    ),
+                )
 
 
 def same_overviews(one: str, other: str) -> bool:
@@ -139,8 +149,10 @@ def _sizes(rows: int, cols: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def _pyramid(values: NDArray[Any], nodata: float, top: int, levels: int) -> list[NDArray[Any]]:
-    """Means of each level of a strip, axes (bands, rows, columns); `top` is its first row."""
+def _pyramid(
+    values: NDArray[Any], nodata: float, square: Window, levels: int
+) -> list[NDArray[Any]]:
+    """Means of each level of a square of a raster, axes (bands, rows, columns)."""
     valid = values != nodata
     sums = np.where(valid, values, 0).astype(np.int64 if values.itemsize > 2 else np.int32)
     counts = valid.astype(np.int32)
@@ -150,7 +162,7 @@ def _pyramid(values: NDArray[Any], nodata: float, top: int, levels: int) -> list
         sums, counts = _squares(sums), _squares(counts)
         _, rows, cols = sums.shape
         means: NDArray[Any] = sums.astype(kind) / np.maximum(counts, 1).astype(kind)
-        means = means + thresholds(Window(top >> level, 0, rows, cols))
+        means = means + thresholds(Window(square.row >> level, square.col >> level, rows, cols))
         made.append(np.where(counts > 0, np.floor(means), nodata).astype(values.dtype))
     return made
 
