@@ -104,8 +104,8 @@ def test_a_model_that_is_damaged_on_the_way(job, tmp_path, monkeypatch):
 
     real = ghsl_beam.launch.make_plan
 
-    def plan_and_spoil(settings):
-        plan = real(settings)
+    def plan_and_spoil(settings, *, verify):
+        plan = real(settings, verify=verify)
         truncated(model)
         return plan
 
@@ -167,7 +167,10 @@ def job_of(tmp_path):
 
     def load(**over):
         return load_job(
-            write_job(tmp_path / "job", "POINT EMPTY", tmp_path, **over), (), None, None
+            write_job(tmp_path / "job", "POLYGON ((0 0, 1 0, 1 1, 0 0))", tmp_path, **over),
+            (),
+            None,
+            None,
         )
 
     return load
