@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from ghsl_beam.plain_yaml import one_line, shown
 from ghsl_beam.wkt import looks_like_wkt
@@ -53,7 +53,7 @@ def first_mistake(error: ValidationError, schema: type[BaseModel]) -> str:
     return f"{key}: {message}, given {given}{more}"
 
 
-def _message(mistake: ErrorDetails, schema: type[BaseModel]) -> str:
+def _message(mistake: Mapping[str, Any], schema: type[BaseModel]) -> str:
     kind, location = mistake["type"], mistake["loc"]
     if kind in ("model_type", "dict_type", "model_attributes_type"):
         if location == ("area",):
