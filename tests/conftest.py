@@ -4,11 +4,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 # The tests run in as many processes as there are cores: threads that wait for each other there cost
 # many times what they do. Set before any library reads it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# How long an example takes says more of the machine than of the law.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 ROOT = Path(__file__).resolve().parents[1]
 
 
