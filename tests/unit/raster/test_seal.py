@@ -29,10 +29,10 @@ def pixels():
     return rng.integers(1, 99, (SIDE, SIDE)).astype("uint8")
 
 
-def publish(path, pixels):
+def publish(path, pixels, **over):
     """Write it in blocks that fit no tile of the file; returns what is told of it."""
     told = []
-    asked = {"bands": 1, "dtype": "uint8", "nodata": 255, "tags": {FINGERPRINT_TAG: "f"}}
+    asked = {"bands": 1, "dtype": "uint8", "nodata": 255, "tags": {FINGERPRINT_TAG: "f"}, **over}
     with cog_writer(str(path), PLACE, spec=LAYERS["BUFRAC"], tell=told.append, **asked) as write:
         for part in Window(0, 0, SIDE, SIDE).split(700):
             write(part, pixels[part.slices_in(Window(0, 0, SIDE, SIDE))])
@@ -143,7 +143,9 @@ def test_any_text_may_be_a_tag(text, tmp_path):
     path = tmp_path / "layer.tif"
     place = raster_profile("ESRI:54009", 300000, 5900040, 100, (40, 50))
     tags = {FINGERPRINT_TAG: "f", "CREDITS": text, "MODELS": text}
-    with cog_writer(str(path), place, bands=1, dtype="uint8", nodata=255, tags=tags) as write:
+    with cog_writer(
+        str(path), place, bands=1, dtype="uint8", nodata=255, spec=LAYERS["BUFRAC"], tags=tags
+    ) as write:
         write(Window(0, 0, 4, 5), np.ones((4, 5), "uint8"))
     assert stored_fingerprint(str(path)) == "f"
     assert content(str(path)).sealed
