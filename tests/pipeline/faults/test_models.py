@@ -1,7 +1,6 @@
 """Model files that are none: refused before anything starts."""
 
 import hashlib
-import json
 import pickle
 import shutil
 
@@ -18,6 +17,7 @@ from ghsl_beam.chosen_models import (
 )
 from ghsl_beam.configuration import load_job
 from ghsl_beam.credits import JRC, SENTINEL, credit_line, credits_of
+from ghsl_beam.model_manifest import PublishedModel, published_manifest
 from tests.pipeline.faults.table import fault
 from tests.support.hostile_models import (
     CLASSIFIERS,
@@ -188,7 +188,7 @@ fault(
 )
 
 
-def test_who_made_a_network(job_of, tmp_path):
+def test_who_made_a_network(job_of, tmp_path, monkeypatch):
     """The JRC's by its checksum alone, whatever the name; an own one by its own word."""
     folder = tmp_path / "models"
     folder.mkdir()
@@ -204,8 +204,9 @@ def test_who_made_a_network(job_of, tmp_path):
     blob = hashlib.sha1(  # noqa: S324 - as Git names it
         b"blob %d\0" % len(content) + content
     ).hexdigest()
-    known = {"zone": "30U", "file": "MODEL_CNN_30U.h5", "git_blob": blob}
-    (folder / "manifest.json").write_text(json.dumps({"models": [known]}))
+    known = PublishedModel(zone="30U", file="MODEL_CNN_30U.h5", git_blob=blob)
+    listed = published_manifest().model_copy(update={"models": (known,)})
+    monkeypatch.setattr("ghsl_beam.chosen_models.published_manifest", lambda: listed)
     job = job_of(models={"folder": str(folder)})
     models = chosen_models(job, ["31U", "32U", "33U"])
     assert [model.origin for model in models] == ["own", "unproven", "published"]
