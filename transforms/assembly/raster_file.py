@@ -6,14 +6,11 @@ the JPEG 2000 decoder reserves whatever memory a header asks for.
 
 from __future__ import annotations
 
-import io
 import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from transforms.elements import SceneError, StorageError, Window
 from transforms.raster import storage
@@ -27,6 +24,7 @@ JPEG2000, GEOTIFF = "JP2OpenJPEG", "GTiff"
 may name any other file, is none of them."""
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PIECE = 1 << 20
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +48,7 @@ def look_at(path: str) -> RasterFile:
     """
     if split_zip_path(path) or storage.is_url(location_of(path)):
         return _look_elsewhere(path)
-    with _local_file(path) as file:
-        return _look(file, path, os.fstat(file.fileno()).st_size, tile_parts=True)
+    return _with_file(path, lambda file: _look(file, path, _size(file), tile_parts=True))
 
 
 def raise_if_zeroed(path: str, found: RasterFile, window: Window) -> None:
@@ -65,11 +62,11 @@ def raise_if_zeroed(path: str, found: RasterFile, window: Window) -> None:
     """
     if found.stream is None or not found.stream.parts:
         return
-    with _local_file(path) as file:
-        try:
-            check_zeros(file, found.stream, window)
-        except DamagedError as error:
-            raise SceneError(path, f"damaged JPEG 2000: {error}") from error
+    stream = found.stream
+    try:
+        _with_file(path, lambda file: check_zeros(file, stream, window))
+    except DamagedError as error:
+        raise SceneError(path, f"damaged JPEG 2000: {error}") from error
 
 
 def raise_if_unreadable(path: str) -> None:
@@ -81,27 +78,23 @@ def raise_if_unreadable(path: str) -> None:
     """
     inside = split_zip_path(path)
     location = inside[0] if inside else location_of(path)
-    if storage.is_url(location):
-        return
-    with _local_file(location) as file:
-        while file.read(_PIECE):
-            pass
+    if not storage.is_url(location):
+        _with_file(location, _read_all)
 
 
-@contextmanager
-def _local_file(path: str) -> Iterator[BinaryIO]:
-    """A regular file, open for reading; nothing waits for the other end of a pipe."""
+def _with_file(path: str, use: Callable[[BinaryIO], T]) -> T:
+    """What `use` makes of a file of a product, open for reading.
+
+    Raises:
+        SceneError: the file cannot be read.
+        StorageError: this machine cannot open it now, or the storage fails in passing.
+    """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with io.FileIO(handle) as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise SceneError(path, "not a regular file")
-            yield file
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if error.errno in storage.OF_THIS_MACHINE:
-            raise StorageError(path, f"cannot be opened now: {reason}", passing=True) from error
-        raise SceneError(path, f"not readable: {reason}") from error
+        return storage.with_file(location_of(path), use)
+    except StorageError as error:
+        if error.passing:
+            raise
+        raise SceneError(path, f"not readable: {error.reason}") from error
 
 
 @lru_cache(maxsize=4096)
@@ -113,14 +106,16 @@ def _look_elsewhere(path: str) -> RasterFile:
     inside = split_zip_path(path)
     if inside is not None:
         return with_member(*inside, look)
-    try:
-        return storage.with_file(
-            location_of(path), lambda file: look(file, file.seek(0, os.SEEK_END))
-        )
-    except StorageError as error:
-        if error.passing:
-            raise
-        raise SceneError(path, f"not readable: {error.reason}") from error
+    return _with_file(path, lambda file: look(file, _size(file)))
+
+
+def _size(file: BinaryIO) -> int:
+    return file.seek(0, os.SEEK_END)
+
+
+def _read_all(file: BinaryIO) -> None:
+    while file.read(_PIECE):
+        pass
 
 
 def _look(

@@ -432,6 +432,8 @@ def _local(location: str) -> Iterator[None]:
         absent = isinstance(error, (FileNotFoundError, NotADirectoryError))
         passing = error.errno in OF_THIS_MACHINE
         reason = error.strerror or masked(str(error))
+        if passing:
+            reason = f"cannot be opened now: {reason}"
         raise StorageError(location, reason, absent, passing) from error
 
 

@@ -256,7 +256,7 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path):
     pipe = tmp_path / "B04.jp2"
     os.mkfifo(pipe)
     for path in (str(pipe), "/dev/zero", str(tmp_path)):
-        with pytest.raises(SceneError, match=r"not a regular file|Is a directory"):
+        with pytest.raises(SceneError, match=r"a pipe or a device|Is a directory"):
             read_band(path, EPSG, ULX, ULY, WINDOWS[0])
 
 
