@@ -116,7 +116,7 @@ def test_a_good_file_stays_where_too_many_are_open(tmp_path, caplog):
         assert lose(work, read, path).reason.startswith("cannot be read")
     read(path)
     (warning,) = warnings(caplog)
-    assert warning.endswith(f"{path}: Too many open files")
+    assert warning.endswith(f"{path}: cannot be opened now: Too many open files")
 
 
 def test_a_good_file_stays_where_its_storage_answers_again(tmp_path, caplog):
