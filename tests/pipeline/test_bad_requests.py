@@ -1,17 +1,16 @@
 """A wrong request ends at once: exit code 2, one line, nothing written."""
 
-import os
-import subprocess
-import sys
+from functools import partial
 
 import pytest
 import yaml
 
+from tests.support.command import call
 
-def launch(file, *options):
-    command = [sys.executable, "-m", "ghsl_beam", "run", str(file), *options]
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+@pytest.fixture
+def launch(monkeypatch, capfd):
+    return partial(call, monkeypatch, capfd, "run")
 
 
 @pytest.fixture
@@ -52,13 +51,13 @@ def spoiled(content, path, value):
         ("output", "/" + 300 * "a", "output: /aaa"),
     ],
 )
-def test_one_line_that_names_the_thing(job, tmp_path, path, value, named):
+def test_one_line_that_names_the_thing(job, launch, tmp_path, path, value, named):
     spoiled(job, path, value)
     file = tmp_path / "job.yaml"
     file.write_text(yaml.safe_dump(job))
-    ended = launch(file)
-    assert ended.returncode == 2, ended.stderr
-    (line,) = ended.stderr.splitlines()
+    code, _, err = launch(file)
+    assert code == 2, err
+    (line,) = err.splitlines()
     assert line.startswith("ghsl-beam: ")
     assert named in line
     assert not (tmp_path / "output").exists()
@@ -74,11 +73,11 @@ def test_one_line_that_names_the_thing(job, tmp_path, path, value, named):
         ("--runner=PortableRunner", "--runner PortableRunner: needs --job_endpoint"),
     ],
 )
-def test_an_option_that_is_wrong(job, tmp_path, option, named):
+def test_an_option_that_is_wrong(job, launch, tmp_path, option, named):
     file = tmp_path / "job.yaml"
     file.write_text(yaml.safe_dump(job))
-    ended = launch(file, option)
-    assert ended.returncode == 2, ended.stderr
-    (line,) = ended.stderr.splitlines()
+    code, _, err = launch(file, option)
+    assert code == 2, err
+    (line,) = err.splitlines()
     assert line.startswith(f"ghsl-beam: {named}")
     assert not (tmp_path / "output").exists()

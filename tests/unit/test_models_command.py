@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import sys
+from functools import partial
 
 import pytest
 
-from ghsl_beam import command_line
 from ghsl_beam.model_manifest import published_manifest, write_manifest
+from tests.support import command
 from tests.support.file_server import FileServer
 from tests.support.jobs import MODELS
 
@@ -40,16 +40,7 @@ def folder(server, tmp_path):
 
 @pytest.fixture
 def call(monkeypatch, capfd):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ghsl-beam", "models", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "120")
-        monkeypatch.setattr(command_line, "_begin", lambda: None)  # it is for a process
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        out, err = capfd.readouterr()
-        return ended.value.code or 0, out, err
-
-    return call
+    return partial(command.call, monkeypatch, capfd, "models")
 
 
 def test_an_area_from_nothing_to_good(call, folder, server):

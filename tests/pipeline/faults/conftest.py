@@ -58,7 +58,7 @@ def small_job(folder: Path, **over) -> SmallJob:
         for day, dn in ((10, first), (15, second))
     ]
     area = lonlat_box(32633, ULX - 99, ULY - 10 * ROWS - 99, ULX + 10 * COLS + 99, ULY + 99)
-    grids = [{"crs": "ESRI:54009", "resolutions": [100]}]
+    grids = [{"crs": "ESRI:54009", "resolutions": [1000]}]
     settings = {"block_size": 128, "greenness": {"radius_m": 20}, "grids": grids, **over}
     file = write_job(folder, area, folder / "archive", **settings)
     return SmallJob(file, *safes, first, second)

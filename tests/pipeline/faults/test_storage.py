@@ -13,7 +13,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
 from ghsl_beam import completion, launch, product_sums
-from tests.pipeline.faults.conftest import small_job
+from tests.pipeline.faults import conftest
 from tests.pipeline.faults.table import fault
 from tests.support.damage import damage
 from tests.support.disturbed import finish, start
@@ -30,6 +30,12 @@ from transforms.elements import StorageError, StrictError
 from transforms.raster import object_store, storage, work_files
 
 PASSING = "the request is tried again, at growing intervals; the same pixels; 0"
+
+
+def small_job(folder, **over):
+    """The small job, with a grid whose tiles are large files with overviews."""
+    grids = [{"crs": "ESRI:54009", "resolutions": [100]}]
+    return conftest.small_job(folder, **{"grids": grids, **over})
 
 
 @pytest.fixture(scope="module")
