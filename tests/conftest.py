@@ -1,6 +1,7 @@
 """Where the tests find the shared real data, and how they share the work."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from xdist.scheduler import LoadScopeScheduling
 # The tests run in as many processes as there are cores: threads that wait for each other there cost
 # many times what they do. Set before any library reads it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Under nohup, SIGHUP is ignored, and so by every process that a test starts: by them it is heard.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 # How long an example takes says more of the machine than of the law.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")

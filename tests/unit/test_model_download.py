@@ -25,6 +25,7 @@ DIGEST = hashlib.sha256(GOOD).hexdigest()
 PATH = "/MODEL_CNN_33U.h5"
 QUICK = Limits(stall=0.5, pause=0.01, attempts=4)
 ONCE = replace(QUICK, attempts=1)
+PATIENT = replace(QUICK, stall=30)
 
 
 @pytest.fixture
@@ -248,7 +249,7 @@ def test_many_at_once_and_each_failure_named(server, folder):
     del server.files["/MODEL_CNN_35U.h5"]
     server.files["/MODEL_CNN_36U.h5"] = b"<html>"
     server.gate = threading.Barrier(4)  # lets them through by fours: fewer would wait for ever
-    found = list(fetch_models([(zone, None) for zone in zones], server.url, folder, QUICK))
+    found = list(fetch_models([(zone, None) for zone in zones], server.url, folder, PATIENT))
     assert server.most_together == 4
     good = {outcome.zone for outcome in found if isinstance(outcome, Fetched)}
     assert good == set(zones) - {"35U", "36U"}

@@ -13,6 +13,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py._objects import phil
 
 _MAX_CHUNKS = 4096
 _MAX_TEXTS = 64
@@ -108,7 +109,8 @@ def _check_chunk(
     key: str, dataset: h5py.Dataset, place: tuple[int, ...], filters: tuple[int, ...], size: int
 ) -> None:
     """Whether a chunk unfolds to just its own size."""
-    left_out, stored = dataset.id.read_direct_chunk(place)
+    with phil:  # h5py's own lock, under which it calls HDF5, but for this call: HDF5 would crash
+        left_out, stored = dataset.id.read_direct_chunk(place)
     unfolded = len(stored)
     if _DEFLATE in filters and not left_out >> filters.index(_DEFLATE) & 1:
         try:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -16,6 +17,7 @@ from transforms.elements import ModelError
 from transforms.inference.architecture import SHAPES
 from transforms.inference.weights import (
     NetworkWeights,
+    load_model,
     load_weights,
     read_about,
     save_weights,
@@ -56,6 +58,22 @@ def test_round_trip_keeps_every_bit(good: Path) -> None:
     for key in SHAPES:
         assert again[key].tobytes() == weights[key].tobytes()
         assert again[key].dtype == np.float32
+
+
+def test_models_are_read_in_threads(good: Path, tmp_path: Path) -> None:
+    """HDF5 crashes where two threads are in it."""
+    cut = tmp_path / "MODEL_CNN_01C.h5"
+    cut.write_bytes(good.read_bytes()[:-100_000])
+
+    def digest(path: Path) -> str:
+        try:
+            return load_model(path)[1]
+        except ModelError:
+            return "refused"
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(digest, 20 * [good, good, cut]))
+    assert found == 20 * [load_model(good)[1], load_model(good)[1], "refused"]
 
 
 def test_layout_is_that_of_keras(good: Path, shared_data: Path) -> None:
