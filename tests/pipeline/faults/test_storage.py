@@ -52,12 +52,12 @@ def undisturbed(tmp_path_factory):
 
 # name -> one of so many requests, and what it gets
 IN_PASSING = {
-    "500": (7, (500, {}, "")),
-    "503": (7, (503, {}, "")),
-    "429 with Retry-After": (9, (429, {"Retry-After": "1"}, "")),
+    "500": (13, (500, {}, "")),
+    "503": (13, (503, {}, "")),
+    "429 with Retry-After": (17, (429, {"Retry-After": "1"}, "")),
     "connection reset": (7, (0, {}, "")),
     "stall": (31, (Front.STALL, {}, "")),
-    "wrong length": (7, (Front.SHORT, {}, "")),
+    "wrong length": (13, (Front.SHORT, {}, "")),
 }
 for name in IN_PASSING:
     fault("storage", name, PASSING)

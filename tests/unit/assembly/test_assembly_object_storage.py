@@ -18,7 +18,7 @@ from transforms.assembly.archive import find_scenes
 from transforms.assembly.assemble import assemble_block
 from transforms.assembly.product_files import ObjectFiles
 from transforms.assembly.products import read_scene
-from transforms.assembly.raster_file import JPEG2000, driver_of
+from transforms.assembly.raster_file import JPEG2000, look_at
 from transforms.assembly.reading import read_band
 from transforms.elements import Level, SceneError, Window
 from transforms.raster import storage
@@ -176,7 +176,7 @@ def test_a_band_whose_end_is_zeros_is_refused(service, tmp_path, tile, zeros):
         storage.write_whole(f"{url}/whole.jp2", data)
         storage.write_whole(f"{url}/zeros.jp2", data[:-zeros] + bytes(zeros))
         front.asked.clear()
-        assert driver_of(gdal_path(f"{url}/whole.jp2")) == JPEG2000
+        assert look_at(gdal_path(f"{url}/whole.jp2")).driver == JPEG2000
         asked = len(front.asked)
         with pytest.raises(SceneError, match="its code stream has no end"):
             read_band(gdal_path(f"{url}/zeros.jp2"), EPSG, ULX, ULY, Window(0, 0, 200, 200))
