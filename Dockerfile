@@ -36,6 +36,6 @@ ENV PATH=/opt/ghsl-beam/bin:$PATH \
 USER 10001:10001
 WORKDIR /home/ghsl
 HEALTHCHECK --interval=30s --timeout=15s --start-period=60s --retries=3 \
-    CMD ["python", "-m", "ghsl_beam.container_health"]
+    CMD ["python", "-m", "ghsl_beam.runners.container_health"]
 ENTRYPOINT ["ghsl-beam-entrypoint"]
 CMD ["--help"]

@@ -14,7 +14,7 @@ install() {
   fi
   # Installed again only when what it is made of has changed.
   local mark="$venv/.installed" wanted
-  wanted=$(cat setup.py pyproject.toml constraints.txt | sha256sum)
+  wanted=$(cat setup.py ghsl_beam/__init__.py pyproject.toml constraints.txt | sha256sum)
   if [ ! -f "$mark" ] || [ "$(cat "$mark")" != "$wanted" ]; then
     echo "installing into $venv (some minutes the first time)"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"

@@ -1,10 +1,16 @@
 """The package: `ghsl_beam` (the job) and `transforms` (its stages)."""
 
+import re
+from pathlib import Path
+
 from setuptools import find_packages, setup
+
+PACKAGE = Path(__file__).with_name("ghsl_beam") / "__init__.py"
+(VERSION,) = re.findall(r'^__version__ = "(.+)"$', PACKAGE.read_text(encoding="utf-8"), re.M)
 
 setup(
     name="ghsl-beam",
-    version="0.1.0",
+    version=VERSION,
     description="Built-up fraction and settlement layers from Sentinel-2, as an Apache Beam job",
     license="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],

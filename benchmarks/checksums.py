@@ -19,8 +19,8 @@ import rasterio.shutil
 import rasterio.windows
 
 from transforms.elements import Window
-from transforms.raster.files import cog_writer, raster_profile, write_block
-from transforms.raster.tile_sums import read_checked
+from transforms.rasters.geotiff import cog_writer, raster_profile, write_block
+from transforms.rasters.tile_sums import read_checked
 
 BLOCK = 1024
 PLAIN = {"driver": "GTiff", "tiled": True, "blockxsize": 512, "blockysize": 512}

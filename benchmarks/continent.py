@@ -17,8 +17,8 @@ import pyogrio
 import shapely
 from synthetic import ROOT
 
-from ghsl_beam.area import Area, area_in_tile, read_area
-from ghsl_beam.mgrs_tiles import SIZE, MgrsTile, needed_tiles, tiles_of
+from ghsl_beam.area.area_of_interest import Area, area_in_tile, read_area
+from ghsl_beam.area.mgrs_tiles import SIZE, MgrsTile, needed_tiles, tiles_of
 from transforms.aggregation.footprint import cells_of_source
 from transforms.aggregation.grid import from_config
 from transforms.aggregation.source import TileSource

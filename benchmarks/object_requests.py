@@ -15,8 +15,8 @@ from pathlib import Path
 
 from synthetic import synthetic_job
 
-from ghsl_beam.configuration import load_job
-from ghsl_beam.launch import run
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.running.launch import run
 from tests.support.object_storage import Front, make_bucket, put_folder, s3_service, using
 
 SIDE = 1024

@@ -22,13 +22,13 @@ from typing import Any
 from rich.live import Live
 from synthetic import machine, synthetic_job
 
-import transforms.raster.metrics as metrics
-from ghsl_beam.configuration import load_job
-from ghsl_beam.launch import run
-from ghsl_beam.plan import JobPlan
-from ghsl_beam.progress import follow
-from ghsl_beam.run_events import RunEvents
-from transforms.raster.events import EventReader, emit
+import transforms.work.metrics as metrics
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.observing.progress import follow
+from ghsl_beam.observing.run_events import RunEvents
+from ghsl_beam.planning.plan import JobPlan
+from ghsl_beam.running.launch import run
+from transforms.observe.events import EventReader, emit
 
 PAIRS, SIDE, BLOCK = 3, 768, 256
 

@@ -75,8 +75,8 @@ def launch(job_file: Path, block: int, beam_options: list[str]) -> dict[str, Any
     from apache_beam.runners.portability.fn_api_runner.execution import GroupingBuffer
     from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-    from ghsl_beam.configuration import load_job
-    from ghsl_beam.launch import run
+    from ghsl_beam.jobfile.configuration import load_job
+    from ghsl_beam.running.launch import run
 
     grouped: dict[str, float] = {}
     counted = Counter[str]()

@@ -17,8 +17,8 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from ghsl_beam.mgrs_tiles import MgrsTile  # noqa: E402
-from ghsl_beam.mgrs_tiles import tile as mgrs_tile  # noqa: E402
+from ghsl_beam.area.mgrs_tiles import MgrsTile  # noqa: E402
+from ghsl_beam.area.mgrs_tiles import tile as mgrs_tile  # noqa: E402
 from tests.support.archive import Product, write_product  # noqa: E402
 from tests.support.jobs import lonlat_box, write_job  # noqa: E402
 from tests.support.scenes import town  # noqa: E402

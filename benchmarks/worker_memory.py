@@ -21,9 +21,8 @@ from tests.support.jobs import lonlat_box, write_job
 from tests.support.scenes import town
 
 PROGRAM = (
-    "import sys; from ghsl_beam.configuration import load_job; from ghsl_beam.launch import run; "
-    "from pathlib import Path; "
-    "record = run(load_job(Path(sys.argv[1]), (f'output={sys.argv[2]}',)), sys.argv[3:]); "
+    "import sys; from ghsl_beam import load_job, run; "
+    "record = run(load_job(sys.argv[1], output=sys.argv[2]), sys.argv[3:]); "
     "print(record['exit_code'])"
 )
 ULX, ULY = 330000, 5820000

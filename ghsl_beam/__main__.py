@@ -1,18 +1,18 @@
 """`ghsl-beam`, also `python -m ghsl_beam`: what must be so before anything else is loaded."""
 
-from ghsl_beam.environment import leave_current_folder, open_standard_files
+from ghsl_beam.process.environment import leave_current_folder, open_standard_files
 
 
 def main() -> None:
     """Leave the current folder, listen to the word to stop, and do what the command line says."""
     leave_current_folder()  # first: each import before it may be of a file that lies there
     open_standard_files()
-    from ghsl_beam import stopping
+    from ghsl_beam.process import stopping
 
     stopping.begin()
-    from ghsl_beam import command_line
+    from ghsl_beam.cli.main import main as command_line
 
-    command_line.main()
+    command_line()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from ghsl_beam.profiles import options
+from ghsl_beam.runners.profiles import options
 
 from . import ENGINES, missing, start
 from .distribution import DistributionError

@@ -17,7 +17,7 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from deploy.one_machine import hosts, missing, start
 from deploy.one_machine.distribution import DistributionError
 from examples.arrange_sample import arrange
-from ghsl_beam.profiles import options
+from ghsl_beam.runners.profiles import options
 from tests.conftest import ROOT
 from tests.support import four_tiles
 from tests.support.jobs import MODELS, make, write_job

@@ -10,7 +10,7 @@ import boto3
 from tests.cluster.conftest import in_bucket
 from tests.support.jobs import differing, layers
 from tests.support.object_storage import get_folder
-from transforms.raster import storage
+from transforms.storage import storage
 
 MADE = 4
 """Predicted blocks after which the worker is lost."""

@@ -12,7 +12,7 @@ from tests.support.archive import Product, write_product
 from tests.support.jobs import lonlat_box, write_job
 from tests.support.object_storage import get_folder
 from tests.support.scenes import town
-from transforms.raster import storage
+from transforms.storage import storage
 
 ULX, ULY = 330000, 5820000
 

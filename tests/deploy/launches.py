@@ -2,8 +2,8 @@
 
 import typer
 
-from ghsl_beam import beam_options
-from ghsl_beam.command_line import app
+from ghsl_beam.cli.main import app
+from ghsl_beam.runners import beam_options
 
 
 def taken(arguments):

@@ -180,10 +180,11 @@ def test_the_steps_make_a_launcher(built, tmp_path):
     quiet = {"PATH": f"{built}:/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "3"}
     assert "train" in run([built / "ghsl-beam", "--help"], cwd=tmp_path, env=quiet)
     assert '"period"' in run([built / "ghsl-beam", "schema"], cwd=tmp_path, env=quiet)
-    modules = "import ghsl_beam.launch, transforms; print(ghsl_beam.__file__, transforms.__file__)"
+    modules = "import ghsl_beam.running.launch, transforms; "
+    modules += "print(ghsl_beam.__file__, transforms.__file__)"
     files = run([built / "python", "-c", modules], cwd=tmp_path, env=quiet).split()
     assert [str(built.parent) in file for file in files] == [True, True]
-    run([built / "python", "-m", "ghsl_beam.container_health"], cwd=tmp_path, env=quiet)
+    run([built / "python", "-m", "ghsl_beam.runners.container_health"], cwd=tmp_path, env=quiet)
 
 
 @pytest.mark.image

@@ -128,7 +128,8 @@ def test_the_pool_is_up_before_its_taskmanager():
     (pool,) = next(pod_specs())["initContainers"]
     assert (pool["args"], pool["restartPolicy"]) == (["--worker_pool"], "Always")
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert pool[probe]["exec"]["command"] == ["python", "-m", "ghsl_beam.container_health"]
+        command = pool[probe]["exec"]["command"]
+        assert command == ["python", "-m", "ghsl_beam.runners.container_health"]
     open_ports = {
         port["port"]
         for rule in named("NetworkPolicy", "ghsl-beam-taskmanagers")["spec"]["ingress"]

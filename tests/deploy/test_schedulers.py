@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ghsl_beam.configuration import load_job
+from ghsl_beam.jobfile.configuration import load_job
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 TABLE = (DEPLOY / "cron" / "ghsl-beam").read_text()

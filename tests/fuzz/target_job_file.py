@@ -2,7 +2,7 @@
 
 import json
 
-from ghsl_beam.configuration import Job, load_job
+from ghsl_beam.jobfile.configuration import Job, load_job
 from tests.fuzz import mutators
 from transforms.elements import RequestError
 

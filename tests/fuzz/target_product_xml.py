@@ -3,7 +3,7 @@
 import math
 
 from tests.fuzz import mutators, sound
-from transforms.assembly.metadata import parse_product, parse_tile
+from transforms.assembly.products.metadata import parse_product, parse_tile
 from transforms.elements import SceneError
 
 

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import shapely
 
-from ghsl_beam.area import read_area
+from ghsl_beam.area.area_of_interest import read_area
 from tests.fuzz import mutators
 from tests.support.hostile_vectors import write
 from transforms.cleaning.road_file import RoadSource

@@ -3,11 +3,11 @@
 import apache_beam as beam
 import pytest
 
-from ghsl_beam.configuration import load_job
-from ghsl_beam.pipeline import build
-from ghsl_beam.plan import make_plan
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.planning.plan import make_plan
+from ghsl_beam.running.pipeline import build
 from tests.pipeline.faults.conftest import small_job
-from transforms.raster.losses import LOSSES
+from transforms.work.losses import LOSSES
 
 RECORD = "Record losses"
 

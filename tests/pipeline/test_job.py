@@ -8,7 +8,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from ghsl_beam.record_schema import RECORD
+from ghsl_beam.outputs.record_schema import RECORD
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
 from tests.support.jobs import differing, layers, make
 

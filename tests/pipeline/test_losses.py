@@ -13,7 +13,7 @@ from tests.support.disturbed import finish, start
 from tests.support.jobs import differing, layers, lonlat_box, make, write_job
 from tests.support.scenes import town
 from transforms.elements import RequestError
-from transforms.raster.store import WorkArea
+from transforms.work.work_area import WorkArea
 
 ULX, ULY = 330000, 5820000
 

@@ -10,8 +10,8 @@ import pytest
 import rasterio
 import yaml
 
-from ghsl_beam.configuration import load_job
-from ghsl_beam.launch import run
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.running.launch import run
 from tests.pipeline.test_bad_requests import launch, spoiled
 from tests.pipeline.test_observation import FAILING
 from tests.support.jobs import MODELS, differing, layers
@@ -26,7 +26,7 @@ from tests.support.object_storage import (
     using,
 )
 from transforms.elements import RequestError
-from transforms.raster import storage
+from transforms.storage import storage
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +149,7 @@ def test_a_launch_without_a_bucket_ends_with_2(job_in_bucket, tmp_path):
     assert SECRET not in line
 
 
-@pytest.mark.parametrize("raised", ["ZeroDivisionError", "ghsl_beam.launch.LaunchError"])
+@pytest.mark.parametrize("raised", ["ZeroDivisionError", "ghsl_beam.running.launch.LaunchError"])
 def test_the_log_of_a_run_that_fails_has_the_error_and_lies_in_the_output(
     job_in_bucket, bucket, tmp_path, raised
 ):

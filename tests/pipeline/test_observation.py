@@ -90,13 +90,13 @@ def test_json_lines_carry_job_tile_and_block(small_job, tmp_path, mode):
 FAILING = f"""
 import logging
 logging.getLogger().addHandler(logging.NullHandler())  # this import comes earlier than a user's
-import ghsl_beam.launch
-from ghsl_beam.command_line import main
+import ghsl_beam.running.launch
+from ghsl_beam.cli.main import main
 
 def fail(*arguments):
     raise ZeroDivisionError("broken at https://user:{SECRET}@host/?X-Amz-Signature={SECRET}")
 
-ghsl_beam.launch._compute = fail
+ghsl_beam.running.launch._compute = fail
 main()
 """
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ghsl_beam.calibration import Throughput
-from ghsl_beam.configuration import load_job
-from ghsl_beam.estimate import bytes_to_write, peak_memory, seconds_by_stage, tile_works
-from ghsl_beam.pipeline import work_area
-from ghsl_beam.plan import make_plan
-from ghsl_beam.progress import totals
-from ghsl_beam.run_record import new_record
+from ghsl_beam.estimating.calibration import Throughput
+from ghsl_beam.estimating.estimate import bytes_to_write, peak_memory, seconds_by_stage, tile_works
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.observing.progress import totals
+from ghsl_beam.outputs.run_record import new_record
+from ghsl_beam.planning.plan import make_plan
+from ghsl_beam.running.pipeline import work_area
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
 from tests.support.jobs import MODELS, lonlat_box
 from transforms.elements import NODATA, Block, Layer

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import rasterio
 
-from ghsl_beam.mgrs_tiles import tile
+from ghsl_beam.area.mgrs_tiles import tile
 from tests.support.jobs import MODELS, layers, lonlat_box, make, write_job
 
 NAME = "S2A_MSIL1C_20201031T004711_N0209_R102_T53JQJ_20201031T022859"

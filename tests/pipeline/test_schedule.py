@@ -11,9 +11,9 @@ from tests.support.archive import Product, write_product
 from tests.support.jobs import lonlat_box, make, write_job
 from tests.support.scenes import town
 from tests.support.tile_plans import tile_plan
-from transforms.raster import work_files
-from transforms.raster.events import FOLDER
-from transforms.raster.store import WorkArea
+from transforms.observe.events import FOLDER
+from transforms.work import work_files
+from transforms.work.work_area import WorkArea
 
 LEFT, TOP = 330000, 5820000
 

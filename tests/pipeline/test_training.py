@@ -8,8 +8,8 @@ import rasterio
 import shapely
 from pyproj import Transformer
 
-from ghsl_beam.network_training import train_network
-from ghsl_beam.training import read_labels, train_residential
+from ghsl_beam.tools.network_training import train_network
+from ghsl_beam.tools.training import read_labels, train_residential
 from tests.pipeline.conftest import ULX, ULY
 from tests.support.jobs import layers, make
 from transforms.elements import RequestError

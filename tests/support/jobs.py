@@ -8,8 +8,8 @@ import pyproj
 import rasterio
 import yaml
 
-from ghsl_beam.configuration import load_job
-from ghsl_beam.launch import run
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.running.launch import run
 
 MODELS = Path(__file__).resolve().parents[2] / "examples" / "models"
 

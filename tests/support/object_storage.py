@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
-from transforms.raster import storage
-from transforms.raster.object_store import call
+from transforms.storage import storage
+from transforms.storage.object_store import call
 
 KEY_ID, SECRET = "PLANTED-KEY-ID", "planted-secret-key"
 

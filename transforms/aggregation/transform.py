@@ -24,8 +24,7 @@ from transforms.elements import (
     RasterRef,
     Window,
 )
-from transforms.raster import storage
-from transforms.raster.files import (
+from transforms.rasters.geotiff import (
     FINGERPRINT_TAG,
     INCOMPLETE,
     cog_writer,
@@ -33,10 +32,11 @@ from transforms.raster.files import (
     stored_fingerprint,
     write_block,
 )
-from transforms.raster.losses import LOSSES, attempted
-from transforms.raster.metrics import count, measured, reused
-from transforms.raster.stage import StageTransform, TellAtBundleEnd
-from transforms.raster.store import WorkArea
+from transforms.storage import storage
+from transforms.work.losses import LOSSES, attempted
+from transforms.work.metrics import count, measured, reused
+from transforms.work.stage import StageTransform, TellAtBundleEnd
+from transforms.work.work_area import WorkArea
 
 from .aggregate import GridLayer, layer_dtype, published_layers
 from .cell import LevelArrays, aggregate_cell

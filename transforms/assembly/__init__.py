@@ -3,15 +3,15 @@
 Archives and products are read here; the PTransform is in `transforms.assembly.transform`.
 """
 
-from .archive import Found, find_scenes
 from .assemble import Assembled, assemble_block
 from .composite import Composite, percentile_of_stack
 from .masks import SCL_CLASSES, cloud_from_classification, cloud_from_gml, cloud_from_scl, read_mask
-from .metadata import ProductMetadata, TileMetadata, parse_product, parse_tile
-from .naming import ProductName, parse_name
-from .passes import passes, reduce_duplicates
 from .polygons import rasterize
-from .products import product_tiles, read_scene
+from .products.archive import Found, find_scenes
+from .products.metadata import ProductMetadata, TileMetadata, parse_product, parse_tile
+from .products.naming import ProductName, parse_name
+from .products.passes import passes, reduce_duplicates
+from .products.product import product_tiles, read_scene
 from .radiometry import reflectance, to_composite_dn
 from .reading import read_band, read_bands, source_indices
 

@@ -12,7 +12,7 @@ from transforms.elements import Scene, SceneError, Window
 
 from .composite import Composite
 from .masks import read_mask
-from .passes import passes
+from .products.passes import passes
 from .radiometry import to_composite_dn
 from .reading import read_band
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from transforms.elements import MaskKind, Scene, SceneError, Window
 
-from .metadata import MAX_XML_BYTES, local_name, number, parse_xml
 from .polygons import PolygonsError, rasterize
-from .product_files import read_bytes
+from .products.metadata import MAX_XML_BYTES, local_name, number, parse_xml
+from .products.product_files import read_bytes
 from .reading import read_band, read_bands
 
 SCL_CLASSES = (0, 1, 3, 8, 9, 10)

@@ -13,11 +13,11 @@ from functools import lru_cache
 from typing import BinaryIO, TypeVar
 
 from transforms.elements import SceneError, StorageError, Window
-from transforms.raster import storage
-from transforms.raster.gdal_access import location_of
+from transforms.storage import storage
+from transforms.storage.gdal_access import location_of
 
 from .jpeg2000 import SIGNATURE, CodeStream, DamagedError, check_jpeg2000, check_zeros
-from .zips import split_zip_path, with_member
+from .products.zips import split_zip_path, with_member
 
 JPEG2000, GEOTIFF = "JP2OpenJPEG", "GTiff"
 """Formats that a raster of a product may have, whatever its name, as GDAL calls them; a VRT, which

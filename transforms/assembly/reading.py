@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from transforms.elements import SceneError, Window
-from transforms.raster.gdal_access import gdal_environment, is_remote, read_again
-from transforms.raster.locations import masked
+from transforms.storage.gdal_access import gdal_environment, is_remote, read_again
+from transforms.storage.locations import masked
 
+from .products.zips import check_member
 from .raster_file import JPEG2000, RasterFile, look_at, raise_if_unreadable, raise_if_zeroed
-from .zips import check_member
 
 MAX_PIXELS = 2**28
 """The most that is decoded of one raster for one window: far more than a whole tile at 10 m."""

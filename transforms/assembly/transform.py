@@ -10,12 +10,12 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import NODATA, BlockTask, Layer, Pixels, Scene, SceneError
-from transforms.raster.area_mask import area_mask
-from transforms.raster.losses import LOSSES, attempted, loss_of
-from transforms.raster.masking import grown, masked
-from transforms.raster.metrics import count, measured
-from transforms.raster.stage import StageTransform
-from transforms.raster.store import WorkArea
+from transforms.rasters.area_mask import area_mask
+from transforms.rasters.masking import grown, masked
+from transforms.work.losses import LOSSES, attempted, loss_of
+from transforms.work.metrics import count, measured
+from transforms.work.stage import StageTransform
+from transforms.work.work_area import WorkArea
 
 from .assemble import assemble_block
 

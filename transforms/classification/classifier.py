@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from transforms.elements import ModelError, StorageError
-from transforms.raster import storage
+from transforms.storage import storage
 
 from .classifier_file import line, read_content
 from .features import FEATURE_SETS, feature_halo

@@ -11,11 +11,11 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import Layer, Pixels, check_planned
-from transforms.raster import storage
-from transforms.raster.losses import LOSSES, attempted
-from transforms.raster.metrics import measured
-from transforms.raster.stage import StageTransform
-from transforms.raster.store import WorkArea
+from transforms.storage import storage
+from transforms.work.losses import LOSSES, attempted
+from transforms.work.metrics import measured
+from transforms.work.stage import StageTransform
+from transforms.work.work_area import WorkArea
 
 from .classifier import ResidentialClassifier
 from .classify import classify

@@ -14,7 +14,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from transforms.elements import RasterError, TilePlan, Window
-from transforms.raster.vectors import UNREADABLE, on_this_machine
+from transforms.storage.vectors import UNREADABLE, on_this_machine
 
 from .streets import Road
 

@@ -10,10 +10,10 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import Layer, Pixels
-from transforms.raster.losses import LOSSES, attempted
-from transforms.raster.metrics import measured
-from transforms.raster.stage import StageTransform
-from transforms.raster.store import WorkArea
+from transforms.work.losses import LOSSES, attempted
+from transforms.work.metrics import measured
+from transforms.work.stage import StageTransform
+from transforms.work.work_area import WorkArea
 
 from .clean import clean
 from .parameters import CleaningParameters

@@ -21,9 +21,9 @@ from transforms.elements import (
     Window,
     check_planned,
 )
-from transforms.raster.losses import RECOVERABLE, tried
-from transforms.raster.metrics import count, measured
-from transforms.raster.store import WorkArea
+from transforms.work.losses import RECOVERABLE, tried
+from transforms.work.metrics import count, measured
+from transforms.work.work_area import WorkArea
 
 from .engines import EXACT, FAST, PRECISIONS, Choice, Engine, choose, engines_of, this_machine
 from .engines.acceptance import MEAN, MOST, difference

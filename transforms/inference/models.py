@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from transforms.elements import RequestError, StorageError
-from transforms.raster.storage import is_url, join, listing, masked
+from transforms.storage.remote import Unavailable, is_http, url_exists
+from transforms.storage.storage import is_url, join, listing, masked
 
-from .remote import Unavailable, is_http, url_exists
 from .zones import BANDS, nearest, normal, zone_bounds
 
 ERROR = "error"

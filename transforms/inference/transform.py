@@ -11,11 +11,11 @@ from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import NODATA, BlockTask, Layer, Pixels
-from transforms.raster.area_mask import area_mask
-from transforms.raster.losses import LOSSES, attempted, loss_of
-from transforms.raster.masking import masked
-from transforms.raster.stage import StageTransform
-from transforms.raster.store import WorkArea, read_pixels
+from transforms.rasters.area_mask import area_mask
+from transforms.rasters.masking import masked
+from transforms.work.losses import LOSSES, attempted, loss_of
+from transforms.work.stage import StageTransform
+from transforms.work.work_area import WorkArea, read_pixels
 
 from .handler import GhsS2NetHandler, PredictionFailure, PredictionInput, PredictionOutput
 from .predict import CONTEXT, pad_block

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.elements import ModelError, StorageError
-from transforms.raster.room import why_not_written
-from transforms.raster.storage import masked, published, read_bytes
+from transforms.storage.remote import Limits, Unavailable, is_http, read_url
+from transforms.storage.room import why_not_written
+from transforms.storage.storage import masked, published, read_bytes
 
 from .architecture import (
     LAST_ACTIVATION,
@@ -34,7 +35,6 @@ from .architecture import (
     weights_of,
 )
 from .hdf5 import check_array, own, text, texts
-from .remote import Limits, Unavailable, is_http, read_url
 
 _MAX_CONFIG_CHARACTERS = 2**20
 _UNREADABLE = (

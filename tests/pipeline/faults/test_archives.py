@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghsl_beam.configuration import load_job
-from ghsl_beam.plan import make_plan
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.planning.plan import make_plan
 from tests.pipeline.faults.table import fault
 from transforms.elements import RequestError, StorageError
-from transforms.raster import storage
+from transforms.storage import storage
 
 REFUSED = "the product is refused with the name at fault, nothing is written outside; 3"
 

@@ -10,17 +10,17 @@ import pytest
 import shapely
 import yaml
 
-from ghsl_beam.configuration import load_job
-from ghsl_beam.launch import run
-from ghsl_beam.plan import make_plan
-from ghsl_beam.roads import roads_fingerprint
-from ghsl_beam.training import read_labels
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.planning.plan import make_plan
+from ghsl_beam.planning.roads import roads_fingerprint
+from ghsl_beam.running.launch import run
+from ghsl_beam.tools.training import read_labels
 from tests.pipeline.faults.conftest import ULX, ULY
 from tests.pipeline.faults.table import fault
 from tests.support.file_server import FileServer
 from tests.support.hostile_vectors import AREAS, HOSTILE
 from transforms.elements import RequestError
-from transforms.raster import vector_zip
+from transforms.storage import vector_zip
 
 REFUSED = "one line that names the key, what was given and what is allowed; nothing written; 2"
 

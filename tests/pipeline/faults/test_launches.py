@@ -10,25 +10,25 @@ import numpy as np
 import pytest
 from apache_beam.runners.runner import PipelineState
 
-from ghsl_beam import launch, outcome
-from ghsl_beam.cluster import ClusterError
-from ghsl_beam.configuration import load_job
-from ghsl_beam.pipeline import work_area
-from ghsl_beam.plan import make_plan
-from ghsl_beam.planned_products import planned_products
-from ghsl_beam.products import utm_path
-from ghsl_beam.report import write_report
-from ghsl_beam.run_events import RunEvents
-from ghsl_beam.run_record import new_record
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.observing.run_events import RunEvents
+from ghsl_beam.outputs.report import write_report
+from ghsl_beam.outputs.run_record import new_record
+from ghsl_beam.planning.plan import make_plan
+from ghsl_beam.planning.planned_products import planned_products
+from ghsl_beam.planning.products import utm_path
+from ghsl_beam.runners.cluster import ClusterError
+from ghsl_beam.running import launch, outcome
+from ghsl_beam.running.pipeline import work_area
 from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
 from tests.support.jobs import differing, layers
 from transforms.aggregation.transform import CellPlan
 from transforms.elements import Layer, Loss, StorageError
-from transforms.raster import work_files
-from transforms.raster.event_sums import sums_of_process
-from transforms.raster.files import FINGERPRINT_TAG, raster_profile, write_block
-from transforms.raster.store import WorkArea
+from transforms.observe.event_sums import sums_of_process
+from transforms.rasters.geotiff import FINGERPRINT_TAG, raster_profile, write_block
+from transforms.work import work_files
+from transforms.work.work_area import WorkArea
 
 EARLIER = Loss("inference", "33UUU", "of an earlier launch")
 

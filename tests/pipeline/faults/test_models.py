@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import sklearn
 
-from ghsl_beam.chosen_models import (
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.models.chosen import (
     chosen_classifier,
     chosen_models,
     classifier_warnings,
     model_warnings,
 )
-from ghsl_beam.configuration import load_job
-from ghsl_beam.credits import JRC, SENTINEL, credit_line, credits_of
-from ghsl_beam.model_manifest import PublishedModel, published_manifest
+from ghsl_beam.models.credits import JRC, SENTINEL, credit_line, credits_of
+from ghsl_beam.models.manifest import PublishedModel, published_manifest
 from tests.pipeline.faults.table import fault
 from tests.support.hostile_models import (
     CLASSIFIERS,
@@ -100,16 +100,16 @@ def test_a_model_that_is_damaged_on_the_way(job, tmp_path, monkeypatch):
     shutil.copytree(MODELS, tmp_path / "models")
     model = tmp_path / "models" / NAME
     good = model.read_bytes()
-    import ghsl_beam.launch
+    import ghsl_beam.running.launch
 
-    real = ghsl_beam.launch.make_plan
+    real = ghsl_beam.running.launch.make_plan
 
     def plan_and_spoil(settings, *, verify):
         plan = real(settings, verify=verify)
         truncated(model)
         return plan
 
-    monkeypatch.setattr(ghsl_beam.launch, "make_plan", plan_and_spoil)
+    monkeypatch.setattr(ghsl_beam.running.launch, "make_plan", plan_and_spoil)
     output, record = job.run(f"models.folder={tmp_path / 'models'}")
     assert record["exit_code"] == 3
     assert {loss["stage"] for loss in record["losses"]} == {"inference"}
@@ -206,7 +206,7 @@ def test_who_made_a_network(job_of, tmp_path, monkeypatch):
     ).hexdigest()
     known = PublishedModel(zone="30U", file="MODEL_CNN_30U.h5", git_blob=blob)
     listed = published_manifest().model_copy(update={"models": (known,)})
-    monkeypatch.setattr("ghsl_beam.chosen_models.published_manifest", lambda: listed)
+    monkeypatch.setattr("ghsl_beam.models.chosen.published_manifest", lambda: listed)
     job = job_of(models={"folder": str(folder)})
     models = chosen_models(job, ["31U", "32U", "33U"])
     assert [model.origin for model in models] == ["own", "unproven", "published"]

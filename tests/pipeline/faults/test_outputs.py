@@ -13,8 +13,8 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from ghsl_beam.report import write_report
-from ghsl_beam.stored_record import MAX_RECORD_BYTES
+from ghsl_beam.outputs.report import write_report
+from ghsl_beam.outputs.stored_record import MAX_RECORD_BYTES
 from tests.pipeline.faults.table import fault
 from transforms.elements import GhslBeamError, RequestError
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import transforms.assembly.transform
-from ghsl_beam.launch_lock import only_launch
-from ghsl_beam.record_schema import RECORD
-from ghsl_beam.report import last_events, write_report
+from ghsl_beam.outputs.record_schema import RECORD
+from ghsl_beam.outputs.report import last_events, write_report
+from ghsl_beam.running.lock import only_launch
 from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
 from tests.support.disturbed import children, cut, files_of, finish, start, wait_until

@@ -12,7 +12,7 @@ import rasterio.shutil
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
-from ghsl_beam import completion, launch, product_sums
+from ghsl_beam.running import completion, launch, product_sums
 from tests.pipeline.faults import conftest
 from tests.pipeline.faults.table import fault
 from tests.support.damage import damage
@@ -27,7 +27,8 @@ from tests.support.object_storage import (
     using,
 )
 from transforms.elements import StorageError, StrictError
-from transforms.raster import object_store, storage, work_files
+from transforms.storage import object_store, storage
+from transforms.work import work_files
 
 PASSING = "the request is tried again, at growing intervals; the same pixels; 0"
 

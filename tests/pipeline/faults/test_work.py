@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from ghsl_beam import launch
-from ghsl_beam.configuration import load_job
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.running import launch
 from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
 from transforms.elements import RequestError
-from transforms.raster import work_files
+from transforms.work import work_files
 
 
 @pytest.fixture

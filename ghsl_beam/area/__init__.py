@@ -1,0 +1,1 @@
+"""The area of interest, its polygons on the globe, and the MGRS tiles that cover it."""

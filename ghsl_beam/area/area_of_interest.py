@@ -1,0 +1,368 @@
+"""The area of interest: read from what a person gives, normalised to lon/lat."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyogrio
+import pyproj
+import shapely
+from numpy.typing import NDArray
+from shapely.errors import GEOSException, ShapelyError
+
+from ghsl_beam.area.antimeridian import polygonal, shift, unwrapped, within_180
+from ghsl_beam.area.bounding_box import checked_box
+from ghsl_beam.area.crossings import crossings
+from ghsl_beam.area.geojson import polygons_of
+from ghsl_beam.area.wkt import looks_like_wkt, mistake
+from transforms.elements import RequestError, StorageError, request_error
+from transforms.storage import storage
+from transforms.storage.vector_formats import FORMATS, check_regular
+from transforms.storage.vectors import UNREADABLE, on_this_machine
+
+MAX_BYTES = 256 * 2**20
+MAX_VERTICES = 5_000_000
+MAX_CROSSINGS = 1000
+"""Of the edges of polygons that are not valid: to mend 1000 takes a second, 10 000 a minute."""
+MAX_OVERLAPS = 300_000
+"""Crossings of all edges with each other; to join so many takes some ten seconds."""
+EDGE_DEGREES = 0.01
+"""Edges are straight in lon/lat; before a projection they are cut to pieces of this length."""
+_WKT = re.compile(
+    r"\s*(SRID=\d+;)?\s*(MULTI)?(POLYGON|POINT|LINESTRING|GEOMETRYCOLLECTION)\b", re.I
+)
+_KINDS = f"{FORMATS}, WKT or a bounding box [west, south, east, north]"
+_POLYGONS = (3, 6)
+_GEOD = pyproj.Geod(ellps="WGS84")
+
+
+class TileGrid(Protocol):
+    """The grid of an MGRS tile, as far as the area is concerned with it."""
+
+    @property
+    def epsg(self) -> int:
+        """EPSG code of the tile's UTM zone."""
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north of the tile's data in metres."""
+
+
+@dataclass(frozen=True, eq=False)
+class Area:
+    """An area of interest: polygons in lon/lat (WGS 84), within [-180, 180], valid, not empty.
+
+    `warnings` says what was not valid as it was given, and how it was taken.
+    """
+
+    geometry: shapely.MultiPolygon
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """West, south, east, north in degrees; an area across the antimeridian spans all."""
+        return tuple(self.geometry.bounds)
+
+    @property
+    def area_km2(self) -> float:
+        """Area on the ellipsoid in km²; edges are straight in lon/lat, as in GeoJSON."""
+        dense = shapely.orient_polygons(shapely.segmentize(self.geometry, 0.1))
+        return abs(float(_GEOD.geometry_area_perimeter(dense)[0])) / 1e6
+
+
+def read_area(source: str | Mapping[str, Any] | Sequence[float], base_dir: str | Path) -> Area:
+    """The area a person gave.
+
+    Args:
+        source: a file or URL (one of `FORMATS` in any CRS, WKT; a layer of a GeoPackage as
+            `file.gpkg|layer`), relative to `base_dir`; or WKT; or GeoJSON;
+            or a bounding box west, south, east, north, where west > east crosses the
+            antimeridian.
+        base_dir: the folder that relative file names count from.
+
+    Raises:
+        RequestError: there is no such file, it cannot be read, or it holds no valid polygons.
+    """
+    if isinstance(source, Mapping):
+        if "type" not in source and "bbox" in source:
+            return _box_area(source["bbox"])
+        return _area("the area", _geojson_shapes("the area", source))
+    if not isinstance(source, str):
+        return _box_area(source)
+    if _WKT.match(source):
+        return _area("the area", [_from_wkt("the area", source)])
+    numbers = source.replace(",", " ").split()
+    if len(numbers) == 4 and all(_is_number(number) for number in numbers):
+        return _box_area([float(number) for number in numbers])
+    return _read_file(source, Path(base_dir))
+
+
+def _read_file(source: str, base_dir: Path) -> Area:
+    name, _, layer = source.partition("|")
+    label = storage.absolute(name, base_dir)
+    try:
+        if not storage.is_url(label):
+            check_regular(label)
+        if (size := storage.size(label)) > MAX_BYTES:
+            raise RequestError(
+                f"{label}: {size / 2**20:.0f} MiB is more than {MAX_BYTES >> 20} MiB; "
+                "simplify the polygons"
+            )
+        suffix = Path(name).suffix.lower()
+        if suffix == ".wkt":
+            return _area(label, [_from_wkt(label, _text(label))])
+        if suffix in {".geojson", ".json"}:
+            text = _text(label)
+            if text.count(",") > 4 * MAX_VERTICES or text.count("[") > 2 * MAX_VERTICES:
+                raise RequestError(
+                    f"{label}: more than {MAX_VERTICES} vertices; simplify the polygons"
+                )
+            try:
+                document = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                raise RequestError(
+                    f"{label}: is not valid JSON ({error}); export the area as GeoJSON again"
+                ) from error
+            return _area(label, _geojson_shapes(label, document))
+        return _area(label, _from_vector(label, layer.removeprefix("layername=")))
+    except (StorageError, UnicodeDecodeError) as error:
+        absent = isinstance(error, StorageError) and error.absent
+        if absent and looks_like_wkt(source):
+            raise RequestError(
+                f"{source[:80]!r} looks like WKT with a mistake: {mistake(source)}"
+            ) from error
+        reason = "no such file" if absent else f"cannot be read ({error.reason})"
+        raise request_error(f"{label}: {reason}; give {_KINDS}", error) from error
+
+
+def _text(label: str) -> str:
+    return storage.read_bytes(label, MAX_BYTES).decode("utf-8-sig")
+
+
+def _geojson_shapes(label: str, document: Any) -> list[shapely.Geometry]:
+    geometries, crs = polygons_of(label, document)
+    if not crs:
+        return geometries
+    return [_to_lonlat(label, geometry, _crs(label, crs)) for geometry in geometries]
+
+
+def _from_wkt(label: str, text: str) -> shapely.Geometry:
+    try:
+        return shapely.from_wkt(re.sub(r"^\s*SRID=4326;", "", text.strip(), flags=re.I))
+    except (ShapelyError, GEOSException) as error:
+        raise RequestError(
+            f"{label}: is not valid WKT ({mistake(text)}); give POLYGON or MULTIPOLYGON in lon/lat"
+        ) from error
+
+
+def _from_vector(path: str, layer: str) -> list[shapely.Geometry]:
+    file = on_this_machine(path)
+    try:
+        layers = [str(row[0]) for row in pyogrio.list_layers(file) if row[1] is not None]
+        if layer and layer not in layers:
+            raise RequestError(f"{path}: has no layer {layer!r}; it has {', '.join(layers)}")
+        if not layer and len(layers) != 1:
+            raise RequestError(
+                f"{path}: has {len(layers)} layers of geometry ({', '.join(layers)}); "
+                f"name one as {storage.name(path)}|layer"
+            )
+        meta, _, geometry, _ = pyogrio.raw.read(file, layer=layer or layers[0], columns=[])
+        if missing := sum(wkb is None for wkb in geometry):
+            raise RequestError(
+                f"{path}: {missing} of {len(geometry)} features have no geometry, or one that is "
+                "damaged; remove or mend them"
+            )
+        shapes = [shapely.force_2d(shapely.from_wkb(wkb)) for wkb in geometry]
+    except (*UNREADABLE, ShapelyError, GEOSException) as error:
+        raise RequestError(f"{path}: cannot be read ({_line(error)}); give {_KINDS}") from error
+    if not meta.get("crs"):
+        raise RequestError(f"{path}: states no CRS; assign one and save it again")
+    crs = _crs(path, str(meta["crs"]))
+    return [_to_lonlat(path, shape, crs) for shape in shapes]
+
+
+def _crs(label: str, text: str) -> pyproj.CRS:
+    try:
+        return pyproj.CRS.from_user_input(text)
+    except pyproj.exceptions.CRSError as error:
+        raise RequestError(f"{label}: unknown CRS {text[:80]!r}; save it in EPSG:4326") from error
+
+
+def _to_lonlat(label: str, geometry: shapely.Geometry, crs: pyproj.CRS) -> shapely.Geometry:
+    if crs.to_epsg() == 4326 or crs.to_authority() == ("OGC", "CRS84"):
+        return geometry
+    if crs.is_projected and not geometry.is_empty:
+        metres = crs.axis_info[0].unit_conversion_factor or 1.0
+        length = max(250 / metres, geometry.length / 1e6)
+        geometry = shapely.segmentize(geometry, length)
+    return _project(label, geometry, _transformer(crs.to_wkt(), "EPSG:4326"))
+
+
+def _project(
+    label: str, geometry: shapely.Geometry, transformer: pyproj.Transformer
+) -> shapely.Geometry:
+    def apply(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        x, y = transformer.transform(points[:, 0], points[:, 1])
+        return np.column_stack([x, y])
+
+    projected = shapely.transform(geometry, apply)
+    if not np.isfinite(shapely.get_coordinates(projected)).all():
+        raise RequestError(f"{label}: lies outside its CRS; check it, or save it in EPSG:4326")
+    return projected
+
+
+@lru_cache(maxsize=256)
+def _transformer(source: str, target: str) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)
+
+
+def _box_area(numbers: Any) -> Area:
+    label = f"bounding box {numbers}"
+    try:
+        west, south, east, north = checked_box(numbers)
+    except ValueError as error:
+        raise RequestError(f"{label}: {error}") from error
+    if west > east:
+        east += 360
+    return _area(label, [shapely.box(west, south, min(east, west + 360), north)], unwrap=False)
+
+
+def _area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True) -> Area:
+    """Polygons checked, unwrapped, cut at the antimeridian and made valid."""
+    polygons: list[shapely.Polygon] = []
+    for shape in shapes:
+        if shapely.get_type_id(shape) not in _POLYGONS:
+            raise RequestError(f"{label}: {shape.geom_type} is not a polygon; give polygons alone")
+        polygons.extend(part for part in shapely.get_parts(shape) if not part.is_empty)
+    if not polygons:
+        raise RequestError(f"{label}: holds no polygon; draw at least one")
+    points = shapely.get_coordinates(polygons)
+    if len(points) > MAX_VERTICES:
+        raise RequestError(
+            f"{label}: {len(points)} vertices are more than {MAX_VERTICES}; simplify the polygons"
+        )
+    if not np.isfinite(points).all():
+        raise RequestError(f"{label}: has coordinates that are not numbers; draw it again")
+    if np.abs(points[:, 1]).max() > 90 or np.abs(points[:, 0]).max() > 540:
+        raise RequestError(
+            f"{label}: coordinates are not lon/lat in degrees "
+            f"({points[:, 0].min():g}..{points[:, 0].max():g}, "
+            f"{points[:, 1].min():g}..{points[:, 1].max():g}); save it in EPSG:4326"
+        )
+    whole = [unwrapped(label, polygon) if unwrap else polygon for polygon in polygons]
+    broken = [polygon for polygon in whole if not polygon.is_valid]
+    valid = _made_valid(label, whole, broken)
+    parts = shapely.get_parts(valid)
+    if len(parts) > 1 and crossings(parts, MAX_OVERLAPS) >= MAX_OVERLAPS:
+        raise RequestError(
+            f"{label}: its polygons overlap each other in more than {MAX_OVERLAPS} points; "
+            "dissolve them into one"
+        )
+    merged = within_180(shapely.union_all(valid))
+    if merged.is_empty:
+        raise RequestError(f"{label}: its polygons have no area; draw it again")
+    shapely.prepare(merged)
+    area = Area(merged)
+    if not broken:
+        return area
+    reason = shapely.is_valid_reason(broken[0])
+    return Area(
+        merged,
+        (
+            f"{label[:80]}: {len(broken)} of {len(whole)} polygons not valid, the first by "
+            f"{reason}; taken as {len(merged.geoms)} polygons of {area.area_km2:.6g} km2: look at "
+            "them on a map",
+        ),
+    )
+
+
+def _made_valid(
+    label: str, polygons: Sequence[shapely.Polygon], broken: Sequence[shapely.Polygon]
+) -> list[shapely.MultiPolygon]:
+    if broken and crossings(broken, MAX_CROSSINGS) >= MAX_CROSSINGS:
+        raise RequestError(
+            f"{label}: its edges cross each other in more than {MAX_CROSSINGS} points; draw it "
+            "again, or mend it (in QGIS: fix geometries)"
+        )
+    return [polygonal(shapely.make_valid(polygon)) for polygon in polygons]
+
+
+def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:
+    """The area within lon/lat bounds, which may reach past ±180; edges are densified."""
+    west, south, east, north = bounds
+    parts = []
+    for turn in (-1, 0, 1):
+        box = shapely.box(west - 360 * turn, south, east - 360 * turn, north)
+        if shapely.contains_properly(area.geometry, box):
+            parts.append(shift(box, 360.0 * turn))
+        elif shapely.intersects(area.geometry, box):
+            parts.append(shift(area.geometry.intersection(box), 360.0 * turn))
+    if not parts:
+        return shapely.MultiPolygon()
+    found = parts[0] if len(parts) == 1 else shapely.union_all(parts)
+    return shapely.segmentize(polygonal(found), EDGE_DEGREES)
+
+
+def within(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:
+    """The same, but cut at ±180 where it reaches past."""
+    return shapely.segmentize(within_180(around(area, bounds)), EDGE_DEGREES)
+
+
+def to_utm(geometry: shapely.Geometry, epsg: int) -> shapely.Geometry:
+    """A lon/lat geometry near a UTM zone in that zone's metres."""
+    return to_crs(geometry, f"EPSG:{epsg}")
+
+
+def to_crs(geometry: shapely.Geometry, crs: str) -> shapely.Geometry:
+    """A lon/lat geometry in another CRS; its edges should be short.
+
+    Raises:
+        RequestError: the geometry lies outside the CRS.
+    """
+    return _project("the area", geometry, _transformer("EPSG:4326", crs))
+
+
+def lonlat_bounds(box: shapely.Polygon, epsg: int) -> tuple[float, float, float, float]:
+    """Lon/lat bounds of a box in UTM, about the zone's central meridian (may pass ±180)."""
+    edge = shapely.get_coordinates(shapely.segmentize(box, 5000))
+    lon, lat = _transformer(f"EPSG:{epsg}", "EPSG:4326").transform(edge[:, 0], edge[:, 1])
+    middle = 6 * (epsg % 100) - 183
+    lon = middle + (np.asarray(lon) - middle + 180) % 360 - 180
+    return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())
+
+
+def area_in_tile(area: Area, tile: TileGrid, margin: float = 1000.0) -> shapely.Geometry:
+    """The area of interest in the tile's UTM zone, cut to the tile's box and a margin in metres.
+
+    Straight lon/lat edges stay true to a few centimetres: they are cut into short pieces before
+    they are projected. Empty where the area does not reach the tile.
+    """
+    west, south, east, north = tile.bounds
+    box = shapely.box(west - margin, south - margin, east + margin, north + margin)
+    lon0, lat0, lon1, lat1 = lonlat_bounds(box, tile.epsg)
+    near = around(area, (lon0 - 0.02, lat0 - 0.02, lon1 + 0.02, lat1 + 0.02))
+    if near.is_empty:
+        return near
+    projected = to_utm(near, tile.epsg)
+    if not projected.is_valid:
+        projected = shapely.make_valid(projected)
+    return polygonal(projected.intersection(box))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

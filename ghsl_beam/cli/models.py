@@ -1,0 +1,224 @@
+"""ghsl-beam models: list, refresh, fetch, verify."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
+
+from ghsl_beam.process.terminal import say, say_json, say_table, stderr
+from transforms.elements import RequestError
+
+if TYPE_CHECKING:
+    from ghsl_beam.models.download import Report
+    from ghsl_beam.models.manifest import Manifest
+    from ghsl_beam.models.status import ZoneStatus
+
+app = typer.Typer(no_args_is_help=True, help="The GHS-S2Net models, one a grid zone.")
+
+Folder = Annotated[str, typer.Option(help="folder of the models; list and verify take a URL too")]
+Prefix = Annotated[str, typer.Option(help="prefix of the file names")]
+Aoi = Annotated[
+    str | None, typer.Option(help="vector file, WKT, or west,south,east,north in degrees")
+]
+
+
+@app.command("list")
+def list_command(
+    aoi: Aoi = None,
+    folder: Folder = "cnn_models",
+    prefix: Prefix = "",
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> None:
+    """Say which models an area needs, which are here, published, or need a fallback."""
+    from ghsl_beam.models.manifest import read_manifest
+    from ghsl_beam.models.status import State, status, zones_of_area
+    from transforms.inference.models import available
+    from transforms.inference.zones import normal
+
+    manifest = read_manifest(folder)
+    here = available(folder, prefix)
+    if aoi is not None:
+        zones = zones_of_area(aoi)
+    else:
+        known = {normal(zone) for zone in here} | {model.zone for model in manifest.models}
+        zones = dict.fromkeys(sorted(known), ())
+    rows = status(zones, here, manifest)
+    if as_json:
+        about = manifest.model_dump(mode="json", include={"source", "date", "count", "complete"})
+        say_json({"zones": [asdict(row) for row in rows], "published": about}, indent=2)
+        return
+    if rows:
+        _print_table(rows, with_tiles=aoi is not None)
+    counts = {state: sum(row.state is state for row in rows) for state in State}
+    say(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no zones")
+    say(_about(manifest))
+
+
+def _print_table(rows: list[ZoneStatus], *, with_tiles: bool) -> None:
+    from transforms.storage.storage import name
+
+    columns = ("zone", *(["tiles"] if with_tiles else []), "model", "file", "nearest")
+    cells = []
+    for row in rows:
+        near = [f"{row.nearest_here} (here)"] if row.nearest_here else []
+        near += [f"{row.nearest_published} (published)"] if row.nearest_published else []
+        tiles = [str(len(row.tiles))] if with_tiles else []
+        cells.append((row.zone, *tiles, row.state, name(row.path or ""), ", ".join(near)))
+    say_table(columns, cells)
+
+
+def _about(manifest: Manifest) -> str:
+    from transforms.storage.storage import masked
+
+    return f"{manifest.count} published at {masked(manifest.base)}, listed {manifest.date}"
+
+
+@app.command("refresh")
+def refresh_command(
+    source: Annotated[
+        str | None, typer.Option("--from", help="folder of the files, a path or URL")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="folder of the models")] = Path("cnn_models"),
+) -> None:
+    """Read the list of the published models from their source into the manifest."""
+    from ghsl_beam.models.manifest import listing_of, refreshed, stored_manifest, write_manifest
+
+    manifest = stored_manifest(str(folder))
+    if source is not None:
+        if urlsplit(source).username is not None:
+            raise RequestError("models refresh: credentials in a URL: put them into ~/.netrc")
+        manifest = manifest.model_copy(
+            update={"base": source, "listing": listing_of(source), "source": source}
+        )
+    manifest = refreshed(manifest)
+    write_manifest(str(folder), manifest)
+    say(_about(manifest))
+
+
+@app.command("fetch")
+def fetch_command(
+    aoi: Aoi = None,
+    zone: Annotated[
+        list[str] | None, typer.Option(help="grid zone such as 33U; more than once for more")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="folder of the files, a path or URL; else the manifest's"),
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="where to put them")] = Path("cnn_models"),
+) -> None:
+    """Fetch models by area or zone; each is checked before it gets its name."""
+    from ghsl_beam.models.checksums import record
+    from ghsl_beam.models.download import Fetched, fetch_models
+    from ghsl_beam.models.manifest import read_manifest
+    from ghsl_beam.models.status import zones_of_area
+    from transforms.inference.zones import normal, zone_bounds
+
+    if (aoi is None) == (not zone):
+        raise RequestError(
+            "models fetch: give either --aoi or --zone, such as --aoi berlin.gpkg or --zone 33U"
+        )
+    wanted = [normal(item) for item in zone] if zone else list(zones_of_area(aoi or ""))
+    for item in wanted:
+        zone_bounds(item)
+    manifest = read_manifest(str(folder))
+    base = source or manifest.base
+    listed = base == manifest.base
+    known = {item: manifest.of(item) if listed else None for item in wanted}
+    good, failed = {}, []
+    for item in [item for item, model in known.items() if listed and model is None]:
+        del known[item]
+        failed.append(item)
+        say(item, "failed", _not_published(item, manifest))
+    with _progress() as report:
+        for outcome in fetch_models(list(known.items()), base, folder, report=report):
+            if isinstance(outcome, Fetched):
+                good[outcome.path.name] = outcome.sha256
+                what = "fetched" if outcome.new else "here"
+                say(outcome.zone, what, outcome.sha256, str(outcome.path))
+            else:
+                failed.append(outcome.zone)
+                say(outcome.zone, "failed", outcome.reason)
+    record(str(folder), good)
+    if failed:
+        say(f"failed: {', '.join(sorted(failed))}", to=stderr())
+    raise typer.Exit(1 if failed else 0)
+
+
+def _not_published(zone: str, manifest: Manifest) -> str:
+    from transforms.inference.zones import nearest
+
+    stand_in = nearest(zone, [model.zone for model in manifest.models])
+    return (
+        f"no model is published for this zone; the nearest that is: {stand_in}: "
+        f"fetch that one, and set models.fallback: {stand_in} in the job file"
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    """Bars on a terminal; elsewhere the lines of the outcomes are all."""
+    console = Console(file=stderr())
+    if not console.is_terminal:
+        yield lambda zone, done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(
+        *columns,
+        TransferSpeedColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # else the lines would go where the bars go
+    ) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(zone: str, done: int, total: int | None) -> None:
+            if zone not in tasks:
+                tasks[zone] = bars.add_task(zone, total=total)
+            bars.update(tasks[zone], completed=done, total=total, visible=done != total)
+
+        yield report
+
+
+def _check_any(folder: str, prefix: str) -> None:
+    """Refuse a folder without a model: there is nothing to verify, and that is no success."""
+    from transforms.inference.models import available
+    from transforms.storage.storage import masked
+
+    if not available(folder, prefix):
+        raise RequestError(
+            f"models verify: no {prefix}MODEL_CNN_<zone>.h5 in {masked(folder)}; name another "
+            "--folder or --prefix, or get some: ghsl-beam models fetch --zone 33U"
+        )
+
+
+@app.command("verify")
+def verify_command(folder: Folder = "cnn_models", prefix: Prefix = "") -> None:
+    """Check each model's structure, shapes and numbers, and its SHA-256 against SHA256SUMS."""
+    from ghsl_beam.models.checksums import Verdict, verify
+    from transforms.storage.storage import masked
+
+    _check_any(folder, prefix)
+    bad = total = 0
+    for checked in verify(folder, prefix):
+        total += 1
+        bad += checked.verdict in {Verdict.BROKEN, Verdict.DIFFERS}
+        say(checked.zone, checked.verdict, checked.detail, masked(checked.path))
+    say(f"{total} models in {masked(folder)}, {bad} not as they should be")
+    raise typer.Exit(1 if bad else 0)

@@ -1,0 +1,333 @@
+"""How fast this machine is at the job's own work: one block of it goes through every stage.
+
+The stages are called as a run calls them (the same transforms, model, engine, storage), without
+Beam around them, in a temporary folder that is removed. Of the block only a part is predicted, and
+a few scenes are read, so that it takes seconds.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from apache_beam.pvalue import TaggedOutput
+
+from ghsl_beam.outputs.run_record import new_record, now, products_as_json
+from ghsl_beam.planning.grid_plan import GridPlan, plan_grid
+from ghsl_beam.planning.plan import (
+    LINES,
+    JobPlan,
+    cleaning_parameters,
+    greenness_parameters,
+    layers_halo,
+)
+from ghsl_beam.planning.products import utm_pattern
+from ghsl_beam.planning.roads import road_source
+from ghsl_beam.running.completion import finish
+from ghsl_beam.running.lock import Lock
+from ghsl_beam.running.outcome import existing_products
+from ghsl_beam.running.pipeline import handler_of
+from transforms.aggregation.cell import aggregate_cell
+from transforms.aggregation.source import TileSource
+from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
+from transforms.assembly.transform import AssembleScenes
+from transforms.classification.transform import ClassifyResidential
+from transforms.cleaning.transform import CleanBuiltUp
+from transforms.elements import (
+    DTYPE,
+    Block,
+    BlockTask,
+    Layer,
+    Loss,
+    Pixels,
+    RasterError,
+    RasterRef,
+    Scene,
+    StoredTile,
+    TilePlan,
+    Window,
+)
+from transforms.greenness.transform import MeasureGreenness
+from transforms.inference.handler import PredictionInput
+from transforms.inference.predict import CONTEXT
+from transforms.inference.transform import PredictBuiltUp
+from transforms.work.blocks import ReadBlocks, StoreBlocks, blocks_of
+from transforms.work.publish import PublishTiles
+from transforms.work.work_area import WorkArea
+
+SIDE = 384
+"""Rows and columns that are predicted for the calibration."""
+SCENES = 3
+"""Scenes that are read for it, at most."""
+_WARM = 128
+"""Rows and columns of a first prediction, which starts the engine."""
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """What the work costs on this machine, in seconds; pixels are of 10 m.
+
+    `assembly` is for a pixel of a block and a scene; `prediction` and `classification` for a
+    pixel of the area; `layers` (read with halo, clean, close) for a pixel of a block and its halo;
+    `storing` and `publishing` for a pixel of one layer; `chunk` (reproject and aggregate) for a
+    pixel of the area on a grid, `cell` for an output cell beside that, `grid_file` for a file of
+    an R/C tile; `product` to describe one product in catalogue and report. `start_up` is what a run
+    takes before its first block.
+    """
+
+    start_up: float
+    assembly: float
+    prediction: float
+    layers: float
+    classification: float
+    storing: float
+    publishing: float
+    chunk: float
+    cell: float
+    grid_file: float
+    product: float
+    product_bytes: Mapping[Layer, float]
+    """Bytes of a pixel of the area in a tile's products."""
+    cell_bytes: float
+    """Bytes of all grid products of a cell."""
+    scenes: int
+    """Scenes that were read."""
+    peak_bytes: int
+    """The most memory that this process took, with one block through every stage."""
+
+
+class _Clock:
+    """Seconds by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def on(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def calibrate(plan: JobPlan, tile: TilePlan) -> Throughput:
+    """Measure the throughput on a block of the tile.
+
+    Raises:
+        GhslBeamError: the block cannot be made, for instance as its scenes cannot be read.
+    """
+    before = time.process_time()  # imports and planning, which a run does as well
+    block = _fullest_block(plan, tile)
+    small = _small_tile(tile, block)
+    pixels = max(1.0, small.area.area / 100)
+    clock = _Clock()
+    with tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder:
+        output = Path(folder)
+        job = plan.job.model_copy(update={"output": str(output)})
+        mini = replace(
+            plan,
+            job=job,
+            tiles=(small,),
+            grids=tuple(plan_grid(grid, job, [small]) for grid in job.grids),
+        )
+        work = WorkArea(str(output / "work"))
+        work.write_plan(small)
+        references = _tile_layers(mini, work, block, clock)
+        sizes = _publish(mini, work, references, clock)
+        chunk, cells, files = _grids(mini, work, small, clock)
+        products = _finish(mini, clock)
+        grid_bytes = sum(path.stat().st_size for path in output.glob("grid/**/*.tif"))
+    seconds = clock.seconds
+    block_pixels = block.window.height * block.window.width
+    reach = block.window.expand(layers_halo(plan.job)).intersect(small.extent) or block.window
+    layers = sum(len(line) for line in LINES)
+    return Throughput(
+        start_up=before + seconds["warm up"],
+        assembly=seconds["assembly"] / block_pixels / max(1, len(small.scenes)),
+        prediction=min(seconds["first prediction"], seconds["prediction"]) / pixels,
+        layers=seconds["layers"] / (reach.height * reach.width),
+        classification=seconds["classification"] / pixels,
+        storing=seconds["store"] / block_pixels / layers,
+        publishing=seconds["publish"] / block_pixels / layers,
+        chunk=chunk,
+        cell=seconds.get("cells", 0.0) / max(1, cells),
+        grid_file=seconds.get("grid files", 0.0) / max(1, files),
+        product=seconds["finish"] / products,
+        product_bytes={layer: size / pixels for layer, size in sizes.items()},
+        cell_bytes=grid_bytes / max(1, cells),
+        scenes=len(small.scenes),
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        * (1 if sys.platform == "darwin" else 1024),
+    )
+
+
+def _fullest_block(plan: JobPlan, tile: TilePlan) -> Block:
+    """The block that holds most of the area."""
+    area = tile.area
+    blocks = list(blocks_of(tile, plan.job.block_size, 0))
+    return max(blocks, key=lambda block: area.intersection(box_of(tile, block.window)).area)
+
+
+def box_of(tile: TilePlan, window: Window) -> shapely.Geometry:
+    """A window of a tile as a rectangle in metres of its CRS."""
+    left, top = tile.ulx + 10 * window.col, tile.uly - 10 * window.row
+    return shapely.box(left, top - 10 * window.height, left + 10 * window.width, top)
+
+
+def _small_tile(tile: TilePlan, block: Block) -> TilePlan:
+    """The tile cut to a block, its area to a piece in the middle, its scenes to a few."""
+    part = tile.area.intersection(box_of(tile, block.window))
+    middle = part.representative_point()
+    # From a multiple of `_WARM` on, so that an engine that works in pieces has only whole ones.
+    col, row = (
+        max(0, round((offset / 10 - SIDE / 2) / _WARM)) * _WARM
+        for offset in (middle.x - tile.ulx, tile.uly - middle.y)
+    )
+    area = part.intersection(box_of(tile, Window(row, col, SIDE, SIDE)))
+    return replace(
+        tile,
+        window=block.window,
+        area_wkb=shapely.to_wkb(area, hex=True),
+        scenes=tuple(s for s in tile.scenes if overlap(tile, s, block.window))[:SCENES],
+    )
+
+
+def overlap(tile: TilePlan, scene: Scene, window: Window) -> int:
+    """Pixels of a window that lie within a scene's grid."""
+    row, col = round((tile.uly - scene.uly) / 10), round((scene.ulx - tile.ulx) / 10)
+    inside = Window(row, col, scene.rows, scene.cols).intersect(window)
+    return inside.height * inside.width if inside else 0
+
+
+def _only(outputs: Iterable[Any]) -> list[Any]:
+    """What a transform put out; a loss ends the calibration."""
+    found = list(outputs)
+    for output in found:
+        if isinstance(output, TaggedOutput) and isinstance(output.value, Loss):
+            raise RasterError(f"calibration: {output.value.reason}")
+    return found
+
+
+def _tile_layers(
+    plan: JobPlan, work: WorkArea, block: Block, clock: _Clock
+) -> tuple[RasterRef, ...]:
+    """Lines 1 to 3 over one block; references to what was stored."""
+    job, (tile,) = plan.job, plan.tiles
+    references: list[RasterRef] = []
+
+    def store(pixels: Pixels, line: int) -> None:
+        with clock.on("store"):
+            references.extend(_only(StoreBlocks(work, LINES[line]).store(pixels)))
+
+    assemble = AssembleScenes(work, job.composite.percentile, CONTEXT)
+    with clock.on("assembly"):
+        (pixels,) = _only(assemble.assemble(BlockTask(block, make=LINES[0])))
+    store(pixels, 0)
+
+    handler = handler_of(plan)
+    predict = PredictBuiltUp(work, handler)
+    (example,) = _only(predict.read(BlockTask(block, tuple(references), make=LINES[1])))
+    with clock.on("warm up"):
+        bank = handler.load_model()
+        some = np.full((4, _WARM + 2 * CONTEXT, _WARM + 2 * CONTEXT), 1000, np.uint16)
+        bank.predict(PredictionInput(tile.zone, tile.tile, Window(0, 0, _WARM, _WARM), some))
+    for name in ("first prediction", "prediction"):
+        with clock.on(name):
+            (output,) = handler.run_inference([example], bank)
+    (pixels,) = _only(predict.within_area(output))
+    store(pixels, 1)
+
+    read = ReadBlocks(work, (Layer.S2, Layer.BUFRAC_RAW), layers_halo(job))
+    clean = CleanBuiltUp(work, cleaning_parameters(job), road_source(job))
+    green = MeasureGreenness(work, greenness_parameters(job))
+    classify = ClassifyResidential(work, job.residential.model, plan.classifier.sha256)
+    with clock.on("layers"):
+        (pixels,) = _only(read.read(BlockTask(block, tuple(references), make=LINES[2])))
+        (pixels,) = _only(clean.clean(pixels))
+        (pixels,) = _only(green.measure(pixels))
+    for name in ("first classification", "classification"):  # the first reads the model
+        with clock.on(name):
+            (pixels,) = _only(classify.classify(pixels))
+    store(pixels, 2)
+    return tuple(references)
+
+
+def _publish(
+    plan: JobPlan, work: WorkArea, references: tuple[RasterRef, ...], clock: _Clock
+) -> dict[Layer, int]:
+    """All products of the tile; returns their bytes."""
+    job, (tile,) = plan.job, plan.tiles
+    sizes = {}
+    for layers in LINES:
+        paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in layers)
+        publish = PublishTiles(work, job.output, paths, job.block_size)
+        for item in publish.by_layer(StoredTile(tile.tile, references)):
+            with clock.on("publish"):
+                (product,) = _only(publish.publish(item))
+            sizes[Layer(product.layer)] = Path(job.output, product.path).stat().st_size
+    return sizes
+
+
+def _finish(plan: JobPlan, clock: _Clock) -> int:
+    """Catalogue, record and report; returns the number of products in them."""
+    products = existing_products(plan)
+    record = new_record(plan)
+    record["products"] = products_as_json(products)
+    record["ended"] = now()
+    with clock.on("finish"):
+        finish(plan, record, products, Lock())
+    return len(products)
+
+
+def _grids(plan: JobPlan, work: WorkArea, tile: TilePlan, clock: _Clock) -> tuple[float, int, int]:
+    """The first cell of each grid: seconds a pixel of a chunk, cells made, files published."""
+    job = plan.job
+    paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in LINES[2])
+    chunk, cells, files = 0.0, 0, 0
+    for grid in plan.grids:
+        chunk += _chunk_seconds(grid, tile)
+        aggregate = AggregateCells(work, job.output, paths, grid.spec)
+        for cell in grid.cells[:1]:
+            with clock.on("cells"):
+                parts = _only(aggregate.make(CellTask(cell.key, cell.tiles)))
+            cells += 1
+            by_file: dict[tuple[str, str, str], list[Any]] = {}
+            for part in parts:
+                by_file.setdefault((part.level, str(part.layer), part.tile), []).append(part)
+            publish = PublishGridTiles(work, job.output, grid.spec)
+            with clock.on("grid files"):
+                for item in by_file.items():
+                    _only(publish.publish(item))
+            files += len(by_file)
+    return chunk / max(1, len(plan.grids)), cells, files
+
+
+def _chunk_seconds(grid: GridPlan, tile: TilePlan) -> float:
+    """Seconds a pixel for the second of two chunks of the grid that lie within the tile."""
+    whole = replace(tile, window=tile.extent)
+    source = TileSource(
+        tile.tile, tile.epsg, tile.ulx, tile.uly, *whole.window.shape, tile.center_lon,
+        tile.center_lat,
+    )  # fmt: skip
+
+    def read(_: TileSource, layer: Layer, window: Window) -> Any:
+        return np.ones(window.shape, DTYPE[layer])
+
+    output = grid.spec.grid
+    made = aggregate_cell(output, output.parse_cell(grid.cells[0].key), [source], read)
+    if next(made, None) is None:
+        return 0.0
+    start = time.perf_counter()
+    second = next(made, None)
+    if second is None:
+        return 0.0
+    pixels = second.window.height * second.window.width * (output.fine / 10) ** 2
+    return (time.perf_counter() - start) / pixels

@@ -1,0 +1,93 @@
+"""What `ghsl-beam plan` says."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+from ghsl_beam.estimating.calibration import calibrate
+from ghsl_beam.estimating.estimate import (
+    TileWork,
+    bytes_to_write,
+    peak_memory,
+    seconds_by_stage,
+    tile_works,
+)
+from ghsl_beam.planning.plan import JobPlan
+from transforms.elements import GhslBeamError
+
+_LINES = ("assembly", "inference", "layers")
+
+
+def summary(plan: JobPlan) -> dict[str, Any]:
+    """Tiles, scenes, models, blocks, bytes, time, grids and what exists, as JSON-like values.
+
+    The time is measured on this machine, which takes seconds where there is anything to do.
+    """
+    job = plan.job
+    works = tile_works(plan)
+    models = {model.zone: model.file for model in plan.models}
+    return {
+        "name": job.name,
+        "engine": plan.engine.engine,
+        "tiles": [
+            {
+                "tile": tile.tile,
+                "zone": tile.zone,
+                "model": models[tile.zone],
+                "scenes": [
+                    {"id": s.id, "sensing": s.sensing.isoformat(), "cloud_cover": s.cloud_cover}
+                    for s in tile.scenes
+                ],
+                "bytes_to_read": work.bytes_to_read(),
+                "blocks": work.total[1],
+                "blocks_to_do": {
+                    name: len(blocks) for name, blocks in zip(_LINES, work.todo, strict=True)
+                },
+                "exists": [
+                    layer for layer in tile.fingerprints if (tile.tile, layer) in plan.existing
+                ],
+            }
+            for tile, work in zip(plan.tiles, works, strict=True)
+        ],
+        "grids": [
+            {
+                "grid": grid.name,
+                "cells": len(grid.cells),
+                "missing": len(plan.missing_cells[grid.name]),
+            }
+            for grid in plan.grids
+        ],
+        "estimate": _estimate(plan, works),
+        "losses": [asdict(loss) for loss in plan.losses],
+        "warnings": list(plan.warnings),
+    }
+
+
+def _estimate(plan: JobPlan, works: list[TileWork]) -> dict[str, Any]:
+    """Bytes, memory and time; null where nothing is to do, or the calibration fails."""
+    unknown = dict.fromkeys(("bytes_to_write", "peak_bytes_a_worker", "seconds", "hours", "stages"))
+    left = [work for work in works if any(work.missing)]
+    if not left and not any(plan.missing_cells.values()):
+        return {**unknown, "basis": "nothing to do"}
+    start = time.perf_counter()
+    tile = max(left or works, key=lambda work: work.area_pixels).tile
+    try:
+        speed = calibrate(plan, tile)
+    except GhslBeamError as error:
+        return {**unknown, "basis": f"not measured: {error}"}
+    stages = seconds_by_stage(plan, works, speed)
+    seconds = sum(stages.values())
+    took = time.perf_counter() - start
+    return {
+        "bytes_to_write": bytes_to_write(plan, works, speed),
+        "peak_bytes_a_worker": peak_memory(plan, speed),
+        "seconds": round(seconds, 1),
+        "hours": round(seconds / 3600, 3),
+        "stages": stages,
+        "basis": (
+            f"one process on this machine, measured in {took:.0f} s with a part of one block "
+            f"of {tile.tile}"
+        ),
+    }

@@ -1,0 +1,447 @@
+"""The job file: a schema with units and defaults, validated whole before anything starts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pyproj.database import get_codes
+from pyproj.exceptions import CRSError
+
+from ghsl_beam.area.bounding_box import checked_box
+from ghsl_beam.area.wkt import looks_like_wkt, mistake
+from ghsl_beam.jobfile.mistakes import first_mistake
+from ghsl_beam.jobfile.period import FORMS, days_of, label
+from ghsl_beam.jobfile.plain_yaml import parse_yaml, shown, text_of
+from transforms.aggregation.grid import ARC_SECONDS, METRES, from_config
+from transforms.elements import Level, RequestError
+from transforms.storage import storage
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.A)
+
+
+class _Location(str):
+    """Marks the texts that are locations: relative paths count from the job file's folder."""
+
+
+def _location(text: str) -> _Location:
+    reason = storage.problem(text)
+    if reason:
+        raise ValueError(reason)
+    return _Location(text)
+
+
+Location = Annotated[str, AfterValidator(_location)]
+"""A local path, or a URL of object storage."""
+
+
+def _not_bool(value: object) -> object:
+    """YAML's yes and no are no numbers, though Python counts with them."""
+    if isinstance(value, bool):
+        raise ValueError("a number is expected")
+    return value
+
+
+def _a_day(value: object) -> object:
+    """A date, or its text: a bare number is neither, though it could count seconds."""
+    if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value)):
+        return value
+    raise ValueError("a day is expected, YYYY-MM-DD")
+
+
+_NUMBER = BeforeValidator(_not_bool)
+_Float = Annotated[float, _NUMBER]
+_Int = Annotated[int, _NUMBER]
+_Box = Annotated[tuple[_Float, _Float, _Float, _Float], AfterValidator(checked_box)]
+_Day = Annotated[date, BeforeValidator(_a_day)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Area(_Section):
+    """The area of interest: exactly one of file, wkt, bbox."""
+
+    file: Location | None = Field(None, description="GeoJSON, GeoPackage or WKT file of polygons")
+    wkt: str | None = Field(
+        None,
+        description="polygons as WKT, longitude latitude in degrees; an edge of more than 180 "
+        "degrees, from beyond 90 to beyond -90, crosses the antimeridian",
+    )
+    bbox: _Box | None = Field(
+        None, description="west, south, east, north in degrees; west > east crosses 180 degrees"
+    )
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Area:
+        given = [key for key in ("file", "wkt", "bbox") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"exactly one of file, wkt, bbox is needed, found {' and '.join(given) or 'none'}; "
+                "to set one over another: --set 'area={bbox: [12.5, 52.4, 12.7, 52.5]}'"
+            )
+        return self
+
+    @field_validator("wkt")
+    @classmethod
+    def _is_wkt(cls, text: str | None) -> str | None:
+        if text is not None and not looks_like_wkt(text):
+            raise ValueError(
+                f"not WKT such as POLYGON ((12 52, 13 52, 13 53, 12 52)): {mistake(text)}"
+            )
+        return text
+
+
+class Period(_Section):
+    """Days of acquisition, both included."""
+
+    start: _Day = Field(description="first day, YYYY-MM-DD")
+    end: _Day = Field(description="last day, YYYY-MM-DD")
+
+    @model_validator(mode="after")
+    def _forward(self) -> Period:
+        if self.end < self.start:
+            raise ValueError(f"end {self.end} is before start {self.start}: swap them")
+        return self
+
+
+def _days(value: object, info: ValidationInfo) -> object:
+    """A period given as text becomes its days, counted from the launch's."""
+    if isinstance(value, Mapping | Period):
+        return value
+    first, last = days_of(str(value), (info.context or {})["today"])
+    return {"start": first, "end": last}
+
+
+_PeriodText = Annotated[str | int, Field(description=f"relative to the launch or not: {FORMS}")]
+
+
+class Input(_Section):
+    """Where scenes come from and which are taken."""
+
+    archive: Location = Field(description="folder of SAFE products: /eodata or flat, zip or not")
+    level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
+    max_cloud_cover: _Float = Field(90, ge=0, le=100, description="percent of the product")
+
+
+class Composite(_Section):
+    """How observations become one composite."""
+
+    percentile: _Float = Field(30, ge=0, le=100, description="percentile of the observations")
+
+
+class Models(_Section):
+    """The GHS-S2Net models, one a grid zone."""
+
+    folder: Location = Field(
+        "cnn_models", validate_default=True, description="folder or URL of MODEL_CNN_<zone>.h5"
+    )
+    prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_-]*$",
+        description="prefix of the file names; DEMONSTRATION_ asks for the demonstration's model",
+    )
+    fallback: str = Field(
+        "error",
+        pattern=r"^(error|nearest|(0?[1-9]|[1-5][0-9]|60)[C-HJ-NP-X])$",
+        description="for a zone without a model: error, nearest, or a zone such as 33U",
+    )
+    precision: Literal["exact", "fast"] = Field(
+        "exact",
+        description="exact: within 2.5e-6 of float64; fast: within 0.015 of exact, mean 0.0002",
+    )
+
+
+class Cleaning(_Section):
+    """Steps of the cleaning; null switches a step off."""
+
+    minimum: Annotated[float, Field(ge=0, le=1), _NUMBER] | None = Field(
+        0.1, description="built-up fraction below becomes 0"
+    )
+    ndvi_above: Annotated[float, Field(ge=-1, le=1), _NUMBER] | None = Field(
+        0.3, description="NDVI above: not built"
+    )
+    ndwi_above: Annotated[float, Field(ge=-1, le=1), _NUMBER] | None = Field(
+        0.0, description="NDWI above: water, not built"
+    )
+    roads: Location | None = Field(None, description="vector file of road lines")
+    road_width_field: str = Field("width", description="field with the road's width in metres")
+    minimum_area_m2: Annotated[int, Field(ge=0, le=10_000_000), _NUMBER] | None = Field(
+        400, description="components of built-up under this size, m2, become 0"
+    )
+
+
+class Residential(_Section):
+    """The residential classifier."""
+
+    model: Location = Field(description="classifier file (skops)")
+
+
+class Greenness(_Section):
+    """NDVI inside the closed built-up domain."""
+
+    radius_m: _Float = Field(300, ge=10, le=2000, description="radius of the closing disk, metres")
+
+
+def _span(bounds: tuple[float, float]) -> str:
+    return f"{bounds[0]:g} to {bounds[1]:g}"
+
+
+class Grid(_Section):
+    """An output grid."""
+
+    crs: str = Field("ESRI:54009", description="CRS of the grid")
+    resolutions: tuple[_Float, ...] = Field(
+        (10, 100, 1000),
+        min_length=1,
+        description=f"metres, {_span(METRES)}, or arc seconds for EPSG:4326, {_span(ARC_SECONDS)}; "
+        "each a multiple of the next finer",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Grid:
+        self.label()
+        return self
+
+    def label(self) -> str:
+        """The grid's name in paths, the same for all spellings of its CRS.
+
+        Raises:
+            ValueError: there is no such grid.
+        """
+        try:
+            return from_config(self.crs, self.resolutions).label
+        except (RequestError, CRSError) as error:
+            raise ValueError(f"{error}{_other_authority(self.crs)}") from error
+
+
+def _other_authority(crs: str) -> str:
+    """A hint where a CRS has another authority than given: Mollweide is ESRI's."""
+    name, _, code = crs.partition(":")
+    other = {"EPSG": "ESRI", "ESRI": "EPSG"}.get(name.upper())
+    known = other and re.fullmatch(r"\d{1,6}", code, re.A) and code in _codes(other)
+    return f"; did you mean {other}:{code}?" if known else ""
+
+
+@lru_cache
+def _codes(authority: str) -> frozenset[str]:
+    return frozenset(get_codes(authority, "CRS"))
+
+
+class Job(_Section):
+    """A job file."""
+
+    # First, since the fields below are made of them.
+    period: Annotated[Period, BeforeValidator(_days, json_schema_input_type=_PeriodText | Period)]
+    epoch: _Int = Field(
+        default_factory=lambda job: job["period"].end.year,
+        ge=2015,
+        le=2100,
+        validate_default=True,
+        description="the year the layers stand for; where absent, that of the period's last day",
+    )
+    name: str = Field(
+        json_schema_extra={"pattern": r"^([A-Za-z0-9-]|\{period\}|\{epoch\})+$"},
+        description="short name; {period} and {epoch} in it become what they do in output",
+    )
+    area: Area
+    input: Input
+    composite: Composite = Composite()
+    models: Models = Models()
+    cleaning: Cleaning = Cleaning()
+    residential: Residential
+    greenness: Greenness = Greenness()
+    grids: tuple[Grid, ...] = (Grid(),)
+    output: Location = Field(
+        description="folder or URL of the products; {period} in it becomes 2025, 2025-Q1, 2025-06 "
+        "or 20250115-20250331, {epoch} the epoch"
+    )
+    block_size: _Int = Field(
+        1024, ge=64, le=4096, description="pixels of 10 m; no effect on results"
+    )
+    strict: bool = Field(False, description="stop at the first loss")
+
+    @field_validator("name", "output", mode="before")
+    @classmethod
+    def _filled(cls, value: object, info: ValidationInfo) -> object:
+        """The text with its placeholders replaced."""
+        if not isinstance(value, str):
+            return value
+        # Where the period or the epoch is wrong, that alone is to be reported.
+        period, epoch = info.data.get("period"), info.data.get("epoch")
+        filled = value.replace("{period}", label(period.start, period.end) if period else "period")
+        filled = filled.replace("{epoch}", str(epoch))
+        if "{" in filled or "}" in filled:
+            raise ValueError("of braces only {period} and {epoch} are allowed")
+        return filled
+
+    @field_validator("name")
+    @classmethod
+    def _a_name(cls, text: str) -> str:
+        """Part of file names that other tools take apart at `_`."""
+        wrong = next(
+            (n for n, c in enumerate(text) if not (c.isascii() and c.isalnum()) and c != "-"), None
+        )
+        if wrong is not None:
+            like = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:41] or "havelland"
+            raise ValueError(
+                f"{text[wrong]!r} at character {wrong + 1} is not allowed; letters A to Z, digits "
+                f"and - are, such as {like}"
+            )
+        if not 1 <= len(text) <= 41 or text[0] == "-":
+            raise ValueError("1 to 41 letters, digits and - are expected, the first no -")
+        return text
+
+    @field_validator("grids")
+    @classmethod
+    def _distinct(cls, grids: tuple[Grid, ...]) -> tuple[Grid, ...]:
+        labels = [grid.label() for grid in grids]
+        if len(set(labels)) != len(labels):
+            crs = ", ".join(grid.crs for grid in grids)
+            raise ValueError(f"the same CRS twice ({crs}): give it once, with all resolutions")
+        return grids
+
+    def resolved(self, folder: Path) -> Job:
+        """The job with locations made absolute; relative ones count from the job file's folder.
+
+        Raises:
+            RequestError: a location leads nowhere: there is no such home, or links in a circle.
+        """
+
+        def absolute(value: Any, key: str) -> Any:
+            if isinstance(value, _Location):
+                return _Location(_absolute(value, folder, key))
+            if isinstance(value, BaseModel):
+                changed = {
+                    name: absolute(getattr(value, name), f"{key}.{name}".lstrip("."))
+                    for name in type(value).model_fields
+                }
+                return value.model_copy(update=changed)
+            return value
+
+        return absolute(self, "")
+
+
+def _absolute(location: str, folder: Path, key: str) -> str:
+    try:
+        found = storage.absolute(location, folder)
+        if not storage.is_url(found):
+            Path(found).resolve()  # it finds links in a circle
+        return found
+    except (OSError, RuntimeError) as error:  # no such home, or links in a circle
+        reason = str(error).rstrip(".")
+        raise RequestError(f"{key}: {reason}, given {location!r}") from error
+
+
+def load_job(
+    file: Path,
+    settings: tuple[str, ...] = (),
+    output: str | None = None,
+    today: date | None = None,
+) -> Job:
+    """Read and validate a job file.
+
+    Args:
+        file: YAML.
+        settings: `key.path=value` each, over what the file says; the value is YAML.
+        output: over the file's `output`; counts from the current folder.
+        today: the day of the launch, from which relative periods count; by default today in UTC.
+
+    Raises:
+        RequestError: one line that names the key, what was given, and what is allowed.
+    """
+    content = _content(file)
+    for setting in settings:
+        _apply(content, setting)
+    return _validated(content, str(file), file.absolute().parent, output, today)
+
+
+def make_job(given: str | os.PathLike[str] | Mapping[str, Any], changes: Mapping[str, Any]) -> Job:
+    """Validate a job that Python code gives.
+
+    Args:
+        given: a job file or the content of one; relative locations count from the file's folder, or
+            from the current one.
+        changes: new value of each `key.path`, over what is given; `output` counts from the current
+            folder.
+
+    Raises:
+        RequestError: as `load_job`.
+    """
+    if isinstance(given, Mapping):
+        content, source, folder = deepcopy(dict(given)), "job", Path.cwd()
+    else:
+        file = Path(given)
+        content, source, folder = _content(file), str(file), file.absolute().parent
+    output = None
+    for path, value in changes.items():
+        plain = os.fspath(value) if isinstance(value, os.PathLike) else deepcopy(value)
+        if path == "output" and isinstance(plain, str):
+            output = plain
+        else:
+            _put(content, path.split("."), plain, path)
+    return _validated(content, source, folder, output)
+
+
+def _content(file: Path) -> dict[str, Any]:
+    content = parse_yaml(text_of(file), str(file))
+    if not isinstance(content, dict):
+        raise RequestError(f"{file}: a mapping of keys is expected, found {shown(content)}")
+    return content
+
+
+def _validated(
+    content: dict[str, Any],
+    source: str,
+    folder: Path,
+    output: str | None,
+    today: date | None = None,
+) -> Job:
+    if output is not None:
+        content["output"] = _absolute(output, Path.cwd(), "output")
+    try:
+        context = {"today": today or datetime.now(UTC).date()}
+        return Job.model_validate(content, context=context).resolved(folder)
+    except ValidationError as error:
+        raise RequestError(f"{source}: {first_mistake(error, Job)}") from error
+
+
+def _apply(content: dict[str, Any], setting: str) -> None:
+    path, equals, value = setting.partition("=")
+    keys = path.split(".")
+    if not equals or not all(keys):
+        raise RequestError(f"--set {setting}: key.path=value is expected")
+    _put(content, keys, parse_yaml(value, f"--set {path}"), f"--set {shown(setting)}")
+
+
+def _put(content: dict[str, Any], keys: list[str], value: Any, source: str) -> None:
+    """Change one key of a job, below the sections that the other keys name."""
+    for key in keys[:-1]:
+        inner = content.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise RequestError(f"{source}: {key} is not a section")
+        content = inner
+    content[keys[-1]] = value
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of the job file, with descriptions, units, defaults and bounds."""
+    return Job.model_json_schema()

@@ -1,0 +1,100 @@
+"""What is wrong with a job file, in one line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ghsl_beam.area.wkt import looks_like_wkt
+from ghsl_beam.jobfile.plain_yaml import one_line, shown
+from transforms.storage import storage
+
+_BOX, _A_BOX = ("area", "bbox"), "12.5, 52.4, 12.7, 52.5"
+_EXPECTED = {
+    "too_short": "at least {min_length} expected, found {actual_length}",
+    "too_long": "at most {max_length} expected, found {actual_length}",
+    "tuple_type": "a list [...] is expected",
+    "string_type": "a text is expected",
+    "bool_type": "true or false is expected",
+    "bool_parsing": "true or false is expected",
+    "float_type": "a number is expected",
+    "float_parsing": "a number is expected",
+    "int_type": "a whole number is expected",
+    "int_parsing": "a whole number is expected",
+    "int_parsing_size": "a smaller whole number is expected",
+    "int_from_float": "a whole number is expected",
+    "string_pattern_mismatch": "a text is expected that fits the pattern {pattern}",
+}
+"""In our words, by pydantic's kind of mistake."""
+
+
+def first_mistake(error: ValidationError, schema: type[BaseModel]) -> str:
+    """The first mistake that pydantic found: the key, what is wrong, what was given."""
+    errors = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
+    first = errors[0]
+    parts = first["loc"]
+    if first["type"] == "missing" and parts[:2] == _BOX:
+        parts = _BOX  # the list is too short, rather than its fourth number missing
+    key = one_line(".".join(str(part) for part in parts), 80) or "job"
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(first["loc"][:-1], schema)
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
+        hint = f"; did you mean {close[0]}?" if close else f"; allowed: {', '.join(known)}"
+        return f"{key}: unknown key{hint}"
+    if first["type"] == "missing" and parts != _BOX:
+        return f"{key}: is missing"
+    given = storage.masked(shown(first["input"]))
+    message = one_line(_message(first, schema), 300)
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"{key}: {message}, given {given}{more}"
+
+
+def _message(mistake: Mapping[str, Any], schema: type[BaseModel]) -> str:
+    kind, location = mistake["type"], mistake["loc"]
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        if location == ("area",):
+            return _as_area(mistake["input"])
+        return f"keys with values are expected, of {', '.join(_keys_at(location, schema))}"
+    if location[:2] == _BOX and kind in ("missing", "too_long", "tuple_type"):
+        return "a list of four numbers is expected: west, south, east, north"
+    if kind in _EXPECTED:
+        return _EXPECTED[kind].format_map(mistake.get("ctx", {}))
+    message = mistake["msg"].removeprefix("Value error, ")
+    return message.replace("Input should be", "expected", 1)
+
+
+def _as_area(value: Any) -> str:
+    """How an area is written that is given without its key, as a text or as numbers."""
+    text = value.strip() if isinstance(value, str) else ""
+    numbers = value if isinstance(value, list) else text.replace(",", " ").split()
+    key, like = "file", one_line(storage.masked(text), 80) or "area.gpkg"
+    if looks_like_wkt(text):
+        key, like = "wkt", '"POLYGON ((12 52, 13 52, 13 53, 12 52))"'
+    elif isinstance(value, list) or (all(map(_is_number, numbers)) and numbers):
+        given = len(numbers) == 4 and all(map(_is_number, numbers))
+        key, like = "bbox", f"[{', '.join(map(str, numbers)) if given else _A_BOX}]"
+    others = [other for other in ("file", "wkt", "bbox") if other != key]
+    return (
+        f"one of the keys file, wkt, bbox is expected: write area: {{{key}: {like}}} "
+        f"(or {' or '.join(others)})"
+    )
+
+
+def _is_number(value: object) -> bool:
+    return re.fullmatch(r"[+-]?\d{1,3}(\.\d*)?", str(value), re.A) is not None
+
+
+def _keys_at(location: tuple[int | str, ...], schema: type[BaseModel]) -> list[str]:
+    model: Any = schema
+    for part in location:
+        if isinstance(part, str) and part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            inner = [annotation, *getattr(annotation, "__args__", ())]
+            model = next(
+                (t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)), model
+            )
+    return list(model.model_fields)

@@ -1,0 +1,133 @@
+"""YAML as job files and profiles are written in: plain values, each key once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from transforms.elements import RequestError, StorageError
+from transforms.storage.redaction import learn
+from transforms.storage.vector_formats import check_regular
+
+_MAX_BYTES = 1 << 20
+_MAX_VALUES = 10_000
+"""In a text: a job file has a hundred; more take PyYAML seconds to minutes."""
+_MAX_DIGITS = 4000
+"""Of a number: Python does not print longer ones."""
+
+_SAYS_NOTHING = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:null")
+"""No credential, whatever the key is called."""
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Safe YAML without aliases, which a job file has no use for and a YAML bomb is made of.
+
+    A key that is there twice is refused too: which of the two was meant?
+    """
+
+    values = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.values += 1
+        if self.values > _MAX_VALUES:
+            raise yaml.YAMLError(f"more than {_MAX_VALUES} keys and values")
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not allowed")
+        node = super().compose_node(parent, index)
+        if isinstance(node, yaml.ScalarNode):  # before an error can show it
+            named = isinstance(index, yaml.ScalarNode) and node.tag not in _SAYS_NOTHING
+            learn(node.value, index.value if named else "")
+        return node
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """A value; PyYAML's constructors end in any exception where its text is not of its tag."""
+        where = f"line {node.start_mark.line + 1}"
+        try:
+            value = super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError, ValueError):
+            raise
+        except Exception as error:
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.YAMLError(f"{where}: {shown(node.value)} is no {kind}") from error
+        if isinstance(value, int) and value.bit_length() > 3 * _MAX_DIGITS:
+            raise yaml.YAMLError(f"{where}: a number of more than {_MAX_DIGITS} digits")
+        return value
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    where = f"line {key.start_mark.line + 1}"
+                    raise yaml.YAMLError(
+                        f"the key {one_line(key.value, 80)} is there twice ({where})"
+                    )
+                seen.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
+
+
+def text_of(file: Path) -> str:
+    """The text of a job file.
+
+    Raises:
+        RequestError: it cannot be read, is too large, or no text.
+    """
+    try:
+        check_regular(str(file))
+        with file.open("rb") as source:
+            data = source.read(_MAX_BYTES + 1)
+    except (OSError, StorageError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise RequestError(f"{file}: cannot read the job file: {reason}") from error
+    if data.startswith(b"SQLite format 3\0"):
+        raise RequestError(
+            f"{file}: a GeoPackage or SQLite file, expected a job file (YAML), which names it in "
+            "area.file"
+        )
+    if len(data) > _MAX_BYTES:
+        raise RequestError(f"{file}: larger than {_MAX_BYTES} bytes, not a job file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RequestError(
+            f"{file}: no text in UTF-8 (byte 0x{data[error.start]:02x} at {error.start}), expected "
+            "a job file (YAML)"
+        ) from error
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """Content of a YAML text; `name` is what an error calls it.
+
+    Raises:
+        RequestError: it is not YAML, has aliases, or a key twice.
+    """
+    try:
+        # A day that is in no calendar is a ValueError.
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise RequestError(f"{name}: not valid YAML: {one_line(str(error), 300)}") from error
+
+
+def shown(value: Any, limit: int = 80) -> str:
+    """A value as an error shows it: days as they are written, the whole on one line."""
+    return one_line(str(_plain(value)) if isinstance(value, date) else repr(_plain(value)), limit)
+
+
+def one_line(text: str, limit: int) -> str:
+    """A text without line breaks and control characters, cut to some characters."""
+    line = re.sub(r"\s+", " ", text[: 4 * limit]).strip()
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return line if len(line) <= limit else line[: limit - 3] + "..."
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""The models of a job: the published ones, their download, checksums, status and credits."""

@@ -1,0 +1,108 @@
+"""SHA256SUMS of a folder of models: what each file was when it was fetched or first verified.
+
+The format is that of `sha256sum`, so `sha256sum -c SHA256SUMS` checks it too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from transforms.elements import ModelError, RequestError, StorageError, request_error
+from transforms.inference.models import available
+from transforms.inference.weights import load_model
+from transforms.storage.storage import is_url, join, masked, name, read_bytes, write_whole
+
+SUMS = "SHA256SUMS"
+_MAX_BYTES = 1 << 20
+_LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")
+
+
+class Verdict(StrEnum):
+    """What `verify` finds of a file."""
+
+    GOOD = "good"
+    NEW = "new"
+    DIFFERS = "differs"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A model file and what was found; `detail` is its SHA-256, or what is wrong with it."""
+
+    zone: str
+    path: str
+    verdict: Verdict
+    detail: str
+
+
+def read_sums(folder: str) -> dict[str, str]:
+    """SHA-256 by file name, empty where nothing was recorded.
+
+    Raises:
+        RequestError: the file is there and cannot be read, or is none of `sha256sum`.
+    """
+    file = join(folder, SUMS)
+    try:
+        text = read_bytes(file, _MAX_BYTES).decode("utf-8")
+    except StorageError as error:
+        if error.absent:
+            return {}
+        raise request_error(str(error), error) from error
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{masked(file)}: not a file of sha256sum: {error}") from error
+    sums = {}
+    for line in text.splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise RequestError(f"{masked(file)}: not a line of sha256sum: {line[:80]!r}")
+        sums[match[2]] = match[1]
+    return sums
+
+
+def record(folder: str, found: Mapping[str, str]) -> None:
+    """Add SHA-256 by file name to a local folder's record.
+
+    Raises:
+        RequestError: see `read_sums`.
+        StorageError: it cannot be written.
+    """
+    sums = read_sums(folder)
+    if all(sums.get(file) == digest for file, digest in found.items()):
+        return
+    lines = sorted((file, digest) for file, digest in {**sums, **found}.items())
+    text = "".join(f"{digest}  {file}\n" for file, digest in lines)
+    write_whole(join(folder, SUMS), text.encode())
+
+
+def verify(folder: str, prefix: str = "") -> Iterator[Checked]:
+    """Check each model of a folder or URL, in the order of zones; new ones are recorded.
+
+    A file is good where it is a whole GHS-S2Net (structure, order of layers, shapes, finite
+    numbers) and has the SHA-256 that was recorded. At a URL nothing is recorded.
+
+    Raises:
+        RequestError: the folder or its record cannot be read.
+    """
+    sums = read_sums(folder)
+    new = {}
+    for zone, path in sorted(available(folder, prefix).items()):
+        file = name(path)
+        try:
+            digest = load_model(path)[1]
+        except ModelError as error:
+            yield Checked(zone, path, Verdict.BROKEN, error.reason)
+            continue
+        if file not in sums:
+            new[file] = digest
+            yield Checked(zone, path, Verdict.NEW, digest)
+        elif sums[file] != digest:
+            detail = f"SHA-256 found {digest}, recorded {sums[file]} in {SUMS}"
+            yield Checked(zone, path, Verdict.DIFFERS, detail)
+        else:
+            yield Checked(zone, path, Verdict.GOOD, digest)
+    if new and not is_url(folder):
+        record(folder, new)

@@ -1,0 +1,180 @@
+"""The models of a job: one network a grid zone, and the residential classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.models.credits import Origin
+from ghsl_beam.models.manifest import Manifest, published_manifest
+from transforms.classification.classifier import ResidentialClassifier
+from transforms.elements import ModelError, RequestError
+from transforms.inference.models import resolve, zone_of_file
+from transforms.inference.weights import ModelFile, describe_model
+from transforms.storage import storage
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model of a grid zone.
+
+    `fallback` where it is another zone's, `demonstration` where its file or the file's name says
+    that it is for showing only, `origin` who made it, `trained` what an own one says of itself.
+    """
+
+    zone: str
+    path: str
+    sha256: str
+    fallback: bool
+    origin: Origin
+    trained: str
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether it is for showing only."""
+        return self.origin is Origin.DEMONSTRATION
+
+    @property
+    def file(self) -> str:
+        """The file's name."""
+        return storage.name(self.path)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the layers made with it say of it in their metadata."""
+        return {
+            "MODEL": self.file,
+            "MODEL_SHA256": self.sha256,
+            "MODEL_GRID_ZONE": self.zone,
+            "MODEL_FALLBACK": "yes" if self.fallback else "no",
+        }
+
+
+def chosen_models(job: Job, zones: list[str]) -> tuple[Model, ...]:
+    """The network of each of these grid zones, each file read and checked once.
+
+    Raises:
+        RequestError: a zone has none, or a file cannot be read or is no GHS-S2Net.
+    """
+    settings = job.models
+    chosen = resolve(zones, settings.folder, settings.fallback, prefix=settings.prefix)
+    try:
+        found = {path: describe_model(path) for path in dict.fromkeys(m.path for m in chosen)}
+    except ModelError as error:
+        raise RequestError(f"models: {error}") from error
+    manifest = published_manifest()
+    return tuple(
+        Model(
+            model.zone,
+            model.path,
+            found[model.path].sha256,
+            model.fallback,
+            _origin(storage.name(model.path), found[model.path], manifest),
+            found[model.path].trained or "",
+        )
+        for model in chosen
+    )
+
+
+def _origin(name: str, file: ModelFile, manifest: Manifest) -> Origin:
+    """Who made a network: by its checksum in the list of the published ones, else by its own word.
+
+    A file may be published under one name and lie here under another.
+    """
+    if any(
+        file.sha256 == known.sha256 or file.git_blob == known.git_blob for known in manifest.models
+    ):
+        return Origin.PUBLISHED
+    if file.demonstration or _named(name):
+        return Origin.DEMONSTRATION
+    return Origin.UNPROVEN if file.trained is None else Origin.OWN
+
+
+def model_warnings(models: Iterable[Model]) -> list[str]:
+    """What a person should know of the networks."""
+    by_origin: dict[Origin, dict[str, None]] = {}
+    for model in models:
+        by_origin.setdefault(model.origin, {})[model.file] = None
+    warnings = [
+        f"model {file} is a demonstration" for file in by_origin.get(Origin.DEMONSTRATION, ())
+    ]
+    for file in by_origin.get(Origin.OWN, ()):
+        alike = ", though its name is like theirs" if zone_of_file(file) else ""
+        warnings.append(f"model {file} is an own one, none of the JRC's{alike}")
+    if unproven := by_origin.get(Origin.UNPROVEN):
+        shown = ", ".join(list(unproven)[:_SHOWN])
+        shown += f" and {len(unproven) - _SHOWN} more" if len(unproven) > _SHOWN else ""
+        warnings.append(
+            f"models not proven to be the JRC's, and not credited to them: {shown} (their "
+            "checksums are not in the list of the published ones)"
+        )
+    return warnings
+
+
+@dataclass(frozen=True)
+class ChosenClassifier:
+    """The residential classifier; `demonstration` as of a `Model`.
+
+    `networks` are the SHA-256 of the networks that it was trained behind, empty where it does not
+    say; `other_version` is the scikit-learn that made it, where it is another than here.
+    """
+
+    file: str
+    sha256: str
+    demonstration: bool
+    networks: tuple[str, ...] = ()
+    other_version: str | None = None
+
+
+def chosen_classifier(job: Job) -> ChosenClassifier:
+    """The residential classifier, after a look that it is one.
+
+    Raises:
+        RequestError: it cannot be read, or is none.
+    """
+    path = job.residential.model
+    try:
+        found = ResidentialClassifier.load(path)
+        return ChosenClassifier(
+            storage.name(path),
+            storage.sha256(path),
+            found.demonstration or _named(path),
+            found.networks,
+            found.other_version,
+        )
+    except ModelError as error:
+        raise RequestError(f"residential.model: {error}") from error
+
+
+def classifier_warnings(classifier: ChosenClassifier, models: Iterable[Model]) -> list[str]:
+    """What a person should know of the classifier beside these networks."""
+    warnings = []
+    if classifier.demonstration:
+        warnings.append(f"classifier {classifier.file} is a demonstration")
+    if classifier.other_version:
+        warnings.append(
+            f"classifier {classifier.file} was made by scikit-learn {classifier.other_version}, "
+            f"here is {version('scikit-learn')}: it may decide otherwise; train it anew"
+        )
+    others = {m.path: m for m in models if m.sha256 not in classifier.networks}
+    if classifier.networks:
+        theirs = ", ".join(sha256[:12] for sha256 in classifier.networks)
+        warnings += [
+            f"classifier {classifier.file} was trained on the built-up of another network "
+            f"(SHA-256 {theirs}) than {model.file} ({model.sha256[:12]}): its classes may mean "
+            "little; train one on a run with this network"
+            for model in others.values()
+        ]
+    elif not classifier.demonstration:
+        warnings.append(
+            f"classifier {classifier.file} does not say on which network's built-up it was trained"
+        )
+    return warnings
+
+
+def _named(path: str) -> bool:
+    return "DEMONSTRATION" in storage.name(path)

@@ -1,0 +1,250 @@
+"""How far a run is, while it runs: live bars on a terminal, log lines at intervals elsewhere.
+
+The totals come from the plan, the counts from the events of every process of the run
+(`ghsl_beam.observing.run_events`), so that all runners and running modes look the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TextIO, cast
+
+from rich.console import Console
+from rich.file_proxy import FileProxy
+from rich.progress import BarColumn, Progress, TextColumn
+
+from ghsl_beam.observing.run_events import RunEvents
+from ghsl_beam.planning.plan import LINES, JobPlan
+from ghsl_beam.process.terminal import stderr, stderr_through
+from transforms.elements import Layer, TilePlan
+from transforms.inference.predict import CONTEXT
+from transforms.observe.events import Event
+from transforms.work.blocks import blocks_of
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks at the events."""
+LINE_EVERY = 30.0
+"""Seconds between two lines about a stage where there is no terminal."""
+_MAKERS = {
+    Layer.S2: "assembly",
+    Layer.BUFRAC_RAW: "inference",
+    Layer.BUFRAC: "cleaning",
+    Layer.RES_NRES: "classification",
+    Layer.GREENNESS: "greenness",
+}
+"""The stage that makes a layer."""
+_STAGES_OF_LINE = tuple(tuple(_MAKERS[x] for x in line if x in _MAKERS) for line in LINES)
+_LOG = logging.getLogger(__name__)
+
+
+def blocks_to_do(tile: TilePlan, line: int, block_size: int) -> int:
+    """Blocks of a tile that a line goes through."""
+    return sum(1 for _ in blocks_of(tile, block_size, CONTEXT if Layer.S2 in LINES[line] else 0))
+
+
+def totals(plan: JobPlan) -> dict[str, int]:
+    """By stage, in the order of the work: blocks, output cells and products that a run will do."""
+    found: Counter[str] = Counter()
+    products = 0
+    for line, layers in enumerate(LINES):
+        for tile in plan.missing(line):
+            blocks = blocks_to_do(tile, line, plan.job.block_size)
+            missing = [layer for layer in layers if not plan.exists(tile, layer)]
+            found.update({_MAKERS[layer]: blocks for layer in missing if layer in _MAKERS})
+            products += len(missing)
+    for grid_plan in plan.grids:
+        cells = plan.missing_cells[grid_plan.name]
+        found["aggregation"] += len(cells)
+        products += grid_plan.files_of(cells)
+    return {stage: number for stage, number in {**found, "publish": products}.items() if number}
+
+
+@dataclass
+class Count:
+    """How far one stage is."""
+
+    total: int
+    made: int = 0
+    reused: int = 0
+    lost: int = 0
+    start: float = 0.0
+    end: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """What needs no more work, at most the total (a bundle that is retried counts twice)."""
+        return min(self.made + self.reused + self.lost, self.total)
+
+    def rate(self, now: float) -> float | None:
+        """Blocks made a second, from the stage's begin until now, or to its end; None before."""
+        until = self.end if self.done == self.total else now
+        return self.made / (until - self.start) if self.made and until > self.start else None
+
+    def left(self, now: float) -> float | None:
+        """Seconds to go at the rate so far, None where that is not known or nothing is left."""
+        rate = self.rate(now)
+        return (self.total - self.done) / rate if rate and self.done < self.total else None
+
+
+@dataclass
+class Tally:
+    """The counts of all stages."""
+
+    counts: dict[str, Count] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: JobPlan) -> Tally:
+        """Nothing done yet of what the plan holds."""
+        return cls({stage: Count(total) for stage, total in totals(plan).items()})
+
+    def add(self, event: Event) -> None:
+        """Count an event; those of parts that are no stage of the display are passed over."""
+        for stage in _stages(event):
+            count = self.counts.get(stage)
+            if count is None:
+                continue
+            if event.what == "done":
+                count.start = min(count.start or event.start, event.start)
+                count.end = max(count.end, event.time)
+                count.made += event.number
+            elif event.what == "reused":
+                count.reused += event.number
+            else:
+                count.lost += event.number
+
+
+def _stages(event: Event) -> Iterable[str]:
+    """The stages that an event moves forward."""
+    if event.what == "reused":
+        of_line = {line[0]: stages for line, stages in zip(LINES, _STAGES_OF_LINE, strict=True)}
+        return of_line.get(Layer(event.stage), ()) if event.stage in set(Layer) else (event.stage,)
+    if event.what == "lost":
+        # A scene set aside in the assembly leaves its block to be made from the others.
+        lost: dict[str, tuple[str, ...]] = {"assembly": (), "read": _STAGES_OF_LINE[2]}
+        return lost.get(event.stage, (event.stage,))
+    return (event.stage,)
+
+
+@contextmanager
+def follow(
+    plan: JobPlan,
+    events: RunEvents,
+    *,
+    terminal: bool | None = None,
+    line_every: float = LINE_EVERY,
+) -> Iterator[None]:
+    """Within, progress is shown on stderr.
+
+    Args:
+        plan: what the run will do.
+        events: what the run's processes tell.
+        terminal: bars (True) or log lines (False); what it is, where None.
+        line_every: seconds between log lines; a run that ends before the first writes none.
+    """
+    console = Console(file=stderr(), force_terminal=terminal)
+    if not console.is_terminal:
+        with _polled(_Lines(line_every), plan, events):
+            yield
+        return
+    around = cast(TextIO, FileProxy(console, stderr()))
+    with _bars(console) as bars, stderr_through(around), _polled(_Bars(bars), plan, events):
+        yield
+
+
+@contextmanager
+def _polled(show: Callable[[Tally], None], plan: JobPlan, events: RunEvents) -> Iterator[None]:
+    tally, stop = Tally.of(plan), threading.Event()
+
+    def look(*, last: bool = False) -> None:
+        for event in events.new(last=last):
+            tally.add(event)
+        show(tally)
+
+    def loop() -> None:
+        while not stop.wait(LOOK_EVERY):
+            look()
+
+    thread = threading.Thread(target=loop, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        look(last=True)
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[left]}"),
+        console=console,
+        refresh_per_second=1 / LOOK_EVERY,
+        redirect_stderr=False,  # the log goes around the bars, and nothing else is shown
+    )
+
+
+class _Bars:
+    """A bar a stage."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, int] = {}
+
+    def __call__(self, tally: Tally) -> None:
+        now = time.time()
+        for stage, count in tally.counts.items():
+            if stage not in self._tasks:
+                task = self._bars.add_task(stage, total=count.total, rate="", left="")
+                self._tasks[stage] = task
+            rate, left = count.rate(now), count.left(now)
+            self._bars.update(
+                self._tasks[stage],  # type: ignore[arg-type]
+                completed=count.done,
+                rate="" if rate is None else f"{rate:.2g}/s",
+                left="" if left is None else f"{duration(left)} left",
+            )
+
+
+class _Lines:
+    """A log line at intervals for each stage that moved."""
+
+    def __init__(self, every: float) -> None:
+        self._every = every
+        self._next = time.monotonic() + every
+        self._told: dict[str, int] = {}
+
+    def __call__(self, tally: Tally) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + self._every
+        now = time.time()
+        for stage, count in tally.counts.items():
+            if count.done == self._told.get(stage, 0):
+                continue
+            self._told[stage] = count.done
+            rate, left = count.rate(now), count.left(now)
+            extra: dict[str, object] = {"stage": stage, "done": count.done, "total": count.total}
+            if rate is not None:
+                extra["rate"] = f"{rate:.3g}/s"
+            if left is not None:
+                extra["left"] = duration(left)
+            _LOG.info("progress", extra=extra)
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: `45 s`, `12 min`, `3.5 h`."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 5970:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,40 @@
+"""The events of a run as its launcher sees them: of this machine, and of a cluster's workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from transforms.observe.event_sums import EVERY, SumsReader
+from transforms.observe.events import Event, EventReader
+
+
+class RunEvents:
+    """The events of all processes of a run, read on from where the last look ended."""
+
+    def __init__(self, folder: Path, sums: str | None = None) -> None:
+        """Keep where they are.
+
+        Args:
+            folder: where this machine's processes append theirs.
+            sums: where a cluster's workers write how far they are, a location; None without one.
+        """
+        self._here = EventReader(folder)
+        self._there = None if sums is None else SumsReader(sums)
+        self._next = 0.0
+
+    def worker_has_begun(self) -> bool:
+        """Whether a worker has begun, here or on a cluster.
+
+        Raises:
+            StorageError: the cluster's storage does not say.
+        """
+        return self._here.has_any() or (self._there is not None and self._there.has_any())
+
+    def new(self, *, last: bool = False) -> Iterator[Event]:
+        """Events since the last look; the cluster's storage is asked at intervals, and at last."""
+        yield from self._here.new()
+        if self._there and (last or time.monotonic() >= self._next):
+            yield from self._there.new()
+            self._next = time.monotonic() + EVERY

@@ -1,0 +1,335 @@
+"""The report of a run: one HTML page that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import ChainableUndefined, Environment, PackageLoader
+from numpy.typing import NDArray
+from pyproj import Geod
+from rasterio.enums import Resampling
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
+from rasterio.windows import Window
+
+from ghsl_beam.outputs.run_record import stages_of
+from ghsl_beam.outputs.stored_record import MAX_RECORD_BYTES, stored_record
+from ghsl_beam.planning.products import check_inside, read_product, recorded_location
+from transforms.elements import LAYERS, Overviews, RasterError, RequestError
+from transforms.observe.events import Event, read_events
+from transforms.storage import storage
+from transforms.work.work_area import SUMS, WorkArea
+
+__all__ = ["MAX_RECORD_BYTES", "last_events", "quicklook", "write_report"]
+
+MAX_PIXELS = 900
+MAX_PICTURES = 6
+"""Pictures of one layer; a continent's report stays readable."""
+_HEAT = ("#ffffff", "#fee8c8", "#fdbb84", "#ef6548", "#b30000", "#5b0000")
+_GREEN = ("#8c6d46", "#e8dfb8", "#b7d78b", "#4f9a3f", "#0b4a1d")
+_GREY = ("#1d2b53", "#3a6ea5", "#7fb8d8", "#e6f2d5")
+_CLASSES = (("not built-up", "#f2f0ea"), ("residential", "#d1495b"), ("other use", "#33658a"))
+_ORDER = {layer: place for place, layer in enumerate(LAYERS)}
+_MAX_SECTIONS = 60
+"""Layers of all grids that are shown; a job has some ten on a grid."""
+_MAX_ROWS = 2000
+"""Rows of a table of the page; run.json has the rest."""
+_MAX_SOURCE = 1 << 28
+"""Pixels of a layer without overviews that is read for a picture."""
+_DETAIL = 4
+"""Pixels of a layer, or of an overview of it, along a pixel of a picture, about."""
+_SMALL = 200
+"""Width in pixels below which a picture's pixels are shown as squares."""
+_FAINTEST = 0.1
+"""Place on the colour scale below which nothing that is built up is drawn: it would be white."""
+
+
+def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
+    """Write `report/index.html` from the record and the layers of a run; return its location.
+
+    Keys that the record lacks, and layers that cannot be read, are left out and said so.
+
+    Args:
+        output: the run's folder, a location.
+        record: what `run.json` is going to say; None reads it.
+
+    A record that is read may be of anybody: what it names is looked for below the output alone.
+
+    Raises:
+        RequestError: there is no record of a run, or it cannot be read or shown.
+        RasterError: `report` in the output leads out of it.
+    """
+    path = storage.join(output, "report", "index.html")
+    if record is None:
+        check_inside(output, path)
+    run = stored_record(output) if record is None else record
+    environment = Environment(
+        loader=PackageLoader("ghsl_beam.outputs"), autoescape=True, undefined=ChainableUndefined
+    )
+    stages = run.get("stages") or {}
+    if not run.get("ended"):
+        stages = last_events(output)
+    longest = max((float(s.get("seconds") or 0) for s in stages.values()), default=0) or 1.0
+    page = environment.get_template("report.html").render(
+        run=run,
+        tiles=run.get("tiles") or [],
+        losses=run.get("losses") or [],
+        stages=[
+            (name, stage, 100 * float(stage.get("seconds") or 0) / longest)
+            for name, stage in sorted(stages.items())
+        ],
+        layers=_layers(output, run.get("products") or []),
+        configuration=_configuration(run),
+        rows=_MAX_ROWS,
+        counts=run.get("counts") or {},
+        versions=run.get("versions") or {},
+        machine=run.get("machine") or {},
+    )
+    storage.write_whole(path, page.encode(errors="backslashreplace"))
+    return path
+
+
+def _configuration(run: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(run.get("configuration") or {}, indent=2, sort_keys=True)
+    except RecursionError as error:
+        raise RequestError("run.json: configuration: nested too deep to be shown") from error
+
+
+def last_events(output: str) -> dict[str, dict[str, float]]:
+    """How far the last launch came, by stage; empty where it left no events behind."""
+    work = WorkArea(storage.join(output, "work"))
+    launches = []
+    if not storage.is_url(output):
+        launches = sorted(Path(work.folder, "events").glob("*"))
+        for told in ("events", SUMS):
+            for file in Path(work.folder, told).glob("*/*"):
+                check_inside(output, str(file))
+    events = list(work.last_sums())
+    if launches:
+        events += read_events(launches[-1])
+    return stages_of(event for event in events if _is_event(event))
+
+
+def _is_event(event: Event) -> bool:
+    """Whether what a file says is of the kinds that an event has."""
+    numbers, texts = (event.number, event.seconds), (event.stage, event.what)
+    return all(isinstance(n, int | float) and math.isfinite(n) for n in numbers) and all(
+        isinstance(text, str) for text in texts
+    )
+
+
+def _layers(output: str, products: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Layers in the order they are made, with pictures of the first few of each."""
+    grouped: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for product in products:
+        key = (str(product.get("grid") or "utm"), str(product.get("layer")))
+        grouped.setdefault(key, []).append(product)
+    ordered = sorted(grouped, key=lambda k: (k[0] != "utm", k[0], _ORDER.get(k[1], 99), k[1]))
+    found = []
+    for grid, layer in ordered[:_MAX_SECTIONS]:
+        mine = sorted(grouped[grid, layer], key=lambda p: str(p.get("path")))
+        pictures = [_picture(output, grid, layer, product) for product in mine[:MAX_PICTURES]]
+        title = LAYERS[layer].title if layer in LAYERS else layer
+        where = "UTM tiles" if grid == "utm" else f"grid {grid}"
+        found.append(
+            {"layer": layer, "title": title, "where": where, "count": len(mine)}
+            | {"pictures": pictures}
+        )
+    return found
+
+
+def _picture(output: str, grid: str, layer: str, product: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says of one product: its picture, or why there is none."""
+    tile, path = str(product.get("tile") or ""), str(product.get("path") or "")
+    entry: dict[str, Any] = {"tile": tile, "path": path, "error": ""}
+    try:
+        png, legend = quicklook(recorded_location(output, grid, layer, tile, path), layer)
+    except (RasterError, RasterioError, OSError, MemoryError) as error:
+        return entry | {"error": storage.masked(str(error))}
+    small = int.from_bytes(png[16:20]) < _SMALL  # the width, as a PNG begins
+    return entry | {"png": base64.b64encode(png).decode(), "legend": legend, "small": small}
+
+
+def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
+    """A PNG of a layer where it has data, at most 900 px a side; legend as (label, colour).
+
+    A pixel of the picture shows the greatest of some means of the pixels below it, so that a house
+    in a large forest is seen; of classes the greatest; of the composite the mean.
+
+    Raises:
+        RasterioError: the raster cannot be read.
+        RasterError: it is too large to be read for a picture, or is no product by itself.
+    """
+    spec = LAYERS.get(layer)
+    classes = spec is not None and spec.overviews is Overviews.MODE
+    colours = ["red", "green", "blue"]
+    true = spec is not None and list(spec.bands[:3]) == colours
+
+    def read(source: Any) -> tuple[Any, float]:
+        if source.width * source.height > _MAX_SOURCE and not source.overviews(1):
+            raise RasterError(f"{path}: too large for a picture, as it has no overviews")
+        if np.dtype(source.dtypes[0]).kind not in "iuf":
+            raise RasterError(f"{path}: pixels of type {source.dtypes[0]}, expected numbers")
+        part = _part_with_data(source)
+        shrink = max(1, math.ceil(max(part.width, part.height) / MAX_PIXELS))
+        detail = 1 if true else min(shrink, _DETAIL)
+        size = [max(1, math.ceil(side / shrink)) for side in (part.height, part.width)]
+        shown = source.read(
+            [1, 2, 3] if true and source.count >= 3 else [1],
+            window=part,
+            out_shape=(3 if true and source.count >= 3 else 1, *(side * detail for side in size)),
+            masked=True,
+            resampling=Resampling.nearest if classes else Resampling.average,
+        )
+        return _greatest(shown, detail), _largest_cell(source, part)
+
+    values, cell = read_product(path, read)
+    if true and values.shape[0] == 3:
+        return _png(true_colour(values)), []
+    band = values[0]
+    if classes:
+        return _png(categories(band)), list(_CLASSES)
+    low, high, unit, ramp = _scale(layer, band, cell)
+    fraction = (band.astype(np.float64) - low) / ((high - low) or 1)
+    if ramp is _HEAT and layer != "BUFRAC_RAW":  # a probability is above 0 everywhere
+        fraction[np.ma.filled((fraction > 0) & (fraction < _FAINTEST), False)] = _FAINTEST
+    scale = 1e-4 if layer == "GREENNESS" else 1.0
+    marks = _marks(low, high, whole=layer == "S2_COUNT")
+    legend = [
+        (f"{_number(mark * scale)}{unit}", "#" + "".join(f"{c:02x}" for c in _ramp(at, ramp)))
+        for mark, at in marks
+    ]
+    return _png(_coloured(fraction, ramp)), legend
+
+
+def _greatest(bands: np.ma.MaskedArray[Any, Any], side: int) -> np.ma.MaskedArray[Any, Any]:
+    """The greatest valid value of each square of so many pixels a side, (bands, rows, columns)."""
+    count, rows, cols = bands.shape
+    squares = bands.reshape(count, rows // side, side, cols // side, side)
+    greatest: np.ma.MaskedArray[Any, Any] = squares.max(axis=(2, 4))
+    return greatest
+
+
+def _largest_cell(source: Any, part: Window) -> float:
+    """m² of the largest pixel of a part: on a geographic grid that nearest to the equator."""
+    if source.crs is None or not source.crs.is_geographic:
+        return abs(source.transform.a * source.transform.e)
+    _, south, _, north = source.window_bounds(part)
+    height, width = abs(source.transform.e), abs(source.transform.a)
+    lowest = 0.0 if south < 0 < north else min(abs(south), abs(north))
+    south, north = min(lowest, 90.0), min(lowest + height, 90.0)
+    area, _ = Geod(ellps="WGS84").polygon_area_perimeter(
+        [0, width, width, 0], [south, south, north, north]
+    )
+    return abs(float(area))
+
+
+def _part_with_data(source: Any) -> Window:
+    """The rectangle that holds all valid pixels, to the pixel of an overview; else everything."""
+    step = max(1, math.ceil(max(source.width, source.height) / MAX_PIXELS))
+    size = (math.ceil(source.height / step), math.ceil(source.width / step))
+    # An average is valid where any of its pixels is.
+    coarse = source.read(1, out_shape=size, masked=True, resampling=Resampling.average)
+    rows, cols = np.nonzero(~np.ma.getmaskarray(coarse))
+    if rows.size == 0:
+        return Window(0, 0, source.width, source.height)
+    down, across = source.height / size[0], source.width / size[1]
+    top, left = math.floor(rows.min() * down), math.floor(cols.min() * across)
+    bottom = min(source.height, math.ceil((rows.max() + 1) * down))
+    right = min(source.width, math.ceil((cols.max() + 1) * across))
+    return Window(left, top, right - left, bottom - top)
+
+
+def true_colour(bands: np.ma.MaskedArray[Any, Any]) -> NDArray[np.uint8]:
+    """RGBA (4, rows, columns) of bands R G B, stretched from the 2nd to the 98th percentile."""
+    hidden = np.ma.getmaskarray(bands).any(axis=0)
+    result = np.zeros((4, *hidden.shape), np.uint8)
+    if hidden.all():
+        return result
+    for index, band in enumerate(bands.data.astype(np.float64)):
+        low, high = np.percentile(band[~hidden], [2, 98])
+        result[index] = np.clip((band - low) / max(high - low, 1) * 255, 0, 255)
+    result[:3, hidden] = 0
+    result[3] = np.where(hidden, 0, 255)
+    return result
+
+
+def categories(band: np.ma.MaskedArray[Any, Any]) -> NDArray[np.uint8]:
+    """RGBA of classes 0, 1, 2; other values and nodata are transparent."""
+    result = np.zeros((4, *band.shape), np.uint8)
+    for value, (_, colour) in enumerate(_CLASSES):
+        place = np.ma.filled(band == value, False)
+        result[:, place] = np.array([*_rgb(colour), 255], np.uint8)[:, np.newaxis]
+    return result
+
+
+def _scale(
+    layer: str, band: np.ma.MaskedArray[Any, Any], cell: float
+) -> tuple[float, float, str, tuple[str, ...]]:
+    """Lowest and highest value, unit, and colours of a continuous layer."""
+    if layer == "BUFRAC_RAW":
+        return 0, 10000, "", _HEAT
+    if layer == "BUFRAC":
+        return 0, 100, " %", _HEAT
+    if layer.startswith("BUILT_S"):
+        most = float(band.max()) if band.count() else 0.0
+        return 0, min(_round_up(most), cell), " m²", _HEAT
+    if layer == "GREENNESS":
+        return -1000, 8000, "", _GREEN
+    high = float(band.max()) if band.count() else 1.0
+    # The greatest mean of some counts is no whole number.
+    return 0, max(float(np.ceil(high)) if layer == "S2_COUNT" else high, 1), "", _GREY
+
+
+def _marks(low: float, high: float, whole: bool) -> list[tuple[float, float]]:
+    """Values of a legend, each with its place on the scale of 0 to 1; of counts whole numbers."""
+    values = [low + (high - low) * i / 4 for i in range(5)]
+    if whole:
+        values = sorted({float(np.floor(value + 0.5)) for value in values})
+    return [(value, (value - low) / ((high - low) or 1)) for value in values]
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 4, 6, 8 and 10 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(max(value, 1)))
+    return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= value)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.4g}"
+
+
+def _coloured(fraction: np.ma.MaskedArray[Any, Any], colours: tuple[str, ...]) -> NDArray[np.uint8]:
+    shown = np.clip(np.ma.filled(fraction, 0), 0, 1)
+    result = np.zeros((4, *shown.shape), np.uint8)
+    stops = np.linspace(0, 1, len(colours))
+    for index in range(3):
+        result[index] = np.interp(shown, stops, [_rgb(colour)[index] for colour in colours]).round()
+    result[3] = np.where(np.ma.getmaskarray(fraction), 0, 255)
+    return result
+
+
+def _ramp(at: float, colours: tuple[str, ...]) -> list[int]:
+    stops = np.linspace(0, 1, len(colours))
+    return [round(float(np.interp(at, stops, [_rgb(c)[i] for c in colours]))) for i in range(3)]
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _png(rgba: NDArray[np.uint8]) -> bytes:
+    profile = {"driver": "PNG", "count": 4, "dtype": "uint8"}
+    with MemoryFile() as memory, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a picture has no place
+        with memory.open(**profile, height=rgba.shape[1], width=rgba.shape[2]) as target:
+            target.write(rgba)
+        return bytes(memory.read())

@@ -1,0 +1,206 @@
+"""run.json: what a run was asked, what it used, what it made and what it lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from ghsl_beam.models.chosen import Model
+from ghsl_beam.models.credits import credits_of
+from ghsl_beam.outputs.record_schema import (
+    LossRecord,
+    ProductRecord,
+    RunRecord,
+    SetAsideRecord,
+    TileRecord,
+)
+from ghsl_beam.outputs.stored_record import first_wrong
+from ghsl_beam.planning.plan import JobPlan
+from transforms.elements import Loss, Product, StorageError, TilePlan, package_version
+from transforms.observe.events import Event
+from transforms.rasters.seal import Sum
+from transforms.storage import storage
+
+_MAX_BYTES = 1 << 30
+_UNKNOWN = Sum(0, "")
+_PACKAGES = (
+    "ghsl-beam",
+    "apache-beam",
+    "llvmlite",
+    "tensorflow",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "rasterio",
+    "pyproj",
+    "shapely",
+    "odc-geo",
+)
+
+
+def now() -> str:
+    """The time as the record states it, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    packages = {package: package_version(package) for package in _PACKAGES}
+    return {"python": platform.python_version(), **packages}
+
+
+def new_record(plan: JobPlan) -> RunRecord:
+    """The record at the start of a run."""
+    job = plan.job
+    return {
+        "job": job.name,
+        "name": job.name,
+        "epoch": job.epoch,
+        "started": now(),
+        "ended": None,
+        "seconds": None,
+        "exit_code": None,
+        "configuration": job.model_dump(mode="json"),
+        "versions": versions(),
+        "machine": {
+            "system": platform.system(),
+            "architecture": platform.machine(),
+            "cores": os.cpu_count(),
+        },
+        "tiles": [_tile(tile, plan.models) for tile in plan.tiles],
+        "classifier": {
+            "file": plan.classifier.file,
+            "sha256": plan.classifier.sha256,
+            "demonstration": plan.classifier.demonstration,
+        },
+        "prediction": {
+            "asked": job.models.precision,
+            "precision": plan.engine.precision,
+            "engine": plan.engine.engine,
+        },
+        "warnings": list(plan.warnings),
+        "stages": {},
+        "counts": {},
+        "losses": [],
+        "scenes_set_aside": [],
+        "error": None,
+        "products": [],
+        "files": [],
+        "computed": 0,
+        "reused": 0,
+        "credits": list(credits_of(plan.models)),
+    }
+
+
+def _tile(tile: TilePlan, models: Iterable[Model]) -> TileRecord:
+    model = next(m for m in models if m.zone == tile.zone)
+    return {
+        "tile": tile.tile,
+        "zone": tile.zone,
+        "model": {
+            "file": model.file,
+            "sha256": model.sha256,
+            "demonstration": model.demonstration,
+            "fallback": model.fallback,
+        },
+        "scenes": [
+            {
+                "id": scene.id,
+                "sensing": scene.sensing.isoformat(),
+                "cloud_cover": scene.cloud_cover,
+                "baseline": scene.baseline,
+                "level": scene.level,
+            }
+            for scene in tile.scenes
+        ],
+    }
+
+
+def losses_as_json(losses: Iterable[Loss]) -> list[LossRecord]:
+    """Losses, each once, in a fixed order."""
+    unique = {json.dumps(asdict(loss), sort_keys=True) for loss in losses}
+    return [json.loads(text) for text in sorted(unique)]
+
+
+def set_aside(losses: Iterable[LossRecord]) -> list[SetAsideRecord]:
+    """Scenes that could not be used, or not everywhere, each reason once."""
+    found = {
+        (loss["tile"], loss["scene"], loss["file"], loss["reason"])
+        for loss in losses
+        if loss["scene"] or loss["stage"] == "catalogue"
+    }
+    return [
+        {"tile": tile, "scene": scene, "file": file, "reason": reason}
+        for tile, scene, file, reason in sorted(found)
+    ]
+
+
+def products_as_json(
+    products: Iterable[Product], sums: Mapping[str, Sum] = MappingProxyType({})
+) -> list[ProductRecord]:
+    """Products as the record lists them, with their sums by path; none where none is known."""
+    return [
+        {
+            "layer": product.layer,
+            "tile": product.key,
+            "grid": product.grid,
+            "path": product.path,
+            "fingerprint": product.fingerprint,
+            "whole": product.whole,
+            "size": sums.get(product.path, _UNKNOWN).size,
+            "sha256": sums.get(product.path, _UNKNOWN).sha256,
+        }
+        for product in products
+    ]
+
+
+def write_record(output: str, record: RunRecord) -> None:
+    """Write run.json whole."""
+    text = json.dumps(record, indent=2, sort_keys=True) + "\n"
+    storage.write_whole(storage.join(output, "run.json"), text.encode())
+
+
+def read_record(output: str) -> dict[str, Any] | None:
+    """The record on storage, None where there is none, or it is not JSON.
+
+    Raises:
+        StorageError: the storage cannot be read.
+    """
+    try:
+        found = json.loads(storage.read_bytes(storage.join(output, "run.json"), _MAX_BYTES))
+    except (ValueError, RecursionError):
+        return None
+    except StorageError as error:
+        if not error.absent:
+            raise
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def is_of(stored: dict[str, Any] | None, record: RunRecord) -> bool:
+    """Whether a stored record is of a run that ended as this one: products, losses, warnings."""
+    same = ("exit_code", "products", "losses", "scenes_set_aside", "warnings")
+    return (
+        stored is not None
+        and first_wrong(stored, whole=True) is None
+        and bool(stored.get("ended"))
+        and all(stored.get(key) == record.get(key) for key in same)
+    )
+
+
+def stages_of(events: Iterable[Event]) -> dict[str, dict[str, float]]:
+    """Blocks, losses and seconds by stage, as far as a run came that has not ended by itself."""
+    names = {"done": "blocks", "reused": "blocks_reused", "lost": "losses"}
+    stages: dict[str, dict[str, float]] = {}
+    for event in events:
+        stage = stages.setdefault(event.stage, {})
+        name = names.get(event.what, event.what)
+        stage[name] = stage.get(name, 0) + event.number
+        stage["seconds"] = round(stage.get("seconds", 0) + event.seconds, 3)
+    return stages

@@ -1,0 +1,1 @@
+"""What a run will make, and where: tiles, scenes, grids, roads, products and their paths."""

@@ -1,0 +1,173 @@
+"""The output grids of a job: cells, what they depend on, and which exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+
+from ghsl_beam.jobfile.configuration import Grid, Job
+from ghsl_beam.models.credits import CREDITS_TAG, lines_of
+from ghsl_beam.planning.mosaic import write_vrt
+from ghsl_beam.planning.products import grid_pattern
+from transforms import aggregation
+from transforms.aggregation.aggregate import GridLayer, published_layers
+from transforms.aggregation.capacity import MAX_CUT, share_cut
+from transforms.aggregation.footprint import cells_of_source
+from transforms.aggregation.grid import GridLevel, OutputGrid, from_config
+from transforms.aggregation.source import TileSource
+from transforms.aggregation.transform import CellPlan, GridSpec
+from transforms.elements import Layer, Product, RequestError, TilePlan, fingerprint
+from transforms.rasters.geotiff import stored_fingerprints
+from transforms.storage import storage
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """One output grid of a job."""
+
+    spec: GridSpec
+
+    @property
+    def name(self) -> str:
+        """The grid's label, `54009`."""
+        return self.spec.grid.label
+
+    @property
+    def cells(self) -> tuple[CellPlan, ...]:
+        """The cells, in order."""
+        return self.spec.cells
+
+    def products(self) -> Iterator[tuple[GridLevel, GridLayer, str, str, tuple[str, ...]]]:
+        """Each product to be: level, layer, key, fingerprint, and the cells it is made of."""
+        grid = self.spec.grid
+        for level in grid.levels:
+            for layer in published_layers(level):
+                if self.spec.by_cell(level):
+                    for cell in self.cells:
+                        yield level, layer, cell.key, cell.fingerprint, (cell.key,)
+                else:
+                    for tile, mark in self.spec.tiles:
+                        inside = tuple(cell.key for cell in self.spec.cells_in(tile))
+                        yield level, layer, tile, mark, inside
+
+    def missing_cells(self, output: str, *, verify: bool = False) -> set[str]:
+        """Cells that a product which is not there, or is of other things, is made of."""
+        missing: set[str] = set()
+        stored = self._stored(output, verify)
+        for level, layer, key, mark, cells in self.products():
+            if stored.get(self.spec.path(level, layer, key)) != mark:
+                missing.update(cells)
+        return missing
+
+    def _stored(self, output: str, verify: bool) -> dict[str, str]:
+        paths = [self.spec.path(level, layer, key) for level, layer, key, _, _ in self.products()]
+        return stored_fingerprints(output, paths, verify=verify)
+
+    def files_of(self, cells: Iterable[str]) -> int:
+        """Files of R/C tiles that these cells go into (levels published by cell have none)."""
+        grid = self.spec.grid
+        tiles = {grid.tile_of(grid.parse_cell(cell)).key for cell in cells}
+        levels = (level for level in grid.levels if not self.spec.by_cell(level))
+        return len(tiles) * sum(len(published_layers(level)) for level in levels)
+
+    def existing(self, output: str, *, verify: bool = False) -> list[Product]:
+        """Products on storage; where it verifies, those whose content is what was published."""
+        found, stored = [], self._stored(output, verify)
+        for level, layer, key, mark, _ in self.products():
+            path = self.spec.path(level, layer, key)
+            there = stored.get(path)
+            if there:
+                found.append(Product(layer, key, level.name, path, there, there == mark))
+        return found
+
+    def write_mosaics(self, output: str) -> None:
+        """A VRT over the files of a level that is published cell by cell."""
+        for level in self._mosaic_levels():
+            for layer in published_layers(level):
+                mosaic = self._mosaic(level, layer)
+                folder = storage.join(output, str(mosaic.parent))
+                there = set(storage.listing(folder))
+                paths = [self.spec.path(level, layer, cell.key) for cell in self.cells]
+                files = [file for file in map(storage.name, paths) if file in there]
+                write_vrt(folder, mosaic.name, files)
+
+    def mosaics(self) -> Iterator[str]:
+        """Their paths below the output."""
+        for level in self._mosaic_levels():
+            for layer in published_layers(level):
+                yield str(self._mosaic(level, layer))
+
+    def _mosaic_levels(self) -> Iterator[GridLevel]:
+        return (level for level in self.spec.grid.levels if self.spec.by_cell(level))
+
+    def _mosaic(self, level: GridLevel, layer: GridLayer) -> PurePosixPath:
+        return PurePosixPath(self.spec.path(level, layer, "all")).with_suffix(".vrt")
+
+
+def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
+    """Cells and fingerprints of one grid for the tiles of a job.
+
+    Raises:
+        RequestError: there is no such grid, it ends before the tiles, or cannot hold what is built.
+    """
+    grid = from_config(settings.crs, settings.resolutions)
+    _check_capacity(grid, tiles)
+    of_cell: dict[str, list[TilePlan]] = {}
+    for tile in tiles:
+        for cell in cells_of_source(grid, _source(tile)):
+            of_cell.setdefault(grid.cell_key(cell), []).append(tile)
+    cells = tuple(
+        CellPlan(
+            key,
+            tuple(sorted(tile.tile for tile in mine)),
+            _mark(grid, key, mine),
+            tuple(sorted({_model(tile) for tile in mine})),
+            tuple(dict.fromkeys(line for tile in mine for line in _credits(tile))),
+        )
+        for key, mine in sorted(of_cell.items())
+    )
+    by_tile: dict[str, list[str]] = {}
+    for planned in cells:
+        key = grid.tile_of(grid.parse_cell(planned.key)).key
+        by_tile.setdefault(key, []).append(planned.fingerprint)
+    marks = tuple((key, fingerprint("R/C tile", prints)) for key, prints in sorted(by_tile.items()))
+    pattern = grid_pattern(job.epoch, job.name)
+    return GridPlan(GridSpec(grid, pattern, cells, marks))
+
+
+def _check_capacity(grid: OutputGrid, tiles: Sequence[TilePlan]) -> None:
+    cut, worst = max(
+        ((share_cut(grid, _source(tile)), tile.tile) for tile in tiles), default=(0, "")
+    )
+    if cut > MAX_CUT:
+        raise RequestError(
+            f"{grid.crs}: its pixels cannot hold what lies under them: {cut:.1%} of ground "
+            f"built all over would be lost in tile {worst}; a CRS is expected that loses at most "
+            f"{MAX_CUT:.0%} there, such as ESRI:54009"
+        )
+
+
+def _source(tile: TilePlan) -> TileSource:
+    window = tile.window
+    left, top = tile.ulx + 10 * window.col, tile.uly - 10 * window.row
+    center = tile.center_lon, tile.center_lat
+    return TileSource(tile.tile, tile.epsg, left, top, window.height, window.width, *center)
+
+
+def _credits(tile: TilePlan) -> list[str]:
+    return lines_of(tile.tags[Layer.BUFRAC][CREDITS_TAG])
+
+
+def _model(tile: TilePlan) -> str:
+    """The model of a tile as a grid's files name it: zone, file, SHA-256."""
+    tags = tile.tags[Layer.BUFRAC]
+    of = " (fallback)" if tags["MODEL_FALLBACK"] == "yes" else ""
+    return f"{tile.zone}: {tags['MODEL']}{of} {tags['MODEL_SHA256']}"
+
+
+def _mark(grid: OutputGrid, key: str, tiles: list[TilePlan]) -> str:
+    inputs = sorted(
+        [tile.tile, *(tile.fingerprints[layer] for layer in aggregation.INPUTS)] for tile in tiles
+    )
+    return fingerprint("cell", aggregation.METHOD_VERSION, asdict(grid), key, inputs)

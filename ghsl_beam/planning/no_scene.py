@@ -1,0 +1,103 @@
+"""Why an archive has no scene for a job: what a person compares with what they asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ghsl_beam.area.area_of_interest import Area
+from ghsl_beam.area.mgrs_tiles import MgrsTile, tiles_of
+from ghsl_beam.jobfile.configuration import Job
+from transforms import assembly
+from transforms.elements import SceneError, StorageError
+from transforms.storage import storage
+
+_PRODUCT = re.compile(r"S2._MSI(L1C|L2A)_(\d{4})(\d\d)(\d\d)T\d{6}_.*_T(\d\d[A-Z]{3})_")
+_SHOWN = 5
+
+
+def no_archive(location: str) -> str:
+    """What is there in place of the archive's folder."""
+    if storage.is_file(location):
+        folder = location.rpartition("/")[0] or "/"
+        return f"{location} is a file, expected the folder that it lies in: {folder}"
+    return f"no such folder: {location}"
+
+
+def why_none(job: Job, area: Area, tiles: Sequence[MgrsTile]) -> str:
+    """What may be the reason that none of the tiles has a scene, on one line.
+
+    Raises:
+        StorageError: the archive cannot be listed.
+        SceneError: so too.
+    """
+    settings = job.input
+    reasons = []
+    if 0 < settings.max_cloud_cover < 1:
+        reasons.append("max_cloud_cover is in percent")
+    if cloudy := _left_out_for_cloud(job, tiles):
+        clearest = min(cloudy)
+        reasons.append(
+            f"{len(cloudy)} left out for cloud, the clearest with {clearest:.3g} %: raise "
+            "input.max_cloud_cover"
+        )
+        return "; ".join(reasons)
+    west, south, east, north = area.bounds
+    box = f"longitude {west:.6g} to {east:.6g}, latitude {south:.6g} to {north:.6g}"
+    reasons.append(f"the area is {box}")
+    held = _held(settings.archive)
+    if held:
+        reasons.append(_told(held))
+    if _swapped(area).intersection(tile for _, _, tile in held):
+        reasons.append("longitude and latitude may be swapped")
+    reasons.append("check archive, period, level and area")
+    return "; ".join(reasons)
+
+
+def _left_out_for_cloud(job: Job, tiles: Sequence[MgrsTile]) -> list[float]:
+    if job.input.max_cloud_cover >= 100:
+        return []
+    wanted, days = [tile.id for tile in tiles], (job.period.start, job.period.end)
+    try:
+        found = assembly.find_scenes(job.input.archive, wanted, *days, job.input.level, 100.0)[0]
+    except (SceneError, StorageError):  # the search before was without; what it found counts
+        return []
+    return [scene.cloud_cover for scene in found]
+
+
+def _held(archive: str) -> list[tuple[str, date, str]]:
+    """Level, day and tile of the products directly in the archive, as their names tell."""
+    found = []
+    for name in storage.listing(archive):
+        if match := _PRODUCT.match(name):
+            level, year, month, day, tile = match.groups()
+            try:
+                found.append((level, date(int(year), int(month), int(day)), tile))
+            except ValueError:  # no day of a calendar: no product's name
+                continue
+    return found
+
+
+def _told(held: Sequence[tuple[str, date, str]]) -> str:
+    tiles = sorted({tile for _, _, tile in held})
+    listed = ", ".join(tiles[:_SHOWN]) + (" and more" if len(tiles) > _SHOWN else "")
+    levels = " and ".join(sorted({level for level, _, _ in held}))
+    first, last = min(day for _, day, _ in held), max(day for _, day, _ in held)
+    return f"the archive holds {levels} of {listed} from {first} to {last}"
+
+
+def _swapped(area: Area) -> set[str]:
+    """Tiles of the area with latitude for longitude; none where that is no place."""
+    west, _, east, _ = area.bounds
+    if max(abs(west), abs(east)) > 90:
+        return set()
+    return {tile.id for tile in tiles_of(Area(shapely.transform(area.geometry, _turned)))}
+
+
+def _turned(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    return points[:, ::-1]

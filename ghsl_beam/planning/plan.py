@@ -1,0 +1,377 @@
+"""The plan: tiles, scenes, models and what each result depends on. It reads, and writes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from uuid import uuid4
+
+import shapely
+from pyproj.exceptions import CRSError
+
+from ghsl_beam.area.area_of_interest import Area, area_in_tile, read_area
+from ghsl_beam.area.mgrs_tiles import MgrsTile, grid_problem, needed_tiles, not_covered, tiles_of
+from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.models.chosen import (
+    ChosenClassifier,
+    Model,
+    chosen_classifier,
+    chosen_models,
+    classifier_warnings,
+    model_warnings,
+)
+from ghsl_beam.models.credits import CREDITS_TAG, credit_line
+from ghsl_beam.planning.grid_plan import GridPlan, plan_grid
+from ghsl_beam.planning.no_scene import no_archive, why_none
+from ghsl_beam.planning.products import utm_path
+from ghsl_beam.planning.roads import roads_fingerprint
+from ghsl_beam.planning.scene_manifest import manifest_problem
+from transforms import assembly, classification, cleaning, greenness, inference
+from transforms.classification.classifier import ResidentialClassifier
+from transforms.cleaning.parameters import CleaningParameters
+from transforms.elements import (
+    Layer,
+    Level,
+    Loss,
+    RequestError,
+    Scene,
+    SceneError,
+    StorageError,
+    TilePlan,
+    Window,
+    fingerprint,
+    request_error,
+)
+from transforms.greenness.greenness import GreennessParameters
+from transforms.inference.engines import FAST, Choice, choose
+from transforms.inference.predict import CONTEXT
+from transforms.rasters.area_mask import pixel_bounds
+from transforms.rasters.geotiff import stored_fingerprints
+from transforms.storage import storage
+
+LINES: tuple[tuple[Layer, ...], ...] = (
+    (Layer.S2, Layer.S2_COUNT),
+    (Layer.BUFRAC_RAW,),
+    (Layer.BUFRAC, Layer.RES_NRES, Layer.GREENNESS),
+)
+"""The layers that are made together, line by line of the design's way of the data."""
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """Everything a launch needs."""
+
+    job: Job
+    tiles: tuple[TilePlan, ...]
+    grids: tuple[GridPlan, ...]
+    models: tuple[Model, ...]
+    classifier: ChosenClassifier
+    engine: Choice
+    losses: tuple[Loss, ...]
+    warnings: tuple[str, ...]
+    verify: bool = False
+    """Whether a product counts as there only if its content is what was published."""
+    launch: str = field(default_factory=lambda: uuid4().hex)
+
+    def path_of(self, layer: Layer, tile: str) -> str:
+        """The product of a layer of a tile."""
+        path = utm_path(tile, layer, self.job.epoch, self.job.name)
+        return storage.join(self.job.output, path)
+
+    @cached_property
+    def existing(self) -> frozenset[tuple[str, Layer]]:
+        """Tile and layer of the products that are there, made from what this plan says.
+
+        Looked up once: what a launch makes does not change what it set out to make.
+        """
+        stored = self.stored_marks()
+        return frozenset(
+            (plan.tile, layer)
+            for plan in self.tiles
+            for layer, mark in plan.fingerprints.items()
+            if stored.get((plan.tile, layer)) == mark
+        )
+
+    def exists(self, plan: TilePlan, layer: Layer) -> bool:
+        """Whether a product was there when this was first asked."""
+        return (plan.tile, layer) in self.existing
+
+    def stored_marks(self) -> dict[tuple[str, Layer], str]:
+        """Fingerprints of the products that are there now, by tile and layer."""
+        paths = {
+            utm_path(plan.tile, layer, self.job.epoch, self.job.name): (plan.tile, layer)
+            for plan in self.tiles
+            for layer in plan.fingerprints
+        }
+        found = stored_fingerprints(self.job.output, paths, verify=self.verify)
+        return {paths[path]: mark for path, mark in found.items()}
+
+    @cached_property
+    def missing_cells(self) -> dict[str, frozenset[str]]:
+        """By output grid, the cells that a product still to be made is made of; looked up once."""
+        return {
+            grid.name: frozenset(grid.missing_cells(self.job.output, verify=self.verify))
+            for grid in self.grids
+        }
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is still to be made."""
+        lines = any(self.missing(line) for line in range(len(LINES)))
+        return lines or any(self.missing_cells.values())
+
+    def missing(self, line: int) -> tuple[TilePlan, ...]:
+        """Tiles for which a line has something to do."""
+        return tuple(
+            plan
+            for plan in self.tiles
+            if not all(self.exists(plan, layer) for layer in LINES[line])
+        )
+
+
+def cleaning_parameters(job: Job) -> CleaningParameters:
+    """The cleaning's parameters in its own units."""
+    settings = job.cleaning
+    # Up: what has fewer pixels than that is smaller than the size, and nothing else is.
+    pixels = math.ceil(settings.minimum_area_m2 / 100) if settings.minimum_area_m2 else None
+    return CleaningParameters(
+        minimum=settings.minimum,
+        ndvi_above=settings.ndvi_above,
+        ndwi_above=settings.ndwi_above,
+        streets=settings.roads is not None,
+        minimum_pixels=pixels,
+    )
+
+
+def greenness_parameters(job: Job) -> GreennessParameters:
+    """The greenness's parameters."""
+    return GreennessParameters(radius=job.greenness.radius_m)
+
+
+def layers_halo(job: Job) -> int:
+    """Pixels around a block that the cleaned layers depend on."""
+    classifier = ResidentialClassifier.load(job.residential.model)
+    clean, green = cleaning_parameters(job), greenness_parameters(job)
+    return clean.halo + max(classifier.halo, green.halo)
+
+
+def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
+    """Plan a job; where it verifies, every product that is there is read and compared.
+
+    So are the bands of the archive's scenes with their manifests: what differs is a loss.
+
+    Raises:
+        RequestError: one line that names what is wrong and the remedy.
+    """
+    area = _area(job)
+    candidates = tiles_of(area)
+    if not candidates:
+        raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
+    scenes, losses, passed_over = _scenes(job, candidates, verify)
+    reached = {
+        tile.id: plan
+        for tile in candidates
+        if (plan := _tile_plan(tile, scenes[tile.id], area)) is not None
+    }
+    seen = [tile for tile in candidates if tile.id in reached]
+    tiles = needed_tiles(seen, area)
+    if not tiles:
+        raise RequestError(
+            "area: the scenes found hold no data in it, only beside it: check area and archive"
+        )
+    losses += _not_seen(job, area, candidates, seen, scenes)
+    models = chosen_models(job, sorted({tile.zone for tile in tiles}))
+    engine = choose(job.models.precision)
+    classifier = chosen_classifier(job)
+    roads_mark = roads_fingerprint(job)
+    plans = []
+    for tile in tiles:
+        plan = reached[tile.id]
+        marks = _fingerprints(job, plan, models, engine, classifier.sha256, roads_mark)
+        model = next(m for m in models if m.zone == plan.zone)
+        made = model.tags | {"ENGINE": engine.engine, CREDITS_TAG: credit_line([model])}
+        tags = dict.fromkeys((*LINES[1], *LINES[2]), made)
+        tags |= {layer: {CREDITS_TAG: credit_line([])} for layer in LINES[0]}
+        plans.append(replace(plan, fingerprints=marks, tags=tags))
+    grids = tuple(_grid(number, job, plans) for number in range(len(job.grids)))
+    warnings = [*area.warnings, *passed_over]
+    if 0 < job.input.max_cloud_cover < 1:
+        warnings.append(
+            f"input.max_cloud_cover: {job.input.max_cloud_cover:g} is less than 1 %; "
+            f"write {100 * job.input.max_cloud_cover:g} for {100 * job.input.max_cloud_cover:g} %"
+        )
+    if job.input.level is Level.L2A:
+        warnings.append("L2A input: the networks were trained on top-of-atmosphere (L1C) values")
+    warnings += [f"zone {m.zone}: model {m.file} is another zone's" for m in models if m.fallback]
+    warnings += model_warnings(models)
+    warnings += [
+        f"scene {scene.id}: no cloud mask in it, used as it is"
+        for plan in plans
+        for scene in plan.scenes
+        if scene.mask is None
+    ]
+    warnings += classifier_warnings(classifier, models)
+    if job.models.precision == FAST and engine.precision != FAST:
+        warnings.append(
+            "models.precision: no fast engine for this machine (it needs AVX-512 VNNI or a GPU): "
+            f"{engine.engine} predicts, exact"
+        )
+    return JobPlan(
+        job,
+        tuple(plans),
+        grids,
+        models,
+        classifier,
+        engine,
+        tuple(losses),
+        tuple(warnings),
+        verify,
+    )
+
+
+def _grid(number: int, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
+    try:
+        return plan_grid(job.grids[number], job, tiles)
+    except (CRSError, ValueError, RequestError) as error:
+        raise RequestError(f"grids.{number}: {error}") from error
+
+
+def _area(job: Job) -> Area:
+    settings = job.area
+    source = settings.file if settings.file else settings.wkt or settings.bbox
+    if source is None:
+        raise RequestError("area: exactly one of file, wkt, bbox is needed")
+    return read_area(source, Path.cwd())
+
+
+def _scenes(
+    job: Job, tiles: Sequence[MgrsTile], verify: bool
+) -> tuple[Mapping[str, tuple[Scene, ...]], list[Loss], list[str]]:
+    """Scenes by tile, what cannot be used, and warnings of what is passed over."""
+    settings, period = job.input, job.period
+    wanted = {tile.id: tile for tile in tiles}
+
+    def problem(scene: Scene) -> str | None:
+        found = grid_problem(scene, wanted[scene.tile])
+        return manifest_problem(scene) if found is None and verify else found
+
+    try:
+        if not storage.is_folder(settings.archive):
+            raise RequestError(f"input.archive: {no_archive(settings.archive)}")
+        found, losses, warnings = assembly.find_scenes(
+            settings.archive,
+            wanted,
+            period.start,
+            period.end,
+            settings.level,
+            settings.max_cloud_cover,
+            problem,
+        )
+    except (SceneError, StorageError) as error:
+        raise request_error(f"input.archive: {error}", error) from error
+    if not found and not losses:
+        raise RequestError(
+            f"input: no {settings.level} scene of {', '.join([*wanted][:5])}"
+            f"{' and more' if len(wanted) > 5 else ''} from {period.start} to {period.end} with at "
+            f"most {settings.max_cloud_cover:g} % cloud in {settings.archive}: "
+            f"{'; '.join([*warnings, why_none(job, _area(job), tiles)])}"
+        )
+    if not found:
+        raise RequestError(f"input: no scene can be used; the first: {losses[0].summary}")
+    by_tile = {tile: tuple(scene for scene in found if scene.tile == tile) for tile in wanted}
+    return by_tile, losses, warnings
+
+
+def _not_seen(
+    job: Job,
+    area: Area,
+    candidates: list[MgrsTile],
+    seen: list[MgrsTile],
+    scenes: Mapping[str, tuple[Scene, ...]],
+) -> list[Loss]:
+    """Tiles with a part of the area that no tile whose scenes reach the area covers."""
+    losses = []
+    days = f"from {job.period.start} to {job.period.end}"
+    for tile in needed_tiles(candidates, area):
+        if tile in seen:
+            continue
+        left = not_covered(tile, seen, area)
+        if left.area > 100:
+            reason = f"no {job.input.level} scene {days}"
+            if scenes[tile.id]:
+                reason += " with data in the area"
+            losses.append(Loss("plan", tile.id, reason))
+    return losses
+
+
+def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:
+    """The tile's grid is what its scenes cover together; None where the area misses it.
+
+    The area itself, not its bounding box: it may lie on both sides of a small grid.
+    """
+    if not scenes:
+        return None
+    ulx, uly = min(s.ulx for s in scenes), max(s.uly for s in scenes)
+    right = max(s.ulx + 10 * s.cols for s in scenes)
+    bottom = min(s.uly - 10 * s.rows for s in scenes)
+    rows, cols = round((uly - bottom) / 10), round((right - ulx) / 10)
+    geometry = area_in_tile(area, tile)
+    if not shapely.intersects(geometry, shapely.box(ulx, bottom, right, uly)):
+        return None
+    bounds = pixel_bounds(geometry, ulx, uly, (rows, cols))
+    extent = Window(0, 0, rows, cols)
+    window = bounds.expand(CONTEXT).intersect(extent) if bounds else None
+    if window is None:
+        return None
+    return TilePlan(
+        tile.id,
+        tile.zone,
+        tile.epsg,
+        ulx,
+        uly,
+        rows,
+        cols,
+        tile.center_lon,
+        tile.center_lat,
+        window,
+        shapely.to_wkb(geometry, hex=True),
+        scenes,
+    )
+
+
+def _fingerprints(
+    job: Job,
+    plan: TilePlan,
+    models: tuple[Model, ...],
+    engine: Choice,
+    classifier: str,
+    roads: str,
+) -> dict[Layer, str]:
+    grid = [plan.tile, plan.epsg, plan.ulx, plan.uly, plan.rows, plan.cols, plan.area_wkb]
+    scenes = [
+        [
+            *(s.id, s.baseline, s.quantification, s.offsets, s.ulx, s.uly, s.rows, s.cols),
+            *(s.files, s.sensing.isoformat(), s.datastrip),
+        ]
+        for s in plan.scenes
+    ]
+    s2 = fingerprint("S2", assembly.METHOD_VERSION, grid, scenes, job.composite.percentile)
+    model = next(m for m in models if m.zone == plan.zone)
+    raw = fingerprint("BUFRAC_RAW", inference.METHOD_VERSION, s2, model.sha256, engine.engine)
+    settings = job.cleaning.model_dump(mode="json", exclude={"roads"})
+    bufrac = fingerprint("BUFRAC", cleaning.METHOD_VERSION, raw, settings, roads)
+    classes = fingerprint("RES_NRES", classification.METHOD_VERSION, bufrac, classifier)
+    green = fingerprint(
+        "GREENNESS", greenness.METHOD_VERSION, bufrac, job.greenness.model_dump(mode="json")
+    )
+    return {
+        Layer.S2: s2,
+        Layer.S2_COUNT: fingerprint("S2_COUNT", s2),
+        Layer.BUFRAC_RAW: raw,
+        Layer.BUFRAC: bufrac,
+        Layer.RES_NRES: classes,
+        Layer.GREENNESS: green,
+    }

@@ -1,0 +1,50 @@
+"""Log records of the DirectRunner's worker processes: they become records of this process again.
+
+Beam logs what a worker process sends as one text. `ghsl_beam.runners.worker` makes the worker send
+JSON, so that the record can be restored whole.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+
+_LOGGER = "apache_beam.runners.portability.local_job_service"
+"""Where Beam's DirectRunner logs what its worker processes send."""
+
+
+def restore_records() -> None:
+    """From now on restore the records that worker processes send."""
+    worker = logging.getLogger(_LOGGER)
+    worker.setLevel(logging.DEBUG)
+    worker.addFilter(_restored)
+
+
+def _restored(record: logging.LogRecord) -> bool:
+    """A record that a worker process sent, restored in place; whether it is to be logged."""
+    from apache_beam.portability.api import beam_fn_api_pb2
+    from apache_beam.runners.worker.log_handler import LOGENTRY_TO_LOG_LEVEL_MAP
+    from google.protobuf import text_format
+
+    if record.msg != "Worker: %s":
+        return record.levelno >= logging.getLogger().level
+    text = record.args[0] if isinstance(record.args, tuple) else ""
+    entry = text_format.Parse(str(text), beam_fn_api_pb2.LogEntry())
+    try:
+        fields = json.loads(entry.message)
+    except ValueError:
+        fields = None
+    if (
+        not isinstance(fields, dict) or not {"logger", "message"} <= fields.keys()
+    ):  # from before the worker was set up
+        fields = {"logger": "apache_beam.worker", "message": entry.message}
+        if entry.trace:
+            fields["traceback"] = entry.trace
+    record.name, record.msg, record.args = fields.pop("logger"), fields.pop("message"), ()
+    record.levelno = LOGENTRY_TO_LOG_LEVEL_MAP[entry.severity]
+    record.levelname = logging.getLevelName(record.levelno)
+    record.created = entry.timestamp.seconds + entry.timestamp.nanos / 1e9
+    for key in ("time", "level"):
+        fields.pop(key, None)
+    vars(record).update(fields)
+    return logging.getLogger(record.name).isEnabledFor(record.levelno)

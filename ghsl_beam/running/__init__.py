@@ -1,0 +1,1 @@
+"""One run of a job: the graph, the launch, the lock, the outcome and the last line."""

@@ -1,0 +1,105 @@
+"""Line 5: what is made of all products, and the record as the sign that everything is there."""
+
+from __future__ import annotations
+
+import logging
+from typing import cast
+
+from ghsl_beam.outputs.record_schema import RunRecord
+from ghsl_beam.outputs.report import write_report
+from ghsl_beam.outputs.run_record import is_of, read_record, write_record
+from ghsl_beam.outputs.stac import write_catalog
+from ghsl_beam.planning.plan import JobPlan
+from ghsl_beam.planning.planned_products import planned_products
+from ghsl_beam.running.lock import Lock, only_launch
+from ghsl_beam.running.other_files import are_as_recorded, other_files
+from ghsl_beam.running.pipeline import work_area
+from transforms.elements import (
+    Product,
+    RasterError,
+    StorageError,
+    UnavailableError,
+)
+from transforms.storage import storage
+from transforms.work import work_files
+
+_LOG = logging.getLogger(__name__)
+
+
+def finish(plan: JobPlan, record: RunRecord, products: list[Product], lock: Lock) -> None:
+    """Mosaics, catalogue and report, the record last; then a whole run clears the work area.
+
+    It stays where the lock was lost: another launch is at work in it.
+    """
+    _complete(plan, record, products)
+    if record["exit_code"] == 0 and lock.held:
+        _clear_work_area(plan)
+
+
+def finish_again(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
+    """For a launch that had nothing to make: what an earlier one left undone, and no more.
+
+    Where all is there, no file changes. A record of these very products stays the record, as it
+    tells of the launch that made them, unless this one lost or warns of something else.
+
+    Raises:
+        UnavailableError: something is to be done, and another launch is at work.
+    """
+    output = plan.job.output
+    stored = read_record(output)
+    kept = cast(RunRecord, stored) if is_of(stored, record) else None
+    if kept is None or not are_as_recorded(plan, dict(kept)):
+        with only_launch(output):
+            _complete(plan, kept or record, products)
+            if record["exit_code"] == 0 and not _is_of_use(plan):
+                _remove_work_area(output)
+    elif record["exit_code"] == 0 and "work" in storage.listing(output) and not _is_of_use(plan):
+        try:
+            with only_launch(output):
+                _remove_work_area(output)
+        except UnavailableError:
+            return  # another launch is at work in it
+        except (OSError, StorageError) as error:
+            _LOG.warning("the work area is of no more use but cannot be locked: %s", error)
+
+
+def _complete(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
+    output = plan.job.output
+    for grid in plan.grids:
+        grid.write_mosaics(output)
+    tiles_of = {planned.path: planned.tiles for planned in planned_products(plan)}
+    write_catalog(output, products, record, tiles_of)
+    write_report(output, record)
+    record["files"] = other_files(plan)
+    write_record(output, record)
+
+
+def _is_of_use(plan: JobPlan) -> bool:
+    """Whether the work area holds what a launch of another job or other parameters left there."""
+    work = work_area(plan)
+    mine = {tile.tile: tile.fingerprints for tile in plan.tiles}
+    try:
+        return any(work.stored_plan(name).fingerprints != mine.get(name) for name in work.tiles())
+    except (RasterError, ValueError):
+        return True  # unknown: it may be
+
+
+def _clear_work_area(plan: JobPlan) -> None:
+    """Remove it; where another job left tiles in it, what this launch put there."""
+    work, mine = work_area(plan), {tile.tile for tile in plan.tiles}
+    try:
+        if mine.issuperset(work.tiles()):
+            _remove_work_area(plan.job.output)
+        else:
+            for tile in sorted(mine):
+                work.remove(tile)
+    except StorageError as error:
+        _LOG.warning("the work area is of no more use but cannot be cleared: %s", error)
+
+
+def _remove_work_area(output: str) -> None:
+    try:
+        work_files.remove(storage.join(output, "work"))
+    except StorageError as error:
+        # All products and the record are there: the run is whole all the same.
+        _LOG.warning("the work area is of no more use but cannot be removed: %s", error)

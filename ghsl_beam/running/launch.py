@@ -1,0 +1,269 @@
+"""A launch: plan, run what is missing, publish the record, the catalogue and the report."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import apache_beam as beam
+import grpc
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options_validator import PipelineOptionsValidator
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult, PipelineRunner, PipelineState, create_runner
+
+from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.observing.run_events import RunEvents
+from ghsl_beam.outputs.record_schema import RunRecord
+from ghsl_beam.outputs.run_record import new_record, stages_of, write_record
+from ghsl_beam.planning.plan import JobPlan, make_plan
+from ghsl_beam.process import stopping
+from ghsl_beam.runners import beam_options, cluster, local_workers
+from ghsl_beam.runners.worker import tell_workers
+from ghsl_beam.running.completion import finish, finish_again
+from ghsl_beam.running.lock import check_work_area, only_launch
+from ghsl_beam.running.outcome import account, end_badly, existing_products, in_brief
+from ghsl_beam.running.pipeline import build, work_area
+from ghsl_beam.running.product_sums import keep_recorded_sums, remove_changed
+from transforms.elements import (
+    GhslBeamError,
+    Product,
+    RequestError,
+    StorageError,
+    StrictError,
+    request_error,
+)
+from transforms.observe.events import events_folder
+from transforms.storage import storage
+from transforms.work import work_files
+
+_LOG = logging.getLogger(__name__)
+_WORKER_GONE = (local_workers.LOST, "Channel closed prematurely", "SDK harness", "Socket closed")
+"""What runners say when a worker process was killed."""
+
+
+class LaunchError(GhslBeamError):
+    """The run broke off: exit code 1."""
+
+
+Watch = Callable[[JobPlan, RunEvents], AbstractContextManager[None]]
+"""Looks on while a plan is computed, by the run's events."""
+
+
+def run(
+    job: Job,
+    beam_options: Sequence[str] = (),
+    watch: Watch = lambda plan, events: nullcontext(),
+    *,
+    verify: bool = False,
+) -> RunRecord:
+    """Run a job and return its record, which is also written as run.json.
+
+    Where it verifies, every product that is there is read, and made again if its content is no
+    longer what was published.
+
+    Raises:
+        RequestError: the request is wrong; nothing was written.
+        UnavailableError: a storage does not answer, or another launch is at work; nothing was
+            written.
+        StrictError: the job is strict, and something was lost.
+        LaunchError: a worker process ended before its work was done.
+        ClusterError: the cluster asked for is not there, does not fit, or failed.
+    """
+    start = time.monotonic()
+    runner, options = _runner(beam_options)
+    plan = make_plan(job, verify=verify)
+    if job.strict and plan.losses:
+        raise StrictError(f"strict: stopped before it began: {plan.losses[0].summary}")
+    _check_writable(job.output)
+    check_work_area(job.output)
+    record = new_record(plan)
+    if plan.has_work:
+        cluster.check(options)
+        if _make(plan, record, runner, options, watch, start):
+            return record
+        plan = replace(plan)  # another launch has just made it all: look again
+    before = existing_products(plan)
+    account(record, plan, before, before, (), start)
+    finish_again(plan, record, before)
+    _LOG.info("run ended", extra=in_brief(record))
+    return record
+
+
+def _make(
+    plan: JobPlan,
+    record: RunRecord,
+    runner: PipelineRunner,
+    options: PipelineOptions,
+    watch: Watch,
+    start: float,
+) -> bool:
+    """Make what is missing and complete the record; False where nothing is missing any more."""
+    output = plan.job.output
+    with only_launch(output) as lock:
+        plan = replace(plan)  # looks again: another launch may just have ended
+        if not plan.has_work:
+            return False
+        work_files.remove_unfinished(output)
+        before: list[Product] = []
+        try:
+            remove_changed(plan)
+            before = existing_products(plan)
+            keep_recorded_sums(plan)
+            write_record(output, record)
+            work = work_area(plan)
+            work.forget()
+            sums = None if isinstance(runner, FnApiRunner) else work.sums
+            with _events(output) as folder, watch(plan, events := RunEvents(folder, sums)):
+                _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": output})
+                try:
+                    counters = _compute(plan, runner, options, events)
+                    record["stages"], record["counts"] = _stages(counters)
+                    record["counts"]["scenes"] = sum(len(tile.scenes) for tile in plan.tiles)
+                except BaseException:
+                    record["stages"] = stages_of(RunEvents(folder, sums).new(last=True))
+                    raise
+            products = existing_products(plan)
+            account(record, plan, before, products, work.losses(), start)
+            finish(plan, record, products, lock)
+        except BaseException as error:
+            end_badly(record, plan, before, start, error)
+            raise
+    _LOG.info("run ended", extra=in_brief(record))
+    return True
+
+
+@contextmanager
+def _events(output: str) -> Iterator[Path]:
+    """A folder for the run's events; they are of this machine, so it is one of its own."""
+    if storage.is_url(output):
+        with (
+            tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder,
+            events_folder(Path(folder)) as events,
+        ):
+            yield events
+    else:
+        with events_folder(Path(output, "work", "events")) as events:
+            yield events
+
+
+def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
+    """Beam's runner and options.
+
+    DirectRunner is the in-process portable runner: the choice that Beam's own alias would make
+    after trying to fetch another engine from the network.
+    """
+    options = beam_options.parsed(arguments)
+    name = options.view_as(StandardOptions).runner
+    unknown = [a for a in arguments if a.startswith("--") and not beam_options.is_known(a)]
+    if unknown:
+        taken = cluster.server_options(options)
+        unknown = [a for a in unknown if beam_options.option_name(a) not in taken]
+    if unknown:
+        raise RequestError(f"{unknown[0]}: neither an option of ghsl-beam nor one of Beam")
+    told = tell_workers(options)
+    try:
+        direct = name == "DirectRunner"
+        runner = FnApiRunner(provision_info=told) if direct else create_runner(name)
+    except (ValueError, ImportError, AttributeError, TypeError) as error:
+        raise RequestError(f"--runner {name}: {error}") from error
+    if not isinstance(runner, PipelineRunner):
+        raise RequestError(f"--runner {name}: no runner of Beam")
+    wrong = PipelineOptionsValidator(options, runner).validate()
+    if wrong:
+        raise RequestError(f"options of Beam: {' '.join(wrong)}")
+    return runner, options
+
+
+def _check_writable(output: str) -> None:
+    """The output, or the nearest folder above it that exists, must be a writable folder."""
+    if storage.is_url(output):
+        probe = storage.join(output, f".ghsl-beam-probe-{uuid4().hex}")
+        try:
+            with stopping.in_order():
+                storage.write_whole(probe, b"")
+                storage.remove(probe)
+        except StorageError as error:
+            text = f"output: {output} is not writable: {error.reason}"
+            raise request_error(text, error) from error
+        return
+    existing = Path(output)
+    try:
+        while not existing.exists():  # which fails for a name that is too long
+            existing = existing.parent
+        if not existing.is_dir():
+            raise RequestError(f"output: {existing} is not a folder")
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise RequestError(f"output: {existing} is not writable: {error.strerror}") from error
+
+
+def _compute(
+    plan: JobPlan, runner: PipelineRunner, options: PipelineOptions, events: RunEvents
+) -> Any:
+    """Run the graph; returns Beam's counters.
+
+    Raises:
+        StrictError: the job is strict, and something was lost.
+        LaunchError: a worker process ended before its work was done.
+    """
+    work = work_area(plan)
+    for tile in plan.tiles:
+        work.write_plan(tile)
+    pipeline = beam.Pipeline(runner=runner, options=options)
+    build(pipeline, plan)
+    try:
+        with cluster.failures_in_one_line(options):
+            result: PipelineResult = pipeline.run()
+            try:
+                cluster.await_worker(result, options, events.worker_has_begun)
+                result.wait_until_finish()
+            except BaseException:
+                _cancel(result)
+                raise
+            return result.metrics().query()["counters"]
+    except Exception as error:
+        if plan.job.strict and (losses := work.losses()):
+            raise StrictError(f"strict: stopped at the first loss: {losses[0].summary}") from error
+        if any(text in str(error) for text in _WORKER_GONE):
+            raise LaunchError(
+                "a worker process ended before its work was done (killed, or out of memory?): "
+                "run the same command again to go on where it was"
+            ) from error
+        raise
+
+
+def _cancel(result: PipelineResult) -> None:
+    """Cancel a job that has not ended; else it would go on, without anyone to end the run."""
+    try:
+        if not PipelineState.is_terminal(result.state):
+            result.cancel()
+    except (grpc.RpcError, RuntimeError, OSError) as error:
+        _LOG.warning("the job could not be cancelled, and may go on: %s", error)
+
+
+def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
+    """Counters by stage, and their sums over stages where a sum means something."""
+    stages: dict[str, dict[str, float]] = {}
+    for counter in counters:
+        key = counter.key.metric
+        if key.namespace.startswith(("apache_beam", "beam")) or "." in key.namespace:
+            continue
+        stage = stages.setdefault(key.namespace, {})
+        stage[key.name] = stage.get(key.name, 0) + (counter.result or 0)
+    for stage in stages.values():
+        if "milliseconds" in stage:
+            stage["seconds"] = round(stage.pop("milliseconds") / 1000, 3)
+    counts = {
+        "blocks": int(stages.get("inference", {}).get("blocks", 0)),
+        "pixels": int(stages.get("inference", {}).get("pixels", 0)),
+    }
+    return stages, counts

@@ -1,0 +1,57 @@
+"""What lies under a final name beside the products: mosaics, catalogue, report."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ghsl_beam.outputs.record_schema import FileRecord
+from ghsl_beam.planning.plan import JobPlan
+from transforms.storage import storage
+from transforms.storage.storage import Stored
+
+_CATALOG, _REPORT = "catalog.json", "report/index.html"
+_AT_A_TIME = 16
+
+
+def other_files(plan: JobPlan) -> list[FileRecord]:
+    """Path, size and SHA-256 of those that are there, sorted.
+
+    Raises:
+        StorageError: one cannot be listed or read.
+    """
+    output, there = plan.job.output, _there(plan)
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        sums = pool.map(storage.sha256, [storage.join(output, path) for path in there])
+        return [
+            {"path": path, "size": about.size, "sha256": digest}
+            for (path, about), digest in zip(there.items(), sums, strict=True)
+        ]
+
+
+def are_as_recorded(plan: JobPlan, record: dict[str, Any]) -> bool:
+    """Whether all are there with the size that a record tells, and the content where it verifies.
+
+    Raises:
+        StorageError: the storage cannot be asked.
+    """
+    listed = record.get("files")
+    if not isinstance(listed, list) or not all(isinstance(file, dict) for file in listed):
+        return False
+    needed = {_CATALOG, _REPORT, *(path for grid in plan.grids for path in grid.mosaics())}
+    if not needed <= {file.get("path") for file in listed}:
+        return False
+    if plan.verify:
+        now = other_files(plan)
+        return all(file in now for file in listed)
+    there = {path: about.size for path, about in _there(plan).items()}
+    return all(there.get(str(file.get("path"))) == file.get("size") for file in listed)
+
+
+def _there(plan: JobPlan) -> dict[str, Stored]:
+    output = plan.job.output
+    single = [_CATALOG, _REPORT, *(path for grid in plan.grids for path in grid.mosaics())]
+    found = {path: storage.stored_or_none(storage.join(output, path)) for path in single}
+    below = storage.files_below(storage.join(output, "stac"))
+    found |= {f"stac/{name}": about for name, about in below.items()}
+    return {path: about for path, about in sorted(found.items()) if about is not None}

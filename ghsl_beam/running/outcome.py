@@ -1,0 +1,141 @@
+"""How a launch ended: the record's products, losses, time and exit code."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ghsl_beam.outputs.record_schema import RunRecord
+from ghsl_beam.outputs.report import write_report
+from ghsl_beam.outputs.run_record import (
+    losses_as_json,
+    now,
+    products_as_json,
+    set_aside,
+    write_record,
+)
+from ghsl_beam.planning.plan import JobPlan
+from ghsl_beam.planning.planned_products import planned_products
+from ghsl_beam.planning.products import utm_path
+from ghsl_beam.running.pipeline import work_area
+from ghsl_beam.running.product_sums import sums_of
+from transforms.elements import GhslBeamError, Loss, Product
+from transforms.rasters.geotiff import INCOMPLETE
+from transforms.rasters.seal import Sum
+from transforms.storage.redaction import redact
+
+WHOLE, FAILED, WITH_LOSSES = 0, 1, 3
+_LOG = logging.getLogger(__name__)
+
+
+def account(
+    record: RunRecord,
+    plan: JobPlan,
+    before: Sequence[Product],
+    products: Sequence[Product],
+    losses: Sequence[Loss],
+    start: float,
+) -> None:
+    """Complete the record of a launch that came to its end.
+
+    `before` are the products that it found, `products` those that are there now, and `losses` what
+    its stages lost. A loss that a later attempt made good, as what is made of it is whole, is none;
+    where a product is not whole and no stage said why, that is one.
+    """
+    lost = [*plan.losses, *_of_stages(plan, products, losses)]
+    _fill(record, before, products, sums_of(plan, products), lost, start)
+    # Made again, an incomplete product bears the mark that it had.
+    marks = {product.path: product.fingerprint for product in before}
+    record["computed"] += sum(marks.get(p.path) == p.fingerprint == INCOMPLETE for p in products)
+    record["exit_code"] = WITH_LOSSES if record["losses"] else WHOLE
+
+
+def end_badly(
+    record: RunRecord,
+    plan: JobPlan,
+    before: Sequence[Product],
+    start: float,
+    error: BaseException,
+) -> None:
+    """Complete a launch that broke off: record and report, as far as the storage lets it."""
+    products, losses = before, [*plan.losses]
+    sums: Mapping[str, Sum] = {}
+    try:
+        products = existing_products(plan)
+        sums = sums_of(plan, products)
+        losses += work_area(plan).losses()
+    except GhslBeamError as other:
+        _LOG.warning("what was made and lost cannot be told: %s", other)
+    _fill(record, before, products, sums, losses, start)
+    record["exit_code"] = FAILED
+    record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
+    try:
+        write_record(plan.job.output, record)
+        write_report(plan.job.output, record)  # the last one tells of an earlier launch
+    except (GhslBeamError, OSError) as other:
+        _LOG.warning("record or report cannot be written: %s", other)
+    _LOG.info("run ended", extra=in_brief(record))
+
+
+def in_brief(record: RunRecord) -> dict[str, Any]:
+    """What a log line says of a launch that ended."""
+    return {
+        "exit_code": record["exit_code"],
+        "computed": record["computed"],
+        "reused": record["reused"],
+        "seconds": record["seconds"],
+    }
+
+
+def _fill(
+    record: RunRecord,
+    before: Sequence[Product],
+    products: Sequence[Product],
+    sums: Mapping[str, Sum],
+    losses: Sequence[Loss],
+    start: float,
+) -> None:
+    known = {(product.path, product.fingerprint) for product in before}
+    found = [product for product in products if (product.path, product.fingerprint) in known]
+    record["products"] = products_as_json(products, sums)
+    record["reused"] = sum(product.whole for product in found)
+    record["computed"] = len(products) - len(found)
+    record["losses"] = losses_as_json(losses)
+    record["scenes_set_aside"] = set_aside(record["losses"])
+    record["ended"] = now()
+    record["seconds"] = round(time.monotonic() - start, 1)
+
+
+def existing_products(plan: JobPlan) -> list[Product]:
+    """Products on storage; whole where they carry the fingerprint that the plan gives."""
+    job, products, stored = plan.job, [], plan.stored_marks()
+    for tile in plan.tiles:
+        for layer, mark in tile.fingerprints.items():
+            found = stored.get((tile.tile, layer))
+            if found:
+                path = utm_path(tile.tile, layer, job.epoch, job.name)
+                products.append(Product(layer, tile.tile, "utm", path, found, found == mark))
+    for grid in plan.grids:
+        products += grid.existing(job.output, verify=plan.verify)
+    return products
+
+
+def _of_stages(
+    plan: JobPlan, products: Sequence[Product], losses: Sequence[Loss]
+) -> Iterator[Loss]:
+    """The losses of what is not whole, and one for each such product that none of them explains.
+
+    So a launch that lacks something never ends with 0, nor with 3 without a reason.
+    """
+    whole = {product.path for product in products if product.whole}
+    lacking = [planned for planned in planned_products(plan) if planned.path not in whole]
+    reached = {"", *(part for planned in lacking for part in (planned.key, *planned.cells))}
+    told = [loss for loss in losses if lacking and loss.tile in reached]
+    yield from told
+    named = {loss.tile for loss in told}
+    reason = "was not made whole, and no stage said why: see the log, and run again"
+    for key, path, cells, tiles in lacking:
+        if named.isdisjoint(("", key, *cells, *tiles)):
+            yield Loss("publish", key, reason, file=path)

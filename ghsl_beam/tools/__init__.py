@@ -1,0 +1,1 @@
+"""Work on a finished run: validation with a reference, and training of models."""

@@ -1,0 +1,197 @@
+"""The files of one layer of a run, whose ground counts once."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+
+from ghsl_beam.area import mgrs_tiles
+from ghsl_beam.tools.area_mean import Grid, source_windows
+from ghsl_beam.tools.plain_rasters import opened_product, unreadable
+from transforms.aggregation.source import TileSource
+from transforms.elements import RequestError
+from transforms.storage import storage
+
+_PATTERNS = {"BUFRAC": "utm/*/BUFRAC_E*.tif", "BUILT_S": "grid/*/BUILT_S_E*.tif"}
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFiles:
+    """The files of a layer; `tiles` are their MGRS tiles, empty on an output grid."""
+
+    output: str
+    layer: str
+    product: str
+    paths: tuple[str, ...]
+    grids: tuple[Grid, ...]
+    tiles: tuple[str, ...]
+
+    @classmethod
+    def find(cls, output: str, layer: str, product: str | None, grid: str | None) -> LayerFiles:
+        """The files of the one product of a layer that is asked for.
+
+        Args:
+            output: the run's folder.
+            layer: BUFRAC or BUILT_S.
+            product: epoch and name, `E2017_berlin`; None where there is one alone.
+            grid: output grid, `54009_100`; None where there is one alone.
+
+        Raises:
+            RequestError: there is none, or there are several and none is named.
+            RasterError: one cannot be read, or is no GeoTIFF within the output.
+        """
+        pattern = _PATTERNS.get(layer)
+        if pattern is None:
+            raise RequestError(f"layer {layer!r}: expected one of {', '.join(_PATTERNS)}")
+        files: dict[str, list[str]] = {}
+        for file in storage.glob(output, pattern):
+            parts = storage.name(file).removesuffix(".tif").removeprefix(f"{layer}_").split("_")
+            files.setdefault("_".join(parts[:2]), []).append(file)
+        if not files:
+            raise RequestError(
+                f"{output}: holds no {layer}; give the folder of a run, BUFRAC, BUILT_S"
+            )
+        product = _one(output, layer, product, sorted(files), "--product")
+        chosen = sorted(files[product])
+        if layer == "BUILT_S":
+            if grid is not None or len({_folder(path) for path in chosen}) > 1:
+                there = sorted({_folder(path) for path in chosen})
+                grid = _one(output, layer, grid, there, "--grid")
+                chosen = [path for path in chosen if _folder(path) == grid]
+        elif grid is not None:
+            raise RequestError(f"--grid {grid}: {layer} lies on no output grid")
+        grids = []
+        for path in chosen:
+            with opened_product(storage.join(output, path), output) as source:
+                if source.crs is None:
+                    raise RequestError(f"{path}: states no CRS; make it anew")
+                grids.append(Grid.of(source))
+        tiles = tuple(_folder(path) for path in chosen) if layer == "BUFRAC" else ()
+        return cls(output, layer, product, tuple(chosen), tuple(grids), tiles)
+
+    def opened(self, number: int) -> AbstractContextManager[Any]:
+        """A file opened for reading."""
+        return opened_product(self._location(number), self.output)
+
+    def _location(self, number: int) -> str:
+        return storage.join(self.output, self.paths[number])
+
+    def fractions(self, source: Any, number: int, window: Window) -> Floats:
+        """Built-up fraction of a window of a file, NaN without data and where another tile owns.
+
+        What tiles share belongs to the one whose centre is nearest, of those with data there; of
+        equally near ones to the first by name.
+
+        Raises:
+            RasterError: a file is damaged.
+        """
+        try:
+            values = _read(source, window, self.grids[number], self.layer)
+        except RasterioError as error:
+            raise unreadable(self._location(number), error) from error
+        if self.tiles and np.isfinite(values).any():
+            values[~self._owned(number, window)] = np.nan
+        return values
+
+    def _owned(self, number: int, window: Window) -> NDArray[np.bool_]:
+        """Where no other tile with data is nearer."""
+        grid = self.grids[number].part(window)
+        owned = np.ones(grid.shape, bool)
+        others = [
+            other
+            for other, theirs in enumerate(self.grids)
+            if other != number and _may_meet(theirs, grid) and source_windows(theirs, grid)
+        ]
+        if not others:
+            return owned
+        vectors = _vectors(*grid.centres())
+        own = _distance2(vectors, self.tiles[number])
+        for other in others:
+            away = _distance2(vectors, self.tiles[other])
+            first = self.tiles[other] < self.tiles[number]
+            nearer = (away < own) | ((away == own) & first)
+            if (nearer & owned).any():
+                owned &= ~(nearer & self._has_data(other, grid))
+        return owned
+
+    def _has_data(self, number: int, grid: Grid) -> NDArray[np.bool_]:
+        """Where a file has data, on the pixels of another grid."""
+        with (
+            self.opened(number) as source,
+            WarpedVRT(
+                source,
+                crs=grid.crs,
+                transform=grid.transform,
+                width=grid.shape[1],
+                height=grid.shape[0],
+                resampling=Resampling.nearest,
+            ) as there,
+        ):
+            try:
+                return np.asarray(there.read(1) != source.nodata)
+            except RasterioError as error:
+                raise unreadable(self._location(number), error) from error
+
+
+def _read(source: Any, window: Window, grid: Grid, layer: str) -> Floats:
+    values = source.read(1, window=window).astype(np.float64)
+    values[values == source.nodata] = np.nan
+    whole = 100.0 if layer == "BUFRAC" else grid.part(window).pixel_areas()
+    return np.asarray(values / whole)
+
+
+def _may_meet(one: Grid, other: Grid) -> bool:
+    """False where two grids of one CRS clearly lie apart."""
+    if one.crs != other.crs:
+        return True
+    (left, top), (right, bottom) = (one.transform * at for at in ((0, 0), one.shape[::-1]))
+    (west, north), (east, south) = (other.transform * at for at in ((0, 0), other.shape[::-1]))
+    return bool(left < east and west < right and bottom < north and south < top)
+
+
+def _folder(path: str) -> str:
+    return path.split("/")[1]
+
+
+def _one(output: str, layer: str, asked: str | None, there: list[str], option: str) -> str:
+    """The one that is asked for, or the only one."""
+    if asked is None and len(there) > 1:
+        raise RequestError(
+            f"{output}: holds {layer} of {', '.join(there)}; name one with {option}, "
+            f"as {option} {there[0]}"
+        )
+    asked = asked or there[0]
+    if asked not in there:
+        raise RequestError(f"{output}: holds no {layer} of {asked}; it has {', '.join(there)}")
+    return asked
+
+
+def _vectors(lon: Floats, lat: Floats) -> Floats:
+    lon, lat = np.radians(lon), np.radians(lat)
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], -1)
+
+
+def _distance2(vectors: Floats, tile: str) -> Floats:
+    """Squared chord to a tile's centre, as the aggregation measures it."""
+    return np.asarray(((vectors - np.array(_centre(tile))) ** 2).sum(axis=-1))
+
+
+@lru_cache(maxsize=4096)
+def _centre(name: str) -> tuple[float, float, float]:
+    tile = mgrs_tiles.tile(name)
+    source = TileSource(
+        tile.id, tile.epsg, tile.ulx, tile.uly, tile.size, tile.size, tile.center_lon,
+        tile.center_lat,
+    )  # fmt: skip
+    return source.center

@@ -1,0 +1,370 @@
+"""A raster of built-up to compare with: which unit it is in, and what of it is data."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.windows import Window
+
+from ghsl_beam.tools.area_mean import Grid, mean_pixel_area
+from transforms.elements import Layer, RequestError
+from transforms.rasters.geotiff import FINGERPRINT_TAG
+from transforms.storage import storage
+
+Floats = NDArray[np.float64]
+
+UNITS = {
+    "fraction": (0.0, 1.0, "built-up part of a pixel, 0 to 1"),
+    "percent": (0.0, 100.0, "percent of a pixel, 0 to 100"),
+    "per-10000": (0.0, 10_000.0, "a pixel's part, or a probability, x 10 000"),
+    "m2": (0.0, math.inf, "m² of built-up in a pixel, 0 to its area"),
+    "mask": (0.0, 1.0, "0 not built-up, 1 built-up"),
+    "mask255": (0.0, 255.0, "0 not built-up, 255 built-up"),
+}
+"""What a reference's values may mean: lowest, highest, in words."""
+CLASSES = "classes"
+"""The unit of a raster of which `built` names the values that are built-up."""
+_OF_LAYER = {
+    "BUFRAC": "percent",
+    "BUFRAC_RAW": "per-10000",
+    "BUILT_S": "m2",
+}
+_NO_MEASURE = {*map(str, Layer), "BUILT_S_NRES", "BUILT_C_FUN", "BUILT_C_MSZ", "LAND"}.difference(
+    _OF_LAYER
+)
+"""Layers of GHSL that do not measure all that is built-up."""
+_NAMED = re.compile(r"(?:GHS_)?([A-Z0-9_]+?)_E\d{4}_", re.IGNORECASE)
+"""A file name of a layer: ours, or that of a GHSL release."""
+_OF_TAG = {
+    "%": "percent",
+    "percent": "percent",
+    "1": "fraction",
+    "fraction": "fraction",
+    "m2": "m2",
+    "m^2": "m2",
+    "m²": "m2",
+}
+"""What a GeoTIFF says of its unit, in small letters."""
+_SLACK = 1e-4
+"""Rounding of floating point beyond the ends, of the largest value."""
+_M2_SLACK = 0.02
+_SMALL = {"percent": 1.0, "per-10000": 100.0, "mask255": 1.0, "m2": 1.0}
+"""A largest value at or below which another unit is likelier."""
+_SHOWN = 12
+"""So many of the values of a raster of classes are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """How a raster's first band, or another, is read.
+
+    `proof` says where the unit is from. `nodata` counts beside NaN, a mask and an alpha band.
+    """
+
+    unit: str
+    proof: str
+    band: int
+    nodata: float | None
+    scale: float
+    offset: float
+    built: frozenset[float] = frozenset()
+    certain: bool = True
+    """False where no unit is stated: then the values must be 0 and 1 alone."""
+    coloured: bool = False
+    """Whether it has a colour table, as rasters of classes have."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the values that were read are like."""
+
+    count: int = 0
+    outside: int = 0
+    example: float | None = None
+    lowest: float = math.inf
+    highest: float = -math.inf
+    built: bool = False
+    """Whether a raster of classes had one that is built-up."""
+    classes: set[float] = field(default_factory=set)
+    """The least of its classes, until then."""
+
+
+def choices() -> str:
+    """The units in one line."""
+    return ", ".join(f"{name} ({words})" for name, (_, _, words) in UNITS.items())
+
+
+def meaning(
+    source: Any,
+    location: str,
+    *,
+    unit: str | None = None,
+    nodata: str | None = None,
+    built: str | None = None,
+    band: int | None = None,
+) -> Meaning:
+    """How an opened raster is to be read.
+
+    Args:
+        source: the raster.
+        location: its name for messages.
+        unit: a name of `UNITS`; without it the file must prove its own.
+        nodata: a number or `none`, over what the file says.
+        built: values of a raster of classes that are built-up, with commas between them.
+        band: number of the band, from 1, where there are several.
+
+    Raises:
+        RequestError: it states no CRS, has several bands or complex numbers, is another layer of
+            ours, its unit is neither stated nor proven, or its nodata is also a value.
+    """
+    where = storage.masked(location)
+    if source.crs is None:
+        raise RequestError(f"{where}: states no CRS; assign one and save it again")
+    if source.transform.is_degenerate or source.transform.is_identity:
+        raise RequestError(f"{where}: states no place (no geotransform); georeference it")
+    try:
+        CRS.from_user_input(source.crs.to_wkt())
+        Transformer.from_crs(source.crs.to_wkt(), "EPSG:4326")
+    except ProjError as error:
+        raise RequestError(
+            f"{where}: its CRS has no known place on the Earth; assign another"
+        ) from error
+    band = _band(source, where, band)
+    if np.dtype(source.dtypes[band - 1]).kind == "c":
+        raise RequestError(f"{where}: holds complex numbers, expected a raster of built-up")
+    scale, offset = source.scales[band - 1], source.offsets[band - 1]
+    if not (math.isfinite(scale) and math.isfinite(offset) and scale):
+        raise RequestError(f"{where}: its scale {scale} and offset {offset} are no numbers to use")
+    declared = source.nodatavals[band - 1]
+    chosen = declared if nodata is None else _number(where, nodata)
+    values = _values(where, built, np.dtype(source.dtypes[band - 1]))
+    own = _own_layer(source, where, bool(values))
+    if values and (unit or own):
+        raise RequestError(f"{where}: --built names classes; leave out --unit for it")
+    if values:
+        found = Meaning(CLASSES, "--built", band, chosen, 1.0, 0.0, values)
+    else:
+        name, proof = _unit(source, where, band, unit, own)
+        found = Meaning(
+            name or "mask",
+            proof,
+            band,
+            chosen,
+            scale,
+            offset,
+            certain=name is not None,
+            coloured=source.colorinterp[band - 1] is ColorInterp.palette,
+        )
+    if nodata is None and declared is not None and own is None:
+        _check_nodata(source, where, found)
+    return found
+
+
+def _band(source: Any, where: str, band: int | None) -> int:
+    """The band that is asked for; the only one where none is."""
+    kinds = source.colorinterp
+    bands = [n for n, kind in enumerate(kinds, 1) if kind is not ColorInterp.alpha]
+    if band is None and len(bands) != 1:
+        names = [text or f"band {n}" for n, text in enumerate(source.descriptions, 1)]
+        shown = ", ".join(names[:6])
+        raise RequestError(
+            f"{where}: has {source.count} bands ({shown}), expected one of built-up; "
+            "name it with --band"
+        )
+    if band is not None and band not in bands:
+        raise RequestError(f"{where}: has no band {band}; it has {len(bands)}")
+    return band or bands[0]
+
+
+def _own_layer(source: Any, where: str, classes: bool) -> str | None:
+    """The layer, where a raster is a product of ours.
+
+    Raises:
+        RequestError: it is one that is no measure of built-up; or its name says so, where no tag
+            of ours is left in it and it is not read by its `classes`.
+    """
+    tags = source.tags()
+    name = storage.name(where)
+    if FINGERPRINT_TAG not in tags:
+        named = _NAMED.match(name)
+        if named and named[1].upper() in _NO_MEASURE and not classes:
+            raise RequestError(
+                f"{where}: its name is that of {named[1].upper()}, no measure of all that is "
+                "built-up; give another layer, --built with its values that are built-up, or "
+                "rename it where it is something else"
+            )
+        return None
+    layer = tags.get("LAYER") or name.partition("_E")[0]
+    if layer in _NO_MEASURE:
+        raise RequestError(
+            f"{where}: is {layer}, no measure of all that is built-up; give one of "
+            f"{', '.join(_OF_LAYER)}"
+        )
+    return layer if layer in _OF_LAYER else None
+
+
+def _unit(
+    source: Any, where: str, band: int, stated: str | None, own: str | None
+) -> tuple[str | None, str]:
+    """The unit and where it is from; None where neither is known but it may be a mask."""
+    tag = (source.units[band - 1] or "").strip()
+    if stated is not None and stated not in UNITS:
+        raise RequestError(f"--unit {stated!r}: expected one of {choices()}")
+    if own is not None:
+        if stated not in (None, _OF_LAYER[own]):
+            raise RequestError(f"{where}: is {own} in {_OF_LAYER[own]}, --unit says {stated}")
+        return _OF_LAYER[own], f"its layer, {own}"
+    if stated is not None:
+        return stated, "--unit"
+    if tag.lower() in _OF_TAG:
+        return _OF_TAG[tag.lower()], f"its unit, {tag!r}"
+    plain = (source.scales[band - 1], source.offsets[band - 1]) == (1.0, 0.0)
+    if np.dtype(source.dtypes[band - 1]).kind in "iub" and plain and not tag:
+        return None, "its values, 0 and 1 alone"
+    raise no_unit(where, f" that is known (found {tag!r})" if tag else "")
+
+
+def no_unit(where: str, found: str) -> RequestError:
+    """The error of a raster whose unit is not known."""
+    return RequestError(
+        f"{where}: states no unit{found}; give --unit, one of {choices()}; "
+        "or --built with the values of a raster of classes that are built-up"
+    )
+
+
+def _check_nodata(source: Any, where: str, found: Meaning) -> None:
+    """Refuse a nodata value that is also a value of the unit."""
+    declared = found.nodata
+    if declared is None or math.isnan(declared) or found.unit == CLASSES:
+        return
+    low, high, words = UNITS[found.unit]
+    high = mean_pixel_area(Grid.of(source)) if found.unit == "m2" else high
+    value = declared * found.scale + found.offset
+    if value in (low, high) or (low < value < high and not found.unit.startswith("mask")):
+        if not found.certain:
+            raise no_unit(where, f" (and its nodata is {declared:g})")
+        raise RequestError(
+            f"{where}: its nodata {declared:g} is also a value of {found.unit} ({words}); "
+            f"say --nodata none where it means just that, --nodata {declared:g} where nothing is "
+            "known there"
+        )
+
+
+def _number(where: str, text: str) -> float | None:
+    if text.strip().lower() == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise RequestError(f"{where}: --nodata {text!r}: expected a number or none") from error
+
+
+def _values(where: str, text: str | None, kind: np.dtype[Any]) -> frozenset[float]:
+    """The values that `--built` names; a raster's type must have them all."""
+    if text is None:
+        return frozenset()
+    try:
+        values = frozenset(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise RequestError(f"{where}: --built {text!r}: expected numbers such as 50,60") from error
+    for value in values:
+        whole = kind.kind not in "iu" or value in range(np.iinfo(kind).min, np.iinfo(kind).max + 1)
+        if not (math.isfinite(value) and whole):
+            raise RequestError(f"{where}: --built {value:.12g} is no value of a raster of {kind}")
+    return values
+
+
+def _listed(values: list[float]) -> str:
+    return ", ".join(f"{value:.12g}" for value in values)
+
+
+def fractions(source: Any, window: Window, how: Meaning, seen: Seen) -> Floats:
+    """Built-up fraction of a window, 0..1, NaN where nothing is known; `seen` is told of it.
+
+    A value outside the unit's range becomes NaN here, and is counted.
+    """
+    stored = source.read(how.band, window=window)
+    known = _known(source, window, how, stored)
+    values = stored.astype(np.float64) * how.scale + how.offset
+    some = values[known]
+    if some.size:
+        seen.count += some.size
+        seen.lowest, seen.highest = min(seen.lowest, some.min()), max(seen.highest, some.max())
+    if how.unit == CLASSES:
+        expected = np.isin(values, list(how.built))
+        seen.built = seen.built or bool((expected & known).any())
+        if not seen.built:
+            seen.classes.update(np.unique(some)[: _SHOWN + 1].tolist())
+        return np.where(known, expected, np.nan)
+    high = UNITS[how.unit][1]
+    if how.unit in ("mask", "mask255"):
+        good = (values == 0) | (values == high)
+    elif how.unit == "m2":
+        areas = Grid.of(source).part(window).pixel_areas()
+        good = (values >= 0) & (values <= areas * (1 + _M2_SLACK))
+        values = values / areas
+        high = 1.0
+    else:
+        slack = _SLACK * high if stored.dtype.kind == "f" else 0
+        good = (values >= -slack) & (values <= high + slack)
+    bad = known & ~good
+    if bad.any():
+        seen.outside += int(bad.sum())
+        first = float(stored[bad][0]) * how.scale + how.offset
+        seen.example = first if seen.example is None else seen.example
+    return np.where(known & good, np.clip(values / high, 0, 1), np.nan)
+
+
+def _known(source: Any, window: Window, how: Meaning, stored: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where a raster has data: by NaN, its nodata, its mask and its alpha band."""
+    known = ~np.isnan(stored) if stored.dtype.kind == "f" else np.ones(stored.shape, bool)
+    if how.nodata is not None:
+        # As the raster's own type has it, if that has it at all: -9999 is no byte.
+        as_stored = stored.dtype.type(how.nodata) if stored.dtype.kind == "f" else how.nodata
+        known &= stored.astype(np.float64) != np.float64(as_stored)
+    flags = source.mask_flag_enums[how.band - 1]
+    if MaskFlags.nodata not in flags and MaskFlags.all_valid not in flags:
+        known &= source.read_masks(how.band, window=window) > 0
+    return np.asarray(known)
+
+
+def check_seen(location: str, how: Meaning, seen: Seen) -> list[str]:
+    """Warnings about the values that were compared.
+
+    Raises:
+        RequestError: some lie outside the unit's range, or no unit is stated and they are not
+            0 and 1 alone.
+    """
+    where = storage.masked(location)
+    if not seen.count:
+        return []
+    if how.unit == CLASSES and not seen.built:
+        values = _listed(sorted(seen.classes)[:_SHOWN])
+        more = ", ..." if len(seen.classes) > _SHOWN else ""
+        return [
+            f"the reference has no value {_listed(sorted(how.built))} of --built where it is "
+            f"compared, only {values}{more}"
+        ]
+    if not how.certain and (seen.outside or seen.lowest != 0):
+        raise no_unit(where, f" (its values are {seen.lowest:g} to {seen.highest:g})")
+    if seen.outside:
+        words = UNITS[how.unit][2]
+        raise RequestError(
+            f"{where}: {seen.outside} values are not {how.unit} ({words}), the first "
+            f"{seen.example:g}; state another --unit, or --nodata where such a value means none"
+        )
+    if not how.certain:
+        return ["the reference states no unit: taken for a mask, for it holds 0 and 1 alone"]
+    if 0 < seen.highest <= _SMALL.get(how.unit, 0):
+        return [f"the reference's highest value is {seen.highest:g}: is its unit {how.unit}?"]
+    if how.coloured and not how.unit.startswith("mask"):
+        return ["the reference has a colour table: where its values are classes, give --built"]
+    return []

@@ -1,0 +1,271 @@
+"""Training a residential classifier on the layers of a run and labelled polygons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import Transformer
+from rasterio.features import rasterize
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ghsl_beam.outputs.report import MAX_RECORD_BYTES
+from ghsl_beam.planning.products import utm_path
+from ghsl_beam.tools.label_file import found_values, read_polygons
+from ghsl_beam.tools.plain_rasters import opened_product, read_all
+from ghsl_beam.tools.training_checks import check_model, check_place, keep_earlier
+from transforms.classification import (
+    FEATURE_SETS,
+    NON_RESIDENTIAL,
+    RESIDENTIAL,
+    choose_blocks,
+    feature_table,
+    held_out_scores,
+    train,
+)
+from transforms.elements import Layer, RequestError, StorageError
+from transforms.storage import storage
+
+_METRES = 111_195.0
+"""Of a degree on a sphere; places serve to tell what lies near what."""
+_TOUCHING = 20.0
+"""Polygons of one class within so many metres are one patch: two pixels, half a texture."""
+_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Polygons (longitude, latitude) with a class each; `left_out` counts the others, by why."""
+
+    polygons: list[Any]
+    classes: NDArray[np.uint8]
+    left_out: dict[str, int]
+
+
+def check_feature_set(feature_set: str) -> None:
+    """Refuse a name that is none of the feature sets.
+
+    Raises:
+        RequestError: it is none.
+    """
+    if feature_set not in FEATURE_SETS:
+        raise RequestError(f"--feature-set {feature_set!r}: is none of {', '.join(FEATURE_SETS)}")
+
+
+def read_labels(file: str, field: str, residential: str, non_residential: str) -> Labels:
+    """Polygons whose field says one of two words; others are left out and counted.
+
+    Raises:
+        RequestError: `read_polygons` refuses the file, or one class is absent.
+    """
+    if residential == non_residential:
+        raise RequestError(f"labels: {residential!r} cannot mean both classes")
+    found = read_polygons(file, field)
+    words = {residential: RESIDENTIAL, non_residential: NON_RESIDENTIAL}
+    chosen = [i for i, value in enumerate(found.values) if value in words]
+    classes = np.array([words[str(found.values[i])] for i in chosen], np.uint8)
+    if len(set(classes.tolist())) != 2:
+        raise RequestError(
+            f"{file}: {field} must hold both {residential!r} and {non_residential!r}; it holds "
+            f"{found_values(found.values)}: name its values with --residential and "
+            "--non-residential"
+        )
+    nulls = sum(value is None for value in found.values)
+    left_out = {
+        "NULL": nulls,
+        "other values": len(found.values) - nulls - len(chosen),
+        "no geometry": found.no_geometry,
+    }
+    return Labels(list(found.polygons[chosen]), classes, left_out)
+
+
+def tiles_of_run(output: str) -> Iterator[tuple[str, str]]:
+    """S2 and BUFRAC of each tile of a run.
+
+    Raises:
+        RequestError: it is no run's folder.
+    """
+    try:
+        record = json.loads(storage.read_bytes(storage.join(output, "run.json"), MAX_RECORD_BYTES))
+        tiles = [
+            tuple(
+                storage.join(output, utm_path(tile["tile"], layer, record["epoch"], record["name"]))
+                for layer in (Layer.S2, Layer.BUFRAC)
+            )
+            for tile in record["tiles"]
+        ]
+    except (StorageError, ValueError, KeyError, TypeError) as error:
+        raise RequestError(f"{output}: no run.json that can be read: {error}") from error
+    for s2, bufrac in tiles:
+        if storage.is_file(s2) and storage.is_file(bufrac):
+            yield s2, bufrac
+
+
+def patches_of(labels: Labels) -> NDArray[np.int64]:
+    """Number of the patch of each polygon: polygons of one class that touch are one.
+
+    However a built-up patch is cut into polygons, its pixels resemble each other.
+    """
+    shapes = np.array(labels.polygons)
+    origin = shapely.get_coordinates(shapes[0])[0]
+    places = shapely.transform(shapes, partial(_places, origin=origin), interleaved=False)
+    one, other = shapely.STRtree(places).query(places, predicate="dwithin", distance=_TOUCHING)
+    same = labels.classes[one] == labels.classes[other]
+    number = len(shapes)
+    touching = coo_array((np.ones(same.sum()), (one[same], other[same])), (number, number))
+    return np.asarray(connected_components(touching, directed=False)[1], np.int64)
+
+
+def _places(
+    lon: NDArray[np.float64], lat: NDArray[np.float64], origin: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Metres east and north of an origin in degrees, near enough to tell neighbours."""
+    east = (lon - origin[0] + 180) % 360 - 180
+    return east * _METRES * np.cos(np.radians(origin[1])), (lat - origin[1]) * _METRES
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """Labelled built pixels of a tile."""
+
+    table: NDArray[np.float32]
+    classes: NDArray[np.uint8]
+    patches: NDArray[np.int64]
+    places: NDArray[np.float64]
+    contradictory: int
+    network: str | None
+
+
+def _pixels(
+    output: str,
+    s2_path: str,
+    bufrac_path: str,
+    labels: Labels,
+    patches: NDArray[np.int64],
+    feature_set: str,
+) -> _Pixels:
+    """What a tile gives to train on; pixels that polygons of both classes claim are left out."""
+    with opened_product(s2_path, output) as source, opened_product(bufrac_path, output) as built:
+        s2, bufrac = read_all(source, s2_path), read_all(built, bufrac_path)[0]
+        network = built.tags().get("MODEL_SHA256")
+        project = Transformer.from_crs("OGC:CRS84", source.crs, always_xy=True).transform
+        shapes = shapely.transform(np.array(labels.polygons), project, interleaved=False)
+        owners = {
+            label: rasterize(
+                [
+                    (shape, patch + 1)
+                    for shape, patch, of in zip(shapes, patches, labels.classes, strict=True)
+                    if of == label
+                ],
+                out_shape=bufrac.shape,
+                transform=source.transform,
+                dtype="int32",
+            )
+            for label in (RESIDENTIAL, NON_RESIDENTIAL)
+        }
+        transform, crs = source.transform, source.crs
+    data = (bufrac > 0) & (bufrac != 255) & (s2 > 0).all(axis=0)
+    home, other = owners[RESIDENTIAL] > 0, owners[NON_RESIDENTIAL] > 0
+    chosen = (home ^ other) & data
+    rows, cols = np.nonzero(chosen)
+    x, y = transform.a * (cols + 0.5) + transform.c, transform.e * (rows + 0.5) + transform.f
+    lon, lat = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True).transform(x, y)
+    origin = shapely.get_coordinates(labels.polygons[0])[0]
+    owner = np.where(home, owners[RESIDENTIAL], owners[NON_RESIDENTIAL])[chosen]
+    return _Pixels(
+        feature_table(bufrac, s2, chosen, feature_set),
+        np.where(home, RESIDENTIAL, NON_RESIDENTIAL)[chosen].astype(np.uint8),
+        owner.astype(np.int64) - 1,
+        np.stack(_places(np.asarray(lon), np.asarray(lat), origin), axis=1),
+        int((home & other & data).sum()),
+        network,
+    )
+
+
+def train_residential(
+    output: str,
+    labels: Labels,
+    feature_set: str,
+    model: str,
+    description: str,
+    *,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Train on the built pixels inside the polygons; scores are held out by blocks of ground.
+
+    Args:
+        output: folder of a run, with its S2 and BUFRAC.
+        labels: see `read_labels`.
+        feature_set: a name of `FEATURE_SETS`.
+        model: classifier file to write.
+        description: what it is trained on.
+        overwrite: whether a file of that name may go; else it is kept under another name.
+
+    Returns:
+        Number of pixels, the held-out scores and how they were held out, what was left out, and
+        the name under which an earlier model is `kept`.
+
+    Raises:
+        RequestError: no such feature set, or the model cannot be written, or too few built pixels
+            of a class lie in the polygons, or too near each other.
+        RasterError: a layer of the run is damaged.
+    """
+    check_feature_set(feature_set)
+    check_model(model, overwrite)
+    tiles = list(tiles_of_run(output))
+    check_place("labels", labels.polygons, output, (s2 for s2, _ in tiles))
+    patches = patches_of(labels)
+    found = [_pixels(output, *paths, labels, patches, feature_set) for paths in tiles]
+    if not found:
+        raise RequestError(f"{output}: holds no S2 and BUFRAC to train on")
+    x, y, patch, place = (
+        np.concatenate([getattr(pixels, part) for pixels in found])
+        for part in ("table", "classes", "patches", "places")
+    )
+    numbers = [int((y == label).sum()) for label in (RESIDENTIAL, NON_RESIDENTIAL)]
+    if not all(numbers):
+        raise RequestError(
+            f"labels: {numbers[0]} built pixels lie in residential and {numbers[1]} in "
+            "non-residential polygons; both are needed"
+        )
+    blocks, side, fewer = choose_blocks(place, patch, y)
+    if fewer < 2:
+        raise RequestError(
+            f"labels: built pixels of a class lie in {fewer} blocks of {side:g} m alone; at least "
+            "2 of each class are needed, so that one can be held out"
+        )
+    folds = min(_FOLDS, fewer)
+    try:
+        scores = held_out_scores(x, y, blocks, feature_set, folds=folds, places=place)
+    except ValueError as error:
+        raise RequestError(
+            f"labels: no score can be held out: {error}; label more places, apart from each other"
+        ) from error
+    networks = tuple(sorted({pixels.network for pixels in found if pixels.network}))
+    trained = train(x, y, feature_set, description, networks=networks)
+    kept = keep_earlier(model, overwrite)
+    trained.save(model)
+    return {
+        "kept": kept,
+        "pixels": len(y),
+        "residential": numbers[0],
+        "non_residential": numbers[1],
+        "accuracy": round(scores.accuracy, 4),
+        "balanced_accuracy": round(scores.balanced_accuracy, 4),
+        "held_out": {
+            "by": f"blocks of {side:g} m",
+            "blocks": int(blocks.max()) + 1,
+            "folds": folds,
+            "pixels": sum(map(sum, scores.counts)),
+        },
+        "left_out": labels.left_out
+        | {"pixels of both classes": sum(pixels.contradictory for pixels in found)},
+        "networks": list(networks),
+    }

@@ -1,0 +1,28 @@
+"""What a launcher sees of the processes of its run."""
+
+from ghsl_beam.observing.run_events import RunEvents
+from tests.support.tile_plans import tile_plan
+from transforms.observe.events import FOLDER
+from transforms.storage import storage
+from transforms.work.work_area import WorkArea
+
+PLAN = tile_plan()
+
+
+def test_a_worker_tells_that_it_has_begun_by_asking_for_a_plan(tmp_path, monkeypatch):
+    monkeypatch.delenv(FOLDER, raising=False)
+    work = WorkArea(str(tmp_path / "work"), launch="one")
+    events = RunEvents(tmp_path, work.sums)
+    work.write_plan(PLAN)
+    assert work.stored_plan("33UUU") == PLAN  # as a launcher does
+    assert not events.worker_has_begun()
+    assert work.plan("33UUU") == PLAN
+    assert events.worker_has_begun()
+    assert list(events.new()) == []
+    work.forget()
+    assert not events.worker_has_begun()
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    work.plan("33UUU")
+    assert events.worker_has_begun()
+    assert list(events.new()) == []
+    assert storage.listing(work.sums) == []

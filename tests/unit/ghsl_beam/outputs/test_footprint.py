@@ -1,0 +1,141 @@
+"""Footprints hold the data, wherever it lies."""
+
+import json
+
+import numpy as np
+import pyproj
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ghsl_beam.outputs.footprint import footprint, narrowest_box
+
+
+def check(crs, bounds, size=150):
+    """Every pixel centre that is on the globe lies in the footprint and its box; returns both."""
+    left, bottom, right, top = bounds
+    x, y = np.meshgrid(
+        left + (right - left) * (np.arange(size) + 0.5) / size,
+        bottom + (top - bottom) * (np.arange(size) + 0.5) / size,
+    )
+    to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(x.ravel(), y.ravel())
+    here = np.isfinite(lon) & np.isfinite(lat)
+    lon, lat = (lon[here] + 180) % 360 - 180, lat[here]
+    made = footprint(crs, bounds)
+    west, south, east, north = box = narrowest_box(p.bounds for p in shapely.get_parts(made))
+    assert made.is_valid
+    assert shapely.covers(made, shapely.points(lon, lat)).all()
+    in_box = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
+    assert (in_box & (lat >= south) & (lat <= north)).all()
+    for part in shapely.get_parts(made):
+        assert part.exterior.is_ccw
+        assert not any(hole.is_ccw for hole in part.interiors)
+        assert part.bounds[0] >= -180
+        assert part.bounds[2] <= 180
+        assert part.bounds[1] >= -90
+        assert part.bounds[3] <= 90
+    assert len(json.dumps(shapely.to_geojson(made))) < 60_000
+    return made, box
+
+
+def around(crs, lon, lat, side):
+    """A square about a place, to the 1000 m."""
+    x, y = pyproj.Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(lon, lat)
+    x, y = round(x, -3), round(y, -3)
+    return x - side / 2, y - side / 2, x + side / 2, y + side / 2
+
+
+@pytest.mark.parametrize(
+    ("crs", "lon", "lat", "side"),
+    [
+        ("EPSG:32760", 179.9, -17.8, 109_800),  # Fiji
+        ("EPSG:32701", -179.9, -17.8, 109_800),
+        ("EPSG:32633", 15, 70, 109_800),
+        ("EPSG:32635", 27, 83.9, 109_800),
+        ("EPSG:32601", -179.9, 83.5, 109_800),
+        ("EPSG:32719", -70, -79.9, 109_800),
+        ("EPSG:3413", 0, 89.9, 1_000_000),  # the pole within
+        ("EPSG:3413", -45, 80, 1_000_000),
+        ("EPSG:3413", 180, 75, 1_000_000),
+        ("EPSG:3031", 100, -85, 2_000_000),
+        ("EPSG:3035", 10, 52, 1_000_000),
+        ("EPSG:3857", 179.9, 60, 1_000_000),
+        ("EPSG:6933", 179.9, 10, 1_000_000),
+        ("ESRI:54009", 10, 52, 1_000_000),
+        ("ESRI:54009", 179.9, 0, 1_000_000),
+        ("ESRI:54009", -179.9, 65, 1_000_000),
+        ("ESRI:54009", 150, 70, 1_000_000),
+        ("ESRI:54009", 0, 84, 1_000_000),
+        ("ESRI:54009", 0, -89, 1_000_000),
+        ("ESRI:54030", 179, 40, 1_000_000),
+    ],
+)
+def test_every_place_of_a_raster_lies_in_its_footprint(crs, lon, lat, side):
+    check(crs, around(crs, lon, lat, side))
+
+
+@pytest.mark.parametrize("row", [1, 2, 3, 6, 9, 10, 16, 18])
+def test_ghsls_tiles_at_mollweides_edge(row):
+    """The tiles at both edges of the world, in each row where one reaches over it."""
+    top = 9_000_000 - (row - 1) * 1e6
+    to_degrees = pyproj.Transformer.from_crs("ESRI:54009", "EPSG:4326", always_xy=True)
+    seen = 0
+    for col in range(1, 38):
+        left = -18_041_000 + (col - 1) * 1e6
+        x, y = np.meshgrid(np.linspace(left, left + 1e6, 30), np.linspace(top - 1e6, top, 30))
+        finite = np.isfinite(to_degrees.transform(x, y)[0])
+        if finite.any() and not finite.all():
+            check("ESRI:54009", (left, top - 1e6, left + 1e6, top))
+            seen += 1
+    assert seen >= 2
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.sampled_from(["ESRI:54009", "EPSG:3413", "EPSG:3031", "ESRI:54030"]),
+    st.integers(-180, 179),
+    st.integers(-90, 89),
+    st.sampled_from([1, 4, 10]),
+)
+def test_any_cell_of_a_grid(crs, col, row, cells):
+    bounds = (1e5 * col, 1e5 * row, 1e5 * (col + cells), 1e5 * (row + cells))
+    x, y = np.meshgrid(np.linspace(*bounds[::2], 20), np.linspace(*bounds[1::2], 20))
+    to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    if np.isfinite(to_degrees.transform(x, y)[0]).any():
+        check(crs, bounds, 60)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 60), st.booleans(), st.integers(10, 89), st.integers(0, 92))
+def test_any_mgrs_tile(zone, south, east, north):
+    ulx, uly = 1e4 * east, 1e5 * north + 109_800
+    check(f"EPSG:{32600 + 100 * south + zone}", (ulx, uly - 109_800, ulx + 109_800, uly), 60)
+
+
+def test_a_footprint_is_hardly_larger_than_the_raster():
+    bounds = around("EPSG:32633", 15, 52, 109_800)
+    made, _ = check("EPSG:32633", bounds)
+    area, _ = pyproj.Geod(ellps="WGS84").geometry_area_perimeter(made)
+    assert area == pytest.approx(109_800**2, rel=2e-3)  # UTM itself is off by up to 0.08 %
+    cell = around("ESRI:54009", 10, 52, 1_000_000)
+    made, _ = check("ESRI:54009", cell)
+    area, _ = pyproj.Geod(ellps="WGS84").geometry_area_perimeter(made)
+    assert area == pytest.approx(1e12, rel=1e-2)
+
+
+def test_across_the_antimeridian_it_is_two_and_the_box_runs_over_it():
+    made, (west, _, east, _) = check("EPSG:32760", around("EPSG:32760", 179.9, -17.8, 109_800))
+    assert made.geom_type == "MultiPolygon"
+    assert west > east
+    assert east + 360 - west < 2
+    made, (west, _, east, _) = check("EPSG:4326", (-180.0079166667, 49.09958, -170.00791, 59.09958))
+    assert made.geom_type == "MultiPolygon"
+    assert (west, east) == (pytest.approx(179.99208, abs=1e-4), pytest.approx(-170.0079, abs=1e-4))
+
+
+def test_around_a_pole_it_has_all_longitudes():
+    _, (west, south, east, north) = check("EPSG:3413", (-5e5, -5e5, 5e5, 5e5))
+    assert (west, east, north) == (-180, 180, 90)
+    assert south == pytest.approx(83.5, abs=0.5)

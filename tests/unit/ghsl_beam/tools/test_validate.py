@@ -1,0 +1,593 @@
+"""A run's built-up area against a reference."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyogrio
+import pytest
+import rasterio
+import shapely
+from affine import Affine
+from pyproj import Geod, Transformer
+from rasterio.features import rasterize
+from rasterio.transform import from_origin
+from sklearn import metrics
+
+from ghsl_beam.area.mgrs_tiles import tile as mgrs_tile
+from ghsl_beam.tools.validate import Agreement, compare, measures, validate
+from transforms.elements import RequestError
+
+UTM = {"crs": "EPSG:32633", "transform": from_origin(330000, 5822040, 10, 10)}
+
+
+def write(path: Path, array: np.ndarray, nodata: float | None, **profile: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = {"driver": "GTiff", "count": 1, "dtype": array.dtype.name, "nodata": nodata}
+    size = {"height": array.shape[0], "width": array.shape[1]}
+    with rasterio.open(path, "w", **{**kind, **size, **UTM, **profile}) as target:
+        target.write(array, 1)
+
+
+def layer(path: Path, values: np.ndarray, tile: str = "33UUU", **profile: object) -> None:
+    """BUFRAC of a tile of a run."""
+    write(path / f"utm/{tile}/BUFRAC_E2017_x_{tile}.tif", values, 255, **profile)
+
+
+def test_measures_agree_with_sklearn() -> None:
+    random = np.random.default_rng(0)
+    ours, theirs = random.random((40, 50)), random.random((40, 50))
+    ours[3] = np.nan
+    theirs[:, 4] = np.nan
+    got = measures(compare(ours, theirs, 0.3, 100))
+    valid = np.isfinite(ours) & np.isfinite(theirs)
+    a, b = ours[valid], theirs[valid]
+    assert got["pixels"] == valid.sum()
+    assert got["rmse"] == pytest.approx(metrics.root_mean_squared_error(b, a))
+    assert got["mae"] == pytest.approx(metrics.mean_absolute_error(b, a))
+    assert got["bias"] == pytest.approx((a - b).mean())
+    for name, function in {
+        "precision": metrics.precision_score,
+        "recall": metrics.recall_score,
+        "f1": metrics.f1_score,
+        "iou": metrics.jaccard_score,
+    }.items():
+        assert got[name] == pytest.approx(function(b >= 0.3, a >= 0.3))
+    assert got["product_m2"] == pytest.approx(a.sum() * 100)
+    parts = sum(
+        (compare(ours[i : i + 7], theirs[i : i + 7], 0.3, 100) for i in range(0, 40, 7)),
+        Agreement(),
+    )
+    assert measures(parts) == pytest.approx(got)
+
+
+def test_undefined_is_none() -> None:
+    assert measures(Agreement())["rmse"] is None
+    assert measures(compare(np.zeros(3), np.zeros(3)))["f1"] is None
+
+
+PERCENT = np.random.default_rng(1).integers(0, 101, (30, 40)).astype("uint8")
+"""What the layer holds in the tests of units: 0 to 100 percent."""
+
+
+@pytest.mark.parametrize(
+    ("unit", "kind", "factor"),
+    [
+        ("percent", "uint8", 100),
+        ("percent", "float32", 100),
+        ("per-10000", "uint16", 10000),
+        ("per-10000", "int32", 10000),
+        ("fraction", "float32", 1),
+        ("m2", "uint8", 100),
+        ("m2", "float64", 100),
+    ],
+)
+def test_a_stated_unit_is_what_the_values_mean(
+    tmp_path: Path, unit: str, kind: str, factor: int
+) -> None:
+    layer(tmp_path, PERCENT)
+    write(tmp_path / "ref.tif", (PERCENT / 100 * factor).round(6).astype(kind), None)
+    with pytest.raises(RequestError, match=r"states no unit.*give --unit, one of fraction"):
+        validate(str(tmp_path), f"{tmp_path}/ref.tif")
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit=unit)
+    assert got["rmse"] == pytest.approx(0, abs=1e-6)
+    assert got["reference_m2"] == pytest.approx(PERCENT.sum())
+    assert (got["unit"], got["unit_from"], got["overlap_percent"]) == (unit, "--unit", 100)
+
+
+@pytest.mark.parametrize(("unit", "one", "kind"), [
+    ("mask", 1, "uint8"), ("mask", 1, "int16"), ("mask", 1, "float32"), ("mask255", 255, "uint8"),
+])  # fmt: skip
+def test_masks(tmp_path: Path, unit: str, one: int, kind: str) -> None:
+    layer(tmp_path, np.where(PERCENT > 50, 100, 0).astype("uint8"))
+    write(tmp_path / "ref.tif", np.where(PERCENT > 50, one, 0).astype(kind), None)
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit=unit)
+    assert (got["rmse"], got["f1"], got["warnings"]) == (0, 1, [])
+    if (one, kind[:5]) == (1, "float"):
+        with pytest.raises(RequestError, match="states no unit"):
+            validate(str(tmp_path), f"{tmp_path}/ref.tif")
+    elif one == 1:
+        got = validate(str(tmp_path), f"{tmp_path}/ref.tif")
+        assert (got["f1"], got["unit_from"]) == (1, "its values, 0 and 1 alone")
+        assert "taken for a mask" in got["warnings"][0]
+    else:
+        with pytest.raises(RequestError, match=r"no unit \(its values are 0 to 255\)"):
+            validate(str(tmp_path), f"{tmp_path}/ref.tif")
+
+
+@pytest.mark.parametrize(
+    ("unit", "values", "said"),
+    [
+        ("fraction", np.full((30, 40), 2.5, "float32"), "1200 values are not fraction.*first 2.5"),
+        ("percent", np.full((30, 40), 255, "uint8"), "1200 values are not percent.*first 255"),
+        ("per-10000", np.full((30, 40), -1, "int16"), "1200 values are not per-10000.*first -1"),
+        ("m2", np.full((30, 40), 103, "uint8"), "1200 values are not m2.*first 103"),
+        ("mask", np.full((30, 40), 2, "uint8"), "1200 values are not mask .*first 2"),
+        ("mask255", np.full((30, 40), 1, "uint8"), "1200 values are not mask255.*first 1"),
+        ("fraction", np.full((30, 40), np.inf, "float32"), "1200 values.*first inf"),
+        ("hectares", np.zeros((30, 40), "uint8"), "--unit 'hectares': expected one of fraction"),
+    ],
+)
+def test_values_that_the_unit_does_not_have(
+    tmp_path: Path, unit: str, values: np.ndarray, said: str
+) -> None:
+    layer(tmp_path, PERCENT)
+    write(tmp_path / "ref.tif", values, None)
+    with pytest.raises(RequestError, match=said):
+        validate(str(tmp_path), f"{tmp_path}/ref.tif", unit=unit)
+
+
+def test_a_likelier_unit_is_asked_for(tmp_path: Path) -> None:
+    layer(tmp_path, PERCENT)
+    write(tmp_path / "ref.tif", (PERCENT / 100).astype("float32"), None)
+    (warning,) = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="percent")["warnings"]
+    assert warning == "the reference's highest value is 1: is its unit percent?"
+
+
+def test_metadata_prove_a_unit(tmp_path: Path) -> None:
+    layer(tmp_path, PERCENT)
+    reference = f"{tmp_path}/ref.tif"
+    write(tmp_path / "ref.tif", PERCENT, 255)
+    with rasterio.open(reference, "r+") as target:
+        target.units = ("%",)
+    got = validate(str(tmp_path), reference)
+    assert (got["rmse"], got["unit"], got["unit_from"]) == (0, "percent", "its unit, '%'")
+    write(tmp_path / "ref.tif", PERCENT.astype("int16") * 5 - 50, None)
+    with rasterio.open(reference, "r+") as target:
+        target.units, target.scales, target.offsets = ("1",), (0.002,), (0.1,)
+    assert validate(str(tmp_path), reference)["rmse"] == pytest.approx(0, abs=1e-9)
+    with rasterio.open(reference, "r+") as target:
+        target.units = ("acres",)
+    with pytest.raises(RequestError, match=r"states no unit that is known \(found 'acres'\)"):
+        validate(str(tmp_path), reference)
+
+
+def own(path: Path, name: str, values: np.ndarray, nodata: float | None, **tags: str) -> str:
+    """A product of this program."""
+    write(path / name, values, nodata)
+    with rasterio.open(path / name, "r+") as target:
+        target.update_tags(GHSL_FINGERPRINT="0", **tags)
+    return f"{path / name}"
+
+
+def test_own_products_prove_their_unit(tmp_path: Path) -> None:
+    layer(tmp_path, PERCENT)
+    bufrac = own(tmp_path, "any.tif", PERCENT, 255, LAYER="BUFRAC")
+    assert validate(str(tmp_path), bufrac)["rmse"] == 0
+    assert validate(str(tmp_path), bufrac, unit="percent")["rmse"] == 0
+    with pytest.raises(RequestError, match="is BUFRAC in percent, --unit says mask"):
+        validate(str(tmp_path), bufrac, unit="mask")
+    area = own(tmp_path, "BUILT_S_E2017_x_54009_10_R3C4.tif", PERCENT, 255)
+    assert validate(str(tmp_path), area)["unit_from"] == "its layer, BUILT_S"
+    for other in ("RES_NRES", "BUILT_S_NRES", "GREENNESS", "S2_COUNT"):
+        path = own(tmp_path, f"{other}.tif", np.zeros((30, 40), "uint8"), 255, LAYER=other)
+        with pytest.raises(RequestError, match=f"is {other}, no measure of all that is built-up"):
+            validate(str(tmp_path), path, unit="percent")
+
+
+def test_composites_and_classes(tmp_path: Path) -> None:
+    layer(tmp_path, PERCENT)
+    reference = f"{tmp_path}/ref.tif"
+    profile = {"driver": "GTiff", "height": 30, "width": 40, "count": 4, "dtype": "uint8", **UTM}
+    with rasterio.open(reference, "w", **profile, photometric="MINISBLACK") as target:
+        target.write(np.stack([PERCENT * 0 + n for n in range(3)] + [PERCENT]))
+        target.colorinterp = [rasterio.enums.ColorInterp.gray] * 4
+    with pytest.raises(RequestError, match=r"has 4 bands .*expected one.*--band"):
+        validate(str(tmp_path), reference, unit="percent")
+    assert validate(str(tmp_path), reference, unit="percent", band=4)["rmse"] == 0
+    with pytest.raises(RequestError, match="has no band 5; it has 4"):
+        validate(str(tmp_path), reference, unit="percent", band=5)
+    cover = np.where(PERCENT > 60, 50, np.where(PERCENT > 30, 60, 10)).astype("uint8")
+    write(tmp_path / "ref.tif", cover, 0)
+    with rasterio.open(reference, "r+") as target:
+        target.write_colormap(1, {10: (0, 99, 0), 50: (250, 0, 0), 60: (180, 180, 180)})
+    with pytest.raises(RequestError, match=r"no unit \(and its nodata is 0\).*or --built"):
+        validate(str(tmp_path), reference)
+    got = validate(str(tmp_path), reference, built="50,60")
+    assert got["reference_m2"] == 100 * (PERCENT > 30).sum()
+    with pytest.raises(RequestError, match="leave out --unit"):
+        validate(str(tmp_path), reference, built="50", unit="mask")
+    said = "has a colour table: where its values are classes"
+    got = validate(str(tmp_path), reference, unit="percent", nodata="0")
+    assert said in got["warnings"][0]
+
+
+def test_classes_that_the_raster_does_not_have(tmp_path: Path) -> None:
+    """51 for WorldCover's 50 would be a reference with nothing built-up."""
+    layer(tmp_path, PERCENT)
+    cover = np.where(PERCENT > 60, 50, np.where(PERCENT > 30, 60, 10)).astype("uint8")
+    write(tmp_path / "ref.tif", cover, 0)
+    reference = f"{tmp_path}/ref.tif"
+    first, second = validate(str(tmp_path), reference, built="51,80")["warnings"]
+    assert first == (
+        "the reference has no value 51, 80 of --built where it is compared, only 10, 50, 60"
+    )
+    assert second == "nothing is built-up in the reference where both are compared"
+    assert validate(str(tmp_path), reference, built="50,51")["warnings"] == []
+    for built in ("nan", "inf", "50,300", "-1", "50.5"):
+        with pytest.raises(RequestError, match=r"--built .* is no value of a raster of uint8"):
+            validate(str(tmp_path), reference, built=built)
+    write(tmp_path / "ref.tif", np.arange(1200, dtype="int16").reshape(30, 40), None)
+    (first, _) = validate(str(tmp_path), reference, built="-7")["warnings"]
+    assert first.endswith("only 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...")
+
+
+@pytest.mark.parametrize("unit", ["mask", "percent", "m2"])
+def test_a_reference_without_anything_built_up(tmp_path: Path, unit: str) -> None:
+    layer(tmp_path, PERCENT)
+    write(tmp_path / "ref.tif", PERCENT * 0, None)
+    said = "nothing is built-up in the reference where both are compared"
+    assert validate(str(tmp_path), f"{tmp_path}/ref.tif", unit=unit)["warnings"] == [said]
+    layer(tmp_path, PERCENT * 0)
+    assert validate(str(tmp_path), f"{tmp_path}/ref.tif", unit=unit)["warnings"] == []
+
+
+@pytest.mark.parametrize("name", [
+    "RES_NRES_E2021_x_33UUU", "res_nres_e2021_x_33UUU", "S2_COUNT_E2021_x_33UUU",
+    "GHS_BUILT_S_NRES_E2018_GLOBE_R2023A_54009_10_V1_0", "GHS_BUILT_C_MSZ_E2018_GLOBE_R2023A",
+])  # fmt: skip
+def test_a_layer_of_classes_is_known_by_its_name(tmp_path: Path, name: str) -> None:
+    """Another tool left no tag in it, and the ground has no class above 1."""
+    layer(tmp_path, PERCENT)
+    write(tmp_path / f"{name}.tif", (PERCENT > 50).astype("uint8"), 255)
+    reference = f"{tmp_path}/{name}.tif"
+    for unit in (None, "mask"):
+        with pytest.raises(RequestError, match=r"its name is that of .*, no measure of all that"):
+            validate(str(tmp_path), reference, unit=unit)
+    assert validate(str(tmp_path), reference, built="1")["reference_m2"] == (
+        100 * (PERCENT > 50).sum()
+    )
+    other = f"{tmp_path}/GHS_BUILT_S_E2018_GLOBE_R2023A.tif"
+    write(Path(other), PERCENT, 255)
+    assert validate(str(tmp_path), other, unit="percent")["rmse"] == 0
+
+
+@pytest.mark.parametrize(("unit", "nodata"), [
+    ("mask", 0), ("mask", 1), ("percent", 0), ("percent", 100), ("mask255", 255), ("m2", 0),
+])  # fmt: skip
+def test_a_nodata_that_is_a_value_too(tmp_path: Path, unit: str, nodata: int) -> None:
+    """Without nodata 0 only the ones of a mask would be left."""
+    one = {"mask": 1, "percent": 100, "mask255": 255, "m2": 100}[unit]
+    layer(tmp_path, np.where(PERCENT > 50, 100, 0).astype("uint8"))
+    reference = f"{tmp_path}/ref.tif"
+    write(tmp_path / "ref.tif", np.where(PERCENT > 50, one, 0).astype("uint8"), nodata)
+    said = f"nodata {nodata} is also a value of {unit}.*--nodata none"
+    with pytest.raises(RequestError, match=said):
+        validate(str(tmp_path), reference, unit=unit)
+    got = validate(str(tmp_path), reference, unit=unit, nodata="none")
+    assert (got["pixels"], got["f1"], got["rmse"]) == (1200, 1, 0)
+    got = validate(str(tmp_path), reference, unit=unit, nodata=str(nodata))
+    assert got["pixels"] == ((PERCENT > 50) != (nodata > 0)).sum()
+    with pytest.raises(RequestError, match="--nodata 'some': expected a number or none"):
+        validate(str(tmp_path), reference, unit=unit, nodata="some")
+
+
+def test_nodata_outside_the_type_marks_nothing(tmp_path: Path) -> None:
+    """-9999 as a byte would be 241, and 256 would be 0."""
+    layer(tmp_path, PERCENT)
+    write(tmp_path / "ref.tif", PERCENT, None)
+    for nodata in ("-9999", "256"):
+        got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="percent", nodata=nodata)
+        assert (got["pixels"], got["rmse"]) == (1200, 0)
+
+
+def test_nan_a_mask_and_alpha_are_no_data(tmp_path: Path) -> None:
+    layer(tmp_path, PERCENT)
+    reference = f"{tmp_path}/ref.tif"
+    hidden = np.zeros((30, 40), bool)
+    hidden[4:9, 3:30] = True
+    write(tmp_path / "ref.tif", np.where(hidden, np.nan, PERCENT / 100).astype("float32"), None)
+    nan = validate(str(tmp_path), reference, unit="fraction")
+    write(tmp_path / "ref.tif", np.where(hidden, 7, PERCENT).astype("uint8"), None)
+    with rasterio.open(reference, "r+") as target:
+        target.write_mask(~hidden)
+    mask = validate(str(tmp_path), reference, unit="percent")
+    profile = {"driver": "GTiff", "height": 30, "width": 40, "count": 2, "dtype": "uint8", **UTM}
+    with rasterio.open(f"{tmp_path}/alpha.tif", "w", **profile, alpha="YES") as target:
+        target.write(np.stack([np.where(hidden, 7, PERCENT), np.where(hidden, 0, 255)]))
+    alpha = validate(str(tmp_path), f"{tmp_path}/alpha.tif", unit="percent")
+    for got in (nan, mask, alpha):
+        assert got["pixels"] == 1200 - hidden.sum()
+        assert got["rmse"] == pytest.approx(0, abs=1e-7)
+        assert got["overlap_percent"] == pytest.approx(100 * (1 - hidden.mean()), abs=1e-3)
+
+
+def test_a_reference_without_a_place(tmp_path: Path) -> None:
+    layer(tmp_path, PERCENT)
+    write(tmp_path / "ref.tif", PERCENT, 255, crs=None)
+    with pytest.raises(RequestError, match="states no CRS; assign one"):
+        validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="percent")
+    local = 'LOCAL_CS["here",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
+    write(tmp_path / "ref.tif", PERCENT, 255, crs=local)
+    with pytest.raises(RequestError, match="no known place on the Earth"):
+        validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="percent")
+    write(tmp_path / "ref.tif", PERCENT.astype("complex64"), None)
+    with pytest.raises(RequestError, match="complex numbers"):
+        validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="percent")
+
+
+def houses(rows: int, cols: int) -> np.ndarray:
+    """A mask of small buildings."""
+    random = np.random.default_rng(0)
+    mask = np.zeros((rows, cols), "uint8")
+    for row, col in random.integers(0, (rows, cols), (rows * cols // 400, 2)):
+        mask[row : row + random.integers(3, 12), col : col + random.integers(3, 12)] = 1
+    return mask
+
+
+def test_a_fine_mask_is_averaged_by_area(tmp_path: Path) -> None:
+    mask = houses(300, 400)
+    exact = mask.reshape(60, 5, 80, 5).mean((1, 3))
+    layer(tmp_path, np.rint(exact * 100).astype("uint8"))
+    write(tmp_path / "ref.tif", mask, None, transform=from_origin(330000, 5822040, 2, 2))
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="mask")
+    assert got["rmse"] == pytest.approx(0, abs=1e-9)  # 1 of 25 is a whole percent
+    assert got["pixels"] == 60 * 80
+
+
+def test_a_fine_mask_off_the_grid_is_averaged_by_area(tmp_path: Path) -> None:
+    """3 m, shifted by 0.7 and 1.3 m: against exact fractions from pieces of 0.1 m."""
+    mask = houses(120, 130)
+    layer(tmp_path, np.zeros((20, 20), "uint8"))
+    place = from_origin(330000 - 20 - 0.7, 5822040 + 30 + 1.3, 3, 3)
+    write(tmp_path / "ref.tif", mask, None, transform=place)
+    small = np.kron(mask, np.ones((30, 30)))[313:2313, 207:2207]
+    exact = small.reshape(20, 100, 20, 100).mean((1, 3))
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="mask")
+    assert got["reference_m2"] == pytest.approx(100 * exact.sum(), abs=1e-6)
+    assert got["rmse"] == pytest.approx(np.sqrt((exact**2).mean()), abs=1e-9)
+
+
+@pytest.mark.parametrize("how", ["south up", "right to left", "another name", "turned", "degrees"])
+def test_however_the_reference_lies(tmp_path: Path, how: str) -> None:
+    """One square town of 400 m, seen in rasters that lie in different ways."""
+    values = np.zeros((100, 120), "uint8")
+    values[30:70, 20:60] = 100
+    layer(tmp_path, values)
+    left, top = 330000, 5822040
+    town = shapely.box(left + 200, top - 700, left + 600, top - 300)
+    place: dict[str, object] = {
+        "south up": {"transform": Affine(2, 0, left, 0, 2, top - 1000)},
+        "right to left": {"transform": Affine(-2, 0, left + 1200, 0, -2, top)},
+        "another name": {"transform": from_origin(left, top, 2, 2), "crs": "EPSG:25833"},
+        "turned": {
+            "transform": Affine.translation(left + 600, top + 800)
+            * Affine.rotation(-37)
+            * Affine.scale(2, -2)
+        },
+        "degrees": {"transform": from_origin(12.48, 52.53, 2e-5, 2e-5), "crs": "EPSG:4326"},
+    }[how]
+    rows, cols = (1100, 1200) if how in ("turned", "degrees") else (500, 600)
+    crs = place.get("crs", "EPSG:32633")
+    into = Transformer.from_crs("EPSG:32633", crs, always_xy=True)
+    if how == "degrees":
+        lon, lat = into.transform(left, top)
+        place["transform"] = from_origin(lon - 0.003, lat + 0.001, 2e-5, 2e-5)
+    shape = shapely.transform(shapely.segmentize(town, 10), into.transform, interleaved=False)
+    mask = rasterize([shape], out_shape=(rows, cols), transform=place["transform"])
+    write(tmp_path / "ref.tif", mask, None, **place)
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="mask")
+    assert got["overlap_percent"] > 95
+    assert got["reference_m2"] == pytest.approx(160_000, rel=0.01)
+    assert got["iou"] > 0.97
+    exact = how in ("south up", "right to left", "another name")
+    assert got["rmse"] < (1e-6 if exact else 0.04)
+
+
+def test_a_coarse_reference_is_compared_on_its_own_pixels(tmp_path: Path) -> None:
+    """100 m of the mean of the layer agree wholly; so do degrees of a level."""
+    values = np.random.default_rng(3).integers(0, 101, (200, 300)).astype("uint8")
+    layer(tmp_path, values)
+    means = values.reshape(20, 10, 30, 10).mean((1, 3))
+    hundred = {"transform": from_origin(330000, 5822040, 100, 100)}
+    write(tmp_path / "ref.tif", (means * 100).astype("float32"), None, **hundred)
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="m2")
+    assert got["pixels"] == 600
+    assert got["rmse"] == pytest.approx(0, abs=1e-6)
+    assert got["product_m2"] == pytest.approx(values.sum())
+    assert got["compared_at"] == "100 m, pixels of the reference"
+    assert (got["overlap_percent"], got["files"]) == (100, {})
+    lon, lat = Transformer.from_crs(32633, 4326, always_xy=True).transform(330000, 5822040)
+    degrees = {"transform": from_origin(lon - 0.01, lat + 0.01, 5e-4, 5e-4), "crs": "EPSG:4326"}
+    write(tmp_path / "ref.tif", np.full((99, 130), 0.5, "float32"), None, **degrees)
+    layer(tmp_path, np.full((200, 300), 50, "uint8"))
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="fraction")
+    assert got["rmse"] == pytest.approx(0, abs=1e-6)
+    assert 60 < got["overlap_percent"] < 100  # what lies wholly on the layer
+
+
+def test_a_pixel_that_is_larger_than_the_layer(tmp_path: Path) -> None:
+    layer(tmp_path, PERCENT)
+    huge = {"transform": from_origin(300000, 5900000, 100_000, 100_000)}
+    write(tmp_path / "ref.tif", np.full((1, 1), 0.2, "float32"), None, **huge)
+    with pytest.raises(RequestError, match="nothing to compare"):
+        validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="fraction")
+
+
+def test_ground_that_tiles_share_counts_once(tmp_path: Path) -> None:
+    """33UUU and 33UVU share ground; a pixel is the nearer tile's, of those with data."""
+    place = {"transform": from_origin(404000, 5822040, 10, 10)}
+    mine, theirs = np.full((40, 200), 100, "uint8"), np.full((40, 200), 50, "uint8")
+    theirs[:20, :150] = 255
+    layer(tmp_path, mine, "33UUU", **place)
+    layer(tmp_path, theirs, "33UVU", **place)
+    line = (mgrs_tile("33UUU").ulx + mgrs_tile("33UVU").ulx) / 2 + 54_900
+    cols = 404000 + 10 * np.arange(200) + 5
+    east = np.broadcast_to(cols > line, (40, 200)) & (theirs != 255)
+    assert 0 < east.mean() < 1
+    write(tmp_path / "ref.tif", np.where(east, 50, 100).astype("uint8"), None, **place)
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="percent")
+    assert got["pixels"] == 40 * 200
+    assert got["rmse"] < 0.05  # the line between the tiles may run a pixel beside the middle
+    numbers = [file["pixels"] for file in got["files"].values()]
+    assert sum(numbers) == 8000
+    assert numbers[1] == pytest.approx(east.sum(), abs=40)
+
+
+def test_a_reference_elsewhere_is_refused(tmp_path: Path) -> None:
+    layer(tmp_path, PERCENT)
+    write(tmp_path / "ref.tif", PERCENT, 255, transform=from_origin(730000, 5822040, 10, 10))
+    with pytest.raises(RequestError, match=r"does not overlap BUFRAC of .*nothing to compare"):
+        validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="percent")
+    boxes(tmp_path / "far.gpkg", shapely.box(105, 0, 105.1, 0.1))
+    with pytest.raises(RequestError, match="does not overlap BUFRAC"):
+        validate(str(tmp_path), f"{tmp_path}/far.gpkg")
+    write(tmp_path / "ref.tif", PERCENT[:3], 255)
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="percent")
+    assert got["overlap_percent"] == pytest.approx(10)
+    assert got["warnings"] == ["the reference covers 10 % of the layer's ground"]
+
+
+def test_polygon_reference(tmp_path: Path) -> None:
+    values = np.zeros((20, 20), "uint8")
+    values[5:10, 5:15] = 100
+    layer(tmp_path, values)
+    box = shapely.box(330050, 5822040 - 100, 330150, 5822040 - 50)
+    twice = shapely.box(330050, 5822040 - 100, 330120, 5822040 - 50)
+    document = json.loads(shapely.to_geojson(shapely.MultiPolygon([box])))
+    second = json.loads(shapely.to_geojson(twice))
+    collection = {"type": "GeometryCollection", "geometries": [document, second]}
+    collection["crs"] = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
+    (tmp_path / "reference.geojson").write_text(json.dumps(collection))
+    got = validate(str(tmp_path), f"{tmp_path}/reference.geojson")
+    assert (got["precision"], got["recall"], got["iou"]) == (1, 1, 1)
+    assert got["reference_m2"] == pytest.approx(5000, rel=0.01)
+    assert got["overlap_percent"] == pytest.approx(100 * 50 / 400, rel=0.2)
+    with pytest.raises(RequestError, match="holds polygons, which have no --unit"):
+        validate(str(tmp_path), f"{tmp_path}/reference.geojson", unit="mask")
+
+
+def boxes(path: Path, *shapes: shapely.Geometry, layer: str = "a", append: bool = False) -> None:
+    wkb = shapely.to_wkb(np.array(shapes, dtype=object))
+    kind = {"geometry_type": "Polygon", "crs": "EPSG:4326", "driver": "GPKG"}
+    pyogrio.raw.write(path, wkb, [], [], layer=layer, append=append, **kind)
+
+
+@pytest.mark.parametrize(
+    ("epsg", "layer", "file"),
+    [
+        (32633, "BUFRAC", "utm/33UUU/BUFRAC_E2017_x_33UUU.tif"),
+        (32633, "BUILT_S", "grid/32633_10/BUILT_S_E2017_x.tif"),
+        (32701, "BUFRAC", "utm/01KAB/BUFRAC_E2017_x_01KAB.tif"),
+        (32701, "BUILT_S", "grid/32701_10/BUILT_S_E2017_x.tif"),
+    ],
+)
+def test_polygons_elsewhere_in_the_world_do_not_count(
+    tmp_path: Path, epsg: int, layer: str, file: str
+) -> None:
+    """A tile may cross the antimeridian: the built-up of zone 1 lies there on both sides."""
+    corner = {32633: (330000, 5822040), 32701: (177550, 8100000)}[epsg]
+    place = {"crs": f"EPSG:{epsg}", "transform": from_origin(*corner, 10, 10)}
+    write(tmp_path / file, np.full((100, 400), 100, "uint8"), 255, **place)
+    left, top = corner
+    to_degrees = Transformer.from_crs(epsg, 4326, always_xy=True)
+    near = []
+    for x in (left + 500, left + 3500):
+        lon, lat = to_degrees.transform(x, top - 500)
+        near.append(shapely.box(lon - 0.001, lat - 0.001, lon + 0.001, lat + 0.001))
+    far = [shapely.box(lon, 0, lon + 0.1, 0.1) for lon in (105, -75, 12, -170)]
+    boxes(tmp_path / "near.gpkg", *near)
+    boxes(tmp_path / "all.gpkg", *near, *far)
+    expected = validate(str(tmp_path), f"{tmp_path}/near.gpkg", layer=layer)
+    assert expected["reference_m2"] > 60_000
+    found = validate(str(tmp_path), f"{tmp_path}/all.gpkg", layer=layer)
+    same = ("reference_m2", "product_m2", "pixels", "rmse", "f1", "files")
+    assert {key: found[key] for key in same} == {key: expected[key] for key in same}
+
+
+def test_a_grid_beyond_the_ellipse_still_finds_its_polygons(tmp_path: Path) -> None:
+    place = {"crs": "ESRI:54009", "transform": from_origin(-18041000, 1000000, 2500, 2500)}
+    write(tmp_path / "grid/54009/BUILT_S_E2017_x.tif", np.zeros((400, 400), "uint8"), 255, **place)
+    boxes(tmp_path / "far.gpkg", shapely.box(-179.9, 0.1, -179.4, 0.9), shapely.box(105, 0, 106, 1))
+    found = validate(str(tmp_path), f"{tmp_path}/far.gpkg", layer="BUILT_S")
+    assert found["reference_m2"] == pytest.approx(0.5 * 0.8 * 111.3e3 * 110.6e3, rel=0.02)
+
+
+def test_a_layer_of_a_geopackage_is_named_as_the_hint_says(tmp_path: Path) -> None:
+    write(tmp_path / "utm/33UUU/BUFRAC_E2017_x.tif", np.full((9, 9), 100, "uint8"), 255)
+    reference = f"{tmp_path}/two.gpkg"
+    for layer in ("one", "two"):
+        boxes(tmp_path / "two.gpkg", shapely.box(12, 52, 13, 53), layer=layer, append=layer > "one")
+    with pytest.raises(RequestError, match=r"name one as two\.gpkg\|layer"):
+        validate(str(tmp_path), reference)
+    assert validate(str(tmp_path), f"{reference}|one")["reference_m2"] == 8100
+    with pytest.raises(RequestError, match=r"has no layer 'three'; it has one, two"):
+        validate(str(tmp_path), f"{reference}|three")
+    with pytest.raises(RequestError, match=r"none\.gpkg\|one: no such file"):
+        validate(str(tmp_path), f"{tmp_path}/none.gpkg|one")
+
+
+def test_products_of_several_jobs_are_not_mixed(tmp_path: Path) -> None:
+    for built, product in enumerate(("E2017_x", "E2020_x", "E2020_x-y")):
+        file = tmp_path / f"utm/33UUU/BUFRAC_{product}_33UUU.tif"
+        write(file, np.full((9, 9), 50 * built, "uint8"), 255)
+    write(tmp_path / "ref.tif", np.ones((9, 9), "float32"), None)
+    reference, unit = f"{tmp_path}/ref.tif", "fraction"
+    said = "BUFRAC of E2017_x, E2020_x, E2020_x-y; name one with --product, as --product E2017_x$"
+    with pytest.raises(RequestError, match=said):
+        validate(str(tmp_path), reference, unit=unit)
+    assert validate(str(tmp_path), reference, unit=unit, product="E2020_x")["bias"] == -0.5
+    assert validate(str(tmp_path), reference, unit=unit, product="E2020_x-y")["bias"] == 0
+    with pytest.raises(RequestError, match="holds no BUFRAC of E2018_x; it has E2017_x, E2020_x,"):
+        validate(str(tmp_path), reference, unit=unit, product="E2018_x")
+
+
+def test_grid_layer(tmp_path: Path) -> None:
+    grid = {"crs": "ESRI:54009", "transform": from_origin(900000, 6200000, 100, 100)}
+    values = np.full((5, 5), 2500, "uint16")
+    write(tmp_path / "grid/54009_100/BUILT_S_E2017_x.tif", values, 65535, **grid)
+    write(tmp_path / "ref.tif", np.full((5, 5), 0.25, "float32"), None, **grid)
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", layer="BUILT_S", unit="fraction")
+    assert got["rmse"] == 0
+    assert got["product_m2"] == 25 * 2500
+
+
+def test_square_metres_in_degrees(tmp_path: Path) -> None:
+    """Against the area of the cells on the ellipsoid by another way, a geodesic polygon."""
+    grid = {"crs": "EPSG:4326", "transform": from_origin(12.5, 52.6, 1 / 120, 1 / 120)}
+    geod, side, ends = Geod(ellps="WGS84"), 1 / 120, []
+    for north in (52.6, 52.6 - 7 * side):
+        cell = shapely.segmentize(shapely.box(12.5, north - side, 12.5 + side, north), 1e-4)
+        ends.append(abs(geod.geometry_area_perimeter(cell)[0]))
+    half = np.linspace(*ends, 8)[:, np.newaxis] / 2
+    values = np.broadcast_to(half, (8, 6)).astype("float64")
+    write(tmp_path / "grid/4326_30ss/BUILT_S_E2017_x.tif", values, -1, **grid)
+    write(tmp_path / "ref.tif", np.full((8, 6), 0.5, "float32"), None, **grid)
+    got = validate(str(tmp_path), f"{tmp_path}/ref.tif", layer="BUILT_S", unit="fraction")
+    assert got["rmse"] < 1e-5
+    assert got["product_m2"] == pytest.approx(values.sum(), rel=1e-5)
+    write(tmp_path / "grid/4326_3ss/BUILT_S_E2017_x.tif", values, -1, **grid)
+    with pytest.raises(RequestError, match="BUILT_S of 4326_30ss, 4326_3ss; name one with --grid"):
+        validate(str(tmp_path), f"{tmp_path}/ref.tif", layer="BUILT_S", unit="fraction")
+
+
+def test_mistakes(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="no such file"):
+        validate(str(tmp_path), f"{tmp_path}/no.tif")
+    write(tmp_path / "ref.tif", np.zeros((3, 3), "uint8"), None)
+    with pytest.raises(RequestError, match="holds no BUFRAC"):
+        validate(str(tmp_path), f"{tmp_path}/ref.tif")
+    far = {"transform": from_origin(500000, 5822040, 10, 10)}
+    write(tmp_path / "utm/33UVU/BUFRAC_E2017_x_33UVU.tif", np.zeros((3, 3), "uint8"), 255, **far)
+    with pytest.raises(RequestError, match="does not overlap"):
+        validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="mask")

@@ -1,0 +1,114 @@
+"""Overviews of published rasters."""
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from transforms.elements import LAYERS, Overviews, Window
+from transforms.rasters.geotiff import cog_writer
+
+KINDS = {"uint8": 255, "uint16": 65535, "uint32": 4294967295, "int16": -32768}
+
+
+def published(path, values, nodata, spec, parts=256):
+    """Write an array (bands, rows, columns) part by part; the overviews as masked arrays."""
+    place = {"crs": "EPSG:32633", "transform": from_origin(0, 0, 10, 10)}
+    bands, rows, cols = values.shape
+    size = {"height": rows, "width": cols}
+    kind = values.dtype.name
+    with cog_writer(
+        str(path), place | size, bands=bands, dtype=kind, nodata=nodata, tags={}, spec=spec
+    ) as write:
+        for row in range(0, rows, parts):
+            part = values[:, row : row + parts]
+            write(Window(row, 0, part.shape[1], cols), part)
+    with rasterio.open(path) as source:
+        assert np.array_equal(source.read(), values)
+        factors = source.overviews(1)
+    levels = []
+    for level in range(len(factors)):
+        with rasterio.open(path, overview_level=level) as source:
+            levels.append((factors[level], source.read(masked=True)))
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # nothing beside it
+    return levels
+
+
+def below(values, valid, factor):
+    """Sum of the valid values below each pixel of an overview, and their number."""
+    rows, cols = (-(-side // factor) for side in values.shape)
+    padded = np.zeros((rows * factor, cols * factor))
+    count = padded.copy()
+    padded[: values.shape[0], : values.shape[1]] = np.where(valid, values, 0)
+    count[: values.shape[0], : values.shape[1]] = valid
+    squares = (rows, factor, cols, factor)
+    return padded.reshape(squares).sum(axis=(1, 3)), count.reshape(squares).sum(axis=(1, 3))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("share", "shape"), [(0.001, (1600, 1101)), (0.1, (2050, 600))])
+def test_overviews_keep_the_sum_of_what_is_sparse(kind, share, shape, tmp_path):
+    rng = np.random.default_rng(0)
+    nodata, high = KINDS[kind], 1_000_000 if kind == "uint32" else 100
+    values = np.where(rng.random(shape) < share, rng.integers(10, high, shape), 0).astype(kind)
+    values[:300, :500] = values[-1] = nodata
+    valid = values != nodata
+    levels = published(tmp_path / "x.tif", values[np.newaxis], nodata, LAYERS["BUILT_S"])
+    assert [factor for factor, _ in levels] == [2, 4, 8][: len(levels)]
+    assert max(levels[-1][1].shape) <= 512
+    for factor, (made,) in levels:
+        total, count = below(values, valid, factor)
+        assert np.array_equal(~np.ma.getmaskarray(made), count > 0)  # no valid pixel is lost
+        mean = total / np.maximum(count, 1)
+        assert (np.abs(made.filled(0) - np.where(count > 0, mean, 0)) < 1).all()
+        drift = (made.filled(0) * count).sum() / values[valid].sum(dtype=float) - 1
+        assert abs(drift) < 0.01
+
+
+def test_a_lone_pixel_is_there_at_every_overview(tmp_path):
+    values = np.full((1, 3000, 3000), -32768, "int16")
+    values[0, 2000, 1001] = 4321
+    levels = published(tmp_path / "x.tif", values, -32768, LAYERS["GREENNESS"])
+    assert [made.compressed().tolist() for _, made in levels] == [[4321]] * 3
+
+
+def test_equal_values_stay_as_they_are(tmp_path):
+    values = np.full((1, 1500, 1500), 7, "uint8")
+    values[0, ::3, ::5] = 255
+    for _, made in published(tmp_path / "x.tif", values, 255, LAYERS["BUFRAC"]):
+        assert (made == 7).all()
+        assert made.count() == made.size
+
+
+@pytest.mark.parametrize("layer", ["RES_NRES", "BUILT_C_FUN"])
+def test_classes_are_the_most_frequent_ones(layer, tmp_path):
+    values = np.zeros((1, 1024, 1024), "uint8")
+    values[0, ::2] = 2  # half of each square; then three of four
+    values[0, 1::2, ::2] = 2
+    values[0, :8] = 255
+    ((_, made),) = published(tmp_path / "x.tif", values, 255, LAYERS[layer])
+    assert set(made.compressed().tolist()) == {2}
+    assert made.mask[0, :4].all()
+
+
+def test_every_layer_has_overviews_that_leave_nothing_out():
+    for name, spec in LAYERS.items():
+        classes = name in ("RES_NRES", "BUILT_C_FUN")
+        assert (spec.overviews is Overviews.MODE) == classes
+
+
+def test_the_composites_bands_have_names_and_colours(tmp_path):
+    values = np.full((4, 600, 600), 1000, "uint16")
+    published(tmp_path / "x.tif", values, 0, LAYERS["S2"])
+    with rasterio.open(tmp_path / "x.tif") as source:
+        assert source.descriptions == ("red", "green", "blue", "nir")
+        assert [colour.name for colour in source.colorinterp] == ["red", "green", "blue", "nir"]
+        assert source.nodata == 0
+        assert (source.dataset_mask() == 255).all()  # near infrared is no transparency
+
+
+@pytest.mark.parametrize("layer", [layer for layer in LAYERS if layer != "S2"])
+def test_a_single_band_has_the_layers_name(layer, tmp_path):
+    published(tmp_path / "x.tif", np.ones((1, 20, 20), "uint8"), 255, LAYERS[layer])
+    with rasterio.open(tmp_path / "x.tif") as source:
+        assert source.descriptions == (layer,)

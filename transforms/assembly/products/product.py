@@ -1,0 +1,279 @@
+"""A Sentinel-2 product as it lies in an archive, read into a Scene.
+
+Layouts: compact SAFE (since 2016-12-06), the older SAFE with several granules, and the AWS tile
+layout where the product's metadata lie beside it; folders and zip archives alike. Images that
+the product lists come first; where it lists none, they are looked for by their names.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from transforms.elements import BANDS, Level, MaskKind, Scene, SceneError, fingerprint
+from transforms.storage import storage
+
+from .metadata import MAX_XML_BYTES, ProductMetadata, parse_product, parse_tile
+from .naming import granule_tile
+from .product_files import ProductFiles, open_products, product_file, unsafe
+
+_TILE_FILE = re.compile(
+    r"(MTD_TL|metadata|S2[A-Z]_(OPER|USER)_MTD_L(1C|2A)_\w+)\.xml", re.IGNORECASE
+)
+_MASKS = {
+    MaskKind.CLASSIFICATION: re.compile(r"MSK_CLASSI_B00\.jp2", re.IGNORECASE),
+    MaskKind.CLOUDS_GML: re.compile(
+        r"(MSK_CLOUDS_B00|S2[A-Z]_(OPER|USER)_MSK_CLOUDS_\w+_B00_MSIL(1C|2A)\w*)\.gml",
+        re.IGNORECASE,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Granule:
+    """One tile in a product: its folder ("" in the AWS layout), metadata and image folder."""
+
+    folder: str
+    tile_file: str
+    images: str
+    quality: str
+
+    @property
+    def tile(self) -> str | None:
+        """MGRS tile by the folder's name, None where that tells none."""
+        return granule_tile(self.folder.rpartition("/")[2])
+
+
+class GranuleError(SceneError):
+    """A granule cannot be used; `tile` is the MGRS tile that its name tells, None of others."""
+
+    def __init__(self, file: str, reason: str, tile: str | None) -> None:
+        super().__init__(file, reason)
+        self.tile = tile
+
+    def __reduce__(self) -> tuple[type[SceneError], tuple[str, str]]:
+        return SceneError, (self.file, self.reason)
+
+
+def product_tiles(path: str) -> tuple[str, ...]:
+    """MGRS tiles of a product, by its granules' names, else their metadata; sorted.
+
+    Raises SceneError where the product cannot be read.
+    """
+    files = only_product(path)
+    whole, faults = granules(files)
+    for fault in faults:
+        raise fault
+    return tuple(sorted({tile_of(files, granule) for granule in whole}))
+
+
+def read_scene(path: str, tile: str | None = None) -> Scene:
+    """Read the product at `path` (a folder or a `.zip`) into a Scene.
+
+    `tile` chooses among the tiles of an older product that holds several. Nothing of the images
+    is decoded. Raises SceneError where metadata or a band are missing, broken or unsafe.
+    """
+    files = only_product(path)
+    product = read_product(files)
+    return read_granule(files, product, _choose(files, tile), tile)
+
+
+def only_product(path: str) -> ProductFiles:
+    """The files of the only product at `path`, in a folder around it too; else SceneError."""
+    found = open_products(path)
+    if not found:
+        inner = [name for name in storage.contents(path) if name.lower().endswith(".safe")]
+        found = [files for name in inner for files in open_products(storage.join(path, name))]
+    if len(found) != 1:
+        raise SceneError(path, f"{len(found)} products, expected one")
+    return found[0]
+
+
+def tile_of(files: ProductFiles, granule: Granule) -> str:
+    """MGRS tile of a granule, by its name, else its metadata; SceneError where these tell none."""
+    if granule.tile is not None:
+        return granule.tile
+    xml = files.read(granule.tile_file, MAX_XML_BYTES)
+    return parse_tile(xml, files.gdal_path(granule.tile_file)).tile
+
+
+def read_product(files: ProductFiles) -> ProductMetadata:
+    """The product's own metadata; SceneError where they are missing, broken or unsafe."""
+    name = product_file(files)
+    product = parse_product(files.read(name, MAX_XML_BYTES), files.gdal_path(name))
+    for listed in product.images:
+        reason = unsafe(listed)
+        if reason:
+            raise SceneError(files.gdal_path(name), f"{reason}: {listed[:120]!r}")
+    return product
+
+
+def read_granule(
+    files: ProductFiles, product: ProductMetadata, granule: Granule, tile: str | None
+) -> Scene:
+    """One tile of a product as a Scene, which must be `tile` where that is given.
+
+    Raises SceneError where metadata or a band are missing, broken or unsafe.
+    """
+    tile_path = files.gdal_path(granule.tile_file)
+    place = parse_tile(files.read(granule.tile_file, MAX_XML_BYTES), tile_path)
+    if place.level is not product.level:
+        raise SceneError(tile_path, f"{place.level} tile in a product of {product.level}")
+    if tile is not None and place.tile != tile:
+        raise SceneError(tile_path, f"tile {place.tile}, expected {tile}")
+    cloud_cover = product.cloud_cover if product.cloud_cover is not None else place.cloud_cover
+    if cloud_cover is None:
+        raise SceneError(files.gdal_path(product_file(files)), "no Cloud_Coverage_Assessment in it")
+    bands = _bands(files, granule, product)
+    mask, kind = _mask(files, granule, product)
+    red, green, blue, infrared = (files.gdal_path(name) for name in bands)
+    stem = re.sub(r"(\.SAFE|\.zip)+$", "", files.name, flags=re.IGNORECASE)
+    return Scene(
+        id=product.product_id or stem,
+        path=files.path,
+        tile=place.tile,
+        level=product.level,
+        baseline=product.baseline,
+        sensing=product.sensing,
+        cloud_cover=cloud_cover,
+        quantification=product.quantification,
+        offsets=tuple(product.offsets[band] for band in BANDS),  # type: ignore[arg-type]
+        bands=(red, green, blue, infrared),
+        mask=files.gdal_path(mask) if mask else None,
+        mask_kind=kind,
+        epsg=place.epsg,
+        ulx=place.ulx,
+        uly=place.uly,
+        rows=place.rows,
+        cols=place.cols,
+        size=files.size(bands),
+        satellite=product.satellite,
+        datastrip=place.datastrip,
+        files=_files(files, bands, mask, kind),
+    )
+
+
+def _files(
+    files: ProductFiles, bands: tuple[str, ...], mask: str | None, kind: MaskKind | None
+) -> str:
+    """`Scene.files`; no time of a file is in it, so that a copy of an archive is the same."""
+    marks = [[name, files.mark(name)] for name in bands]
+    if mask is not None:
+        marks.append([mask, str(kind), files.mark(mask, small=kind is MaskKind.CLOUDS_GML)])
+    return fingerprint(marks)
+
+
+def granules(files: ProductFiles) -> tuple[list[Granule], list[GranuleError]]:
+    """The product's whole granules in the order of their names, and what is wrong with others.
+
+    What a system or a person put beside the granules is none. Raises SceneError where the product
+    has none at all.
+    """
+    top = _named(files.names(""), "GRANULE")
+    if top is None:
+        if "metadata.xml" not in files.names(""):
+            raise SceneError(files.path, f"neither GRANULE nor metadata.xml in {files.name}")
+        return [Granule("", "metadata.xml", "", "qi")], []
+    whole: list[Granule] = []
+    faults: list[GranuleError] = []
+    for name in files.names(top):
+        folder = f"{top}/{name}"
+        reason = unsafe(name)
+        if reason is None and (name.startswith((".", "@")) or files.is_file(folder)):
+            continue
+        names = files.names(folder) if reason is None else []
+        metadata = [entry for entry in names if _TILE_FILE.fullmatch(entry)]
+        images, quality = (_named(names, inner) for inner in ("IMG_DATA", "QI_DATA"))
+        if reason is None and len(metadata) == 1:
+            where = (f"{folder}/{images or 'IMG_DATA'}", f"{folder}/{quality or 'QI_DATA'}")
+            whole.append(Granule(folder, f"{folder}/{metadata[0]}", *where))
+        elif reason or granule_tile(name) or images or quality:
+            what = "an empty granule" if not names else f"{len(metadata)} files of tile metadata"
+            faults.append(
+                GranuleError(f"{files.path}/{folder}", reason or what, granule_tile(name))
+            )
+    if not whole and not faults:
+        raise SceneError(files.path, "no granule in the product")
+    return whole, faults
+
+
+def _choose(files: ProductFiles, tile: str | None) -> Granule:
+    whole, faults = granules(files)
+    for fault in faults:
+        if fault.tile in (None, tile):
+            raise fault
+    if len(whole) == 1:
+        return whole[0]
+    named = [granule for granule in whole if granule.tile == tile]
+    if tile is None or len(named) != 1:
+        tiles = ", ".join(sorted(str(granule.tile) for granule in whole))
+        raise SceneError(files.path, f"tile {tile or 'not given'} among {tiles[:200]}")
+    return named[0]
+
+
+def _bands(
+    files: ProductFiles, granule: Granule, product: ProductMetadata
+) -> tuple[str, str, str, str]:
+    red, green, blue, infrared = (_band(files, granule, product, band) for band in BANDS)
+    return red, green, blue, infrared
+
+
+def _band(files: ProductFiles, granule: Granule, product: ProductMetadata, band: str) -> str:
+    """Name of a band's 10 m image: as the product lists it, else as it is found."""
+    fine = product.level is Level.L2A
+    suffix = f"{band}_10m" if fine else band
+    listed = [name for name in product.images if re.search(rf"(^|_|/){suffix}(\.jp2)?$", name)]
+    for name in listed:
+        stem = name.removesuffix(".jp2")
+        folder, _, last = stem.rpartition("/")
+        folders = [folder] if folder else [granule.images, f"{granule.images}/R10m"]
+        for place in folders:
+            candidate = f"{place}/{last}.jp2"
+            if candidate.startswith(f"{granule.folder}/") and files.is_file(candidate):
+                return candidate
+    pattern = rf"(.*_)?{suffix}\.jp2" if not fine else rf"((.*_)?{suffix}|{band})\.jp2"
+    found = _find(files, granule, "R10m" if fine else None, pattern)
+    if len(found) == 1:
+        return found[0]
+    where = f"{files.path}/{granule.images}".rstrip("/")
+    if found:
+        raise SceneError(where, f"band {band} at 10 m is there {len(found)} times")
+    raise SceneError(where, f"band {band} at 10 m is missing")
+
+
+def _mask(
+    files: ProductFiles, granule: Granule, product: ProductMetadata
+) -> tuple[str, MaskKind] | tuple[None, None]:
+    """The scene's cloud mask: SCL at 20 m for L2A, else MSK_CLASSI, else MSK_CLOUDS."""
+    if product.level is Level.L2A:
+        pattern = r"((.*_)?SCL(_.*)?_20m|SCL)\.jp2"
+        found = _find(files, granule, "R20m", pattern)
+        return (found[0], MaskKind.SCL) if found else (None, None)
+    names = files.names(granule.quality)
+    for kind, wanted in _MASKS.items():
+        for name in names:
+            if wanted.fullmatch(name):
+                return f"{granule.quality}/{name}", kind
+    return None, None
+
+
+def _find(files: ProductFiles, granule: Granule, resolution: str | None, pattern: str) -> list[str]:
+    """Images of a granule by name, in the folder of a resolution or, in old products, above it."""
+    images = granule.images
+    folders = [images]
+    if resolution is not None:
+        inner = _named(files.names(images), resolution)
+        if inner is not None:
+            folders.insert(0, f"{images}/{inner}" if images else inner)
+    for folder in folders:
+        names = [name for name in files.names(folder) if re.fullmatch(pattern, name, re.IGNORECASE)]
+        found = [f"{folder}/{name}" if folder else name for name in names]
+        found = [name for name in found if files.is_file(name)]
+        if found:
+            return found
+    return []
+
+
+def _named(names: list[str], wanted: str) -> str | None:
+    """A name as it is spelled there, whatever its case."""
+    return next((name for name in names if name.upper() == wanted.upper()), None)

@@ -1,0 +1,141 @@
+"""Zip archives: their members, and whether what is stored of these is what was packed."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import re
+import stat
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import BinaryIO, TypeVar
+
+from transforms.elements import SceneError, StorageError
+from transforms.storage import storage
+from transforms.storage.gdal_access import location_of
+
+VSIZIP = "/vsizip/"
+_PIECE = 1 << 20
+_DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(NotImplementedError, RuntimeError, ValueError, OverflowError, IndexError),
+)
+"""What a zip that is damaged, encrypted or packed by an unknown method raises, beside OSError."""
+_one_at_a_time = threading.Lock()
+T = TypeVar("T")
+
+
+def list_members(path: str) -> list[zipfile.ZipInfo]:
+    """The members of a zip, folders among them.
+
+    Raises SceneError where it is not readable, has a link, or two members of one name: of these
+    GDAL reads the first, and others the last.
+    """
+    members = _in_zip(path, zipfile.ZipFile.infolist)
+    seen = set()
+    for member in members:
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise SceneError(path, f"link in the zip: {member.filename[:120]!r}")
+        if member.filename in seen:
+            raise SceneError(path, f"two entries of one name in the zip: {member.filename[:120]!r}")
+        seen.add(member.filename)
+    return members
+
+
+def split_zip_path(path: str) -> tuple[str, str] | None:
+    """Location of the zip, and the member, of what GDAL opens; None where that is in no zip."""
+    if not path.startswith(VSIZIP):
+        return None
+    location = location_of(path.removeprefix(VSIZIP))
+    ends = [match.end() - 1 for match in re.finditer(r"\.zip/", location, re.IGNORECASE)]
+    end = next((end for end in ends if storage.is_file(location[:end])), len(location))
+    return location[:end], location[end + 1 :]
+
+
+def read_member(path: str, member: str, limit: int) -> bytes:
+    """Bytes of a member of a zip; SceneError where it is damaged or larger than the limit."""
+
+    def read(source: zipfile.ZipFile) -> bytes:
+        with source.open(member) as file:
+            data = file.read(limit + 1)
+        if len(data) > limit:
+            raise SceneError(f"{path}/{member}", f"larger than {limit} bytes")
+        return data
+
+    return _in_zip(path, read, member)
+
+
+def with_member(path: str, member: str, use: Callable[[BinaryIO, int], T]) -> T:
+    """What `use` makes of a member, open for reading, and of its bytes; SceneError as above."""
+
+    def within(source: zipfile.ZipFile) -> T:
+        with source.open(member) as file:
+            return use(file, source.getinfo(member).file_size)  # type: ignore[arg-type]
+
+    return _in_zip(path, within, member)
+
+
+def check_member(path: str) -> None:
+    """Raises SceneError where a file that GDAL opens is a damaged member of a zip on a local disk.
+
+    GDAL does not look at the checksum of a zip's member. A member is read through once per process,
+    at the speed of the disk, before its pixels are decoded. Not so on object storage, where that
+    would fetch all of it for each process: there the storage keeps checksums of its own.
+    """
+    inside = split_zip_path(path)
+    if inside is None or storage.is_url(inside[0]):
+        return
+    try:
+        about = os.stat(inside[0])
+    except OSError as error:
+        raise SceneError(inside[0], f"not readable: {error.strerror}") from error
+    with _one_at_a_time:  # others need the same member most of the time
+        reason = _fault(*inside, about.st_mtime_ns, about.st_size)
+    if reason is not None:
+        raise SceneError(f"{inside[0]}/{inside[1]}", reason)
+
+
+@lru_cache(maxsize=4096)
+def _fault(path: str, member: str, changed: int, size: int) -> str | None:
+    """What is wrong with a member, None where it is whole; the last two tell the zip's versions."""
+
+    def read(source: zipfile.ZipFile) -> None:
+        with source.open(member) as file:
+            while file.read(_PIECE):
+                pass
+
+    try:
+        _in_zip(path, read, member)
+    except SceneError as error:
+        return error.reason
+    return None
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, short and on one line."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def _in_zip(path: str, use: Callable[[zipfile.ZipFile], T], member: str = "") -> T:
+    def within(file: BinaryIO) -> T:
+        with zipfile.ZipFile(file) as source:
+            return use(source)
+
+    file = f"{path}/{member}" if member else path
+    try:
+        return storage.with_file(path, within)
+    except StorageError as error:
+        if error.passing:
+            raise
+        raise SceneError(file, f"not readable: {error.reason}") from error
+    except KeyError as error:
+        raise SceneError(file, "no such entry in the zip") from error
+    except OSError as error:
+        raise SceneError(file, f"not readable: {one_line(error)}") from error
+    except _DAMAGED as error:
+        what = "not readable, damaged" if member else "not a readable zip"
+        raise SceneError(file, f"{what}: {one_line(error)}") from error

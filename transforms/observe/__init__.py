@@ -1,0 +1,1 @@
+"""Events of the processes of a run, and their sums."""

@@ -1,1 +1,0 @@
-"""Shared ground of the stages: windows on storage, atomic writing, the work area, blocks."""

@@ -1,0 +1,1 @@
+"""Rasters: GeoTIFF reading and writing, overviews, checksums, the area mask and masking."""

@@ -1,0 +1,1 @@
+"""Files and objects: locations, GDAL access, vectors, HTTP, temporary files and redaction."""

@@ -1,0 +1,309 @@
+"""Model files at a URL: read in pieces, bounded in size and time, tried again where that helps.
+
+http and https by requests, for ranges, validators and Retry-After; anything else by fsspec.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import fsspec
+import requests
+import stamina
+import urllib3
+
+from transforms.storage.storage import masked
+
+_PIECE = 1 << 16
+_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_MISSING = frozenset({404, 410})
+_RANGED = frozenset({206, 416})
+"""What a server says to a request for the rest that it understood."""
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on reading one file; times in seconds.
+
+    Attributes:
+        size: bytes. The JRC's files have 17.4 MB, optimizer state included.
+        stall: without a byte.
+        total: for one attempt.
+        attempts: how often a file is asked for.
+        pause: before the second attempt; it doubles from one to the next.
+        longest_wait: a server that asks to wait longer (Retry-After) is given up.
+    """
+
+    size: int = 64 * 2**20
+    stall: float = 30.0
+    total: float = 1800.0
+    attempts: int = 5
+    pause: float = 1.0
+    longest_wait: float = 120.0
+
+
+class Unavailable(Exception):  # noqa: N818 - says what the file is
+    """A URL that did not give its file; the text is the reason, without the URL.
+
+    Attributes:
+        again: whether another attempt may help, or after how many seconds.
+        missing: whether the server says that there is no such file.
+    """
+
+    def __init__(self, reason: str, *, again: bool | float = False, missing: bool = False) -> None:
+        super().__init__(reason)
+        self.again = again
+        self.missing = missing
+
+
+class TooLarge(Unavailable):
+    """A file larger than the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The rest of a file, as it comes.
+
+    Attributes:
+        start: bytes of the file before the first piece; 0 where it begins anew.
+        total: bytes of the whole file, None where the server does not say.
+        mark: the server's name for this content (ETag, else Last-Modified), "" where it has none.
+        pieces: the bytes; iterating raises `Unavailable` where they break off.
+    """
+
+    start: int
+    total: int | None
+    mark: str
+    pieces: Iterator[bytes]
+
+
+def is_http(location: str) -> bool:
+    """Whether a location is read by HTTP."""
+    return location.lower().startswith(("http://", "https://"))
+
+
+def retrying(limits: Limits) -> Iterator[AbstractContextManager[object]]:
+    """Attempts, spaced as the error asks or ever wider; other errors pass."""
+    return iter(
+        stamina.retry_context(
+            on=lambda error: error.again if isinstance(error, Unavailable) else False,
+            attempts=limits.attempts,
+            timeout=None,
+            wait_initial=limits.pause,
+            wait_jitter=limits.pause,
+            wait_max=limits.longest_wait,
+        )
+    )
+
+
+def read_url(url: str, limits: Limits = Limits()) -> bytes:
+    """A whole file.
+
+    Raises:
+        Unavailable: the URL gives none, or a larger one than the limit.
+    """
+    for attempt in retrying(limits):
+        with attempt, open_part(url, limits) as part:
+            return b"".join(bounded(part.pieces, limits.size))
+    raise AssertionError("stamina ends with a result or an error")
+
+
+def url_exists(url: str, limits: Limits = Limits()) -> bool:
+    """Whether a URL gives a file.
+
+    Raises:
+        Unavailable: it cannot be told.
+    """
+    try:
+        for attempt in retrying(limits):
+            with attempt, open_part(url, limits):
+                return True
+    except Unavailable as error:
+        if not error.missing:
+            raise
+    return False
+
+
+def bounded(pieces: Iterator[bytes], size: int, start: int = 0) -> Iterator[bytes]:
+    """The pieces, as long as they and the bytes before them stay within a size.
+
+    Raises:
+        TooLarge: there are more.
+    """
+    for piece in pieces:
+        start += len(piece)
+        if start > size:
+            raise TooLarge(f"found more than {size} bytes, no model is that large")
+        yield piece
+
+
+@contextmanager
+def open_part(
+    url: str, limits: Limits, start: int = 0, mark: str = "", total: int | None = None
+) -> Iterator[Part]:
+    """Open a URL's file, from where an earlier attempt broke off if the server can.
+
+    Args:
+        url: http, https, or anything fsspec reads; the latter begin anew.
+        limits: bounds.
+        start: bytes that are here already.
+        mark: the mark of the content that they are of.
+        total: the size of that content.
+
+    Raises:
+        Unavailable: the URL gives no file.
+    """
+    if not is_http(url):
+        with _open_fsspec(url, limits) as part:
+            yield part
+        return
+    response = _get(url, limits, start, mark)
+    try:
+        if response.status_code == HTTPStatus.OK:
+            start = 0
+        elif response.status_code in _RANGED and not _continues(response, start, mark, total):
+            response.close()
+            response, start = _get(url, limits, 0, ""), 0
+        _check(response, limits)
+        length = response.headers.get("Content-Length", "")
+        size = start + int(length) if length.isdecimal() else None
+        if size is not None and size > limits.size:
+            raise TooLarge(f"found {size} bytes stated, expected at most {limits.size}")
+        yield Part(start, size, _mark(response), _pieces(response, size, start, limits))
+    finally:
+        response.close()
+
+
+def _get(url: str, limits: Limits, start: int, mark: str) -> requests.Response:
+    headers = {"Accept-Encoding": "identity"}
+    if start and mark:
+        headers["Range"] = f"bytes={start}-"
+        if not mark.startswith("W/"):  # a weak mark may not stand there; _continues compares it
+            headers["If-Range"] = mark
+    try:
+        return requests.get(url, headers=headers, stream=True, timeout=limits.stall)
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise Unavailable(f"no answer: {_cause(error)}", again=True) from error
+    except (requests.RequestException, ValueError) as error:
+        raise Unavailable(f"not a URL that can be read: {_cause(error)}") from error
+
+
+def _continues(response: requests.Response, start: int, mark: str, total: int | None) -> bool:
+    """Whether a partial answer goes on with the very content that was begun."""
+    said = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return (
+        response.status_code == HTTPStatus.PARTIAL_CONTENT
+        and said is not None
+        and int(said[1]) == start
+        and (total is None or int(said[2]) == total)
+        and _mark(response) == mark
+    )
+
+
+def _check(response: requests.Response, limits: Limits) -> None:
+    status = response.status_code
+    if status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+        return
+    reason = f"the server answers {status} {response.reason or ''}".rstrip()
+    again: bool | float = status in _AGAIN
+    wait = _retry_after(response.headers.get("Retry-After", "")) if again else None
+    if wait is not None and wait > limits.longest_wait:
+        reason += f" and asks to wait {wait:.0f} s, more than {limits.longest_wait:g} s"
+        again = False
+    elif wait is not None:
+        again = wait
+    raise Unavailable(reason, again=again, missing=status in _MISSING)
+
+
+def _retry_after(value: str) -> float | None:
+    """Seconds that a Retry-After header asks for: a number, or a date."""
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+def _mark(response: requests.Response) -> str:
+    return response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
+
+
+def _pieces(
+    response: requests.Response, size: int | None, done: int, limits: Limits
+) -> Iterator[bytes]:
+    end = time.monotonic() + limits.total
+    while True:
+        try:
+            piece = response.raw.read1(_PIECE)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise Unavailable(
+                f"broke off after {done} bytes: {_cause(error)}", again=True
+            ) from error
+        if not piece:
+            break
+        done += len(piece)
+        yield piece
+        if time.monotonic() > end:
+            reason = f"took longer than {limits.total:g} s, after {done} bytes"
+            raise Unavailable(reason, again=True)
+    if size is not None and done < size:
+        raise Unavailable(f"broke off after {done} of {size} bytes", again=True)
+
+
+@contextmanager
+def _open_fsspec(url: str, limits: Limits) -> Iterator[Part]:
+    with faults(url):
+        stream = fsspec.open(url, "rb").open()
+    try:
+        size = getattr(stream, "size", None)
+        if size is not None and size > limits.size:
+            raise TooLarge(f"found {size} bytes, expected at most {limits.size}")
+        yield Part(0, size, "", _read(stream, url))
+    finally:
+        stream.close()
+
+
+def _read(stream: Any, url: str) -> Iterator[bytes]:
+    while True:
+        with faults(url):
+            piece = stream.read(_PIECE * 16)
+        if not piece:
+            return
+        yield piece
+
+
+@contextmanager
+def faults(url: str) -> Iterator[None]:
+    """What fsspec's file systems raise, as `Unavailable`."""
+    kinds: tuple[type[Exception], ...] = (OSError, ValueError, ImportError)
+    if url.startswith("s3"):
+        from botocore.exceptions import BotoCoreError
+
+        kinds += (BotoCoreError,)
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise Unavailable("there is no such file", missing=True) from error
+    except kinds as error:
+        again = isinstance(error, (ConnectionError, TimeoutError))
+        raise Unavailable(f"cannot be read: {_cause(error)}", again=again) from error
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, in one line, without secrets."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return masked(text)[:200]

@@ -1,0 +1,190 @@
+"""Beam transforms between the stages: fan out to blocks, read, store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import apache_beam as beam
+import shapely
+from apache_beam.pvalue import PCollection, TaggedOutput
+
+from transforms.elements import (
+    Block,
+    BlockTask,
+    Layer,
+    Pixels,
+    RasterRef,
+    StoredTile,
+    TilePlan,
+    Window,
+)
+
+from .losses import LOSSES, attempted
+from .metrics import block_reused, measured
+from .stage import StageTransform, TellAtBundleEnd
+from .work_area import WorkArea, read_pixels
+
+STAGE = "storage"
+STORED = "stored"
+
+
+def blocks_of(plan: TilePlan, size: int, margin: int) -> Iterator[Block]:
+    """Blocks of a tile that come within `margin` pixels of the area of interest."""
+    area = plan.area
+    shapely.prepare(area)
+    for window in plan.window.split(size):
+        reach = window.expand(margin)
+        left, top = plan.ulx + 10 * reach.col, plan.uly - 10 * reach.row
+        box = shapely.box(left, top - 10 * reach.height, left + 10 * reach.width, top)
+        if shapely.intersects(area, box):
+            yield Block(plan.tile, window)
+
+
+def is_covered(
+    needed: Iterable[tuple[Layer, Window]], references: Sequence[RasterRef], reach: Window
+) -> bool:
+    """Whether whole rasters hold all that is needed within a window.
+
+    Args:
+        needed: layers and the windows that each should be stored for.
+        references: the rasters within `reach`.
+        reach: the window that will be read.
+    """
+    parts = ((layer, window.intersect(reach)) for layer, window in needed)
+    return all(reference.whole for reference in references) and all(
+        any(r.layer == layer and part.intersect(r.window) == part for r in references)
+        for layer, part in parts
+        if part is not None
+    )
+
+
+@dataclass(eq=False)
+class FanOut(StageTransform):
+    """Tiles to blocks. Layers stored already, made from the same things, are not made again.
+
+    `inputs` are the layers that will be read, each with the margin its own blocks were made with:
+    a task that lacks one of them within its reach is marked as not whole. Where a tile comes with
+    a raster of one of `layers` itself, that layer is published and is not made.
+
+    Outputs: main, the `BlockTask`s to do, reshuffled so that a tile's blocks spread over the
+    workers; `stored`, references of blocks that exist; `losses`.
+    """
+
+    work: WorkArea
+    layers: tuple[Layer, ...]
+    block_size: int
+    halo: int
+    margin: int = 0
+    inputs: tuple[tuple[Layer, int], ...] = ()
+
+    def expand(self, tiles: PCollection[StoredTile]) -> dict[str, PCollection[Any]]:
+        """Split, spread, then look at the storage in parallel."""
+        tasks = tiles | "Split" >> beam.FlatMap(self.tasks_of) | "Spread" >> beam.Reshuffle()
+        outputs = tasks | "Skip stored" >> beam.FlatMap(self.skip_stored).with_outputs(
+            STORED, LOSSES, main="todo"
+        )
+        return {"todo": outputs["todo"], STORED: outputs[STORED], LOSSES: outputs[LOSSES]}
+
+    def tasks_of(self, stored: StoredTile) -> Iterator[BlockTask]:
+        """Blocks of the tile, each with the references within its reach."""
+        plan = self.work.plan(stored.tile)
+        needed = [
+            (layer, block.window)
+            for layer, margin in self.inputs
+            for block in blocks_of(plan, self.block_size, margin)
+        ]
+        of_use = {*self.layers, *(layer for layer, _ in self.inputs)}
+        references = sorted({r for r in stored.references if r.layer in of_use})
+        for block in blocks_of(plan, self.block_size, self.margin):
+            reach = block.window.expand(self.halo)
+            near = tuple(r for r in references if r.window.intersect(reach))
+            yield BlockTask(block, near, is_covered(needed, near, reach))
+
+    def skip_stored(self, task: BlockTask) -> Iterator[BlockTask | TaggedOutput]:
+        """References to what is stored, and the task where something is still to be made."""
+        block = task.block
+        for found in attempted(self.work, STAGE, block.tile, block.window, lambda: self.find(task)):
+            if isinstance(found, TaggedOutput):
+                yield found
+                continue
+            yield from (
+                TaggedOutput(STORED, reference) for reference in found.values() if reference
+            )
+            make = tuple(layer for layer, reference in found.items() if reference is None)
+            if make:
+                yield replace(task, make=make)
+            else:
+                block_reused(self.work, self.layers[0], block.tile, block.window)
+
+    def find(self, task: BlockTask) -> dict[Layer, RasterRef | None]:
+        """The stored block of each layer that is not published."""
+        published = {reference.layer for reference in task.references}
+        return {
+            layer: self.work.find(layer, task.block)
+            for layer in self.layers
+            if layer not in published
+        }
+
+
+@dataclass(eq=False)
+class ReadBlocks(StageTransform):
+    """Block tasks to pixels: the block and a halo, cut at the true edge of the tile's data.
+
+    `layers` are always read, `published` where the task comes with a raster of them.
+    """
+
+    work: WorkArea
+    layers: tuple[Layer, ...]
+    halo: int
+    published: tuple[Layer, ...] = ()
+
+    def expand(self, tasks: PCollection[BlockTask]) -> Any:
+        """Main output pixels, and losses."""
+        return tasks | beam.FlatMap(self.read).with_outputs(LOSSES, main="pixels")
+
+    def read(self, task: BlockTask) -> Iterator[Pixels | TaggedOutput]:
+        """Pixels of one task."""
+        block = task.block
+
+        def read() -> Pixels:
+            extent = self.work.plan(block.tile).extent
+            window = block.window.expand(self.halo).intersect(extent) or block.window
+            there = {reference.layer for reference in task.references}
+            layers = (*self.layers, *(layer for layer in self.published if layer in there))
+            size = window.height * window.width
+            with measured(self.work, "read", size, block.tile, block.window):
+                return read_pixels(self.work, task, window, layers)
+
+        yield from attempted(self.work, "read", block.tile, block.window, read)
+
+
+@dataclass(eq=False)
+class StoreBlocks(StageTransform):
+    """Pixels to block files: the core alone is kept. Outputs references, and losses."""
+
+    work: WorkArea
+    layers: tuple[Layer, ...]
+
+    def expand(self, pixels: PCollection[Pixels]) -> Any:
+        """Main output references, and losses."""
+        storing = beam.ParDo(TellAtBundleEnd(self.work, self.store))
+        return pixels | storing.with_outputs(LOSSES, main="references")
+
+    def store(self, pixels: Pixels) -> Iterator[RasterRef | TaggedOutput]:
+        """References to the stored layers of one block."""
+        block, window = pixels.block, pixels.block.window
+        core = pixels.crop(window)
+
+        def store() -> list[RasterRef]:
+            size = window.height * window.width
+            with measured(self.work, "store", size, block.tile, window):
+                return [
+                    self.work.write(layer, block, core[layer], whole=pixels.whole)
+                    for layer in self.layers
+                    if layer in pixels.make
+                ]
+
+        for made in attempted(self.work, "store", block.tile, window, store):
+            yield from [made] if isinstance(made, TaggedOutput) else made

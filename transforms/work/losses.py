@@ -1,0 +1,88 @@
+"""What could not be made: an element of its own, after more than one try."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import stamina
+from apache_beam.pvalue import TaggedOutput
+
+from transforms.elements import (
+    Loss,
+    ModelError,
+    RasterError,
+    SceneError,
+    StorageError,
+    StrictError,
+    Window,
+)
+
+from .metrics import lost
+from .work_area import WorkArea
+
+LOSSES = "losses"
+"""Tag of the output that losses take."""
+RECOVERABLE = (RasterError, SceneError, ModelError, MemoryError)
+"""What a block may be lost by. Everything else is an error of the program and fails the job."""
+_TRIES = 3
+T = TypeVar("T")
+
+
+def tried(action: Callable[[], T]) -> T:
+    """What the action returns, at the second or third try if need be.
+
+    Raises:
+        RasterError, SceneError, ModelError, MemoryError: it failed each time.
+    """
+    again = stamina.RetryingCaller(attempts=_TRIES, timeout=None, wait_initial=0.1, wait_max=2.0)
+    return again(RECOVERABLE, action)
+
+
+def attempted(
+    work: WorkArea, stage: str, tile: str, window: Window | None, action: Callable[[], T]
+) -> Iterator[T | TaggedOutput]:
+    """What the action returns, or a loss in its place.
+
+    Args:
+        work: the work area; a strict job stops at its first loss.
+        stage: who lost it.
+        tile: MGRS tile or output cell.
+        window: the block, None for the whole tile.
+        action: makes the element.
+
+    Raises:
+        StrictError: the job is strict, and this is its first loss.
+    """
+    try:
+        result = tried(action)
+    except RECOVERABLE as error:
+        yield loss_of(work, stage, tile, window, error)
+    else:
+        yield result
+
+
+def loss_of(
+    work: WorkArea, stage: str, tile: str, window: Window | None, error: Exception, scene: str = ""
+) -> TaggedOutput:
+    """The loss of a block by an error, tagged; counted and logged.
+
+    A file of the work area that it was lost by is removed if it is damaged: it is made anew.
+
+    Raises:
+        StrictError: the job is strict.
+    """
+    if isinstance(error, MemoryError):
+        file, reason = "", f"not enough memory: {error}".rstrip(": ")
+    else:
+        file = str(getattr(error, "file", ""))
+        reason = str(getattr(error, "reason", error))
+    reason = " ".join(reason.split())
+    lost(work, stage, tile, reason, window, scene)
+    loss = Loss(stage, tile, reason, scene, file, window)
+    if isinstance(error, StorageError) and not error.passing:
+        work.discard(error.file)
+    if work.strict:
+        work.record(loss)
+        raise StrictError(f"strict: stopped at the first loss, in {stage}: {loss.summary}")
+    return TaggedOutput(LOSSES, loss)

@@ -1,0 +1,88 @@
+"""Counters of a stage: Beam's, and the run's events.
+
+Events go to the folder that this machine's run has for them, else to the job's work area.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from apache_beam.metrics import Metrics
+
+from transforms.elements import Window
+from transforms.observe.events import at, emit, happened
+
+from .work_area import WorkArea
+
+_LOG = logging.getLogger(__name__)
+
+
+def count(stage: str, what: str, number: int = 1) -> None:
+    """Add to a counter of the stage (`blocks`, `pixels`, `scenes`, `losses`, ...)."""
+    Metrics.counter(stage, what).inc(int(number))
+
+
+def _tell(
+    work: WorkArea | None,
+    stage: str,
+    what: str,
+    tile: str,
+    window: Window | None,
+    seconds: float = 0.0,
+) -> None:
+    event = happened(stage, what, tile, window, seconds)
+    if not emit(event) and work is not None:
+        work.add(event)
+
+
+@contextmanager
+def measured(
+    work: WorkArea | None,
+    stage: str,
+    pixels: int = 0,
+    tile: str = "",
+    window: Window | None = None,
+) -> Iterator[None]:
+    """Count one block, its pixels and the time spent on it; a block that fails is not counted.
+
+    `tile` and `window` say which block it is, in the event and in log lines from within.
+    """
+    start = time.perf_counter()
+    with at(tile, window):
+        yield
+        seconds = time.perf_counter() - start
+        _LOG.debug("done", extra={"stage": stage, "seconds": round(seconds, 3)})
+    count(stage, "milliseconds", round(1000 * seconds))
+    count(stage, "blocks")
+    count(stage, "pixels", pixels)
+    _tell(work, stage, "done", tile, window, seconds)
+
+
+def block_reused(work: WorkArea, layer: str, tile: str, window: Window) -> None:
+    """Count a block that was stored already, by the first layer of its line."""
+    count("storage", "blocks_reused")
+    _tell(work, layer, "reused", tile, window)
+
+
+def reused(work: WorkArea, stage: str, tile: str) -> None:
+    """Count a product, or an output cell, that was there already."""
+    _tell(work, stage, "reused", tile, None)
+
+
+def lost(
+    work: WorkArea,
+    stage: str,
+    tile: str,
+    reason: str,
+    window: Window | None = None,
+    scene: str = "",
+) -> None:
+    """Count a loss and log it."""
+    count(stage, "losses")
+    _tell(work, stage, "lost", tile, window)
+    with at(tile, window):
+        extra = {"stage": stage, **({"scene": scene} if scene else {})}
+        _LOG.warning("lost: %s", reason, extra=extra)

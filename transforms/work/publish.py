@@ -1,0 +1,149 @@
+"""Beam transforms that end a line: blocks to tiles, tiles to products."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection, TaggedOutput
+
+from transforms.elements import (
+    DTYPE,
+    LAYERS,
+    NODATA,
+    Layer,
+    Product,
+    RasterRef,
+    StoredTile,
+    TilePlan,
+    Window,
+)
+from transforms.rasters.geotiff import (
+    FINGERPRINT_TAG,
+    INCOMPLETE,
+    cog_writer,
+    raster_profile,
+    stored_fingerprint,
+)
+from transforms.storage import storage
+
+from .blocks import blocks_of
+from .losses import LOSSES, attempted
+from .metrics import measured, reused
+from .stage import StageTransform, TellAtBundleEnd
+from .work_area import BANDS_OF, WorkArea
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class GroupByTile(StageTransform):
+    """References to tiles; only references are grouped."""
+
+    def expand(self, references: PCollection[RasterRef]) -> PCollection[StoredTile]:
+        """One element a tile, its references in a fixed order."""
+        return (
+            references
+            | "Key" >> beam.Map(lambda reference: (reference.tile, reference))
+            | "Group" >> beam.GroupByKey()
+            | "Tile" >> beam.MapTuple(lambda tile, refs: StoredTile(tile, tuple(sorted(set(refs)))))
+        )
+
+
+@dataclass(eq=False)
+class PublishTiles(StageTransform):
+    """Stored blocks of a tile to one cloud-optimised GeoTIFF a layer.
+
+    `paths` gives for a layer the path pattern below `output`, with `{tile}`.
+    A tile with lost blocks is published with nodata in their place, marked as not whole.
+    """
+
+    work: WorkArea
+    output: str
+    paths: tuple[tuple[Layer, str], ...]
+    block_size: int
+    margin: int = 0
+
+    def expand(self, tiles: PCollection[StoredTile]) -> Any:
+        """Main output products, and losses."""
+        publishing = beam.ParDo(TellAtBundleEnd(self.work, self.publish))
+        return (
+            tiles
+            | "By layer" >> beam.FlatMap(self.by_layer)
+            | "Spread" >> beam.Reshuffle()
+            | "Publish" >> publishing.with_outputs(LOSSES, main="products")
+        )
+
+    def by_layer(self, stored: StoredTile) -> Iterator[tuple[Layer, StoredTile]]:
+        """The tile once for each layer that has blocks."""
+        for layer, _ in self.paths:
+            mine = tuple(sorted({r for r in stored.references if r.layer == layer}))
+            if mine:
+                yield layer, StoredTile(stored.tile, mine)
+
+    def publish(self, item: tuple[Layer, StoredTile]) -> Iterator[Product | TaggedOutput]:
+        """The product of one layer of one tile."""
+        layer, stored = item
+        yield from attempted(
+            self.work, "publish", stored.tile, None, lambda: self.write(layer, stored)
+        )
+
+    def write(self, layer: Layer, stored: StoredTile) -> Product:
+        """Write the product of one layer of one tile, where it is not there as it should be.
+
+        Raises:
+            RasterError: a block cannot be read, or the product cannot be written.
+        """
+        plan = self.work.plan(stored.tile)
+        relative = dict(self.paths)[layer].format(tile=stored.tile)
+        expected = {b.window for b in blocks_of(plan, self.block_size, self.margin)}
+        references = [r for r in stored.references if r.window in expected]
+        whole = len(references) == len(expected) and all(r.whole for r in references)
+        tag = plan.fingerprints[layer] if whole else INCOMPLETE
+        product = Product(layer, stored.tile, "utm", relative, tag, whole)
+        location = storage.join(self.output, relative)
+        tags = {FINGERPRINT_TAG: tag, "LAYER": layer}
+        if whole and stored_fingerprint(location) == tag:
+            reused(self.work, "publish", plan.tile)
+            return product
+        with (
+            measured(self.work, "publish", plan.window.height * plan.window.width, plan.tile),
+            cog_writer(
+                location,
+                raster_profile(
+                    f"EPSG:{plan.epsg}",
+                    plan.ulx + 10 * plan.window.col,
+                    plan.uly - 10 * plan.window.row,
+                    10,
+                    plan.window.shape,
+                ),
+                bands=BANDS_OF.get(layer, 1),
+                dtype=DTYPE[layer],
+                nodata=NODATA[layer],
+                tags={**plan.tags.get(layer, {}), **tags},
+                spec=LAYERS[layer],
+                tell=self.work.noting(relative, tag),
+            ) as write,
+        ):
+            for window, array in self.parts(plan, layer, references):
+                write(window, array)
+        _LOG.info("published", extra={"tile": plan.tile, "path": relative, "whole": whole})
+        return product
+
+    def parts(
+        self, plan: TilePlan, layer: Layer, references: Iterable[RasterRef]
+    ) -> Iterator[tuple[Window, Any]]:
+        """Blocks one by one, with windows counted from the product's corner."""
+        for reference in references:
+            window = reference.window
+            array = self.work.read(layer, [reference], window)
+            place = Window(
+                window.row - plan.window.row,
+                window.col - plan.window.col,
+                window.height,
+                window.width,
+            )
+            yield place, array

@@ -1,0 +1,43 @@
+"""What the PTransforms of all stages have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import apache_beam as beam
+
+from .work_area import WorkArea
+
+
+class StageTransform(beam.PTransform):
+    """A PTransform whose parameters are the fields of a dataclass, set once.
+
+    A frozen dataclass would do, but Beam sets a transform's label when it is applied.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        fields = getattr(type(self), "__dataclass_fields__", {})
+        if name in fields and name in self.__dict__:
+            raise FrozenInstanceError(f"cannot assign to parameter {name!r}")
+        super().__setattr__(name, value)
+
+
+class TellAtBundleEnd(beam.DoFn):
+    """What `function` makes of each element; when a bundle ends, how far the process is is told.
+
+    For the last transform of a fused stretch: the bundle then ends for all before it.
+    """
+
+    def __init__(self, work: WorkArea, function: Callable[[Any], Iterable[Any]]) -> None:
+        """Keep both."""
+        self._work, self._function = work, function
+
+    def process(self, element: Any) -> Iterable[Any]:
+        """All that the function yields."""
+        return self._function(element)
+
+    def finish_bundle(self) -> None:
+        """The sums reach the storage."""
+        self._work.write_sums()
