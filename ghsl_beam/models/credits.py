@@ -75,6 +75,14 @@ def lines_of(text: str) -> list[str]:
     return text.split(_BETWEEN)
 
 
+def licence_of(text: str) -> str:
+    """The licence of what has these credits, as STAC calls it.
+
+    The networks of the JRC are published under CC BY 4.0. Of other networks no licence is known.
+    """
+    return "CC-BY-4.0" if set(lines_of(text)) == {SENTINEL, JRC} else "other"
+
+
 def _line(network: Network) -> str:
     if network.origin is Origin.PUBLISHED:
         return JRC

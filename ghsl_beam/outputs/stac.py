@@ -15,7 +15,7 @@ import shapely
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from rasterio.errors import RasterioError
 
-from ghsl_beam.models.credits import JRC, SENTINEL
+from ghsl_beam.models.credits import JRC, SENTINEL, licence_of
 from ghsl_beam.outputs.footprint import Bounds, footprint, narrowest_box, oriented
 from ghsl_beam.planning.products import Product, read_product
 from transforms.elements import LAYERS, RasterError, StorageError
@@ -141,7 +141,7 @@ def _collection(
     collection = pystac.Collection(
         id=name,
         description=f"Settlement layers on {grid}. {credit}",
-        license="CC-BY-4.0",
+        license=licence_of(credit),
         extent=pystac.Extent(
             pystac.SpatialExtent([narrowest_box(boxes)]),
             pystac.TemporalExtent([[min(starts), max(ends)]]),

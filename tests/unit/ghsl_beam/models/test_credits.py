@@ -1,0 +1,40 @@
+"""Credits, and the licence that follows from them."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from ghsl_beam.models.credits import JRC, SENTINEL, Origin, credit_line, credits_of, licence_of
+
+
+@dataclass(frozen=True)
+class Network:
+    file: str
+    sha256: str
+    origin: Origin
+    trained: str = ""
+
+
+THEIRS = Network("MODEL_CNN_33U.h5", "a" * 64, Origin.PUBLISHED)
+ALSO_THEIRS = Network("MODEL_CNN_32U.h5", "b" * 64, Origin.PUBLISHED)
+OWN = Network("own.h5", "c" * 64, Origin.OWN, "on houses.gpkg")
+UNPROVEN = Network("MODEL_CNN_31U.h5", "d" * 64, Origin.UNPROVEN)
+
+
+def test_the_jrc_is_named_once_and_for_its_own_networks_alone():
+    assert credits_of([THEIRS, ALSO_THEIRS]) == (SENTINEL, JRC)
+    assert JRC not in credit_line([OWN, UNPROVEN])
+
+
+@pytest.mark.parametrize(
+    ("networks", "licence"),
+    [
+        ([THEIRS], "CC-BY-4.0"),
+        ([THEIRS, ALSO_THEIRS], "CC-BY-4.0"),
+        ([THEIRS, OWN], "other"),
+        ([UNPROVEN], "other"),
+        ([], "other"),
+    ],
+)
+def test_a_licence_is_that_of_the_networks(networks, licence):
+    assert licence_of(credit_line(networks)) == licence
