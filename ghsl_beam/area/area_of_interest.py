@@ -177,13 +177,13 @@ def _from_vector(path: str, layer: str) -> list[shapely.Geometry]:
         if missing := sum(wkb is None for wkb in geometry):
             raise RequestError(
                 f"{path}: {missing} of {len(geometry)} features have no geometry, or one that is "
-                "damaged; remove or mend them"
+                "damaged; remove or repair them"
             )
         shapes = [shapely.force_2d(shapely.from_wkb(wkb)) for wkb in geometry]
     except (*UNREADABLE, ShapelyError, GEOSException) as error:
         raise RequestError(f"{path}: cannot be read ({_line(error)}); give {_KINDS}") from error
     if not meta.get("crs"):
-        raise RequestError(f"{path}: states no CRS; assign one and save it again")
+        raise RequestError(f"{path}: has no CRS; assign one and save it again")
     crs = _crs(path, str(meta["crs"]))
     return [_to_lonlat(path, shape, crs) for shape in shapes]
 
@@ -239,7 +239,7 @@ def _area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True
     polygons: list[shapely.Polygon] = []
     for shape in shapes:
         if shapely.get_type_id(shape) not in _POLYGONS:
-            raise RequestError(f"{label}: {shape.geom_type} is not a polygon; give polygons alone")
+            raise RequestError(f"{label}: {shape.geom_type} is not a polygon; give polygons only")
         polygons.extend(part for part in shapely.get_parts(shape) if not part.is_empty)
     if not polygons:
         raise RequestError(f"{label}: holds no polygon; draw at least one")
@@ -289,7 +289,7 @@ def _made_valid(
     if broken and crossings(broken, MAX_CROSSINGS) >= MAX_CROSSINGS:
         raise RequestError(
             f"{label}: its edges cross each other in more than {MAX_CROSSINGS} points; draw it "
-            "again, or mend it (in QGIS: fix geometries)"
+            "again, or repair it (in QGIS: fix geometries)"
         )
     return [polygonal(shapely.make_valid(polygon)) for polygon in polygons]
 

@@ -46,7 +46,7 @@ def polygons_of(label: str, document: Any) -> tuple[list[shapely.Geometry], str]
         elif kind in {"Polygon", "MultiPolygon"}:
             found.append(item)
         else:
-            raise RequestError(f"{label}: {str(kind)[:40]!r} is not a polygon; give polygons alone")
+            raise RequestError(f"{label}: {str(kind)[:40]!r} is not a polygon; give polygons only")
     try:
         geometries = [_finite_shape(item) for item in found]
     except (ShapelyError, ValueError, TypeError, LookupError, OverflowError) as error:

@@ -36,9 +36,9 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Built-up fraction and settlement layers from Sentinel-2.",
+    help="Map human settlement from Sentinel-2.",
 )
-train_app = typer.Typer(no_args_is_help=True, help="Train a model of one's own.")
+train_app = typer.Typer(no_args_is_help=True, help="Train your own model.")
 app.add_typer(models_app, name="models")
 app.add_typer(train_app, name="train")
 
@@ -47,19 +47,24 @@ _MAX_JOB_BYTES = 1 << 20
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 JobFile = Annotated[Path, typer.Argument(help="job file, YAML")]
 Output = Annotated[
-    str | None, typer.Option(help="folder or URL of the products, over the job file's")
+    str | None, typer.Option(help="folder or URL of the products; replaces output in the job file")
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="key.path=value, over the job file's")
+    list[str] | None,
+    typer.Option("--set", help="key.path=value; replaces this key of the job file"),
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="do not keep an earlier model of that name under another one"),
+    typer.Option(
+        "--overwrite",
+        help="replace a model of the same name; by default it is kept under another name",
+    ),
 ]
 Today = Annotated[
     datetime | None,
     typer.Option(
-        formats=["%Y-%m-%d"], help="day from which a relative period counts; by default today, UTC"
+        formats=["%Y-%m-%d"],
+        help="day from which a relative period counts; by default today in UTC",
     ),
 ]
 
@@ -67,8 +72,8 @@ Verify = Annotated[
     bool,
     typer.Option(
         "--verify",
-        help="read every product that is there, what was changed counts as missing; and compare "
-        "scenes with their manifest.safe",
+        help="read every product and make changed ones again; compare the scenes with their "
+        "manifest.safe",
     ),
 ]
 
@@ -89,16 +94,16 @@ def run_command(
     today: Today = None,
     profile: Annotated[
         str | None,
-        typer.Option(help="set of Beam options: flink, spark, local, or a file of one's own"),
+        typer.Option(help="set of Beam options: flink, spark, local, or your own YAML file"),
     ] = None,
     log_level: Annotated[
-        LogLevel, typer.Option(help="lines on stderr from this level on")
+        LogLevel, typer.Option(help="lowest level of the log lines on stderr")
     ] = LogLevel.WARNING,
     log_json: Annotated[bool, typer.Option("--log-json", help="log lines as JSON")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="show no progress")] = False,
     verify: Verify = False,
 ) -> None:
-    """Run a job; what exists already is not computed again. Takes any Beam option."""
+    """Run a job. Products that are up to date are not made again. Takes any Beam option."""
     from ghsl_beam.jobfile.configuration import load_job
     from ghsl_beam.observing.progress import follow
     from ghsl_beam.observing.run_log import RunLog
@@ -128,10 +133,10 @@ def _say_outcome(record: RunRecord, output: str) -> None:
     for warning in record["warnings"]:
         say(f"warning: {warning}")
     if record["computed"] or record["losses"]:
-        made = f"{record['computed']} products made, {record['reused']} found as they were"
+        made = f"{record['computed']} products made, {record['reused']} already up to date"
         say(f"{made}, in {record['seconds']:.0f} s")
     else:
-        say(f"nothing to do: all {record['reused']} products are there, made from the same things")
+        say(f"nothing to do: all {record['reused']} products exist and are up to date")
     say(f"layers: {output}")
     say(f"report: {output.rstrip('/')}/report/index.html")
     if record["losses"]:
@@ -160,7 +165,7 @@ def plan_command(
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
     verify: Verify = False,
 ) -> None:
-    """Say what a run would do; writes nothing."""
+    """Show what a run would do. Writes nothing."""
     from ghsl_beam.estimating.plan_summary import summary
     from ghsl_beam.jobfile.configuration import load_job
     from ghsl_beam.planning.plan import make_plan
@@ -218,9 +223,11 @@ def _say_estimate(content: dict[str, Any]) -> None:
 
 @app.command("schema")
 def schema_command(
-    record: Annotated[bool, typer.Option("--record", help="of run.json instead")] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="print the schema of run.json instead")
+    ] = False,
 ) -> None:
-    """Print the job file's schema, with units, defaults and bounds (JSON schema)."""
+    """Print the JSON schema of the job file, with units, defaults and bounds."""
     from ghsl_beam.jobfile.configuration import schema
     from ghsl_beam.outputs.record_schema import record_schema
 
@@ -229,12 +236,12 @@ def schema_command(
 
 @app.command("report")
 def report_command(output: Annotated[str, typer.Argument(help="folder or URL of a run")]) -> None:
-    """Write the report of a run anew."""
+    """Write the report of a run again."""
     from ghsl_beam.outputs.report import write_report
     from transforms.storage import storage
 
     if not storage.is_file(storage.join(output, "run.json")):
-        raise RequestError(f"{output}: no run.json there; is it the output of a run?")
+        raise RequestError(f"{output}: has no run.json; give the output folder of a run")
     say(write_report(output))
 
 
@@ -242,34 +249,42 @@ def report_command(output: Annotated[str, typer.Argument(help="folder or URL of 
 def validate_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run")],
     reference: Annotated[
-        str, typer.Option(help="raster or polygons of built-up, a layer as file.gpkg|layer")
+        str,
+        typer.Option(
+            help="raster or polygons of built-up; file.gpkg|layer for one of several layers"
+        ),
     ],
     product: Annotated[
-        str | None, typer.Option(help="epoch and name where there are several, as E2017_berlin")
+        str | None,
+        typer.Option(help="epoch and name if the output has several, such as E2017_berlin"),
     ] = None,
     unit: Annotated[
         str | None,
         typer.Option(
-            help="what a raster's values mean, where it does not say: fraction, percent, "
-            "per-10000, m2 (a pixel), mask (0 and 1), mask255 (0 and 255)"
+            help="what the values of a raster mean, if the file does not say it: fraction, "
+            "percent, per-10000, m2 (of a pixel), mask (0 and 1), mask255 (0 and 255)"
         ),
     ] = None,
     nodata: Annotated[
-        str | None, typer.Option(help="a raster's nodata, or none, over what the file says")
+        str | None, typer.Option(help="nodata of the raster, or none; replaces what the file says")
     ] = None,
     built: Annotated[
-        str | None, typer.Option(help="values of a raster of classes that are built-up, as 50,60")
+        str | None, typer.Option(help="built-up values of a raster of classes, such as 50,60")
     ] = None,
-    band: Annotated[int | None, typer.Option(min=1, help="band of a raster of several")] = None,
-    layer: Annotated[str, typer.Option(help="BUFRAC, or BUILT_S of an output grid")] = "BUFRAC",
+    band: Annotated[
+        int | None, typer.Option(min=1, help="band of a raster that has several")
+    ] = None,
+    layer: Annotated[
+        str, typer.Option(help="layer to compare: BUFRAC, or BUILT_S of an output grid")
+    ] = "BUFRAC",
     grid: Annotated[
-        str | None, typer.Option(help="output grid where there are several, as 54009_100")
+        str | None, typer.Option(help="output grid if there are several, such as 54009_100")
     ] = None,
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="built-up from this fraction on")
+        float, typer.Option(min=0, max=1, help="a pixel is built-up from this fraction on")
     ] = 0.5,
 ) -> None:
-    """Compare a run's built-up with a reference."""
+    """Compare the built-up of a run with a reference."""
     from ghsl_beam.tools.validate import validate
 
     found = validate(
@@ -291,18 +306,18 @@ def validate_command(
 
 @train_app.command("network")
 def train_network_command(
-    output: Annotated[str, typer.Argument(help="folder or URL of a run, with its S2")],
+    output: Annotated[str, typer.Argument(help="folder or URL of a run that has S2")],
     polygons: Annotated[
-        str, typer.Option(help="vector file of built-up, a layer as file.gpkg|layer")
+        str, typer.Option(help="vector file of built-up; file.gpkg|layer for one of several layers")
     ],
     model: Annotated[str, typer.Option(help="weight file to write (h5)")],
     unlabelled: Annotated[
         float, typer.Option(min=0, max=1, help="weight of a pixel outside the polygons")
     ] = 0.2,
-    epochs: Annotated[int, typer.Option(min=1, max=1000)] = 8,
+    epochs: Annotated[int, typer.Option(min=1, max=1000, help="training epochs")] = 8,
     overwrite: Overwrite = False,
 ) -> None:
-    """Train a GHS-S2Net on a run's composites; prints scores held out by blocks of ground."""
+    """Train a GHS-S2Net on the composites of a run. Prints scores on ground it has not seen."""
     from ghsl_beam.tools.network_training import train_network
 
     scores = train_network(output, polygons, model, unlabelled, epochs, overwrite=overwrite)
@@ -311,20 +326,27 @@ def train_network_command(
 
 @train_app.command("residential")
 def train_residential_command(
-    output: Annotated[str, typer.Argument(help="folder or URL of a run, with its S2 and BUFRAC")],
+    output: Annotated[str, typer.Argument(help="folder or URL of a run that has S2 and BUFRAC")],
     labels: Annotated[
-        str, typer.Option(help="vector file of labelled polygons, a layer as file.gpkg|layer")
+        str,
+        typer.Option(
+            help="vector file of labelled polygons; file.gpkg|layer for one of several layers"
+        ),
     ],
     model: Annotated[str, typer.Option(help="classifier file to write (skops)")],
-    field: Annotated[str, typer.Option(help="field with the class")] = "class",
-    residential: Annotated[str, typer.Option(help="its value for residential")] = "residential",
-    non_residential: Annotated[str, typer.Option(help="and for the rest")] = "non-residential",
+    field: Annotated[str, typer.Option(help="field of the labels with the class")] = "class",
+    residential: Annotated[
+        str, typer.Option(help="value of --field that means residential")
+    ] = "residential",
+    non_residential: Annotated[
+        str, typer.Option(help="value of --field that means non-residential")
+    ] = "non-residential",
     feature_set: Annotated[
-        str, typer.Option(help="spectral, spectral_indices or spectral_texture")
+        str, typer.Option(help="features: spectral, spectral_indices or spectral_texture")
     ] = "spectral_texture",
     overwrite: Overwrite = False,
 ) -> None:
-    """Train a residential classifier; prints scores held out by blocks of ground."""
+    """Train a residential classifier. Prints scores on ground it has not seen."""
     from ghsl_beam.tools.training import check_feature_set, read_labels, train_residential
     from transforms.storage import storage
 
@@ -338,7 +360,7 @@ def train_residential_command(
 
 def _say_scores(scores: dict[str, Any]) -> None:
     if kept := scores.pop("kept"):
-        say(f"warning: a model of that name was there; it is kept as {kept}", to=stderr())
+        say(f"warning: a model of this name existed; it is kept as {kept}", to=stderr())
     say_json(scores, indent=2)
 
 

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from ghsl_beam.models.manifest import Manifest
     from ghsl_beam.models.status import ZoneStatus
 
-app = typer.Typer(no_args_is_help=True, help="The GHS-S2Net models, one a grid zone.")
+app = typer.Typer(no_args_is_help=True, help="The GHS-S2Net models, one for each grid zone.")
 
-Folder = Annotated[str, typer.Option(help="folder of the models; list and verify take a URL too")]
+Folder = Annotated[str, typer.Option(help="folder or URL of the models")]
 Prefix = Annotated[str, typer.Option(help="prefix of the file names")]
 Aoi = Annotated[
     str | None, typer.Option(help="vector file, WKT, or west,south,east,north in degrees")
@@ -45,7 +45,7 @@ def list_command(
     prefix: Prefix = "",
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
-    """Say which models an area needs, which are here, published, or need a fallback."""
+    """List the models that an area needs: here, published, or in need of a fallback."""
     from ghsl_beam.models.manifest import read_manifest
     from ghsl_beam.models.status import State, status, zones_of_area
     from transforms.inference.models import available
@@ -91,18 +91,16 @@ def _about(manifest: Manifest) -> str:
 
 @app.command("refresh")
 def refresh_command(
-    source: Annotated[
-        str | None, typer.Option("--from", help="folder of the files, a path or URL")
-    ] = None,
+    source: Annotated[str | None, typer.Option("--from", help="folder or URL of the files")] = None,
     folder: Annotated[Path, typer.Option(help="folder of the models")] = Path("cnn_models"),
 ) -> None:
-    """Read the list of the published models from their source into the manifest."""
+    """Read the list of the published models again, and store it in manifest.json."""
     from ghsl_beam.models.manifest import listing_of, refreshed, stored_manifest, write_manifest
 
     manifest = stored_manifest(str(folder))
     if source is not None:
         if urlsplit(source).username is not None:
-            raise RequestError("models refresh: credentials in a URL: put them into ~/.netrc")
+            raise RequestError("models refresh: the URL holds credentials; put them into ~/.netrc")
         manifest = manifest.model_copy(
             update={"base": source, "listing": listing_of(source), "source": source}
         )
@@ -115,15 +113,15 @@ def refresh_command(
 def fetch_command(
     aoi: Aoi = None,
     zone: Annotated[
-        list[str] | None, typer.Option(help="grid zone such as 33U; more than once for more")
+        list[str] | None, typer.Option(help="grid zone such as 33U; repeat the option for several")
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option("--from", help="folder of the files, a path or URL; else the manifest's"),
+        typer.Option("--from", help="folder or URL of the files; by default that of manifest.json"),
     ] = None,
-    folder: Annotated[Path, typer.Option(help="where to put them")] = Path("cnn_models"),
+    folder: Annotated[Path, typer.Option(help="folder for the models")] = Path("cnn_models"),
 ) -> None:
-    """Fetch models by area or zone; each is checked before it gets its name."""
+    """Download models by area or zone. Each file is checked before it gets its name."""
     from ghsl_beam.models.checksums import record
     from ghsl_beam.models.download import Fetched, fetch_models
     from ghsl_beam.models.manifest import read_manifest
@@ -166,8 +164,8 @@ def _not_published(zone: str, manifest: Manifest) -> str:
 
     stand_in = nearest(zone, [model.zone for model in manifest.models])
     return (
-        f"no model is published for this zone; the nearest that is: {stand_in}: "
-        f"fetch that one, and set models.fallback: {stand_in} in the job file"
+        f"no model is published for this zone; fetch the nearest published one, {stand_in}, "
+        f"and set models.fallback: {stand_in} in the job file"
     )
 
 
@@ -203,14 +201,14 @@ def _check_any(folder: str, prefix: str) -> None:
 
     if not available(folder, prefix):
         raise RequestError(
-            f"models verify: no {prefix}MODEL_CNN_<zone>.h5 in {masked(folder)}; name another "
-            "--folder or --prefix, or get some: ghsl-beam models fetch --zone 33U"
+            f"models verify: no {prefix}MODEL_CNN_<zone>.h5 in {masked(folder)}; give another "
+            "--folder or --prefix, or download a model: ghsl-beam models fetch --zone 33U"
         )
 
 
 @app.command("verify")
 def verify_command(folder: Folder = "cnn_models", prefix: Prefix = "") -> None:
-    """Check each model's structure, shapes and numbers, and its SHA-256 against SHA256SUMS."""
+    """Check the structure and the numbers of each model, and its SHA-256 in SHA256SUMS."""
     from ghsl_beam.models.checksums import Verdict, verify
     from transforms.storage.storage import masked
 
@@ -220,5 +218,5 @@ def verify_command(folder: Folder = "cnn_models", prefix: Prefix = "") -> None:
         total += 1
         bad += checked.verdict in {Verdict.BROKEN, Verdict.DIFFERS}
         say(checked.zone, checked.verdict, checked.detail, masked(checked.path))
-    say(f"{total} models in {masked(folder)}, {bad} not as they should be")
+    say(f"{total} models in {masked(folder)}, {bad} of them damaged or changed")
     raise typer.Exit(1 if bad else 0)

@@ -55,7 +55,7 @@ Location = Annotated[str, AfterValidator(_location)]
 def _not_bool(value: object) -> object:
     """YAML's yes and no are no numbers, though Python counts with them."""
     if isinstance(value, bool):
-        raise ValueError("a number is expected")
+        raise ValueError("expected a number")
     return value
 
 
@@ -63,7 +63,7 @@ def _a_day(value: object) -> object:
     """A date, or its text: a bare number is neither, though it could count seconds."""
     if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value)):
         return value
-    raise ValueError("a day is expected, YYYY-MM-DD")
+    raise ValueError("expected a day, YYYY-MM-DD")
 
 
 _NUMBER = BeforeValidator(_not_bool)
@@ -83,8 +83,8 @@ class Area(_Section):
     file: Location | None = Field(None, description="GeoJSON, GeoPackage or WKT file of polygons")
     wkt: str | None = Field(
         None,
-        description="polygons as WKT, longitude latitude in degrees; an edge of more than 180 "
-        "degrees, from beyond 90 to beyond -90, crosses the antimeridian",
+        description="polygons as WKT, longitude and latitude in degrees; an edge of more than 180 "
+        "degrees, from above 90 to below -90, crosses the antimeridian",
     )
     bbox: _Box | None = Field(
         None, description="west, south, east, north in degrees; west > east crosses 180 degrees"
@@ -95,8 +95,8 @@ class Area(_Section):
         given = [key for key in ("file", "wkt", "bbox") if getattr(self, key) is not None]
         if len(given) != 1:
             raise ValueError(
-                f"exactly one of file, wkt, bbox is needed, found {' and '.join(given) or 'none'}; "
-                "to set one over another: --set 'area={bbox: [12.5, 52.4, 12.7, 52.5]}'"
+                f"give exactly one of file, wkt, bbox; found {' and '.join(given) or 'none'}; "
+                "to replace that of the job file: --set 'area={bbox: [12.5, 52.4, 12.7, 52.5]}'"
             )
         return self
 
@@ -131,25 +131,27 @@ def _days(value: object, info: ValidationInfo) -> object:
     return {"start": first, "end": last}
 
 
-_PeriodText = Annotated[str | int, Field(description=f"relative to the launch or not: {FORMS}")]
+_PeriodText = Annotated[str | int, Field(description=f"one of: {FORMS}")]
 
 
 class Input(_Section):
     """Where scenes come from and which are taken."""
 
-    archive: Location = Field(description="folder of SAFE products: /eodata or flat, zip or not")
+    archive: Location = Field(
+        description="folder or URL of Sentinel-2 products: .SAFE folders or .zip files"
+    )
     level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
-    max_cloud_cover: _Float = Field(90, ge=0, le=100, description="percent of the product")
+    max_cloud_cover: _Float = Field(90, ge=0, le=100, description="cloud cover of a scene, percent")
 
 
 class Composite(_Section):
     """How observations become one composite."""
 
-    percentile: _Float = Field(30, ge=0, le=100, description="percentile of the observations")
+    percentile: _Float = Field(30, ge=0, le=100, description="percentile of the clear observations")
 
 
 class Models(_Section):
-    """The GHS-S2Net models, one a grid zone."""
+    """The GHS-S2Net models, one for each grid zone."""
 
     folder: Location = Field(
         "cnn_models", validate_default=True, description="folder or URL of MODEL_CNN_<zone>.h5"
@@ -157,12 +159,12 @@ class Models(_Section):
     prefix: str = Field(
         "",
         pattern=r"^[A-Za-z0-9_-]*$",
-        description="prefix of the file names; DEMONSTRATION_ asks for the demonstration's model",
+        description="prefix of the file names; DEMONSTRATION_ selects the demonstration's model",
     )
     fallback: str = Field(
         "error",
         pattern=r"^(error|nearest|(0?[1-9]|[1-5][0-9]|60)[C-HJ-NP-X])$",
-        description="for a zone without a model: error, nearest, or a zone such as 33U",
+        description="for a zone without a model: error, nearest, or another zone, such as 33U",
     )
     precision: Literal["exact", "fast"] = Field(
         "exact",
@@ -174,18 +176,18 @@ class Cleaning(_Section):
     """Steps of the cleaning; null switches a step off."""
 
     minimum: Annotated[float, Field(ge=0, le=1), _NUMBER] | None = Field(
-        0.1, description="built-up fraction below becomes 0"
+        0.1, description="a built-up fraction below this becomes 0"
     )
     ndvi_above: Annotated[float, Field(ge=-1, le=1), _NUMBER] | None = Field(
-        0.3, description="NDVI above: not built"
+        0.3, description="a pixel with an NDVI above this is not built-up"
     )
     ndwi_above: Annotated[float, Field(ge=-1, le=1), _NUMBER] | None = Field(
-        0.0, description="NDWI above: water, not built"
+        0.0, description="a pixel with an NDWI above this is water, not built-up"
     )
     roads: Location | None = Field(None, description="vector file of road lines")
-    road_width_field: str = Field("width", description="field with the road's width in metres")
+    road_width_field: str = Field("width", description="field with the width of the road, metres")
     minimum_area_m2: Annotated[int, Field(ge=0, le=10_000_000), _NUMBER] | None = Field(
-        400, description="components of built-up under this size, m2, become 0"
+        400, description="connected built-up smaller than this becomes 0, m2"
     )
 
 
@@ -256,11 +258,11 @@ class Job(_Section):
         ge=2015,
         le=2100,
         validate_default=True,
-        description="the year the layers stand for; where absent, that of the period's last day",
+        description="year of the layers; by default the year of the last day of the period",
     )
     name: str = Field(
         json_schema_extra={"pattern": r"^([A-Za-z0-9-]|\{period\}|\{epoch\})+$"},
-        description="short name; {period} and {epoch} in it become what they do in output",
+        description="short name, part of file names; may hold {period} and {epoch}, as output may",
     )
     area: Area
     input: Input
@@ -271,11 +273,14 @@ class Job(_Section):
     greenness: Greenness = Greenness()
     grids: tuple[Grid, ...] = (Grid(),)
     output: Location = Field(
-        description="folder or URL of the products; {period} in it becomes 2025, 2025-Q1, 2025-06 "
-        "or 20250115-20250331, {epoch} the epoch"
+        description="folder or URL of the products; {period} becomes 2025, 2025-Q1, 2025-06 or "
+        "20250115-20250331, {epoch} becomes the epoch"
     )
     block_size: _Int = Field(
-        1024, ge=64, le=4096, description="pixels of 10 m; no effect on results"
+        1024,
+        ge=64,
+        le=4096,
+        description="side of a block, pixels of 10 m; has no effect on results",
     )
     strict: bool = Field(False, description="stop at the first loss")
 
@@ -290,7 +295,7 @@ class Job(_Section):
         filled = value.replace("{period}", label(period.start, period.end) if period else "period")
         filled = filled.replace("{epoch}", str(epoch))
         if "{" in filled or "}" in filled:
-            raise ValueError("of braces only {period} and {epoch} are allowed")
+            raise ValueError("only {period} and {epoch} may stand in braces")
         return filled
 
     @field_validator("name")
@@ -303,11 +308,11 @@ class Job(_Section):
         if wrong is not None:
             like = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")[:41] or "havelland"
             raise ValueError(
-                f"{text[wrong]!r} at character {wrong + 1} is not allowed; letters A to Z, digits "
-                f"and - are, such as {like}"
+                f"{text[wrong]!r} at character {wrong + 1} is not allowed; use letters A to Z, "
+                f"digits and -, such as {like}"
             )
         if not 1 <= len(text) <= 41 or text[0] == "-":
-            raise ValueError("1 to 41 letters, digits and - are expected, the first no -")
+            raise ValueError("give 1 to 41 letters, digits and -; the first must not be -")
         return text
 
     @field_validator("grids")
@@ -316,7 +321,9 @@ class Job(_Section):
         labels = [grid.label() for grid in grids]
         if len(set(labels)) != len(labels):
             crs = ", ".join(grid.crs for grid in grids)
-            raise ValueError(f"the same CRS twice ({crs}): give it once, with all resolutions")
+            raise ValueError(
+                f"the same CRS is given twice ({crs}): give it once, with all resolutions"
+            )
         return grids
 
     def resolved(self, folder: Path) -> Job:
@@ -404,7 +411,7 @@ def make_job(given: str | os.PathLike[str] | Mapping[str, Any], changes: Mapping
 def _content(file: Path) -> dict[str, Any]:
     content = parse_yaml(text_of(file), str(file))
     if not isinstance(content, dict):
-        raise RequestError(f"{file}: a mapping of keys is expected, found {shown(content)}")
+        raise RequestError(f"{file}: expected keys with values, found {shown(content)}")
     return content
 
 
@@ -428,7 +435,7 @@ def _apply(content: dict[str, Any], setting: str) -> None:
     path, equals, value = setting.partition("=")
     keys = path.split(".")
     if not equals or not all(keys):
-        raise RequestError(f"--set {setting}: key.path=value is expected")
+        raise RequestError(f"--set {setting}: expected key.path=value")
     _put(content, keys, parse_yaml(value, f"--set {path}"), f"--set {shown(setting)}")
 
 
@@ -437,7 +444,7 @@ def _put(content: dict[str, Any], keys: list[str], value: Any, source: str) -> N
     for key in keys[:-1]:
         inner = content.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise RequestError(f"{source}: {key} is not a section")
+            raise RequestError(f"{source}: {key} has no keys below it")
         content = inner
     content[keys[-1]] = value
 

@@ -15,19 +15,19 @@ from transforms.storage import storage
 
 _BOX, _A_BOX = ("area", "bbox"), "12.5, 52.4, 12.7, 52.5"
 _EXPECTED = {
-    "too_short": "at least {min_length} expected, found {actual_length}",
-    "too_long": "at most {max_length} expected, found {actual_length}",
-    "tuple_type": "a list [...] is expected",
-    "string_type": "a text is expected",
-    "bool_type": "true or false is expected",
-    "bool_parsing": "true or false is expected",
-    "float_type": "a number is expected",
-    "float_parsing": "a number is expected",
-    "int_type": "a whole number is expected",
-    "int_parsing": "a whole number is expected",
-    "int_parsing_size": "a smaller whole number is expected",
-    "int_from_float": "a whole number is expected",
-    "string_pattern_mismatch": "a text is expected that fits the pattern {pattern}",
+    "too_short": "expected at least {min_length}, found {actual_length}",
+    "too_long": "expected at most {max_length}, found {actual_length}",
+    "tuple_type": "expected a list [...]",
+    "string_type": "expected a text",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_parsing_size": "expected a smaller whole number",
+    "int_from_float": "expected a whole number",
+    "string_pattern_mismatch": "expected a text that fits the pattern {pattern}",
 }
 """In our words, by pydantic's kind of mistake."""
 
@@ -58,9 +58,9 @@ def _message(mistake: Mapping[str, Any], schema: type[BaseModel]) -> str:
     if kind in ("model_type", "dict_type", "model_attributes_type"):
         if location == ("area",):
             return _as_area(mistake["input"])
-        return f"keys with values are expected, of {', '.join(_keys_at(location, schema))}"
+        return f"expected keys with values: {', '.join(_keys_at(location, schema))}"
     if location[:2] == _BOX and kind in ("missing", "too_long", "tuple_type"):
-        return "a list of four numbers is expected: west, south, east, north"
+        return "expected a list of four numbers: west, south, east, north"
     if kind in _EXPECTED:
         return _EXPECTED[kind].format_map(mistake.get("ctx", {}))
     message = mistake["msg"].removeprefix("Value error, ")
@@ -79,7 +79,7 @@ def _as_area(value: Any) -> str:
         key, like = "bbox", f"[{', '.join(map(str, numbers)) if given else _A_BOX}]"
     others = [other for other in ("file", "wkt", "bbox") if other != key]
     return (
-        f"one of the keys file, wkt, bbox is expected: write area: {{{key}: {like}}} "
+        f"expected one of the keys file, wkt, bbox: write area: {{{key}: {like}}} "
         f"(or {' or '.join(others)})"
     )
 

@@ -53,7 +53,9 @@ class _PlainLoader(yaml.SafeLoader):
             raise
         except Exception as error:
             kind = node.tag.rpartition(":")[2]
-            raise yaml.YAMLError(f"{where}: {shown(node.value)} is no {kind}") from error
+            raise yaml.YAMLError(
+                f"{where}: {shown(node.value)} cannot be read as {kind}"
+            ) from error
         if isinstance(value, int) and value.bit_length() > 3 * _MAX_DIGITS:
             raise yaml.YAMLError(f"{where}: a number of more than {_MAX_DIGITS} digits")
         return value
@@ -65,7 +67,7 @@ class _PlainLoader(yaml.SafeLoader):
                 if (key.tag, key.value) in seen:
                     where = f"line {key.start_mark.line + 1}"
                     raise yaml.YAMLError(
-                        f"the key {one_line(key.value, 80)} is there twice ({where})"
+                        f"the key {one_line(key.value, 80)} appears twice ({where})"
                     )
                 seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
@@ -86,16 +88,16 @@ def text_of(file: Path) -> str:
         raise RequestError(f"{file}: cannot read the job file: {reason}") from error
     if data.startswith(b"SQLite format 3\0"):
         raise RequestError(
-            f"{file}: a GeoPackage or SQLite file, expected a job file (YAML), which names it in "
-            "area.file"
+            f"{file}: this is a GeoPackage or SQLite file; give a job file (YAML) that names it "
+            "in area.file"
         )
     if len(data) > _MAX_BYTES:
-        raise RequestError(f"{file}: larger than {_MAX_BYTES} bytes, not a job file")
+        raise RequestError(f"{file}: larger than {_MAX_BYTES} bytes; a job file is smaller")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(
-            f"{file}: no text in UTF-8 (byte 0x{data[error.start]:02x} at {error.start}), expected "
+            f"{file}: not a text in UTF-8 (byte 0x{data[error.start]:02x} at {error.start}); give "
             "a job file (YAML)"
         ) from error
 

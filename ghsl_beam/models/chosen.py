@@ -104,13 +104,13 @@ def model_warnings(models: Iterable[Model]) -> list[str]:
     ]
     for file in by_origin.get(Origin.OWN, ()):
         alike = ", though its name is like theirs" if zone_of_file(file) else ""
-        warnings.append(f"model {file} is an own one, none of the JRC's{alike}")
+        warnings.append(f"model {file} is your own, not a model of the JRC{alike}")
     if unproven := by_origin.get(Origin.UNPROVEN):
         shown = ", ".join(list(unproven)[:_SHOWN])
         shown += f" and {len(unproven) - _SHOWN} more" if len(unproven) > _SHOWN else ""
         warnings.append(
-            f"models not proven to be the JRC's, and not credited to them: {shown} (their "
-            "checksums are not in the list of the published ones)"
+            f"models that are not proven to be of the JRC, so that it is not credited: {shown} "
+            "(their checksums are not in the list of published models)"
         )
     return warnings
 
@@ -158,7 +158,7 @@ def classifier_warnings(classifier: ChosenClassifier, models: Iterable[Model]) -
     if classifier.other_version:
         warnings.append(
             f"classifier {classifier.file} was made by scikit-learn {classifier.other_version}, "
-            f"here is {version('scikit-learn')}: it may decide otherwise; train it anew"
+            f"but {version('scikit-learn')} is installed: it may give other classes; train it again"
         )
     others = {m.path: m for m in models if m.sha256 not in classifier.networks}
     if classifier.networks:
@@ -171,7 +171,8 @@ def classifier_warnings(classifier: ChosenClassifier, models: Iterable[Model]) -
         ]
     elif not classifier.demonstration:
         warnings.append(
-            f"classifier {classifier.file} does not say on which network's built-up it was trained"
+            f"classifier {classifier.file} does not say which network made the built-up that it "
+            "was trained on"
         )
     return warnings
 

@@ -66,7 +66,7 @@ def fetch_models(
 
     def told(zone: str, done: int, total: int | None) -> None:
         if stop.is_set():
-            raise ModelError(zone, "stopped; what has come is kept")
+            raise ModelError(zone, "stopped; the part that has come is kept")
         report(zone, done, total)
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="fetch") as pool:

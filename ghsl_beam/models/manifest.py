@@ -94,8 +94,8 @@ def read_manifest(folder: str) -> Manifest:
     manifest = stored_manifest(folder)
     if not manifest.complete:
         raise RequestError(
-            f"{masked(join(folder, MANIFEST))}: holds a part of the list of models, expected all "
-            f"of it: ghsl-beam models refresh --folder {masked(folder)}"
+            f"{masked(join(folder, MANIFEST))}: holds only a part of the list of models; read it "
+            f"again: ghsl-beam models refresh --folder {masked(folder)}"
         )
     return manifest
 

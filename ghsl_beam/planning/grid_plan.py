@@ -142,8 +142,8 @@ def _check_capacity(grid: OutputGrid, tiles: Sequence[TilePlan]) -> None:
     )
     if cut > MAX_CUT:
         raise RequestError(
-            f"{grid.crs}: its pixels cannot hold what lies under them: {cut:.1%} of ground "
-            f"built all over would be lost in tile {worst}; a CRS is expected that loses at most "
+            f"{grid.crs}: its pixels are too small for the ground under them: {cut:.1%} of ground "
+            f"that is all built-up would be lost in tile {worst}; give a CRS that loses at most "
             f"{MAX_CUT:.0%} there, such as ESRI:54009"
         )
 

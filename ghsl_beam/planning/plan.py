@@ -180,7 +180,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     tiles = needed_tiles(seen, area)
     if not tiles:
         raise RequestError(
-            "area: the scenes found hold no data in it, only beside it: check area and archive"
+            "area: the scenes have data beside the area, but none in it: check area and archive"
         )
     losses += _not_seen(job, area, candidates, seen, scenes)
     models = chosen_models(job, sorted({tile.zone for tile in tiles}))
@@ -205,10 +205,12 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         )
     if job.input.level is Level.L2A:
         warnings.append("L2A input: the networks were trained on top-of-atmosphere (L1C) values")
-    warnings += [f"zone {m.zone}: model {m.file} is another zone's" for m in models if m.fallback]
+    warnings += [
+        f"zone {m.zone}: uses model {m.file} of another zone" for m in models if m.fallback
+    ]
     warnings += model_warnings(models)
     warnings += [
-        f"scene {scene.id}: no cloud mask in it, used as it is"
+        f"scene {scene.id}: has no cloud mask, so its clouds are not masked"
         for plan in plans
         for scene in plan.scenes
         if scene.mask is None
@@ -216,8 +218,8 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     warnings += classifier_warnings(classifier, models)
     if job.models.precision == FAST and engine.precision != FAST:
         warnings.append(
-            "models.precision: no fast engine for this machine (it needs AVX-512 VNNI or a GPU): "
-            f"{engine.engine} predicts, exact"
+            "models.precision: this machine has no fast engine (it needs AVX-512 VNNI or a GPU): "
+            f"the exact engine {engine.engine} predicts"
         )
     return JobPlan(
         job,
@@ -243,7 +245,7 @@ def _area(job: Job) -> Area:
     settings = job.area
     source = settings.file if settings.file else settings.wkt or settings.bbox
     if source is None:
-        raise RequestError("area: exactly one of file, wkt, bbox is needed")
+        raise RequestError("area: give exactly one of file, wkt, bbox")
     return read_area(source, Path.cwd())
 
 
@@ -280,7 +282,7 @@ def _scenes(
             f"{'; '.join([*warnings, why_none(job, _area(job), tiles)])}"
         )
     if not found:
-        raise RequestError(f"input: no scene can be used; the first: {losses[0].summary}")
+        raise RequestError(f"input: no scene can be used; the first problem: {losses[0].summary}")
     by_tile = {tile: tuple(scene for scene in found if scene.tile == tile) for tile in wanted}
     return by_tile, losses, warnings
 

@@ -110,15 +110,17 @@ def check_inside(output: str, location: str) -> None:
         return
     root, real = os.path.realpath(output), os.path.realpath(location)
     if os.path.commonpath([root, real]) != root:
-        raise RasterError(f"{location}: a link leads out of the output, expected a file within")
+        raise RasterError(
+            f"{location}: a link leads out of the output; the file must lie inside it"
+        )
     try:
         kind = os.stat(real).st_mode
     except FileNotFoundError:
         return
     except OSError as error:
-        raise RasterError(f"{location}: cannot be looked at: {error.strerror}") from error
+        raise RasterError(f"{location}: cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(kind):
-        raise RasterError(f"{location}: not a plain file")
+        raise RasterError(f"{location}: not a regular file")
 
 
 def read_product(location: str, read: Callable[[Any], T]) -> T:

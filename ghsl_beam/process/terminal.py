@@ -94,7 +94,7 @@ class _Lasting(io.FileIO):
                 select.select([], [self], [], _PATIENCE)
                 written = super().write(data)
             if written is None:
-                raise OSError(f"takes nothing, after {_PATIENCE:g} s")
+                raise OSError(f"has taken no output for {_PATIENCE:g} s")
             return int(written)
         except OSError as error:
             self.failure = error

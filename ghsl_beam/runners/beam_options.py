@@ -45,7 +45,7 @@ def parsed(arguments: Sequence[str]) -> PipelineOptions:
     """
     stray = _stray(arguments)
     if stray is not None:
-        raise RequestError(f"{stray}: neither an option of ghsl-beam nor one of Beam")
+        raise RequestError(f"{stray}: not an option of ghsl-beam or of Beam")
     said = io.StringIO()
     try:
         with redirect_stderr(said):

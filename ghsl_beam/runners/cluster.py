@@ -69,7 +69,8 @@ def server_options(options: PipelineOptions) -> frozenset[str]:
             )
     except grpc.RpcError as error:
         raise ClusterError(
-            f"--job_endpoint {endpoint}: what answers is no job server of Beam: {error.code().name}"
+            f"--job_endpoint {endpoint}: the answer is not from a job server of Beam: "
+            f"{error.code().name}"
         ) from error
     return frozenset(option.name for option in answer.options)
 
@@ -90,8 +91,8 @@ def check(options: PipelineOptions) -> None:
         return
     if runner == "PortableRunner":
         raise RequestError(
-            f"--runner {runner}: needs --job_endpoint of a job server that runs, "
-            "or take FlinkRunner or SparkRunner, for which one is started"
+            f"--runner {runner}: give --job_endpoint of a running job server, "
+            "or use FlinkRunner or SparkRunner, which start one"
         )
     if runner == "FlinkRunner":
         flink = options.view_as(FlinkRunnerOptions)
@@ -103,16 +104,16 @@ def check(options: PipelineOptions) -> None:
         spark = options.view_as(SparkRunnerOptions)
         if spark.spark_submit_uber_jar:
             raise RequestError(
-                "--spark_submit_uber_jar: such a job has no metrics, which the record needs: "
-                "leave it out, or give --job_endpoint of a job server that runs"
+                "--spark_submit_uber_jar: such a job has no metrics, and the record needs "
+                "them: leave the option out, or give --job_endpoint of a running job server"
             )
         _check_spark(spark.spark_master_url)
         _check_jar("--spark_job_server_jar", spark.spark_job_server_jar)
     java = options.view_as(JobServerOptions).job_server_java_launcher
     if shutil.which(java) is None:
         raise ClusterError(
-            f"--runner {runner}: no {java} here to start Beam's job server with: install Java, "
-            "or give --job_endpoint of a job server that runs"
+            f"--runner {runner}: found no {java} to start Beam's job server with: install Java, "
+            "or give --job_endpoint of a running job server"
         )
 
 
@@ -153,7 +154,7 @@ def _check_flink(options: FlinkRunnerOptions) -> None:
     if not fits:
         raise ClusterError(
             f"--flink_master {master}: found Flink {version}, expected {options.flink_version}: "
-            "set --flink_version, or take a cluster of that version"
+            "set --flink_version, or use a cluster of that version"
         )
 
 
@@ -224,8 +225,8 @@ def await_worker(
             if time.monotonic() >= start + seconds:
                 raise ClusterError(
                     f"no worker began within {seconds} s (--worker_start_timeout), and the cluster "
-                    "says nothing of it: it has no free slots, or is of another version than the "
-                    "job server"
+                    "gives no reason: it may have no free slots, or another version than the job "
+                    "server"
                 )
         time.sleep(LOOK_EVERY)
 

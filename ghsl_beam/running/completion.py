@@ -60,7 +60,7 @@ def finish_again(plan: JobPlan, record: RunRecord, products: list[Product]) -> N
         except UnavailableError:
             return  # another launch is at work in it
         except (OSError, StorageError) as error:
-            _LOG.warning("the work area is of no more use but cannot be locked: %s", error)
+            _LOG.warning("the work area is no longer needed but cannot be locked: %s", error)
 
 
 def _complete(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
@@ -94,7 +94,7 @@ def _clear_work_area(plan: JobPlan) -> None:
             for tile in sorted(mine):
                 work.remove(tile)
     except StorageError as error:
-        _LOG.warning("the work area is of no more use but cannot be cleared: %s", error)
+        _LOG.warning("the work area is no longer needed but cannot be cleared: %s", error)
 
 
 def _remove_work_area(output: str) -> None:
@@ -102,4 +102,4 @@ def _remove_work_area(output: str) -> None:
         work_files.remove(storage.join(output, "work"))
     except StorageError as error:
         # All products and the record are there: the run is whole all the same.
-        _LOG.warning("the work area is of no more use but cannot be removed: %s", error)
+        _LOG.warning("the work area is no longer needed but cannot be removed: %s", error)

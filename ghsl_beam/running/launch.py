@@ -81,7 +81,7 @@ def run(
     runner, options = _runner(beam_options)
     plan = make_plan(job, verify=verify)
     if job.strict and plan.losses:
-        raise StrictError(f"strict: stopped before it began: {plan.losses[0].summary}")
+        raise StrictError(f"strict: stopped before the run began: {plan.losses[0].summary}")
     _check_writable(job.output)
     check_work_area(job.output)
     record = new_record(plan)
@@ -167,7 +167,7 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
         taken = cluster.server_options(options)
         unknown = [a for a in unknown if beam_options.option_name(a) not in taken]
     if unknown:
-        raise RequestError(f"{unknown[0]}: neither an option of ghsl-beam nor one of Beam")
+        raise RequestError(f"{unknown[0]}: not an option of ghsl-beam or of Beam")
     told = tell_workers(options)
     try:
         direct = name == "DirectRunner"
@@ -175,7 +175,7 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
     except (ValueError, ImportError, AttributeError, TypeError) as error:
         raise RequestError(f"--runner {name}: {error}") from error
     if not isinstance(runner, PipelineRunner):
-        raise RequestError(f"--runner {name}: no runner of Beam")
+        raise RequestError(f"--runner {name}: not a runner of Beam")
     wrong = PipelineOptionsValidator(options, runner).validate()
     if wrong:
         raise RequestError(f"options of Beam: {' '.join(wrong)}")
@@ -236,7 +236,7 @@ def _compute(
         if any(text in str(error) for text in _WORKER_GONE):
             raise LaunchError(
                 "a worker process ended before its work was done (killed, or out of memory?): "
-                "run the same command again to go on where it was"
+                "run the same command again; it goes on from here"
             ) from error
         raise
 
@@ -247,7 +247,7 @@ def _cancel(result: PipelineResult) -> None:
         if not PipelineState.is_terminal(result.state):
             result.cancel()
     except (grpc.RpcError, RuntimeError, OSError) as error:
-        _LOG.warning("the job could not be cancelled, and may go on: %s", error)
+        _LOG.warning("the job could not be cancelled and may still run: %s", error)
 
 
 def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]:

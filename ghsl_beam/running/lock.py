@@ -78,9 +78,8 @@ def check_work_area(output: str) -> None:
     reason = work_files.problem(work)
     if reason:
         raise RequestError(
-            f"output: {work} {reason}, expected nothing there, or a launch's work area: move it "
-            "away (or remove it, if an earlier version of ghsl-beam made it), or choose another "
-            "output"
+            f"output: {work} {reason}: move it away (or remove it, if an earlier version of "
+            "ghsl-beam made it), or choose another output"
         )
 
 

@@ -67,7 +67,7 @@ def end_badly(
         sums = sums_of(plan, products)
         losses += work_area(plan).losses()
     except GhslBeamError as other:
-        _LOG.warning("what was made and lost cannot be told: %s", other)
+        _LOG.warning("the record cannot list what was made and lost: %s", other)
     _fill(record, before, products, sums, losses, start)
     record["exit_code"] = FAILED
     record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
@@ -135,7 +135,7 @@ def _of_stages(
     told = [loss for loss in losses if lacking and loss.tile in reached]
     yield from told
     named = {loss.tile for loss in told}
-    reason = "was not made whole, and no stage said why: see the log, and run again"
+    reason = "is not complete, and no stage gave a reason: see the log, and run again"
     for key, path, cells, tiles in lacking:
         if named.isdisjoint(("", key, *cells, *tiles)):
             yield Loss("publish", key, reason, file=path)

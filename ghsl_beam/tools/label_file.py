@@ -77,7 +77,7 @@ def read_polygons(file: str, field: str | None = None) -> LabelFile:
     except _UNREADABLE as error:
         raise request_error(f"{file}: cannot be read: {_line(error)}", error) from error
     if not meta.get("crs"):
-        raise RequestError(f"{file}: states no CRS; assign one and save it again")
+        raise RequestError(f"{file}: has no CRS; assign one and save it again")
     _check(file, shapes)
     there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     polygons = _in_degrees(file, shapes[there], str(meta["crs"]))
@@ -117,8 +117,8 @@ def _check(file: str, shapes: NDArray[Any]) -> None:
     odd = there[~np.isin(shapely.get_type_id(shapes[there]), _POLYGONS)]
     if len(odd):
         raise RequestError(
-            f"{file}: {len(odd)} of {len(shapes)} features are no polygons (the first: feature "
-            f"{odd[0] + 1}, {shapes[odd[0]].geom_type}); give polygons alone"
+            f"{file}: {len(odd)} of {len(shapes)} features are not polygons (the first: feature "
+            f"{odd[0] + 1}, {shapes[odd[0]].geom_type}); give polygons only"
         )
     odd = there[~shapely.is_valid(shapes[there])]
     if len(odd):

@@ -75,7 +75,7 @@ class LayerFiles:
         for path in chosen:
             with opened_product(storage.join(output, path), output) as source:
                 if source.crs is None:
-                    raise RequestError(f"{path}: states no CRS; make it anew")
+                    raise RequestError(f"{path}: has no CRS; make it again")
                 grids.append(Grid.of(source))
         tiles = tuple(_folder(path) for path in chosen) if layer == "BUFRAC" else ()
         return cls(output, layer, product, tuple(chosen), tuple(grids), tiles)

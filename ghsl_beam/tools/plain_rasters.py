@@ -97,7 +97,7 @@ def absence(location: str) -> str:
         check_regular(location)
     except StorageError as error:
         return "no such file" if error.absent else error.reason
-    return "no file that can be read"
+    return "not a file that can be read"
 
 
 def read_all(source: Any, location: str) -> NDArray[Any]:
@@ -126,8 +126,8 @@ def unreadable(location: str, error: Exception) -> RasterError | UnavailableErro
     if connection_lost(error):
         return UnavailableError(f"{where}: cannot be read: {why(error)}")
     return RasterError(
-        f"{where}: damaged or cut short, or no GeoTIFF ({why(error)}); remove it and run the job "
-        "again, which makes it anew"
+        f"{where}: damaged, cut short or not a GeoTIFF ({why(error)}); remove it and run the job "
+        "again to make it"
     )
 
 
@@ -137,8 +137,8 @@ def unreadable_reference(location: str, error: Exception) -> RequestError | Unav
     if connection_lost(error):
         return UnavailableError(f"{where}: cannot be read: {why(error)}")
     return RequestError(
-        f"{where}: damaged, cut short or no raster ({why(error)}); get the file anew, "
-        "to try again does not help"
+        f"{where}: damaged, cut short or not a raster ({why(error)}); get a new copy of it: "
+        "running again does not help"
     )
 
 
@@ -163,8 +163,8 @@ def _driver(location: str) -> str:
         return "VRT"
     if not _is_geotiff(location):
         raise RequestError(
-            f"{storage.masked(location)}: no GeoTIFF by its first bytes, expected one, or a mosaic "
-            "(.vrt) of this program; save it as a GeoTIFF, as with gdal_translate"
+            f"{storage.masked(location)}: not a GeoTIFF by its first bytes; give one, or a mosaic "
+            "(.vrt) of this program: gdal_translate saves a raster as one"
         )
     return "GTiff"
 
@@ -184,8 +184,8 @@ def _check_beside(location: str) -> None:
         odd = about
     if odd:
         raise RequestError(
-            f"{location}: {storage.name(odd)} beside it is not read; save both as one GeoTIFF, as "
-            "with gdal_translate --config GDAL_TIFF_INTERNAL_MASK YES"
+            f"{location}: {storage.name(odd)} beside it is not read; save both as one GeoTIFF: "
+            "gdal_translate --config GDAL_TIFF_INTERNAL_MASK YES does it"
         )
 
 
@@ -199,9 +199,9 @@ def _check_mosaic(location: str) -> None:
     try:
         root = ET.fromstring(text)  # noqa: S314 - no entity is declared
     except ET.ParseError as error:
-        raise RequestError(f"{where}: no valid XML ({error}), {expected}") from error
+        raise RequestError(f"{where}: not valid XML ({error}), {expected}") from error
     if root.tag != "VRTDataset" or root.get("subClass") is not None:
-        raise RequestError(f"{where}: no plain virtual raster, {expected}")
+        raise RequestError(f"{where}: not a plain virtual raster, {expected}")
     for parent in root.iter():
         for child in parent:
             if child.tag not in _OF_MOSAIC.get(parent.tag, set()) or child.get("subClass"):

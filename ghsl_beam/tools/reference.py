@@ -127,9 +127,9 @@ def meaning(
     """
     where = storage.masked(location)
     if source.crs is None:
-        raise RequestError(f"{where}: states no CRS; assign one and save it again")
+        raise RequestError(f"{where}: has no CRS; assign one and save it again")
     if source.transform.is_degenerate or source.transform.is_identity:
-        raise RequestError(f"{where}: states no place (no geotransform); georeference it")
+        raise RequestError(f"{where}: has no place (no geotransform); georeference it")
     try:
         CRS.from_user_input(source.crs.to_wkt())
         Transformer.from_crs(source.crs.to_wkt(), "EPSG:4326")
@@ -142,7 +142,7 @@ def meaning(
         raise RequestError(f"{where}: holds complex numbers, expected a raster of built-up")
     scale, offset = source.scales[band - 1], source.offsets[band - 1]
     if not (math.isfinite(scale) and math.isfinite(offset) and scale):
-        raise RequestError(f"{where}: its scale {scale} and offset {offset} are no numbers to use")
+        raise RequestError(f"{where}: its scale {scale} and offset {offset} cannot be used")
     declared = source.nodatavals[band - 1]
     chosen = declared if nodata is None else _number(where, nodata)
     values = _values(where, built, np.dtype(source.dtypes[band - 1]))
@@ -197,15 +197,15 @@ def _own_layer(source: Any, where: str, classes: bool) -> str | None:
         named = _NAMED.match(name)
         if named and named[1].upper() in _NO_MEASURE and not classes:
             raise RequestError(
-                f"{where}: its name is that of {named[1].upper()}, no measure of all that is "
-                "built-up; give another layer, --built with its values that are built-up, or "
-                "rename it where it is something else"
+                f"{where}: its name is that of {named[1].upper()}, which does not measure all "
+                "built-up; give another layer, give --built with its built-up values, or rename "
+                "it if it is something else"
             )
         return None
     layer = tags.get("LAYER") or name.partition("_E")[0]
     if layer in _NO_MEASURE:
         raise RequestError(
-            f"{where}: is {layer}, no measure of all that is built-up; give one of "
+            f"{where}: is {layer}, which does not measure all built-up; give one of "
             f"{', '.join(_OF_LAYER)}"
         )
     return layer if layer in _OF_LAYER else None
@@ -220,7 +220,7 @@ def _unit(
         raise RequestError(f"--unit {stated!r}: expected one of {choices()}")
     if own is not None:
         if stated not in (None, _OF_LAYER[own]):
-            raise RequestError(f"{where}: is {own} in {_OF_LAYER[own]}, --unit says {stated}")
+            raise RequestError(f"{where}: is {own} in {_OF_LAYER[own]}, but --unit says {stated}")
         return _OF_LAYER[own], f"its layer, {own}"
     if stated is not None:
         return stated, "--unit"
@@ -235,8 +235,8 @@ def _unit(
 def no_unit(where: str, found: str) -> RequestError:
     """The error of a raster whose unit is not known."""
     return RequestError(
-        f"{where}: states no unit{found}; give --unit, one of {choices()}; "
-        "or --built with the values of a raster of classes that are built-up"
+        f"{where}: has no unit{found}; give --unit, one of {choices()}; "
+        "for a raster of classes give --built with the built-up values"
     )
 
 
@@ -253,8 +253,8 @@ def _check_nodata(source: Any, where: str, found: Meaning) -> None:
             raise no_unit(where, f" (and its nodata is {declared:g})")
         raise RequestError(
             f"{where}: its nodata {declared:g} is also a value of {found.unit} ({words}); "
-            f"say --nodata none where it means just that, --nodata {declared:g} where nothing is "
-            "known there"
+            f"give --nodata none if it is a value there, or --nodata {declared:g} if it means that "
+            "nothing is known"
         )
 
 
@@ -278,7 +278,7 @@ def _values(where: str, text: str | None, kind: np.dtype[Any]) -> frozenset[floa
     for value in values:
         whole = kind.kind not in "iu" or value in range(np.iinfo(kind).min, np.iinfo(kind).max + 1)
         if not (math.isfinite(value) and whole):
-            raise RequestError(f"{where}: --built {value:.12g} is no value of a raster of {kind}")
+            raise RequestError(f"{where}: --built {value:.12g}: a raster of {kind} cannot hold it")
     return values
 
 
@@ -359,12 +359,12 @@ def check_seen(location: str, how: Meaning, seen: Seen) -> list[str]:
         words = UNITS[how.unit][2]
         raise RequestError(
             f"{where}: {seen.outside} values are not {how.unit} ({words}), the first "
-            f"{seen.example:g}; state another --unit, or --nodata where such a value means none"
+            f"{seen.example:g}; give another --unit, or --nodata if this value means no data"
         )
     if not how.certain:
-        return ["the reference states no unit: taken for a mask, for it holds 0 and 1 alone"]
+        return ["the reference has no unit: it is read as a mask, because it holds only 0 and 1"]
     if 0 < seen.highest <= _SMALL.get(how.unit, 0):
         return [f"the reference's highest value is {seen.highest:g}: is its unit {how.unit}?"]
     if how.coloured and not how.unit.startswith("mask"):
-        return ["the reference has a colour table: where its values are classes, give --built"]
+        return ["the reference has a colour table: if its values are classes, give --built"]
     return []

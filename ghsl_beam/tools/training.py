@@ -56,7 +56,9 @@ def check_feature_set(feature_set: str) -> None:
         RequestError: it is none.
     """
     if feature_set not in FEATURE_SETS:
-        raise RequestError(f"--feature-set {feature_set!r}: is none of {', '.join(FEATURE_SETS)}")
+        raise RequestError(
+            f"--feature-set {feature_set!r}: expected one of {', '.join(FEATURE_SETS)}"
+        )
 
 
 def read_labels(file: str, field: str, residential: str, non_residential: str) -> Labels:
@@ -232,21 +234,21 @@ def train_residential(
     numbers = [int((y == label).sum()) for label in (RESIDENTIAL, NON_RESIDENTIAL)]
     if not all(numbers):
         raise RequestError(
-            f"labels: {numbers[0]} built pixels lie in residential and {numbers[1]} in "
+            f"labels: {numbers[0]} built-up pixels lie in residential and {numbers[1]} in "
             "non-residential polygons; both are needed"
         )
     blocks, side, fewer = choose_blocks(place, patch, y)
     if fewer < 2:
         raise RequestError(
-            f"labels: built pixels of a class lie in {fewer} blocks of {side:g} m alone; at least "
-            "2 of each class are needed, so that one can be held out"
+            f"labels: the built-up pixels of a class lie in only {fewer} blocks of {side:g} m; "
+            "each class needs at least 2, so that one can be held out"
         )
     folds = min(_FOLDS, fewer)
     try:
         scores = held_out_scores(x, y, blocks, feature_set, folds=folds, places=place)
     except ValueError as error:
         raise RequestError(
-            f"labels: no score can be held out: {error}; label more places, apart from each other"
+            f"labels: no held-out score can be computed: {error}; label more places, far apart"
         ) from error
     networks = tuple(sorted({pixels.network for pixels in found if pixels.network}))
     trained = train(x, y, feature_set, description, networks=networks)

@@ -44,8 +44,8 @@ def check_model(model: str, overwrite: bool) -> None:
         if not overwrite and storage.is_file(model):
             if storage.size(model) > _MAX_MODEL_BYTES:
                 raise RequestError(
-                    f"--model {where}: a file of that name is there, too large for a model; "
-                    "give another name"
+                    f"--model {where}: a file of this name exists and is too large for a "
+                    "model; give another name"
                 )
             storage.sha256(model)
         _try_to_write(model)
@@ -102,9 +102,9 @@ def check_place(
         west, south, east, north = shapely.total_bounds(shapes)
         more = f" and {len(tiles) - 4} more" if len(tiles) > 4 else ""
         raise RequestError(
-            f"{label}: lie wholly outside the run: they span longitude {west:.2f} to {east:.2f} "
+            f"{label}: lie outside the run: they span longitude {west:.2f} to {east:.2f} "
             f"and latitude {south:.2f} to {north:.2f}, the run's tiles are "
-            f"{', '.join(tiles[:4])}{more}; give polygons on its ground"
+            f"{', '.join(tiles[:4])}{more}; give polygons inside these tiles"
         )
 
 

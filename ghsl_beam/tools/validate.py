@@ -367,5 +367,5 @@ def _with_polygons(files: LayerFiles, polygons: Area, threshold: float) -> _Foun
     if not found.covered_m2:
         found.by_file = {}
     elif not sum(found.by_file.values(), Agreement()).reference_m2:
-        found.warnings.append("no polygon lies on the layer's ground, only around it")
+        found.warnings.append("no polygon lies inside the layer, only around it")
     return found

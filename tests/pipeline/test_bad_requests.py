@@ -66,11 +66,11 @@ def test_one_line_that_names_the_thing(job, launch, tmp_path, path, value, named
 @pytest.mark.parametrize(
     ("option", "named"),
     [
-        ("--no_such_option=1", "--no_such_option=1: neither"),
+        ("--no_such_option=1", "--no_such_option=1: not an option"),
         ("--runner=os.Bar", "--runner os.Bar: module 'os' has no attribute 'Bar'"),
         ("--runner=os.path", "--runner os.path: 'module' object is not callable"),
-        ("--runner=os.getcwd", "--runner os.getcwd: no runner of Beam"),
-        ("--runner=PortableRunner", "--runner PortableRunner: needs --job_endpoint"),
+        ("--runner=os.getcwd", "--runner os.getcwd: not a runner of Beam"),
+        ("--runner=PortableRunner", "--runner PortableRunner: give --job_endpoint"),
     ],
 )
 def test_an_option_that_is_wrong(job, launch, tmp_path, option, named):

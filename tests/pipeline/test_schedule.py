@@ -43,7 +43,7 @@ def test_a_launch_that_finds_nothing_new_says_so(made, job_file):
     before = stamps(output)
     ended = launch(job_file, "--set", "period=last_quarter", "--today", "2020-08-01")
     assert ended.returncode == 0, ended.stderr
-    assert f"nothing to do: all {first['computed']} products are there" in ended.stdout
+    assert f"nothing to do: all {first['computed']} products exist" in ended.stdout
     assert stamps(output) == before
 
 

@@ -67,7 +67,9 @@ def test_a_network_trained_on_a_run_serves_the_next(made, job_file, labels_file,
     other, record = make(job_file, settings=(models, f"output={tmp_path / 'out'}"))
     assert record["exit_code"] == 0
     assert record["tiles"][0]["model"]["demonstration"] is False
-    said = "model MODEL_CNN_33U.h5 is an own one, none of the JRC's, though its name is like theirs"
+    said = (
+        "model MODEL_CNN_33U.h5 is your own, not a model of the JRC, though its name is like theirs"
+    )
     assert said in record["warnings"]
     assert "Joint Research Centre" not in json.dumps(record["credits"])
     with rasterio.open(other / "utm/33UUU/BUFRAC_E2020_town_33UUU.tif") as source:

@@ -195,18 +195,18 @@ HOSTILE = {
     "an OGR VRT named .gpkg": (text("a.gpkg", virtual("/vsicurl/URL/a")), "but XML"),
     "an OGR VRT named .shp": (text("a.shp", virtual("/vsicurl/URL/a")), "but XML"),
     "an OGR VRT named .fgb": (text("a.fgb", virtual("/vsicurl/URL/a")), "but XML"),
-    "an OGR VRT": (text("a.vrt", virtual("/vsicurl/URL/a")), "no format that is read"),
+    "an OGR VRT": (text("a.vrt", virtual("/vsicurl/URL/a")), "ending of no known format"),
     "a WFS named .gpkg": (
         text("a.gpkg", "<OGRWFSDataSource><URL>URL/wfs</URL></OGRWFSDataSource>"),
         "but XML",
     ),
     "a KML with a link": (
         text("a.kml", "<kml><NetworkLink><Link><href>URL/a.kml</href></Link></NetworkLink></kml>"),
-        "no format that is read",
+        "ending of no known format",
     ),
     "a GML with a schema elsewhere": (
         text("a.gml", '<FeatureCollection xmlns:xsi="x" xsi:schemaLocation="a URL/a.xsd"/>'),
-        "no format that is read",
+        "ending of no known format",
     ),
     "a pipeline of GDAL named .geojson": (
         text(
@@ -267,7 +267,7 @@ HOSTILE = {
     "a shapefile whose .dbf is cut": (cut("a.shp", 0.7, ".dbf"), "rows in"),
     "a shapefile whose .shx is cut": (cut("a.shp", 0.7, ".shx"), "copy it again"),
     "a shapefile without .shx": (no_index, "no .shx"),
-    "a shapefile whose .prj is no text": (no_text_as_crs, "is no text"),
+    "a shapefile whose .prj is no text": (no_text_as_crs, "is not a text"),
     "a zip with a line break in a name": (zipped(("a\nb.shp", "x")), "a control character"),
     "a zip whose directory points before its begin": (zip_out_of_place, "damaged zip"),
     "a pipe": (pipe, "a pipe or a device"),

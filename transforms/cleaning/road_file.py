@@ -64,7 +64,7 @@ class RoadSource:
                 other = _first(file, layer, "*", f"OGR_GEOMETRY NOT IN ({kinds})")
                 if other is not None:
                     raise RasterError(
-                        f"{self.path}: feature {other[0]} is no line, expected lines alone"
+                        f"{self.path}: feature {other[0]} is not a line, expected lines only"
                     )
             if self._dtype(info) == "object" or '"' in field.strip('"'):  # not for OGR's SQL
                 found = pyogrio.raw.read(file, columns=[self.width_field], read_geometry=False)
@@ -127,7 +127,7 @@ class RoadSource:
         if self.width_field not in list(info["fields"]):
             raise self._no_field(info["fields"])
         if not info["crs"]:
-            raise RasterError(f"{self.path}: states no CRS; assign one and save it again")
+            raise RasterError(f"{self.path}: has no CRS; assign one and save it again")
         dtype = self._dtype(info)
         if dtype != "object" and not dtype.startswith(("int", "uint", "float")):
             raise RasterError(

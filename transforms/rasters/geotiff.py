@@ -213,14 +213,14 @@ def _fingerprint_in(path: str, size: int) -> str | None:
     # A block file has no seal: its pixels are checked when they are read.
     whole = SUMS_TAG in tags and (SEAL_TAG not in tags or has_its_size(tags[SEAL_TAG], size))
     if not whole:
-        _say_not_whole(path, "no raster of this version's, or cut")
+        _say_not_whole(path, "not a raster of this version, or cut")
     return mark if whole else None
 
 
 @lru_cache(maxsize=1 << 12)
 def _say_not_whole(path: str, reason: str) -> None:
     """Once a process: the same file is looked at more than once."""
-    _LOG.warning("%s: does not count as there, %s: it is made again", path, reason)
+    _LOG.warning("%s: %s: it is made again", path, reason)
 
 
 def read_window(

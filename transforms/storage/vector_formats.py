@@ -74,7 +74,7 @@ def gdal_name(path: str) -> str:
         raise StorageError(path, "has a '!' in its path, which GDAL reads otherwise: rename it")
     check = _CHECKS.get(Path(path).suffix.lower())
     if check is None:
-        raise StorageError(path, f"its name says no format that is read, expected {FORMATS}")
+        raise StorageError(path, f"its name has the ending of no known format, expected {FORMATS}")
     try:
         return check(path)
     except _RefusedError as refused:
@@ -88,7 +88,7 @@ def _geopackage(path: str) -> str:
         head = file.read(100)
     if head[:16] != b"SQLite format 3\0" or len(head) < 100:
         raise _RefusedError(
-            f"named like a GeoPackage and is none{_looks_like(head)}; save it as one"
+            f"has the name of a GeoPackage, but is not one{_looks_like(head)}; save it as one"
         )
     begun = time.monotonic()
     try:
@@ -99,7 +99,7 @@ def _geopackage(path: str) -> str:
     except (sqlite3.Error, OverflowError) as error:
         if "interrupted" in str(error):
             raise _RefusedError(
-                f"cannot be looked through in {_SECONDS:.0f} s; save it again"
+                f"cannot be checked within {_SECONDS:.0f} s; save it again"
             ) from None
         raise _RefusedError(f"damaged or no GeoPackage ({_line(error)}); save it again") from error
     return path
@@ -152,7 +152,8 @@ def _flatgeobuf(path: str) -> str:
     ):
         if data[:7] != b"fgb\x03fgb":
             raise _RefusedError(
-                f"named like a FlatGeobuf and is none{_looks_like(data[:100])}; save it as one"
+                "has the name of a FlatGeobuf, but is not one"
+                f"{_looks_like(data[:100])}; save it as one"
             )
         (length,) = struct.unpack_from("<I", data, 8)
         if not 16 <= length <= 10 << 20:  # GDAL's own bound; so byte 11 is 0, and no text goes on
@@ -219,7 +220,9 @@ def _shapefile(path: str) -> str:
         try:
             Path(crs).read_bytes()[:_MAX_CRS].decode()
         except UnicodeDecodeError as error:
-            raise _RefusedError(f"{Path(crs).name} is no text in UTF-8; copy it again") from error
+            raise _RefusedError(
+                f"{Path(crs).name} is not a text in UTF-8; copy it again"
+            ) from error
     table = _beside(path, "dbf")
     if table is not None:
         with open(table, "rb") as file:
@@ -239,7 +242,7 @@ def _shape_file(path: str) -> int:
         head = file.read(100)
     if len(head) < 100 or head[:4] != b"\x00\x00\x27\x0a":
         raise _RefusedError(
-            f"{Path(path).name} is no part of a shapefile{_looks_like(head)}; save it as one"
+            f"{Path(path).name} is not a part of a shapefile{_looks_like(head)}; save it as one"
         )
     stated, found = 2 * struct.unpack_from(">I", head, 24)[0], os.path.getsize(path)
     if stated != found:
@@ -260,7 +263,7 @@ def _beside(path: str, extension: str) -> str | None:
 
 def _geojson(path: str) -> str:
     if not isinstance(_json(_text(path)), _Object):
-        raise _RefusedError("is JSON but no GeoJSON; export it again")
+        raise _RefusedError("is JSON, but not GeoJSON; export it again")
     return f"GeoJSON:{os.path.abspath(path)}"
 
 
@@ -268,7 +271,7 @@ def _geojson_sequence(path: str) -> str:
     for number, line in enumerate(_text(path).splitlines(), 1):
         text = line.strip("\x1e \t\r")
         if text and not isinstance(_json(text), _Object):
-            raise _RefusedError(f"line {number} is no feature; export it again")
+            raise _RefusedError(f"line {number} is not a feature; export it again")
     return f"GeoJSONSeq:{os.path.abspath(path)}"
 
 

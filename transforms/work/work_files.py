@@ -58,9 +58,9 @@ def problem(folder: str) -> str | None:
     """
     if not storage.is_url(folder):
         if os.path.islink(folder):
-            return "is a link, and what it leads to is not the job's own"
+            return "is a link, but a work area must be a folder"
         if os.path.lexists(folder) and not os.path.isdir(folder):
-            return "is no folder"
+            return "is not a folder"
     names = set(_entries(folder))
     made = MARKER in names and _is_marker(storage.join(folder, MARKER))
     if not made:
@@ -149,7 +149,9 @@ def remove_unfinished(output: str) -> None:
                 try:
                     path.unlink(missing_ok=True)
                 except OSError as error:
-                    _LOG.warning("%s is of no use but cannot be removed: %s", path, error.strerror)
+                    _LOG.warning(
+                        "%s is no longer needed but cannot be removed: %s", path, error.strerror
+                    )
 
 
 def _fits(levels: Iterable[str], part: Iterable[str]) -> bool:

@@ -284,7 +284,7 @@ class Running:
 fault(
     "launches",
     "the connection to the job server breaks",
-    "the job is cancelled; where that fails too, a warning says that it may go on; 1",
+    "the job is cancelled; where that fails too, a warning says that it may still run; 1",
 )
 
 
@@ -311,7 +311,7 @@ def test_a_job_whose_launcher_loses_it_is_cancelled(plan, monkeypatch, caplog, t
     with pytest.raises(Exception, match="connection reset"):
         compute_on(running, plan, monkeypatch, tmp_path / "sums")
     assert running.cancelled is cancels
-    assert ("may go on" in caplog.text) is not cancels
+    assert ("may still run" in caplog.text) is not cancels
 
 
 fault(
@@ -333,7 +333,7 @@ def test_a_strict_job_does_not_begin_with_a_loss_in_its_plan(tmp_path, plan, job
     spoiled = make_plan(job.model_copy(update={"strict": True}))
     object.__setattr__(spoiled, "losses", (EARLIER,))
     monkeypatch.setattr(launch, "make_plan", lambda job, verify: spoiled)
-    with pytest.raises(launch.StrictError, match="before it began"):
+    with pytest.raises(launch.StrictError, match="before the run began"):
         launch.run(spoiled.job)
 
 

@@ -212,9 +212,9 @@ def test_who_made_a_network(job_of, tmp_path, monkeypatch):
     assert [model.origin for model in models] == ["own", "unproven", "published"]
     said = model_warnings(models)
     assert said[0] == (
-        "model MODEL_CNN_31U.h5 is an own one, none of the JRC's, though its name is like theirs"
+        "model MODEL_CNN_31U.h5 is your own, not a model of the JRC, though its name is like theirs"
     )
-    assert "not proven to be the JRC's, and not credited to them: MODEL_CNN_32U.h5" in said[1]
+    assert "not proven to be of the JRC, so that it is not credited: MODEL_CNN_32U.h5" in said[1]
     assert len(said) == 2
     credits = credits_of(models)
     assert credits[:2] == (SENTINEL, JRC)
@@ -253,7 +253,7 @@ def test_a_classifier_that_does_not_belong(job_of, tmp_path):
     assert "abababababab" in warning
     assert models[0].sha256[:12] in warning
     (warning,) = said()
-    assert "does not say on which network's built-up" in warning
+    assert "does not say which network made the built-up" in warning
     members = members_of(path)
     now = sklearn.__version__
     schema = (

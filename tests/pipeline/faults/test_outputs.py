@@ -161,7 +161,7 @@ def overviews_beside(output: Path, address: str) -> None:
 FILES = {
     "a link to a file elsewhere": (linked_file, "a link leads out of the output"),
     "a file below a link to a folder elsewhere": (linked_folder, "a link leads out of the output"),
-    "a FIFO": (fifo, "not a plain file"),
+    "a FIFO": (fifo, "not a regular file"),
     "a virtual raster of another host": (virtual, "not recognized"),
     "a raster with overviews at another host": (
         overviews_elsewhere,

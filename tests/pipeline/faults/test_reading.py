@@ -363,7 +363,7 @@ def test_a_scene_without_a_mask(job):
     output, record = job.run()
     assert record["exit_code"] == 0
     name = job.spoiled.name.removesuffix(".SAFE")
-    assert f"scene {name}: no cloud mask in it, used as it is" in record["warnings"]
+    assert f"scene {name}: has no cloud mask, so its clouds are not masked" in record["warnings"]
     expected = np.rint(np.percentile([job.first, job.second], 30, axis=0))
     np.testing.assert_array_equal(job.s2(output), np.where(job.first > 0, expected, 0))
 

@@ -185,7 +185,7 @@ def test_a_work_area_that_stays(tmp_path, monkeypatch, caplog):
     assert record["exit_code"] == 0
     assert (output / "work").exists()
     assert [r.getMessage() for r in caplog.records if "refused" in r.getMessage()] == [
-        f"the work area is of no more use but cannot be removed: {output}/work: refused"
+        f"the work area is no longer needed but cannot be removed: {output}/work: refused"
     ]
 
 

@@ -62,7 +62,7 @@ def test_a_mapping_is_left_as_it_is(job_file, tmp_path, monkeypatch):
 def test_a_mistake_is_one_line(job_file):
     with pytest.raises(RequestError, match=r"\.yaml: name: .*given '_'"):
         ghsl_beam.load_job(job_file, name="_")
-    with pytest.raises(RequestError, match=r"^name\.inner: name is not a section$"):
+    with pytest.raises(RequestError, match=r"^name\.inner: name has no keys below it$"):
         ghsl_beam.load_job(job_file, **{"name.inner": 1})
     with pytest.raises(RequestError, match=r"^job: "):
         ghsl_beam.load_job({})

@@ -112,7 +112,7 @@ def _look(
     if not wanted.by_name(name) or place in above:
         return
     if len(above) > MAX_DEPTH:
-        yield PassedOver(found, f"a folder that is not looked into: {MAX_DEPTH} deep are the most")
+        yield PassedOver(found, f"a folder that is not searched (at most {MAX_DEPTH} deep)")
         return
     tile = (name.tile or "") if name else ""
     try:
@@ -141,7 +141,7 @@ def _look(
     if not anything and (tile or not products):
         reason = "no product in it, expected MTD_MSIL1C.xml or MTD_MSIL2A.xml"
         if products or inner:
-            reason = f"its name tells a product of {tile} that is wanted, and none is in it"
+            reason = f"its name says that it holds a product of {tile}, but none is in it"
         yield _loss(SceneError(found, reason), tile)
 
 
@@ -167,7 +167,7 @@ def _scenes_in(
         yield from (_loss(fault, fault.tile or only or "") for fault in lost)
         if only and not here and not lost:
             others = ", ".join(sorted({tile for _, tile in tiles}))
-            raise SceneError(files.path, f"its name tells tile {only}, it holds {others[:80]}")
+            raise SceneError(files.path, f"its name says tile {only}, but it holds {others[:80]}")
         if not here:
             return
         product = read_product(files)
@@ -200,7 +200,7 @@ def _check_names(
     uri = parse_name(product.product_id)
     if uri and uri.tile and uri.tile not in tiles:
         holds = ", ".join(sorted(tiles))[:80]
-        raise SceneError(files.path, f"its PRODUCT_URI tells tile {uri.tile}, it holds {holds}")
+        raise SceneError(files.path, f"its PRODUCT_URI says tile {uri.tile}, but it holds {holds}")
     satellite = product.satellite
     for whose, given in (("name", name), ("PRODUCT_URI", uri)):
         if given is None:
@@ -212,7 +212,7 @@ def _check_names(
         if told[:2] != found[:2] or apart:
             raise SceneError(
                 files.path,
-                f"its metadata tell {' '.join(found)}, its {whose} {' '.join(told)}: "
+                f"its metadata say {' '.join(found)}, its {whose} says {' '.join(told)}: "
                 "one of them is wrong",
             )
 

@@ -231,7 +231,7 @@ class _Walk:
             if likely or looked <= MAX_UNLIKELY:
                 yield from self.below(path, dates, depth, likely)
             else:
-                limit = f"of such folders {MAX_UNLIKELY} at most are looked into"
+                limit = f"and at most {MAX_UNLIKELY} such folders are searched"
                 yield PassedOver(path, f"named for another tile or level, {limit}")
 
     def _parts_alone(self, entries: dict[str, bool]) -> bool:
@@ -266,8 +266,8 @@ class _Walk:
             likely = False
         self.left -= likely and longer is None
         if depth > MAX_DEPTH or (likely and self.left < 0):
-            limit = f"{MAX_DEPTH} folders deep" if depth > MAX_DEPTH else f"{MAX_FOLDERS} folders"
-            yield PassedOver(path, f"a folder that is not looked into: {limit} are the most")
+            limit = f"{MAX_DEPTH} deep" if depth > MAX_DEPTH else f"{MAX_FOLDERS} folders"
+            yield PassedOver(path, f"a folder that is not searched (at most {limit})")
             return
         if likely and not beside:
             yield from self.below(path, longer or dates, depth)

@@ -78,7 +78,9 @@ def test_what_fails_is_named_and_the_rest_is_there(call, folder, server):
     lines = {line.split("\t")[0]: line for line in out.splitlines()}
     assert lines["33U"].split("\t")[1:3] == ["fetched", DIGEST]
     assert "\tfailed\t" in lines["34U"]
-    assert "no model is published for this zone; the nearest that is: 33U" in lines["34U"]
+    assert (
+        "no model is published for this zone; fetch the nearest published one, 33U" in lines["34U"]
+    )
     assert not any("34U" in request.path for request in server.requests)
     assert "MODEL_CNN_33T.h5: the server answers 404" in lines["33T"]
     assert err.splitlines()[-1] == "failed: 33T, 34U"
@@ -129,7 +131,7 @@ def test_verify_says_what_is_wrong(call, folder):
         (["fetch", "--zone", "33U", "--aoi=1,2,3,4"], "either --aoi or --zone"),
         (["fetch", "--zone", "32X"], "grid zone '32X'"),
         (["list", "--aoi", "nowhere.gpkg"], "no such file"),
-        (["refresh", "--from", "https://u:planted@host/m"], "credentials in a URL"),
+        (["refresh", "--from", "https://u:planted@host/m"], "the URL holds credentials"),
         (["list", "--folder", "ftp://host/m"], "scheme 'ftp'"),
     ],
 )

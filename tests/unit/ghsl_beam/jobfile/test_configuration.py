@@ -67,32 +67,38 @@ def test_settings_and_output_go_over_the_file(job_file, tmp_path):
         ("grids=[{crs: EPSG:999999}]", "grids.0: EPSG:999999: not a coordinate reference system"),
         (
             "grids=[{crs: EPSG:4326, resolutions: [3]}, {crs: epsg:4326, resolutions: [30]}]",
-            "grids: the same CRS twice .EPSG:4326, epsg:4326.: give it once, with all resolutions",
+            "grids: the same CRS is given twice .EPSG:4326, epsg:4326.: give it once, with all",
         ),
-        ("input.max_cloud_cover=true", "input.max_cloud_cover: a number is expected, given True"),
+        ("input.max_cloud_cover=true", "input.max_cloud_cover: expected a number, given True"),
         ("input.max_cloud_cover=.nan", "input.max_cloud_cover: .* finite number, given nan"),
-        ("composite.percentile=yes", "composite.percentile: a number is expected, given True"),
-        ("cleaning.minimum=true", "cleaning.minimum: a number is expected, given True"),
+        ("composite.percentile=yes", "composite.percentile: expected a number, given True"),
+        ("cleaning.minimum=true", "cleaning.minimum: expected a number, given True"),
         ("cleaning.ndvi_above=.nan", "cleaning.ndvi_above: .* finite number"),
-        ("cleaning.minimum_area_m2=true", "cleaning.minimum_area_m2: a number is expected"),
+        ("cleaning.minimum_area_m2=true", "cleaning.minimum_area_m2: expected a number"),
         ("greenness.radius_m=.inf", "greenness.radius_m: .* finite number"),
         ("area.bbox=[.inf, 1, true, 2]", "area.bbox.0: .* finite number"),
-        ("area.bbox=[0, 1, true, 2]", "area.bbox.2: a number is expected, given True"),
-        ("epoch=true", "epoch: a number is expected, given True"),
-        ("period={start: 0, end: 86400}", "period.start: a day is expected, YYYY-MM-DD, given 0"),
-        ('period={start: "0", end: 2020-01-01}', "period.start: a day is expected, YYYY-MM-DD"),
-        ("period={start: true, end: 2020-01-01}", "period.start: a day is expected, YYYY-MM-DD"),
+        ("area.bbox=[0, 1, true, 2]", "area.bbox.2: expected a number, given True"),
+        ("epoch=true", "epoch: expected a number, given True"),
+        ("period={start: 0, end: 86400}", "period.start: expected a day, YYYY-MM-DD, given 0"),
+        ('period={start: "0", end: 2020-01-01}', "period.start: expected a day, YYYY-MM-DD"),
+        ("period={start: true, end: 2020-01-01}", "period.start: expected a day, YYYY-MM-DD"),
         ("period={start: 2020-02-30, end: 2020-03-01}", "period: not valid YAML: day is out of"),
         ("models.fallback=99U", "models.fallback: .*given '99U'"),
         ("models.fallback=00U", "models.fallback: .*given '00U'"),
         ("models.fallback=33O", "models.fallback: .*given '33O'"),
-        ("cleaning={minimum: 0.1, minimum: 0.2}", "the key minimum is there twice"),
-        ("block_size", "key.path=value is expected"),
-        ("strict=!!bool maybe", "strict: not valid YAML: line 1: 'maybe' is no bool"),
-        ("block_size=!!int ''", "block_size: not valid YAML: line 1: '' is no int"),
-        ("greenness.radius_m=!!float ''", "radius_m: not valid YAML: line 1: '' is no float"),
-        ("period.end=!!timestamp x", "period.end: not valid YAML: line 1: 'x' is no timestamp"),
-        ("area={bbox: [1, !!bool x]}", "area: not valid YAML: line 1: 'x' is no bool"),
+        ("cleaning={minimum: 0.1, minimum: 0.2}", "the key minimum appears twice"),
+        ("block_size", "expected key.path=value"),
+        ("strict=!!bool maybe", "strict: not valid YAML: line 1: 'maybe' cannot be read as bool"),
+        ("block_size=!!int ''", "block_size: not valid YAML: line 1: '' cannot be read as int"),
+        (
+            "greenness.radius_m=!!float ''",
+            "radius_m: not valid YAML: line 1: '' cannot be read as float",
+        ),
+        (
+            "period.end=!!timestamp x",
+            "period.end: not valid YAML: line 1: 'x' cannot be read as timestamp",
+        ),
+        ("area={bbox: [1, !!bool x]}", "area: not valid YAML: line 1: 'x' cannot be read as bool"),
         ("grids=!!set [a]", "grids: not valid YAML: expected a mapping"),
         ("grids=!!map [a]", "grids: not valid YAML: expected a mapping"),
         ("output=~nobodyhere/out", "output: .*given '~nobodyhere/out'$"),
@@ -109,8 +115,8 @@ def test_settings_and_output_go_over_the_file(job_file, tmp_path):
         ("period=2025-03-31/2025-01-01", "period: the period ends on 2025-01-01, before"),
         ("period={start: 2025-01-01}", "period.end: is missing"),
         ("epoch=20", "epoch: .*greater than or equal to 2015, given 20$"),
-        ("output=out/{month}", "output: of braces only {period} and {epoch} are allowed"),
-        ("name=city-{period", "name: of braces only"),
+        ("output=out/{month}", "output: only {period} and {epoch} may stand in braces"),
+        ("name=city-{period", "name: only {period}"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(job_file, setting, named):
@@ -159,7 +165,7 @@ def test_numbers_and_days_in_any_of_their_spellings(job_file):
 
 def test_a_key_that_is_there_twice_is_refused(job_file):
     job_file.write_text(job_file.read_text() + "epoch: 2019\n")
-    with pytest.raises(RequestError, match=r"the key epoch is there twice \(line 9\)"):
+    with pytest.raises(RequestError, match=r"the key epoch appears twice \(line 9\)"):
         load_job(job_file)
 
 
@@ -222,7 +228,7 @@ def test_a_job_file_that_is_not_there():
 
 def test_schema_states_units_and_bounds():
     text = str(schema())
-    for expected in ("metres", "percent of the product", "'maximum': 100", "YYYY-MM-DD"):
+    for expected in ("metres", "cloud cover of a scene, percent", "'maximum': 100", "YYYY-MM-DD"):
         assert expected in text
     assert "last_month" in str(schema()["properties"]["period"])
     assert "period" in schema()["required"]

@@ -22,7 +22,7 @@ output: out
     [
         ("name=mein_gebiet", "'_' at character 5 is not allowed; .*, such as mein-gebiet, given"),
         ("name=größe", "'ö' at character 3 is not allowed; .*, such as gr-e, given"),
-        ("name=-x", "name: 1 to 41 letters"),
+        ("name=-x", "name: give 1 to 41 letters"),
         ("period.end=2017-02-01", r"before .*given {'start': '2020-05-01', 'end': '2017-02-01'}"),
         ("period.end=2017-02-30x", "given '2017-02-30x'"),
         ("grids=[{crs: EPSG:54009}]", "did you mean ESRI:54009?"),
@@ -59,13 +59,13 @@ def test_an_area_without_its_key(tmp_path, area):
     with pytest.raises(RequestError) as refused:
         load_job(tmp_path / "job.yaml", (f"area={area}",))
     said = str(refused.value)
-    assert "job.yaml: area: one of the keys file, wkt, bbox is expected: write area: {" in said
+    assert "job.yaml: area: expected one of the keys file, wkt, bbox: write area: {" in said
     assert TEXT_AREAS[area] in said
     assert "secret" not in said
     assert said.isprintable()
 
 
-FOUR = "area.bbox: a list of four numbers is expected: west, south, east, north, given "
+FOUR = "area.bbox: expected a list of four numbers: west, south, east, north, given "
 
 
 @pytest.mark.parametrize(
@@ -73,16 +73,16 @@ FOUR = "area.bbox: a list of four numbers is expected: west, south, east, north,
     [
         (
             "grids=[{resolutions: []}]",
-            "grids.0.resolutions: at least 1 expected, found 0, given []",
+            "grids.0.resolutions: expected at least 1, found 0, given []",
         ),
-        ("grids=[{resolutions: 10}]", "grids.0.resolutions: a list [...] is expected, given 10"),
-        ("grids=ESRI:54009", "grids: a list [...] is expected, given 'ESRI:54009'"),
+        ("grids=[{resolutions: 10}]", "grids.0.resolutions: expected a list [...], given 10"),
+        ("grids=ESRI:54009", "grids: expected a list [...], given 'ESRI:54009'"),
         (
             "grids=[ESRI:54009]",
-            "grids.0: keys with values are expected, of crs, resolutions, given 'ESRI:54009'",
+            "grids.0: expected keys with values: crs, resolutions, given 'ESRI:54009'",
         ),
-        ("input=scenes", "input: keys with values are expected, of archive, level, max_cloud"),
-        ("input=", "input: keys with values are expected, of archive, level, max_cloud"),
+        ("input=scenes", "input: expected keys with values: archive, level, max_cloud"),
+        ("input=", "input: expected keys with values: archive, level, max_cloud"),
         ("area={bbox: []}", f"{FOUR}[]"),
         ("area={bbox: [1, 2, 3]}", f"{FOUR}[1, 2, 3]"),
         ("area={bbox: [1, 2, 3, 4, 5]}", f"{FOUR}[1, 2, 3, 4, 5]"),
@@ -94,12 +94,12 @@ FOUR = "area.bbox: a list of four numbers is expected: west, south, east, north,
         ),
         ("area={bbox: [13, 53, 14, 52]}", "area.bbox: south must be less than north, in degrees"),
         ("area={bbox: [13, 80, 14, 95]}", "area.bbox: south and north must lie within -90..90"),
-        ("input.archive=[]", "input.archive: a text is expected, given []"),
-        ("name=", "name: a text is expected, given None"),
-        ("epoch=a", "epoch: a whole number is expected, given 'a'"),
-        ("epoch=2020.5", "epoch: a whole number is expected, given 2020.5"),
-        ("strict=maybe", "strict: true or false is expected, given 'maybe'"),
-        ("models.prefix=a b", "models.prefix: a text is expected that fits the pattern ^"),
+        ("input.archive=[]", "input.archive: expected a text, given []"),
+        ("name=", "name: expected a text, given None"),
+        ("epoch=a", "epoch: expected a whole number, given 'a'"),
+        ("epoch=2020.5", "epoch: expected a whole number, given 2020.5"),
+        ("strict=maybe", "strict: expected true or false, given 'maybe'"),
+        ("models.prefix=a b", "models.prefix: expected a text that fits the pattern ^"),
         ("input.max_cloud_cover=101", "expected less than or equal to 100, given 101"),
         ("input.level=L3", "input.level: expected 'L1C' or 'L2A', given 'L3'"),
     ],

@@ -55,7 +55,7 @@ def test_every_part_of_a_shapefile_counts(tmp_path, mark):
     assert mark(folder / "Roads.shp") in seen
     assert len(seen) == 3
     (folder / "Roads.PRJ").unlink()
-    with pytest.raises(RequestError, match=r"Roads\.shp: states no CRS"):
+    with pytest.raises(RequestError, match=r"Roads\.shp: has no CRS"):
         mark(folder / "Roads.shp")
 
 
@@ -103,5 +103,7 @@ def test_a_wrong_file_is_a_wrong_request(tmp_path, mark):
     with pytest.raises(RequestError, match=r"cleaning\.roads: .*roads\.gpkg.*'width'.*'breadth'"):
         mark(tmp_path / "roads" / "roads.gpkg")
     (tmp_path / "roads" / "junk.gpkg").write_text("hello")
-    with pytest.raises(RequestError, match=r"junk\.gpkg.*named like a GeoPackage and is none"):
+    with pytest.raises(
+        RequestError, match=r"junk\.gpkg.*has the name of a GeoPackage, but is not one"
+    ):
         mark(tmp_path / "roads" / "junk.gpkg")

@@ -107,7 +107,7 @@ def test_a_pipe_that_takes_nothing_now_is_waited_for_and_given_up(monkeypatch):
     os.set_blocking(target, False)
     stream = terminal.lasting(target)
     stream.write("x" * 1_000_000)
-    assert "takes nothing" in str(terminal.failure(stream))
+    assert "taken no output" in str(terminal.failure(stream))
     stream.close()
     for descriptor in (source, target):
         os.close(descriptor)

@@ -111,14 +111,16 @@ def test_no_address_of_a_spark_master(master):
 def test_portable_runner_needs_a_job_server_that_runs():
     with pytest.raises(RequestError) as refused:
         check("--runner=PortableRunner", "--job_server_java_launcher=/nowhere/java")
-    assert str(refused.value).startswith("--runner PortableRunner: needs --job_endpoint")
+    assert str(refused.value).startswith("--runner PortableRunner: give --job_endpoint")
     assert "Java" not in str(refused.value)
 
 
 def test_a_port_that_is_no_job_server():
     with (
         http({}) as address,
-        pytest.raises(ClusterError, match=f"{address}: what answers is no job server of Beam"),
+        pytest.raises(
+            ClusterError, match=f"{address}: the answer is not from a job server of Beam"
+        ),
     ):
         check("--runner=FlinkRunner", f"--job_endpoint={address}")
 
@@ -126,7 +128,7 @@ def test_a_port_that_is_no_job_server():
 def test_a_server_that_says_nothing():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(ClusterError, match="what answers is no job server of Beam"):
+        with pytest.raises(ClusterError, match="the answer is not from a job server of Beam"):
             check("--runner=FlinkRunner", f"--job_endpoint={address}")
 
 

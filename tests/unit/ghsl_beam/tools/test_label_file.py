@@ -64,7 +64,7 @@ def test_whole_numbers_with_a_null(tmp_path: Path) -> None:
     ("shapes", "said"),
     [
         ([*SQUARES, shapely.LineString([(12, 52), (13, 52)])], "1 of 5 .*feature 5, LineString"),
-        ([shapely.Point(12, 52), *SQUARES], "1 of 5 features are no polygons .*feature 1, Point"),
+        ([shapely.Point(12, 52), *SQUARES], "1 of 5 features are not polygons .*feature 1, Point"),
         ([*SQUARES[:2], BOW_TIE, BOW_TIE], "2 of 4 polygons are not valid .*feature 3, Self-inter"),
         ([shapely.box(12, 91, 13, 92)], "lies outside its CRS"),
         ([None, shapely.Polygon()], "holds no polygon"),
@@ -84,7 +84,7 @@ def test_what_is_no_polygon(tmp_path: Path, shapes: list, said: str) -> None:
 def test_no_crs(tmp_path: Path) -> None:
     file = vector(tmp_path / "l.shp", SQUARES, TWO, driver="ESRI Shapefile", crs=None,
                   geometry_type="Polygon")  # fmt: skip
-    with pytest.raises(RequestError, match="states no CRS; assign one"):
+    with pytest.raises(RequestError, match="has no CRS; assign one"):
         read_labels(file, "class", *TWO[:2])
 
 

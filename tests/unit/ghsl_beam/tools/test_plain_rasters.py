@@ -82,7 +82,7 @@ def test_a_reference_leads_nowhere(tmp_path: Path, host: Host, name: str, kind: 
             "file of this machine": virtual(str(tmp_path / "other.tif")),
         }[kind]
     )
-    said = "GeoTIFFs beside it|no plain virtual raster" if name == "ref.vrt" else "no GeoTIFF"
+    said = "GeoTIFFs beside it|not a plain virtual raster" if name == "ref.vrt" else "not a GeoTIFF"
     with pytest.raises(RequestError, match=said):
         validate(str(tmp_path / "out"), f"{tmp_path}/{name}", unit="percent")
     assert not host.was_asked()
@@ -93,7 +93,7 @@ def test_a_layer_of_the_output_leads_nowhere(tmp_path: Path, host: Host) -> None
     path = tmp_path / "out/utm/33UUU/BUFRAC_E2017_x_33UUU.tif"
     path.parent.mkdir(parents=True)
     path.write_text(virtual(f"/vsicurl/{host.url}/x.tif"))
-    with pytest.raises(RasterError, match=r"BUFRAC_E2017_x_33UUU.tif: damaged .* no GeoTIFF"):
+    with pytest.raises(RasterError, match=r"BUFRAC_E2017_x_33UUU.tif: damaged, .* not a GeoTIFF"):
         validate(str(tmp_path / "out"), f"{tmp_path}/ref.tif", unit="percent")
     assert not host.was_asked()
     path.unlink()
@@ -160,7 +160,7 @@ def test_a_mosaic_proves_what_its_files_prove(tmp_path: Path) -> None:
     assert (found["rmse"], found["unit"]) == (0, "m2")
     part(folder / "LAND_a.tif", "BUILT_C_FUN")
     write_vrt(str(folder), "classes.vrt", ["LAND_a.tif"])
-    with pytest.raises(RequestError, match="is BUILT_C_FUN, no measure"):
+    with pytest.raises(RequestError, match="is BUILT_C_FUN, which does not measure"):
         validate(str(tmp_path), f"{folder}/classes.vrt", layer="BUILT_S", unit="m2")
 
 
@@ -216,10 +216,10 @@ def test_a_reference_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
     else:
         path.write_text("" if kind == "empty" else "no raster")
     said = {
-        "cut": r"damaged, cut short or no raster \((?!Read failed)",
+        "cut": r"damaged, cut short or not a raster \((?!Read failed)",
         "pipe": "a pipe or a device, expected a file",
         "folder": "Is a directory, expected a file",
-    }.get(kind, "no GeoTIFF by its first bytes")
+    }.get(kind, "not a GeoTIFF by its first bytes")
     with pytest.raises(RequestError, match=said) as caught:
         validate(str(tmp_path / "out"), str(path), unit="percent")
     assert "ref.tif" in str(caught.value)

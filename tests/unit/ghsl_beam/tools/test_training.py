@@ -110,7 +110,7 @@ def test_a_feature_set_that_is_none(tmp_path: Path) -> None:
     arguments = ["train", "residential", "none", "--labels", "none", "--feature-set", "foo"]
     ended = CliRunner().invoke(app, [*arguments, "--model", str(tmp_path / "m")])
     assert isinstance(ended.exception, RequestError)
-    known = "is none of spectral, spectral_indices, spectral_texture"
+    known = "expected one of spectral, spectral_indices, spectral_texture"
     assert str(ended.exception) == f"--feature-set 'foo': {known}"
 
 
@@ -124,7 +124,9 @@ def test_pixels_of_both_classes_are_left_out(run_of: Path, tmp_path: Path) -> No
     found = train_residential(str(run_of), both, "spectral", model, "")
     assert found["left_out"] == {"pixels of both classes": 3 * 144}
     near_by = Labels(labels.polygons[:2], np.array([1, 2], np.uint8), {})
-    with pytest.raises(RequestError, match=r"lie in 1 blocks of .* at least 2 of each class"):
+    with pytest.raises(
+        RequestError, match=r"lie in only 1 blocks of .* each class needs at least 2"
+    ):
         train_residential(str(run_of), near_by, "spectral", f"{model}2", "")
 
 

@@ -87,7 +87,7 @@ def test_a_stated_unit_is_what_the_values_mean(
 ) -> None:
     layer(tmp_path, PERCENT)
     write(tmp_path / "ref.tif", (PERCENT / 100 * factor).round(6).astype(kind), None)
-    with pytest.raises(RequestError, match=r"states no unit.*give --unit, one of fraction"):
+    with pytest.raises(RequestError, match=r"has no unit.*give --unit, one of fraction"):
         validate(str(tmp_path), f"{tmp_path}/ref.tif")
     got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit=unit)
     assert got["rmse"] == pytest.approx(0, abs=1e-6)
@@ -104,12 +104,12 @@ def test_masks(tmp_path: Path, unit: str, one: int, kind: str) -> None:
     got = validate(str(tmp_path), f"{tmp_path}/ref.tif", unit=unit)
     assert (got["rmse"], got["f1"], got["warnings"]) == (0, 1, [])
     if (one, kind[:5]) == (1, "float"):
-        with pytest.raises(RequestError, match="states no unit"):
+        with pytest.raises(RequestError, match="has no unit"):
             validate(str(tmp_path), f"{tmp_path}/ref.tif")
     elif one == 1:
         got = validate(str(tmp_path), f"{tmp_path}/ref.tif")
         assert (got["f1"], got["unit_from"]) == (1, "its values, 0 and 1 alone")
-        assert "taken for a mask" in got["warnings"][0]
+        assert "read as a mask" in got["warnings"][0]
     else:
         with pytest.raises(RequestError, match=r"no unit \(its values are 0 to 255\)"):
             validate(str(tmp_path), f"{tmp_path}/ref.tif")
@@ -158,7 +158,7 @@ def test_metadata_prove_a_unit(tmp_path: Path) -> None:
     assert validate(str(tmp_path), reference)["rmse"] == pytest.approx(0, abs=1e-9)
     with rasterio.open(reference, "r+") as target:
         target.units = ("acres",)
-    with pytest.raises(RequestError, match=r"states no unit that is known \(found 'acres'\)"):
+    with pytest.raises(RequestError, match=r"has no unit that is known \(found 'acres'\)"):
         validate(str(tmp_path), reference)
 
 
@@ -175,13 +175,13 @@ def test_own_products_prove_their_unit(tmp_path: Path) -> None:
     bufrac = own(tmp_path, "any.tif", PERCENT, 255, LAYER="BUFRAC")
     assert validate(str(tmp_path), bufrac)["rmse"] == 0
     assert validate(str(tmp_path), bufrac, unit="percent")["rmse"] == 0
-    with pytest.raises(RequestError, match="is BUFRAC in percent, --unit says mask"):
+    with pytest.raises(RequestError, match="is BUFRAC in percent, but --unit says mask"):
         validate(str(tmp_path), bufrac, unit="mask")
     area = own(tmp_path, "BUILT_S_E2017_x_54009_10_R3C4.tif", PERCENT, 255)
     assert validate(str(tmp_path), area)["unit_from"] == "its layer, BUILT_S"
     for other in ("RES_NRES", "BUILT_S_NRES", "GREENNESS", "S2_COUNT"):
         path = own(tmp_path, f"{other}.tif", np.zeros((30, 40), "uint8"), 255, LAYER=other)
-        with pytest.raises(RequestError, match=f"is {other}, no measure of all that is built-up"):
+        with pytest.raises(RequestError, match=f"is {other}, which does not measure all built-up"):
             validate(str(tmp_path), path, unit="percent")
 
 
@@ -201,13 +201,13 @@ def test_composites_and_classes(tmp_path: Path) -> None:
     write(tmp_path / "ref.tif", cover, 0)
     with rasterio.open(reference, "r+") as target:
         target.write_colormap(1, {10: (0, 99, 0), 50: (250, 0, 0), 60: (180, 180, 180)})
-    with pytest.raises(RequestError, match=r"no unit \(and its nodata is 0\).*or --built"):
+    with pytest.raises(RequestError, match=r"no unit \(and its nodata is 0\).*give --built"):
         validate(str(tmp_path), reference)
     got = validate(str(tmp_path), reference, built="50,60")
     assert got["reference_m2"] == 100 * (PERCENT > 30).sum()
     with pytest.raises(RequestError, match="leave out --unit"):
         validate(str(tmp_path), reference, built="50", unit="mask")
-    said = "has a colour table: where its values are classes"
+    said = "has a colour table: if its values are classes"
     got = validate(str(tmp_path), reference, unit="percent", nodata="0")
     assert said in got["warnings"][0]
 
@@ -225,7 +225,7 @@ def test_classes_that_the_raster_does_not_have(tmp_path: Path) -> None:
     assert second == "nothing is built-up in the reference where both are compared"
     assert validate(str(tmp_path), reference, built="50,51")["warnings"] == []
     for built in ("nan", "inf", "50,300", "-1", "50.5"):
-        with pytest.raises(RequestError, match=r"--built .* is no value of a raster of uint8"):
+        with pytest.raises(RequestError, match=r"--built .*: a raster of uint8 cannot hold it"):
             validate(str(tmp_path), reference, built=built)
     write(tmp_path / "ref.tif", np.arange(1200, dtype="int16").reshape(30, 40), None)
     (first, _) = validate(str(tmp_path), reference, built="-7")["warnings"]
@@ -252,7 +252,9 @@ def test_a_layer_of_classes_is_known_by_its_name(tmp_path: Path, name: str) -> N
     write(tmp_path / f"{name}.tif", (PERCENT > 50).astype("uint8"), 255)
     reference = f"{tmp_path}/{name}.tif"
     for unit in (None, "mask"):
-        with pytest.raises(RequestError, match=r"its name is that of .*, no measure of all that"):
+        with pytest.raises(
+            RequestError, match=r"its name is that of .*, which does not measure all"
+        ):
             validate(str(tmp_path), reference, unit=unit)
     assert validate(str(tmp_path), reference, built="1")["reference_m2"] == (
         100 * (PERCENT > 50).sum()
@@ -315,7 +317,7 @@ def test_nan_a_mask_and_alpha_are_no_data(tmp_path: Path) -> None:
 def test_a_reference_without_a_place(tmp_path: Path) -> None:
     layer(tmp_path, PERCENT)
     write(tmp_path / "ref.tif", PERCENT, 255, crs=None)
-    with pytest.raises(RequestError, match="states no CRS; assign one"):
+    with pytest.raises(RequestError, match="has no CRS; assign one"):
         validate(str(tmp_path), f"{tmp_path}/ref.tif", unit="percent")
     local = 'LOCAL_CS["here",UNIT["metre",1],AXIS["x",EAST],AXIS["y",NORTH]]'
     write(tmp_path / "ref.tif", PERCENT, 255, crs=local)

@@ -82,7 +82,7 @@ SQUARE = shapely.box(330000, 5819000, 330100, 5819100)
     ("values", "geometries", "kind", "said"),
     [
         ([12.0, 3.0], [SQUARE, SQUARE], "Polygon", "type Polygon, expected lines"),
-        ([12.0, 3.0], [None, SQUARE], "Unknown", "feature 2 is no line"),
+        ([12.0, 3.0], [None, SQUARE], "Unknown", "feature 2 is not a line"),
         ([12.0, 3.0], [None, None], None, "no geometries"),
         (np.array(["12", "wide"], object), None, "LineString", "'wide', no number"),
         (np.array(["12", None], object), None, "LineString", "no width"),
@@ -133,5 +133,5 @@ def test_a_file_that_names_others_is_refused(tmp_path, two_roads, name):
         '<OGRVRTDataSource><OGRVRTLayer name="roads"><SrcDataSource relativeToVRT="1">roads.gpkg'
         "</SrcDataSource></OGRVRTLayer></OGRVRTDataSource>"
     )
-    with pytest.raises(RasterError, match=rf"{name}: .*(no format that is read|but XML)"):
+    with pytest.raises(RasterError, match=rf"{name}: .*(ending of no known format|but XML)"):
         RoadSource(str(virtual), "width").check()
