@@ -22,7 +22,7 @@ from rasterio.windows import Window
 from ghsl_beam.outputs.run_record import stages_of
 from ghsl_beam.outputs.stored_record import MAX_RECORD_BYTES, stored_record
 from ghsl_beam.planning.products import check_inside, read_product, recorded_location
-from transforms.elements import LAYERS, Overviews, RasterError, RequestError
+from transforms.elements import LAYERS, LayerSpec, RasterError, RequestError
 from transforms.observe.events import Event, read_events
 from transforms.storage import storage
 from transforms.work.work_area import SUMS, WorkArea
@@ -32,10 +32,6 @@ __all__ = ["MAX_RECORD_BYTES", "last_events", "quicklook", "write_report"]
 MAX_PIXELS = 900
 MAX_PICTURES = 6
 """Pictures of one layer; a continent's report stays readable."""
-_HEAT = ("#ffffff", "#fee8c8", "#fdbb84", "#ef6548", "#b30000", "#5b0000")
-_GREEN = ("#8c6d46", "#e8dfb8", "#b7d78b", "#4f9a3f", "#0b4a1d")
-_GREY = ("#1d2b53", "#3a6ea5", "#7fb8d8", "#e6f2d5")
-_CLASSES = (("not built-up", "#f2f0ea"), ("residential", "#d1495b"), ("other use", "#33658a"))
 _ORDER = {layer: place for place, layer in enumerate(LAYERS)}
 _MAX_SECTIONS = 60
 """Layers of all grids that are shown; a job has some ten on a grid."""
@@ -47,8 +43,8 @@ _DETAIL = 4
 """Pixels of a layer, or of an overview of it, along a pixel of a picture, about."""
 _SMALL = 200
 """Width in pixels below which a picture's pixels are shown as squares."""
-_FAINTEST = 0.1
-"""Place on the colour scale below which nothing that is built up is drawn: it would be white."""
+_UNKNOWN = LayerSpec("", title="", values="", line="", stage="")
+"""A layer that a record names and no run makes."""
 
 
 def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
@@ -168,10 +164,9 @@ def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
         RasterioError: the raster cannot be read.
         RasterError: it is too large to be read for a picture, or is no product by itself.
     """
-    spec = LAYERS.get(layer)
-    classes = spec is not None and spec.overviews is Overviews.MODE
-    colours = ["red", "green", "blue"]
-    true = spec is not None and list(spec.bands[:3]) == colours
+    spec = LAYERS.get(layer, _UNKNOWN)
+    picture = spec.picture
+    true = spec.bands[:3] == ("red", "green", "blue")
 
     def read(source: Any) -> tuple[Any, float]:
         if source.width * source.height > _MAX_SOURCE and not source.overviews(1):
@@ -187,7 +182,7 @@ def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
             window=part,
             out_shape=(3 if true and source.count >= 3 else 1, *(side * detail for side in size)),
             masked=True,
-            resampling=Resampling.nearest if classes else Resampling.average,
+            resampling=Resampling.nearest if picture.classes else Resampling.average,
         )
         return _greatest(shown, detail), _largest_cell(source, part)
 
@@ -195,19 +190,18 @@ def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
     if true and values.shape[0] == 3:
         return _png(true_colour(values)), []
     band = values[0]
-    if classes:
-        return _png(categories(band)), list(_CLASSES)
-    low, high, unit, ramp = _scale(layer, band, cell)
+    if picture.classes:
+        return _png(categories(band, picture.classes)), list(picture.classes)
+    low, high = picture.lowest, _highest(spec, band, cell)
     fraction = (band.astype(np.float64) - low) / ((high - low) or 1)
-    if ramp is _HEAT and layer != "BUFRAC_RAW":  # a probability is above 0 everywhere
-        fraction[np.ma.filled((fraction > 0) & (fraction < _FAINTEST), False)] = _FAINTEST
-    scale = 1e-4 if layer == "GREENNESS" else 1.0
-    marks = _marks(low, high, whole=layer == "S2_COUNT")
+    faint = (fraction > 0) & (fraction < picture.faintest)
+    fraction[np.ma.filled(faint, False)] = picture.faintest
+    unit = f" {spec.unit}" if spec.unit else ""
     legend = [
-        (f"{_number(mark * scale)}{unit}", "#" + "".join(f"{c:02x}" for c in _ramp(at, ramp)))
-        for mark, at in marks
+        (f"{_number(mark * picture.legend)}{unit}", _as_text(_ramp(at, picture.colours)))
+        for mark, at in _marks(low, high, whole=picture.counts)
     ]
-    return _png(_coloured(fraction, ramp)), legend
+    return _png(_coloured(fraction, picture.colours)), legend
 
 
 def _greatest(bands: np.ma.MaskedArray[Any, Any], side: int) -> np.ma.MaskedArray[Any, Any]:
@@ -262,31 +256,26 @@ def true_colour(bands: np.ma.MaskedArray[Any, Any]) -> NDArray[np.uint8]:
     return result
 
 
-def categories(band: np.ma.MaskedArray[Any, Any]) -> NDArray[np.uint8]:
-    """RGBA of classes 0, 1, 2; other values and nodata are transparent."""
+def categories(
+    band: np.ma.MaskedArray[Any, Any], classes: Sequence[tuple[str, str]]
+) -> NDArray[np.uint8]:
+    """RGBA of classes 0, 1, 2 and so on, each (name, colour); all else is transparent."""
     result = np.zeros((4, *band.shape), np.uint8)
-    for value, (_, colour) in enumerate(_CLASSES):
+    for value, (_, colour) in enumerate(classes):
         place = np.ma.filled(band == value, False)
         result[:, place] = np.array([*_rgb(colour), 255], np.uint8)[:, np.newaxis]
     return result
 
 
-def _scale(
-    layer: str, band: np.ma.MaskedArray[Any, Any], cell: float
-) -> tuple[float, float, str, tuple[str, ...]]:
-    """Lowest and highest value, unit, and colours of a continuous layer."""
-    if layer == "BUFRAC_RAW":
-        return 0, 10000, "", _HEAT
-    if layer == "BUFRAC":
-        return 0, 100, " %", _HEAT
-    if layer.startswith("BUILT_S"):
-        most = float(band.max()) if band.count() else 0.0
-        return 0, min(_round_up(most), cell), " m²", _HEAT
-    if layer == "GREENNESS":
-        return -1000, 8000, "", _GREEN
-    high = float(band.max()) if band.count() else 1.0
+def _highest(spec: LayerSpec, band: np.ma.MaskedArray[Any, Any], cell: float) -> float:
+    """The value at the end of a continuous layer's colour scale; `cell` is a pixel's area in m²."""
+    if spec.picture.highest is not None:
+        return spec.picture.highest
+    most = float(band.max()) if band.count() else 0.0
+    if spec.unit == "m²":
+        return min(_round_up(most), cell)
     # The greatest mean of some counts is no whole number.
-    return 0, max(float(np.ceil(high)) if layer == "S2_COUNT" else high, 1), "", _GREY
+    return max(float(np.ceil(most)) if spec.picture.counts else most, 1)
 
 
 def _marks(low: float, high: float, whole: bool) -> list[tuple[float, float]]:
@@ -320,6 +309,10 @@ def _coloured(fraction: np.ma.MaskedArray[Any, Any], colours: tuple[str, ...]) -
 def _ramp(at: float, colours: tuple[str, ...]) -> list[int]:
     stops = np.linspace(0, 1, len(colours))
     return [round(float(np.interp(at, stops, [_rgb(c)[i] for c in colours]))) for i in range(3)]
+
+
+def _as_text(colour: Sequence[int]) -> str:
+    return "#" + "".join(f"{part:02x}" for part in colour)
 
 
 def _rgb(colour: str) -> tuple[int, int, int]:

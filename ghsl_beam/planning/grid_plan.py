@@ -11,13 +11,13 @@ from ghsl_beam.models.credits import CREDITS_TAG, lines_of
 from ghsl_beam.planning.mosaic import write_vrt
 from ghsl_beam.planning.products import grid_pattern
 from transforms import aggregation
-from transforms.aggregation.aggregate import GridLayer, published_layers
+from transforms.aggregation.aggregate import published_layers
 from transforms.aggregation.capacity import MAX_CUT, share_cut
 from transforms.aggregation.footprint import cells_of_source
 from transforms.aggregation.grid import GridLevel, OutputGrid, from_config
 from transforms.aggregation.source import TileSource
 from transforms.aggregation.transform import CellPlan, GridSpec
-from transforms.elements import Layer, Product, RequestError, TilePlan, fingerprint
+from transforms.elements import GridLayer, Layer, Product, RequestError, TilePlan, fingerprint
 from transforms.rasters.geotiff import stored_fingerprints
 from transforms.storage import storage
 

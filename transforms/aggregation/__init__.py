@@ -4,7 +4,9 @@ Built-up is conserved: m² on the grid are m² in UTM. Where tiles overlap, a pi
 tile whose centre is nearest. No file is opened here; see `aggregate_cell`.
 """
 
-from .aggregate import GridLayer, aggregate, layer_dtype, published_layers
+from transforms.elements import GridLayer
+
+from .aggregate import aggregate, layer_dtype, published_layers
 from .cell import INPUTS, ChunkResult, LevelArrays, Read, aggregate_cell
 from .footprint import cells_of_footprint, cells_of_source
 from .grid import Cell, GridLevel, GridTile, OutputGrid, from_config, geographic, ghsl_mollweide

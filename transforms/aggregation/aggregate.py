@@ -3,46 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.elements import NODATA, Layer
+from transforms.elements import NODATA, Coarser, GridLayer, Layer
 
 from .grid import GridLevel
 from .resample import Fine
 
-CLASS_NODATA = NODATA[Layer.RES_NRES]
 GREENNESS_NODATA = NODATA[Layer.GREENNESS]
 
 Ints = NDArray[np.int64]
 
 
-class GridLayer(StrEnum):
-    """The layers of an output grid."""
-
-    BUILT_S = "BUILT_S"
-    BUILT_S_NRES = "BUILT_S_NRES"
-    BUILT_C_FUN = "BUILT_C_FUN"
-    GREENNESS = "GREENNESS"
-
-
 def published_layers(level: GridLevel) -> tuple[GridLayer, ...]:
     """What a level holds; the class of a pixel exists at the fine level alone."""
     return tuple(
-        layer for layer in GridLayer if layer != GridLayer.BUILT_C_FUN or level.factor == 1
+        layer for layer in GridLayer if level.factor == 1 or layer.spec.coarser is not Coarser.NONE
     )
 
 
 def layer_dtype(layer: GridLayer, level: GridLevel) -> tuple[str, int]:
     """(dtype, nodata) of a layer at a level."""
-    if layer == GridLayer.BUILT_C_FUN:
-        return "uint8", CLASS_NODATA
-    if layer == GridLayer.GREENNESS:
-        return "int16", GREENNESS_NODATA
-    return level.dtype, level.nodata
+    spec = layer.spec
+    return (spec.dtype, spec.nodata) if spec.dtype else (level.dtype, level.nodata)
 
 
 def sum_blocks(values: NDArray[Any], factor: int) -> Ints:
@@ -126,7 +112,8 @@ def aggregate(
         arrays: dict[GridLayer, NDArray[Any]] = {}
         for layer, pyramid in pyramids.items():
             pyramid.coarsen(level.factor)
-            take = pyramid.mean if layer == GridLayer.GREENNESS else pyramid.area
+            mean = layer.spec.coarser is Coarser.MEAN
+            take = pyramid.mean if mean else pyramid.area
             arrays[layer] = take(*layer_dtype(layer, level))
         if level.factor == 1 and fine.classes is not None:
             arrays[GridLayer.BUILT_C_FUN] = fine.classes

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.elements import Layer, Window
+from transforms.elements import GridLayer, Layer, Window
 
-from .aggregate import GridLayer, aggregate, within_capacity
+from .aggregate import aggregate, within_capacity
 from .grid import Cell, GridLevel, OutputGrid
 from .lattice import Mapping, map_window
 from .ownership import Owned, Sphere, distance2, merge, sphere

@@ -17,8 +17,8 @@ from odc.geo.geobox import GeoBox
 
 from transforms.elements import (
     DTYPE,
-    LAYERS,
     NODATA,
+    GridLayer,
     Layer,
     Product,
     RasterRef,
@@ -38,7 +38,7 @@ from transforms.work.metrics import count, measured, reused
 from transforms.work.stage import StageTransform, TellAtBundleEnd
 from transforms.work.work_area import WorkArea
 
-from .aggregate import GridLayer, layer_dtype, published_layers
+from .aggregate import layer_dtype, published_layers
 from .cell import LevelArrays, aggregate_cell
 from .grid import GridLevel, GridTile, OutputGrid
 from .source import TileSource
@@ -222,7 +222,7 @@ class AggregateCells(StageTransform):
                                 nodata=nodata,
                                 tags={**tags, "LAYER": layer},
                                 tell=self.work.noting(path, mark),
-                                spec=LAYERS[layer],
+                                spec=layer.spec,
                             )
                         )
                     else:
@@ -312,7 +312,7 @@ class PublishGridTiles(StageTransform):
                 nodata=nodata,
                 tags={**_tags(mark, cells), "LAYER": layer},
                 tell=self.work.noting(path, mark),
-                spec=LAYERS[layer],
+                spec=layer.spec,
             ) as write,
         ):
             for part in parts:

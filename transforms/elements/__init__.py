@@ -14,9 +14,9 @@ from .errors import (
     request_error,
 )
 from .fingerprint import fingerprint
-from .layers import LAYERS, LayerSpec, Overviews
+from .layers import DTYPE, LAYERS, NODATA, Coarser, GridLayer, Layer, LayerSpec, Overviews, Picture
 from .pixels import Pixels
-from .references import DTYPE, NODATA, Block, BlockTask, Layer, Loss, RasterRef, StoredTile
+from .references import Block, BlockTask, Loss, RasterRef, StoredTile
 from .rounding import thresholds
 from .scene import BANDS, Level, MaskKind, Scene
 from .tile import Product, TilePlan
@@ -30,7 +30,9 @@ __all__ = [
     "NODATA",
     "Block",
     "BlockTask",
+    "Coarser",
     "GhslBeamError",
+    "GridLayer",
     "Layer",
     "LayerSpec",
     "Level",
@@ -38,6 +40,7 @@ __all__ = [
     "MaskKind",
     "ModelError",
     "Overviews",
+    "Picture",
     "Pixels",
     "Product",
     "RasterError",

@@ -1,9 +1,16 @@
-"""What is so of a layer wherever it is written, listed or shown."""
+"""Everything that is so of a layer, wherever it is made, written, listed or shown.
+
+A layer is one entry: a member of `Layer` (on MGRS tiles) or of `GridLayer` (on output grids) with
+its `LayerSpec`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Self
 
 
 class Overviews(StrEnum):
@@ -19,53 +26,221 @@ class Overviews(StrEnum):
     """The most frequent class: a mean of classes is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class LayerSpec:
-    """A layer's title, what its values are, its bands and its overviews.
+class Coarser(StrEnum):
+    """What a coarser level of an output grid holds of a layer."""
 
-    `unit` and `scale` make a value a quantity: value x scale, in that unit ("" has none).
+    SUM = "sum"
+    """The sum of the fine pixels."""
+    MEAN = "mean"
+    """The mean of the fine pixels that are valid."""
+    NONE = "none"
+    """Nothing: the layer exists at the fine level alone."""
+
+
+_GREY = ("#1d2b53", "#3a6ea5", "#7fb8d8", "#e6f2d5")
+_HEAT = ("#ffffff", "#fee8c8", "#fdbb84", "#ef6548", "#b30000", "#5b0000")
+_GREEN = ("#8c6d46", "#e8dfb8", "#b7d78b", "#4f9a3f", "#0b4a1d")
+_USES = (("not built-up", "#f2f0ea"), ("residential", "#d1495b"), ("other use", "#33658a"))
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """How the report shows a layer.
+
+    Attributes:
+        colours: The colour scale from the lowest to the highest value, as `#rrggbb`.
+        lowest: The stored value at the begin of the scale.
+        highest: The stored value at its end. None takes the greatest value of the picture.
+        faintest: The place on the scale, 0 to 1, below which nothing above 0 is drawn.
+        legend: The factor by which the legend multiplies stored values.
+        counts: Whether values are counts, so that the legend has whole numbers alone.
+        classes: Name and colour of the classes 0, 1, 2 and so on. Empty for a continuous layer.
     """
 
+    colours: tuple[str, ...] = _GREY
+    lowest: float = 0.0
+    highest: float | None = None
+    faintest: float = 0.0
+    legend: float = 1.0
+    counts: bool = False
+    classes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSpec:
+    """The facts of a layer.
+
+    Attributes:
+        name: The name in paths, tags and records.
+        title: What the report calls it.
+        values: What its values are, for the catalogue.
+        line: The line of the graph that makes it.
+        stage: The stage that makes it.
+        dtype: The type of its pixels. Empty where the level of an output grid decides.
+        nodata: The value of a pixel without data. Of no meaning where `dtype` is empty.
+        unit: The unit of value x scale; empty where it has none.
+        scale: The factor that makes a stored value a quantity.
+        overviews: How its overviews are made.
+        coarser: What a coarser level of an output grid holds of it.
+        picture: How the report shows it. One with bands red, green, blue is shown in true colour.
+        named_bands: The names of its bands, where it has more than one.
+    """
+
+    name: str
     title: str
     values: str
-    bands: tuple[str, ...]
-    overviews: Overviews = Overviews.MEAN
+    line: str
+    stage: str
+    dtype: str = ""
+    nodata: int = 0
     unit: str = ""
     scale: float = 1.0
+    overviews: Overviews = Overviews.MEAN
+    coarser: Coarser = Coarser.NONE
+    picture: Picture = Picture()
+    named_bands: tuple[str, ...] = ()
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """The names of the bands; a single band has the layer's name."""
+        return self.named_bands or (self.name,)
 
 
 _CLASSES = "0 not built-up, 1 residential, 2 non-residential"
-LAYERS: dict[str, LayerSpec] = {
-    "S2": LayerSpec(
-        "Composite, true colour",
-        "Cloud-free composite, R G B NIR, reflectance x 10000",
-        ("red", "green", "blue", "nir"),
-        Overviews.AVERAGE,
+_AREA_PICTURE = Picture(_HEAT, faintest=0.1)
+
+
+class _Specified(StrEnum):
+    """Layers by name, each with its facts."""
+
+    spec: LayerSpec
+
+    def __new__(cls, spec: Any) -> Self:
+        """A member; its entry is a `LayerSpec`, its value the name, by which it is looked up."""
+        member = str.__new__(cls, spec.name)
+        member._value_ = spec.name
+        member.spec = spec
+        return member
+
+
+class Layer(_Specified):
+    """The layers of a tile, in the order they are made."""
+
+    S2 = LayerSpec(
+        "S2",
+        title="Composite, true colour",
+        values="Cloud-free composite, R G B NIR, reflectance x 10000",
+        line="assembly",
+        stage="assembly",
+        dtype="uint16",
+        nodata=0,
         scale=1e-4,
-    ),
-    "S2_COUNT": LayerSpec("Observations per pixel", "Number of observations", ("S2_COUNT",)),
-    "BUFRAC_RAW": LayerSpec(
-        "Built-up fraction as predicted",
-        "Built-up fraction as predicted, x 10000",
-        ("BUFRAC_RAW",),
-        Overviews.AVERAGE,
+        overviews=Overviews.AVERAGE,
+        named_bands=("red", "green", "blue", "nir"),
+    )
+    S2_COUNT = LayerSpec(
+        "S2_COUNT",
+        title="Observations per pixel",
+        values="Number of observations",
+        line="assembly",
+        stage="assembly",
+        dtype="uint16",
+        nodata=65535,
+        picture=Picture(counts=True),
+    )
+    BUFRAC_RAW = LayerSpec(
+        "BUFRAC_RAW",
+        title="Built-up fraction as predicted",
+        values="Built-up fraction as predicted, x 10000",
+        line="inference",
+        stage="inference",
+        dtype="uint16",
+        nodata=65535,
         scale=1e-4,
-    ),
-    "BUFRAC": LayerSpec("Built-up fraction", "Built-up fraction, percent", ("BUFRAC",), unit="%"),
-    "RES_NRES": LayerSpec("Residential and other use", _CLASSES, ("RES_NRES",), Overviews.MODE),
-    "GREENNESS": LayerSpec(
-        "Greenness (NDVI) of the built-up domain",
-        "NDVI of the built-up domain, x 10000",
-        ("GREENNESS",),
+        overviews=Overviews.AVERAGE,
+        picture=Picture(_HEAT, highest=10000),  # a probability is above 0 everywhere
+    )
+    BUFRAC = LayerSpec(
+        "BUFRAC",
+        title="Built-up fraction",
+        values="Built-up fraction, percent",
+        line="layers",
+        stage="cleaning",
+        dtype="uint8",
+        nodata=255,
+        unit="%",
+        picture=Picture(_HEAT, highest=100, faintest=0.1),
+    )
+    RES_NRES = LayerSpec(
+        "RES_NRES",
+        title="Residential and other use",
+        values=_CLASSES,
+        line="layers",
+        stage="classification",
+        dtype="uint8",
+        nodata=255,
+        overviews=Overviews.MODE,
+        picture=Picture(classes=_USES),
+    )
+    GREENNESS = LayerSpec(
+        "GREENNESS",
+        title="Greenness (NDVI) of the built-up domain",
+        values="NDVI of the built-up domain, x 10000",
+        line="layers",
+        stage="greenness",
+        dtype="int16",
+        nodata=-32768,
         scale=1e-4,
-    ),
-    "BUILT_S": LayerSpec("Built-up area", "Built-up area, m²", ("BUILT_S",), unit="m²"),
-    "BUILT_S_NRES": LayerSpec(
-        "Built-up area that is not residential",
-        "Built-up area that is non-residential, m²",
-        ("BUILT_S_NRES",),
+        picture=Picture(_GREEN, -1000, 8000, legend=1e-4),
+    )
+
+
+class GridLayer(_Specified):
+    """The layers of an output grid."""
+
+    BUILT_S = LayerSpec(
+        "BUILT_S",
+        title="Built-up area",
+        values="Built-up area, m²",
+        line="grids",
+        stage="aggregation",
         unit="m²",
-    ),
-    "BUILT_C_FUN": LayerSpec("Function of built-up", _CLASSES, ("BUILT_C_FUN",), Overviews.MODE),
-}
-"""By name, in the order in which they are made; a layer of a run is one of these."""
+        coarser=Coarser.SUM,
+        picture=_AREA_PICTURE,
+    )
+    BUILT_S_NRES = LayerSpec(
+        "BUILT_S_NRES",
+        title="Built-up area that is not residential",
+        values="Built-up area that is non-residential, m²",
+        line="grids",
+        stage="aggregation",
+        unit="m²",
+        coarser=Coarser.SUM,
+        picture=_AREA_PICTURE,
+    )
+    BUILT_C_FUN = LayerSpec(
+        "BUILT_C_FUN",
+        title="Function of built-up",
+        values=_CLASSES,
+        line="grids",
+        stage="aggregation",
+        dtype="uint8",
+        nodata=255,
+        overviews=Overviews.MODE,
+        picture=Picture(classes=_USES),
+    )
+    GREENNESS = replace(
+        Layer.GREENNESS.spec, line="grids", stage="aggregation", coarser=Coarser.MEAN
+    )
+
+
+LAYERS: Mapping[str, LayerSpec] = MappingProxyType(
+    {str(layer): layer.spec for layer in Layer}
+    | {str(layer): layer.spec for layer in GridLayer if layer not in {*Layer}}
+)
+"""By name, in the order in which they are made; a layer of a run is one of these.
+
+A name that tiles and grids share stands for the layer of the tiles, which reads the same.
+"""
+DTYPE: Mapping[Layer, str] = MappingProxyType({layer: layer.spec.dtype for layer in Layer})
+NODATA: Mapping[Layer, int] = MappingProxyType({layer: layer.spec.nodata for layer in Layer})

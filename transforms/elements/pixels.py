@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .references import Block, Layer
+from .layers import Layer
+from .references import Block
 from .window import Window
 
 

@@ -3,38 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from .layers import Layer
 from .window import Window
-
-
-class Layer(StrEnum):
-    """The layers of a tile, in the order they are made."""
-
-    S2 = "S2"
-    S2_COUNT = "S2_COUNT"
-    BUFRAC_RAW = "BUFRAC_RAW"
-    BUFRAC = "BUFRAC"
-    RES_NRES = "RES_NRES"
-    GREENNESS = "GREENNESS"
-
-
-NODATA: dict[Layer, int] = {
-    Layer.S2: 0,
-    Layer.S2_COUNT: 65535,
-    Layer.BUFRAC_RAW: 65535,
-    Layer.BUFRAC: 255,
-    Layer.RES_NRES: 255,
-    Layer.GREENNESS: -32768,
-}
-DTYPE: dict[Layer, str] = {
-    Layer.S2: "uint16",
-    Layer.S2_COUNT: "uint16",
-    Layer.BUFRAC_RAW: "uint16",
-    Layer.BUFRAC: "uint8",
-    Layer.RES_NRES: "uint8",
-    Layer.GREENNESS: "int16",
-}
 
 
 @dataclass(frozen=True, slots=True, order=True)

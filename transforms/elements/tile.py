@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import shapely
 
-from .references import Layer
+from .layers import Layer
 from .scene import Scene
 from .window import Window
 

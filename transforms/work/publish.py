@@ -12,7 +12,6 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import (
     DTYPE,
-    LAYERS,
     NODATA,
     Layer,
     Product,
@@ -34,7 +33,7 @@ from .blocks import blocks_of
 from .losses import LOSSES, attempted
 from .metrics import measured, reused
 from .stage import StageTransform, TellAtBundleEnd
-from .work_area import BANDS_OF, WorkArea
+from .work_area import WorkArea
 
 _LOG = logging.getLogger(__name__)
 
@@ -120,11 +119,11 @@ class PublishTiles(StageTransform):
                     10,
                     plan.window.shape,
                 ),
-                bands=BANDS_OF.get(layer, 1),
+                bands=len(layer.spec.bands),
                 dtype=DTYPE[layer],
                 nodata=NODATA[layer],
                 tags={**plan.tags.get(layer, {}), **tags},
-                spec=LAYERS[layer],
+                spec=layer.spec,
                 tell=self.work.noting(relative, tag),
             ) as write,
         ):

@@ -51,7 +51,6 @@ from . import work_files
 _LOG = logging.getLogger(__name__)
 _PLANS = TypeAdapter(TilePlan)
 _LOSS = TypeAdapter(Loss)
-BANDS_OF = {Layer.S2: 4}
 SUMS = "sums"
 """Folder of a work area with the sums of its launch."""
 NOTES = "products"
@@ -165,7 +164,7 @@ class WorkArea:
     def read(self, layer: Layer, references: Iterable[RasterRef], window: Window) -> NDArray[Any]:
         """A window of a layer out of the rasters that hold it; see `read_window`."""
         located = (self.located(r) for r in references if r.layer == layer)
-        return read_window(located, window, BANDS_OF.get(layer, 1), DTYPE[layer], NODATA[layer])
+        return read_window(located, window, len(layer.spec.bands), DTYPE[layer], NODATA[layer])
 
     def find(self, layer: Layer, block: Block) -> RasterRef | None:
         """The stored block, if it was made from what the plan says."""

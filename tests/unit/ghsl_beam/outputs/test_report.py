@@ -17,7 +17,7 @@ from ghsl_beam.outputs.report import (
     true_colour,
     write_report,
 )
-from transforms.elements import RequestError
+from transforms.elements import Layer, RequestError
 from transforms.observe.events import Event, emit, events_folder, happened
 from transforms.work.work_area import WorkArea
 
@@ -245,7 +245,8 @@ def test_every_cell_of_a_small_area_on_a_large_tile_is_shown(layer: str, tmp_pat
 
 
 def test_pixels_of_pictures() -> None:
-    shown = categories(np.ma.masked_equal(np.array([[0, 1, 2, 255]], "uint8"), 255))
+    classes = Layer.RES_NRES.spec.picture.classes
+    shown = categories(np.ma.masked_equal(np.array([[0, 1, 2, 255]], "uint8"), 255), classes)
     assert shown[3].tolist() == [[255, 255, 255, 0]]
     empty = true_colour(np.ma.masked_all((3, 4, 5), "uint16"))
     assert not empty.any()
