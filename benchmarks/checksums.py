@@ -18,7 +18,7 @@ import rasterio
 import rasterio.shutil
 import rasterio.windows
 
-from transforms.elements import Window
+from transforms.elements import Window, utm_grid
 from transforms.rasters.geotiff import cog_writer, raster_profile, write_block
 from transforms.rasters.tile_sums import read_checked
 
@@ -92,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, pixels = Path(name), scene(asked.side)
         block = str(folder / "block.tif")
-        place = raster_profile("EPSG:32633", 300000, 5900040, 10, (BLOCK, BLOCK))
+        place = raster_profile(utm_grid(32633, 300000, 5900040, BLOCK, BLOCK))
         write_block(block, pixels[:, :BLOCK, :BLOCK], place, 0, {})
         window = Window(0, 0, BLOCK, BLOCK)
 
@@ -104,7 +104,7 @@ def main() -> None:
                     source.read()
 
         plain, checked = seconds(lambda: read(False), lambda: read(True), times=15)
-        whole = raster_profile("EPSG:32633", 300000, 5900040, 10, pixels.shape[1:])
+        whole = raster_profile(utm_grid(32633, 300000, 5900040, *pixels.shape[1:]))
         before, now = seconds(
             lambda: by_gdal(folder, pixels, whole),
             lambda: sealed(folder, pixels, whole),

@@ -46,7 +46,7 @@ def cells_of(tiles: list[MgrsTile]) -> int:
     found = set()
     for tile in tiles:
         center = tile.center_lon, tile.center_lat
-        source = TileSource(tile.id, tile.epsg, tile.ulx, tile.uly, SIZE, SIZE, *center)
+        source = TileSource(tile.id, tile.grid, *center)
         found.update(cells_of_source(grid, source))
     return len(found)
 

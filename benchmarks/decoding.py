@@ -21,11 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from odc.geo.geobox import GeoBox
 from rasterio.transform import from_origin
 from synthetic import ROOT, machine
 
 from transforms.assembly import read_band
-from transforms.elements import Window
+from transforms.elements import Window, part_of
 
 ULX, ULY, EPSG = 300_000, 5_800_020, 32633
 
@@ -66,9 +67,9 @@ def by_gdal(path: Path, blocks: list[Window]) -> None:
 def by_read_band(path: Path, blocks: list[Window]) -> None:
     """As a block of the job is read."""
     with rasterio.open(path) as source:
-        place, epsg = source.transform, source.crs.to_epsg()
+        grid = GeoBox.from_rio(source)
     for block in blocks:
-        read_band(str(path), epsg, place.c, place.f, block)
+        read_band(str(path), part_of(grid, block))
 
 
 def timed(action: Callable[[], None]) -> tuple[float, float]:

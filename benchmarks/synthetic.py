@@ -65,8 +65,8 @@ def _corner(tile: MgrsTile, cell: str, side: int) -> tuple[int, int]:
     middle = grid.cell_geobox(grid.parse_cell(cell), grid.levels[0]).extent.centroid
     x, y = middle.to_crs(f"EPSG:{tile.epsg}").points[0]
     half = side // 2
-    col, row = round((x - tile.ulx) / 10) - half, round((tile.uly - y) / 10) - half
-    return tile.ulx + 10 * col, tile.uly - 10 * row
+    col, row = (round(place) - half for place in tile.grid.wld2pix(x, y))
+    return tile.grid.pix2wld(col, row)
 
 
 @dataclass(frozen=True)

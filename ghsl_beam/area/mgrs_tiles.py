@@ -20,7 +20,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from transforms.elements import RequestError, Scene
+from transforms.elements import Grid, RequestError, Scene, utm_grid
 from transforms.inference.zones import BANDS, EXCEPTIONS
 
 from .area_of_interest import Area, area_in_tile, around, lonlat_bounds, to_utm
@@ -54,6 +54,11 @@ class MgrsTile:
     def bounds(self) -> tuple[float, float, float, float]:
         """West, south, east, north in metres."""
         return self.ulx, self.uly - FOOTPRINT, self.ulx + FOOTPRINT, self.uly
+
+    @property
+    def grid(self) -> Grid:
+        """Its 10 m grid."""
+        return utm_grid(self.epsg, self.ulx, self.uly, self.size, self.size)
 
     @property
     def footprint(self) -> shapely.Polygon:
@@ -168,7 +173,8 @@ def grid_problem(scene: Scene, tile: MgrsTile) -> str | None:
     if scene.epsg != tile.epsg:
         return f"its grid is in EPSG:{scene.epsg}, expected EPSG:{tile.epsg}"
     west, south, east, north = tile.bounds
-    right, bottom = scene.ulx + 10 * scene.cols, scene.uly - 10 * scene.rows
+    grid = utm_grid(scene.epsg, scene.ulx, scene.uly, scene.rows, scene.cols)
+    _, bottom, right, _ = grid.boundingbox.bbox
     inside = west <= scene.ulx and right <= east and south <= bottom and scene.uly <= north
     if inside and (scene.ulx - west) % 10 == 0 and (north - scene.uly) % 10 == 0:
         return None

@@ -55,6 +55,7 @@ from transforms.elements import (
     StoredTile,
     TilePlan,
     Window,
+    window_in,
 )
 from transforms.greenness.transform import MeasureGreenness
 from transforms.inference.handler import PredictionInput
@@ -178,8 +179,7 @@ def _fullest_block(plan: JobPlan, tile: TilePlan) -> Block:
 
 def box_of(tile: TilePlan, window: Window) -> shapely.Geometry:
     """A window of a tile as a rectangle in metres of its CRS."""
-    left, top = tile.ulx + 10 * window.col, tile.uly - 10 * window.row
-    return shapely.box(left, top - 10 * window.height, left + 10 * window.width, top)
+    return shapely.box(*tile.place(window).boundingbox.bbox)
 
 
 def _small_tile(tile: TilePlan, block: Block) -> TilePlan:
@@ -188,8 +188,8 @@ def _small_tile(tile: TilePlan, block: Block) -> TilePlan:
     middle = part.representative_point()
     # From a multiple of `_WARM` on, so that an engine that works in pieces has only whole ones.
     col, row = (
-        max(0, round((offset / 10 - SIDE / 2) / _WARM)) * _WARM
-        for offset in (middle.x - tile.ulx, tile.uly - middle.y)
+        max(0, round((place - SIDE / 2) / _WARM)) * _WARM
+        for place in tile.grid.wld2pix(middle.x, middle.y)
     )
     area = part.intersection(box_of(tile, Window(row, col, SIDE, SIDE)))
     return replace(
@@ -202,8 +202,7 @@ def _small_tile(tile: TilePlan, block: Block) -> TilePlan:
 
 def overlap(tile: TilePlan, scene: Scene, window: Window) -> int:
     """Pixels of a window that lie within a scene's grid."""
-    row, col = round((tile.uly - scene.uly) / 10), round((scene.ulx - tile.ulx) / 10)
-    inside = Window(row, col, scene.rows, scene.cols).intersect(window)
+    inside = window_in(scene.grid, tile.grid).intersect(window)
     return inside.height * inside.width if inside else 0
 
 
@@ -312,11 +311,7 @@ def _grids(plan: JobPlan, work: WorkArea, tile: TilePlan, clock: _Clock) -> tupl
 
 def _chunk_seconds(grid: GridPlan, tile: TilePlan) -> float:
     """Seconds a pixel for the second of two chunks of the grid that lie within the tile."""
-    whole = replace(tile, window=tile.extent)
-    source = TileSource(
-        tile.tile, tile.epsg, tile.ulx, tile.uly, *whole.window.shape, tile.center_lon,
-        tile.center_lat,
-    )  # fmt: skip
+    source = TileSource(tile.tile, tile.grid, tile.center_lon, tile.center_lat)
 
     def read(_: TileSource, layer: Layer, window: Window) -> Any:
         return np.ones(window.shape, DTYPE[layer])

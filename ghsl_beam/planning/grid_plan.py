@@ -149,10 +149,7 @@ def _check_capacity(grid: OutputGrid, tiles: Sequence[TilePlan]) -> None:
 
 
 def _source(tile: TilePlan) -> TileSource:
-    window = tile.window
-    left, top = tile.ulx + 10 * window.col, tile.uly - 10 * window.row
-    center = tile.center_lon, tile.center_lat
-    return TileSource(tile.tile, tile.epsg, left, top, window.height, window.width, *center)
+    return TileSource(tile.tile, tile.place(tile.window), tile.center_lon, tile.center_lat)
 
 
 def _credits(tile: TilePlan) -> list[str]:

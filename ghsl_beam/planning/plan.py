@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import shapely
+from odc.geo.geobox import geobox_union_conservative
 from pyproj.exceptions import CRSError
 
 from ghsl_beam.area.area_of_interest import Area, area_in_tile, read_area
@@ -41,7 +42,7 @@ from transforms.elements import (
     SceneError,
     StorageError,
     TilePlan,
-    Window,
+    extent_of,
     fingerprint,
     request_error,
 )
@@ -316,26 +317,18 @@ def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePla
     """
     if not scenes:
         return None
-    ulx, uly = min(s.ulx for s in scenes), max(s.uly for s in scenes)
-    right = max(s.ulx + 10 * s.cols for s in scenes)
-    bottom = min(s.uly - 10 * s.rows for s in scenes)
-    rows, cols = round((uly - bottom) / 10), round((right - ulx) / 10)
+    grid = geobox_union_conservative([scene.grid for scene in scenes])
     geometry = area_in_tile(area, tile)
-    if not shapely.intersects(geometry, shapely.box(ulx, bottom, right, uly)):
+    if not shapely.intersects(geometry, shapely.box(*grid.boundingbox.bbox)):
         return None
-    bounds = pixel_bounds(geometry, ulx, uly, (rows, cols))
-    extent = Window(0, 0, rows, cols)
-    window = bounds.expand(CONTEXT).intersect(extent) if bounds else None
+    bounds = pixel_bounds(geometry, grid)
+    window = bounds.expand(CONTEXT).intersect(extent_of(grid)) if bounds else None
     if window is None:
         return None
     return TilePlan(
         tile.id,
         tile.zone,
-        tile.epsg,
-        ulx,
-        uly,
-        rows,
-        cols,
+        grid,
         tile.center_lon,
         tile.center_lat,
         window,
@@ -352,7 +345,9 @@ def _fingerprints(
     classifier: str,
     roads: str,
 ) -> dict[Layer, str]:
-    grid = [plan.tile, plan.epsg, plan.ulx, plan.uly, plan.rows, plan.cols, plan.area_wkb]
+    place = plan.grid
+    corner = place.affine.c, place.affine.f
+    grid = [plan.tile, place.crs.epsg, *corner, *place.shape, plan.area_wkb]
     scenes = [
         [
             *(s.id, s.baseline, s.quantification, s.offsets, s.ulx, s.uly, s.rows, s.cols),

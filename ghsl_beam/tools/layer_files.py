@@ -190,8 +190,4 @@ def _distance2(vectors: Floats, tile: str) -> Floats:
 @lru_cache(maxsize=4096)
 def _centre(name: str) -> tuple[float, float, float]:
     tile = mgrs_tiles.tile(name)
-    source = TileSource(
-        tile.id, tile.epsg, tile.ulx, tile.uly, tile.size, tile.size, tile.center_lon,
-        tile.center_lat,
-    )  # fmt: skip
-    return source.center
+    return TileSource(tile.id, tile.grid, tile.center_lon, tile.center_lat).center

@@ -4,13 +4,14 @@ import zipfile
 
 from tests.fuzz import mutators, sound
 from transforms.assembly.masks import read_mask
+from transforms.elements import part_of
 
 
 def prepare(folder):
     safe, _ = sound.product(folder)
     mask = next(safe.glob("GRANULE/*/QI_DATA/*.gml"))
     (scene,), _ = sound.scenes(folder)
-    assert read_mask(scene, sound.WHOLE).any()
+    assert read_mask(scene, part_of(scene.grid, sound.WHOLE)).any()
     real = sound.shared("safe_products")
     texts = [mask.read_bytes()]
     if real:
@@ -40,7 +41,7 @@ def case(state, dice, folder, tell):
     assert found or others, "the scene is gone, and nothing says so"
     if not found:
         return "refused"
-    drawn = read_mask(found[0], sound.WHOLE)
+    drawn = read_mask(found[0], part_of(found[0].grid, sound.WHOLE))
     assert drawn.shape == sound.WHOLE.shape
     assert drawn.dtype == bool
     return "drawn"

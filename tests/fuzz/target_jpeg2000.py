@@ -11,6 +11,7 @@ import numpy as np
 import rasterio
 
 from tests.fuzz import mutators, sound
+from tests.support.grids import grid_at
 from tests.support.scenes import town
 from transforms.assembly.reading import read_band
 
@@ -69,7 +70,7 @@ def case(state, dice, folder, tell):
 
 
 def _read(path):
-    return read_band(str(path), 32633, sound.ULX, sound.ULY, sound.WHOLE)
+    return read_band(str(path), grid_at(32633, sound.ULX, sound.ULY, sound.WHOLE))
 
 
 def _of(tile, side):

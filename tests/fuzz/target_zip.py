@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 
 from tests.fuzz import mutators, sound
+from tests.support.grids import grid_at
 from transforms.assembly.reading import read_band
 from transforms.elements import SceneError
 
@@ -45,7 +46,7 @@ def _look(data, name, folder, dn, checked):
     for band, pixels in zip(("B04", "B03", "B02", "B08"), dn, strict=True):
         path = next(path for path in scene.bands if band in path)
         try:
-            read = read_band(path, 32633, sound.ULX, sound.ULY, sound.WHOLE)
+            read = read_band(path, grid_at(32633, sound.ULX, sound.ULY, sound.WHOLE))
         except SceneError:
             refused = True
             continue

@@ -22,7 +22,7 @@ def share_cut(grid: OutputGrid, source: TileSource) -> float:
     """
     left, bottom, right, top = source.bounds
     east, north = np.meshgrid(np.linspace(left, right, _SIDE), np.linspace(bottom, top, _SIDE))
-    to_grid = transformer(f"EPSG:{source.epsg}", grid.crs)
+    to_grid = transformer(source.crs, grid.crs)
     x, y = to_grid.transform(east, north)
     x_east, y_east = to_grid.transform(east + SOURCE_PIXEL, north)
     x_north, y_north = to_grid.transform(east, north + SOURCE_PIXEL)

@@ -80,7 +80,7 @@ def aggregate_cell(
         raise ValueError(f"chunk {size} is no multiple of {grid.step}")
     if Layer.BUFRAC not in inputs:
         raise ValueError("BUFRAC is needed")
-    ordered = sorted(sources)
+    ordered = sorted(sources, key=lambda source: source.tile)
     if len({source.tile for source in ordered}) != len(ordered):
         raise ValueError("a tile is given twice")
     place = grid.fine_window(cell)

@@ -21,7 +21,7 @@ _INNER = 25
 
 def cells_of_source(grid: OutputGrid, source: TileSource) -> tuple[Cell, ...]:
     """Output cells a tile's pixels may touch (see `cells_of_footprint`)."""
-    return cells_of_footprint(grid, f"EPSG:{source.epsg}", source.bounds)
+    return cells_of_footprint(grid, source.crs, source.bounds)
 
 
 def cells_of_footprint(

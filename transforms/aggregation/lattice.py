@@ -75,10 +75,11 @@ def source_pixels(
 ) -> tuple[Floats, Floats]:
     """Exact source (row, col), float64, of fine positions; NaN where there is none."""
     x, y = grid_coordinates(grid, rows, cols)
-    to_utm = transformer(grid.crs, f"EPSG:{source.epsg}")
+    to_utm = transformer(grid.crs, source.crs)
     east, north = to_utm.transform(x, y)
-    row = (source.uly - np.asarray(north)) / SOURCE_PIXEL
-    col = (np.asarray(east) - source.ulx) / SOURCE_PIXEL
+    corner = source.grid.affine
+    row = (corner.f - np.asarray(north)) / SOURCE_PIXEL
+    col = (np.asarray(east) - corner.c) / SOURCE_PIXEL
     with np.errstate(invalid="ignore"):
         lost = ~((np.abs(row) < FAR) & (np.abs(col) < FAR))
     row[lost] = np.nan
@@ -138,8 +139,8 @@ def map_window(grid: OutputGrid, window: Window, source: TileSource) -> Mapping:
 def _near(source: TileSource, rows: Floats, cols: Floats) -> bool:
     """Whether a square with such corners can touch the source, however sheared it is."""
     margin = 12 * LATTICE
-    row = (rows > -margin) & (rows < source.height + margin)
-    return bool((row & (cols > -margin) & (cols < source.width + margin)).any())
+    row = (rows > -margin) & (rows < source.extent.height + margin)
+    return bool((row & (cols > -margin) & (cols < source.extent.width + margin)).any())
 
 
 def _reach(

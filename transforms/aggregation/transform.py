@@ -13,7 +13,6 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import PCollection, TaggedOutput
 from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
 
 from transforms.elements import (
     DTYPE,
@@ -28,6 +27,7 @@ from transforms.rasters.geotiff import (
     FINGERPRINT_TAG,
     INCOMPLETE,
     cog_writer,
+    raster_profile,
     read_window,
     stored_fingerprint,
     write_block,
@@ -117,11 +117,6 @@ def _tags(mark: str, cells: Sequence[CellPlan]) -> dict[str, str]:
     return {FINGERPRINT_TAG: mark, "CREDITS": "; ".join(credits), "MODELS": "; ".join(models)}
 
 
-def _profile(box: GeoBox) -> dict[str, Any]:
-    height, width = box.shape
-    return {"crs": str(box.crs), "transform": box.affine, "height": height, "width": width}
-
-
 @dataclass(eq=False)
 class AggregateCells(StageTransform):
     """Cell tasks to cell products and to stored parts of R/C tiles.
@@ -182,12 +177,9 @@ class AggregateCells(StageTransform):
     def _sources(self, tiles: tuple[str, ...]) -> list[TileSource]:
         sources = []
         for tile in tiles:
-            plan, window = self.work.plan(tile), self.work.plan(tile).window
-            left, top = plan.ulx + 10 * window.col, plan.uly - 10 * window.row
-            center = plan.center_lon, plan.center_lat
-            sources.append(
-                TileSource(tile, plan.epsg, left, top, window.height, window.width, *center)
-            )
+            plan = self.work.plan(tile)
+            place = plan.place(plan.window)
+            sources.append(TileSource(tile, place, plan.center_lon, plan.center_lat))
         return sources
 
     def _is_whole(self, task: CellTask, plan: CellPlan) -> bool:
@@ -216,7 +208,7 @@ class AggregateCells(StageTransform):
                         writers[level.name, layer] = stack.enter_context(
                             cog_writer(
                                 storage.join(self.output, path),
-                                _profile(box),
+                                raster_profile(box),
                                 bands=1,
                                 dtype=dtype,
                                 nodata=nodata,
@@ -237,7 +229,7 @@ class AggregateCells(StageTransform):
                 for layer in published_layers(level):
                     path = self._block(level, layer, task.key)
                     nodata = layer_dtype(layer, level)[1]
-                    write_block(path, parts[level.name, layer], _profile(box), nodata, tags)
+                    write_block(path, parts[level.name, layer], raster_profile(box), nodata, tags)
 
 
 def _put(arrays: LevelArrays, writers: dict[Any, Any], parts: dict[Any, NDArray[Any]]) -> None:
@@ -306,7 +298,7 @@ class PublishGridTiles(StageTransform):
             measured(self.work, "publish", tile=key),
             cog_writer(
                 location,
-                _profile(box),
+                raster_profile(box),
                 bands=1,
                 dtype=dtype,
                 nodata=nodata,

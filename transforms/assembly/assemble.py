@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
-from transforms.elements import Scene, SceneError, Window
+from transforms.elements import PIXEL, Scene, SceneError, extent_of, window_in
 
 from .composite import Composite
 from .masks import read_mask
@@ -33,24 +34,21 @@ class Assembled:
 
 def assemble_block(
     scenes: Iterable[Scene],
-    window: Window,
-    epsg: int,
-    ulx: float,
-    uly: float,
+    grid: GeoBox,
     percentile: float = 30.0,
 ) -> Assembled:
-    """Composite of scenes over a window of a tile's 10 m grid.
+    """Composite of scenes over a grid: a part of a tile's 10 m grid.
 
-    The grid has its upper left corner at `ulx`, `uly` in metres of `epsg`; `percentile` is 0 to
-    100. Each scene is read alone: its mask first, then its bands while any pixel is left. A pass of
-    several scenes gives a pixel one observation: that of the first scene, in the order of `passes`,
-    that has data there, or none where this scene masks it. A scene that cannot be used is set aside
-    whole and reported; the rest goes on. Raises ValueError for a percentile outside its range.
+    `percentile` is 0 to 100. Each scene is read alone: its mask first, then its bands while any
+    pixel is left. A pass of several scenes gives a pixel one observation: that of the first scene,
+    in the order of `passes`, that has data there, or none where this scene masks it. A scene that
+    cannot be used is set aside whole and reported; the rest goes on. Raises ValueError for a
+    percentile outside its range.
     """
     failures: list[tuple[Scene, SceneError]] = []
-    with Composite(window.shape, percentile) as composite:
+    with Composite(grid.shape, percentile) as composite:
         for one in passes(scenes):
-            observed = _observed(one, window, (epsg, ulx, uly), failures)
+            observed = _observed(one, grid, failures)
             if observed is not None:
                 composite.add(*observed)
         values, count = composite.result()
@@ -59,8 +57,7 @@ def assemble_block(
 
 def _observed(
     one: Sequence[Scene],
-    window: Window,
-    grid: tuple[int, float, float],
+    grid: GeoBox,
     failures: list[tuple[Scene, SceneError]],
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
     """Composite numbers (4, h, w) and mask (h, w) of a pass, None where it has no pixel.
@@ -68,10 +65,10 @@ def _observed(
     Scenes that cannot be used are added to the failures.
     """
     made: tuple[NDArray[np.uint16], NDArray[np.bool_]] | None = None
-    taken: NDArray[np.bool_] = np.zeros(window.shape, np.bool_)
+    taken: NDArray[np.bool_] = np.zeros(grid.shape, np.bool_)
     for number, scene in enumerate(one, start=1):
         try:
-            observed = _observations(scene, window, *grid, taken, last=number == len(one))
+            observed = _observations(scene, grid, taken, last=number == len(one))
         except SceneError as error:
             failures.append((scene, error))
             continue
@@ -89,39 +86,32 @@ def _observed(
 
 
 def _observations(
-    scene: Scene,
-    window: Window,
-    epsg: int,
-    ulx: float,
-    uly: float,
-    taken: NDArray[np.bool_],
-    last: bool,
+    scene: Scene, grid: GeoBox, taken: NDArray[np.bool_], last: bool
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
     """Composite numbers (4, h, w) and mask (h, w) of a scene, None where it has no pixel left.
 
     None are left where all are `taken`, (h, w), by scenes before it in its pass. The `last` of a
     pass is not decoded for pixels that it masks: with these nobody fills a gap.
     """
-    own = _own_window(scene, window, epsg, ulx, uly)
-    if own.intersect(Window(0, 0, scene.rows, scene.cols)) is None or taken.all():
+    _check_grid(scene, grid)
+    own = scene.grid
+    if window_in(grid, own).intersect(extent_of(own)) is None or taken.all():
         return None
-    masked = read_mask(scene, own)
-    dn = np.empty((len(scene.bands), *own.shape), np.uint16)
+    masked = read_mask(scene, grid)
+    dn = np.empty((len(scene.bands), *grid.shape), np.uint16)
     left = ~(taken | masked) if last else ~taken
     for band, path in zip(dn, scene.bands, strict=True):
         if not left.any():
             return None
-        grid = scene.epsg, scene.ulx, scene.uly
-        band[...] = read_band(path, *grid, own, shape=(scene.rows, scene.cols))
+        band[...] = read_band(path, grid, own)
         left &= band > 0
     return to_composite_dn(dn, scene.offsets, scene.quantification), masked
 
 
-def _own_window(scene: Scene, window: Window, epsg: int, ulx: float, uly: float) -> Window:
-    """The window counted from the scene's own corner."""
-    if scene.epsg != epsg:
-        raise SceneError(scene.path, f"EPSG:{scene.epsg}, expected EPSG:{epsg} of the tile")
-    down, right = (scene.uly - uly) / 10, (ulx - scene.ulx) / 10
+def _check_grid(scene: Scene, grid: GeoBox) -> None:
+    """Raises SceneError where a scene has other pixels than a grid."""
+    if scene.epsg != grid.crs.epsg:
+        raise SceneError(scene.path, f"EPSG:{scene.epsg}, expected {grid.crs} of the tile")
+    down, right = (scene.uly - grid.affine.f) / PIXEL, (grid.affine.c - scene.ulx) / PIXEL
     if down != int(down) or right != int(right):
         raise SceneError(scene.path, "grid is not aligned with the tile's 10 m grid")
-    return Window(window.row + int(down), window.col + int(right), *window.shape)

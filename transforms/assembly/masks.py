@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
-from transforms.elements import MaskKind, Scene, SceneError, Window
+from transforms.elements import MaskKind, Scene, SceneError
 
 from .polygons import PolygonsError, rasterize
 from .products.metadata import MAX_XML_BYTES, local_name, number, parse_xml
@@ -89,27 +90,26 @@ def cloud_from_gml(xml: bytes, name: str) -> tuple[int | None, list[shapely.Poly
     return (codes.pop() if codes else None), polygons
 
 
-def read_mask(scene: Scene, window: Window) -> NDArray[np.bool_]:
-    """Masked pixels of a scene over a window of its 10 m grid.
+def read_mask(scene: Scene, grid: GeoBox) -> NDArray[np.bool_]:
+    """Masked pixels of a scene over a grid: a part of the tile's 10 m grid.
 
     Returns bool (h, w), True where masked; nothing is masked where the scene has no mask file.
     Outside an SCL raster, everything is (class 0). Raises SceneError where the file cannot be
     used.
     """
     if scene.mask is None:
-        return np.zeros(window.shape, np.bool_)
-    grid, shape = (scene.epsg, scene.ulx, scene.uly), (scene.rows, scene.cols)
+        return np.zeros(grid.shape, np.bool_)
     if scene.mask_kind is MaskKind.SCL:
-        return cloud_from_scl(read_band(scene.mask, *grid, window, shape=shape))
+        return cloud_from_scl(read_band(scene.mask, grid, scene.grid))
     if scene.mask_kind is MaskKind.CLASSIFICATION:
-        bands = read_bands(scene.mask, *grid, window, bands=(1, 2, 3), shape=shape)
+        bands = read_bands(scene.mask, grid, scene.grid, bands=(1, 2, 3))
         return cloud_from_classification(bands)
     if scene.mask_kind is MaskKind.CLOUDS_GML:
         epsg, polygons = cloud_from_gml(read_bytes(scene.mask, MAX_XML_BYTES), scene.mask)
         if epsg is not None and epsg != scene.epsg:
             raise SceneError(scene.mask, f"EPSG:{epsg}, expected EPSG:{scene.epsg}")
         try:
-            return rasterize(polygons, scene.ulx, scene.uly, window)
+            return rasterize(polygons, grid)
         except PolygonsError as error:
             raise SceneError(scene.mask, str(error)) from error
     raise SceneError(scene.mask, f"mask of kind {scene.mask_kind}")

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
-from transforms.elements import Window
+from transforms.elements import pixel_centres
 
 EDGES_A_PIXEL = 4
 """Edges across rows, for each pixel of a window: an outline of each pixel for itself has two."""
@@ -37,29 +38,22 @@ class _Edges(NamedTuple):
     polygon: Integers
 
 
-def rasterize(
-    polygons: Iterable[shapely.Polygon],
-    ulx: float,
-    uly: float,
-    window: Window,
-    resolution: float = 10.0,
-) -> NDArray[np.bool_]:
-    """Where a window's pixel centres lie strictly inside any of the polygons.
+def rasterize(polygons: Iterable[shapely.Polygon], grid: GeoBox) -> NDArray[np.bool_]:
+    """Where a grid's pixel centres lie strictly inside any of the polygons.
 
-    The grid has its upper left corner at `ulx`, `uly`, in the polygons' CRS, and pixels of
-    `resolution` metres, north up. Where a polygon's rings cross, inside is what a ray leaves
-    through an odd number of edges. Returns bool (h, w). A pixel's value depends on its own centre
-    alone: parts of a window equal the window's parts. Raises PolygonsError where more than
+    The grid is north up and in the polygons' CRS. Where a polygon's rings cross, inside is what a
+    ray leaves through an odd number of edges. Returns bool (h, w). A pixel's value depends on its
+    own centre alone: parts of a grid equal the grid's parts. Raises PolygonsError where more than
     `EDGES_A_PIXEL` edges a pixel cross the rows.
     """
-    out = np.zeros(window.shape, np.bool_)
+    out = np.zeros(grid.shape, np.bool_)
+    height, width = grid.shape
     if out.size == 0:
         return out
-    xs = ulx + (np.arange(window.col, window.right) + 0.5) * resolution
-    ys = uly - (np.arange(window.row, window.bottom) + 0.5) * resolution
+    ys, xs = pixel_centres(grid)
     shapes = np.asarray(list(polygons), dtype=object)
-    step = max(1, _STRIP // window.width)
-    for top in range(0, window.height, step):
+    step = max(1, _STRIP // width)
+    for top in range(0, height, step):
         rows = ys[top : top + step]
         box = shapely.box(xs[0], rows[-1], xs[-1], rows[0])
         near = shapes[shapely.intersects(shapely.envelope(shapes), box)]
@@ -71,7 +65,7 @@ def rasterize(
         inner = xs[first_col:last_col], rows[first_row:last_row]
         if all(centres.size for centres in inner):
             out[top + first_row : top + last_row, first_col:last_col] = _fill(
-                _edges(near), shapely.bounds(near), *inner, resolution
+                _edges(near), shapely.bounds(near), *inner, grid.affine.a
             )
     return out
 

@@ -20,6 +20,7 @@ import numpy as np
 import rasterio
 import rasterio.windows
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from transforms.elements import SceneError, Window
@@ -53,49 +54,32 @@ def source_indices(
     return np.where((indices >= 0) & (indices < size), indices, -1)
 
 
-def read_band(
-    path: str,
-    epsg: int,
-    ulx: float,
-    uly: float,
-    window: Window,
-    resolution: float = 10.0,
-    shape: tuple[int, int] | None = None,
-) -> NDArray[np.uint16]:
+def read_band(path: str, grid: GeoBox, extent: GeoBox | None = None) -> NDArray[np.uint16]:
     """One band of a product's raster; see `read_bands`. Returns uint16 (h, w), 0 outside it."""
-    return read_bands(path, epsg, ulx, uly, window, resolution, shape=shape)[0]
+    return read_bands(path, grid, extent)[0]
 
 
 def read_bands(
-    path: str,
-    epsg: int,
-    ulx: float,
-    uly: float,
-    window: Window,
-    resolution: float = 10.0,
-    bands: Sequence[int] = (1,),
-    shape: tuple[int, int] | None = None,
+    path: str, grid: GeoBox, extent: GeoBox | None = None, bands: Sequence[int] = (1,)
 ) -> NDArray[np.uint16]:
-    """Bands of a product's raster over a window of a grid, nearest neighbour.
+    """Bands of a product's raster over a grid, nearest neighbour.
 
-    The grid has its upper left corner at `ulx`, `uly` (metres of `epsg`) and pixels of
-    `resolution` metres; the raster may have any resolution, and any extent unless `shape` gives
-    the grid's rows and columns: then it must cover them, to less than a pixel of its own.
-    `bands` count from 1. Returns uint16 (bands, h, w), 0 outside the raster. Only what encloses
-    the window is decoded. Raises SceneError where the raster cannot be read, is cut or damaged,
-    lacks a band, is not north-up, not of unsigned integers up to 16 bits, in another CRS, or of
-    another extent; StorageError where this machine cannot open it now.
+    The grid is north up and in the raster's CRS; the raster may have any resolution, and any
+    place unless `extent` says where it lies: then it must cover that, to less than a pixel of its
+    own. `bands` count from 1. Returns uint16 (bands, h, w), 0 outside the raster. Only what
+    encloses the grid is decoded. Raises SceneError where the raster cannot be read, is cut or
+    damaged, lacks a band, is not north-up, not of unsigned integers up to 16 bits, in another CRS,
+    or of another extent; StorageError where this machine cannot open it now.
     """
     check_member(path)
     found = look_at(path)
 
     def read() -> NDArray[np.uint16]:
         with gdal_environment(path), _open(path, found.driver) as source:
-            _check(source, path, epsg, bands)
-            if shape is not None:
-                right, bottom = ulx + resolution * shape[1], uly - resolution * shape[0]
-                _check_extent(source, path, (ulx, bottom, right, uly))
-            return _read(source, path, found, ulx, uly, window, resolution, bands)
+            _check(source, path, grid.crs.epsg, bands)
+            if extent is not None:
+                _check_extent(source, path, extent.boundingbox.bbox)
+            return _read(source, path, found, grid, bands)
 
     try:
         return read_again(path, read)
@@ -105,20 +89,13 @@ def read_bands(
 
 
 def _read(
-    source: Any,
-    path: str,
-    found: RasterFile,
-    ulx: float,
-    uly: float,
-    window: Window,
-    resolution: float,
-    bands: Sequence[int],
+    source: Any, path: str, found: RasterFile, grid: GeoBox, bands: Sequence[int]
 ) -> NDArray[np.uint16]:
-    height, width = window.shape
+    height, width = grid.shape
     out = np.zeros((len(bands), height, width), np.uint16)
-    place = source.transform
-    rows = source_indices(window.row, height, resolution, place.f - uly, -place.e, source.height)
-    cols = source_indices(window.col, width, resolution, ulx - place.c, place.a, source.width)
+    place, target = source.transform, grid.affine
+    rows = source_indices(0, height, -target.e, place.f - target.f, -place.e, source.height)
+    cols = source_indices(0, width, target.a, target.c - place.c, place.a, source.width)
     inner_rows, inner_cols = np.flatnonzero(rows >= 0), np.flatnonzero(cols >= 0)
     if inner_rows.size == 0 or inner_cols.size == 0:
         return out

@@ -58,15 +58,13 @@ class AssembleScenes(StageTransform):
         """
         plan, window = self.work.plan(task.block.tile), task.block.window
         with measured(self.work, STAGE, window.height * window.width, plan.tile, window):
-            made = assemble_block(
-                plan.scenes, window, plan.epsg, plan.ulx, plan.uly, self.percentile
-            )
-            inside = area_mask(plan.area, plan.ulx, plan.uly, window.expand(self.margin))
-            inside = grown(inside, self.margin)
+            grid = plan.place(window)
+            made = assemble_block(plan.scenes, grid, self.percentile)
+            inside = grown(area_mask(plan.area, grid.pad(self.margin)), self.margin)
             layers = {
                 Layer.S2: masked(made.composite, inside, NODATA[Layer.S2]),
                 Layer.S2_COUNT: masked(made.count, inside, NODATA[Layer.S2_COUNT]),
             }
         count(STAGE, "scenes", len(plan.scenes) - len(made.failures))
         whole = not made.failures
-        return Pixels(task.block, window, layers, whole, task.make), made.failures
+        return Pixels(task.block, window, grid, layers, whole, task.make), made.failures

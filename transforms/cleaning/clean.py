@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
-from transforms.elements import NODATA, Layer, Window
+from transforms.elements import NODATA, Layer
 
 from .parameters import MILLIONTHS, CleaningParameters, millionths
 from .sieve import small_components
@@ -24,9 +25,7 @@ def clean(
     parameters: CleaningParameters,
     *,
     roads: Sequence[Road] = (),
-    window: Window | None = None,
-    ulx: float = 0.0,
-    uly: float = 0.0,
+    grid: GeoBox | None = None,
 ) -> NDArray[np.uint8]:
     """The cleaned built-up fraction; right but for `parameters.halo` pixels at the array's rim.
 
@@ -42,17 +41,14 @@ def clean(
         s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
             nodata 0; a pixel counts where all four bands are above 0.
         parameters: the steps.
-        roads: road lines in the CRS of the grid; all that lie within half their width of the
-            window.
-        window: what the arrays cover of the tile's 10 m grid; needed for roads alone.
-        ulx: easting of the grid's upper left corner, metres; needed for roads alone.
-        uly: northing of the same.
+        roads: road lines in the CRS of the grid; all that lie within half their width of it.
+        grid: where the arrays lie, pixels of 10 m; needed for roads alone.
 
     Returns:
         (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255 where raw or s2 is nodata.
 
     Raises:
-        ValueError: shapes or dtypes do not fit, raw is out of range, or roads lack a window.
+        ValueError: shapes or dtypes do not fit, raw is out of range, or roads lack a grid.
 
     Source:
         The post-processing of GHS-BUILT-S2 (Corbane et al., 2021, Neural Computing and
@@ -71,9 +67,9 @@ def clean(
     if parameters.ndwi_above is not None:
         halves[_index_above(green, nir, parameters.ndwi_above)] = 0
     if parameters.streets and roads:
-        if window is None or window.shape != raw.shape:
-            raise ValueError(f"roads on an array of {raw.shape} need its window, not {window}")
-        covered, touched = street_masks(roads, window, ulx, uly)
+        if grid is None or tuple(grid.shape) != raw.shape:
+            raise ValueError(f"roads on an array of {raw.shape} need its grid, not {grid}")
+        covered, touched = street_masks(roads, grid)
         halves[covered] = 0
         halves[touched] //= 2
     percent = ((halves + _HALVES_PER_PERCENT // 2) // _HALVES_PER_PERCENT).astype(np.uint8)

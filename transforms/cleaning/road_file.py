@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pyogrio
 import shapely
+from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
-from transforms.elements import RasterError, TilePlan, Window
+from transforms.elements import RasterError
 from transforms.storage.vectors import UNREADABLE, on_this_machine
 
 from .streets import Road
@@ -26,10 +27,10 @@ _UNREADABLE = (*UNREADABLE, ProjError)
 
 @dataclass(frozen=True, slots=True)
 class RoadSource:
-    """Lines with a width; read by window, so memory is flat in the size of the file.
+    """Lines with a width; read by block, so memory is flat in the size of the file.
 
     Every road has a width: a number of metres from 0 to twice `longest_reach`, which bounds how
-    far from a window a road can lie and still touch it, metres. A road of width 0 takes nothing
+    far from a block a road can lie and still touch it, metres. A road of width 0 takes nothing
     out; one without a width is an error, since nobody can say what it takes out.
     """
 
@@ -77,19 +78,18 @@ class RoadSource:
         except _UNREADABLE as error:
             raise RasterError(f"{self.path}: cannot read the roads: {_line(error)}") from error
 
-    def near(self, plan: TilePlan, window: Window) -> tuple[Road, ...]:
-        """Roads that may touch a window, in the tile's CRS, in the file's order.
+    def near(self, grid: GeoBox) -> tuple[Road, ...]:
+        """Roads that may touch a grid, in its CRS, in the file's order.
 
         Raises:
             RasterError: the file cannot be read, has no such field, or a width is missing, no
                 number or out of range.
         """
-        left, top = plan.ulx + 10 * window.col, plan.uly - 10 * window.row
-        box = shapely.box(left, top - 10 * window.height, left + 10 * window.width, top)
+        box = shapely.box(*grid.boundingbox.bbox)
         file = on_this_machine(self.path)
         try:
             crs = CRS.from_user_input(pyogrio.read_info(file)["crs"])
-            into = Transformer.from_crs(crs, f"EPSG:{plan.epsg}", always_xy=True)
+            into = Transformer.from_crs(crs, str(grid.crs), always_xy=True)
             west, south, east, north = shapely.bounds(box.buffer(self.longest_reach))
             bounds = into.transform_bounds(west, south, east, north, direction="INVERSE")
             meta, _, geometries, fields = pyogrio.raw.read(
@@ -101,7 +101,11 @@ class RoadSource:
             raise self._no_field(meta["fields"])
         widths = self._widths(fields[0])
         if any(wkb is None for wkb in geometries):
-            raise RasterError(f"{self.path}: a road near {window} whose line is missing or damaged")
+            place = " ".join(f"{edge:.10g}" for edge in box.bounds)
+            raise RasterError(
+                f"{self.path}: a road near {place} (west south east north, {grid.crs}) whose line "
+                "is missing or damaged"
+            )
         try:
             found = zip(shapely.from_wkb(geometries), widths, strict=True)
             return tuple(

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
-from transforms.elements import Window
+from transforms.elements import PIXEL, pixel_centres
 
-PIXEL = 10.0
-"""Metres."""
 _AT_ONCE = 1_000_000
 """Pairs of a segment and a pixel that are held in memory at once."""
 _LINES = ("LineString", "LinearRing", "MultiLineString")
@@ -47,9 +46,7 @@ class Road:
             raise ValueError(f"a road's width of {self.width!r} m is not above 0")
 
 
-def street_masks(
-    roads: Iterable[Road], window: Window, ulx: float, uly: float
-) -> tuple[Mask, Mask]:
+def street_masks(roads: Iterable[Road], grid: GeoBox) -> tuple[Mask, Mask]:
     """Pixels that streets cover, and pixels that they only touch.
 
     A street is all that lies within half the road's width of its line, with round ends. A pixel
@@ -58,34 +55,32 @@ def street_masks(
 
     Args:
         roads: in the CRS of the grid, in any order; those that miss the window do no harm.
-        window: the pixels asked for, on the tile's grid of 10 m.
-        ulx: easting of the grid's upper left corner, metres.
-        uly: northing of the same.
+        grid: the pixels asked for: a part of the tile's 10 m grid.
 
     Returns:
-        (covered, touched), each (rows, columns) of the window, bool; no pixel is in both.
+        (covered, touched), each (rows, columns) of the grid, bool; no pixel is in both.
 
     Source:
         The cleaning of the GHS-BUILT-S2 workflow, where street buffers are rasterised by pixel
-        centre and by any touch; here by distance instead, which no window's edge can change.
+        centre and by any touch; here by distance instead, which no block's edge can change.
     """
-    covered, touched = np.zeros(window.shape, bool), np.zeros(window.shape, bool)
+    covered, touched = np.zeros(grid.shape, bool), np.zeros(grid.shape, bool)
     starts, ends, radii = _segments(roads)
-    for which, rows, cols in _candidates(starts, ends, radii, window, ulx, uly):
-        x = ulx + PIXEL * (cols.astype(np.float64) + 0.5)
-        y = uly - PIXEL * (rows.astype(np.float64) + 0.5)
+    ys, xs = pixel_centres(grid)
+    for which, rows, cols in _candidates(starts, ends, radii, grid):
+        x, y = xs[cols], ys[rows]
         radius = radii[which]
         squared = _squared_distance(x, y, starts[which], ends[which])
         inside = squared <= radius**2
-        covered[rows[inside] - window.row, cols[inside] - window.col] = True
+        covered[rows[inside], cols[inside]] = True
         near = ~inside & (squared < (radius + PIXEL) ** 2)
-        near &= ~touched[rows - window.row, cols - window.col]
+        near &= ~touched[rows, cols]
         which, rows, cols, x, y = which[near], rows[near], cols[near], x[near], y[near]
         half = PIXEL / 2
         boxes = shapely.box(x - half, y - half, x + half, y + half)
         lines = shapely.linestrings(np.stack([starts[which], ends[which]], axis=1))
         touch = shapely.distance(boxes, lines) < radii[which]
-        touched[rows[touch] - window.row, cols[touch] - window.col] = True
+        touched[rows[touch], cols[touch]] = True
     return covered, touched & ~covered
 
 
@@ -103,15 +98,16 @@ def _segments(roads: Iterable[Road]) -> tuple[Floats, Floats, Floats]:
 
 
 def _candidates(
-    starts: Floats, ends: Floats, radii: Floats, window: Window, ulx: float, uly: float
+    starts: Floats, ends: Floats, radii: Floats, grid: GeoBox
 ) -> Iterator[tuple[Indices, Indices, Indices]]:
     """Pairs of segment and pixel (row, column of the grid) that are near, in bounded portions."""
     reach = (radii + PIXEL)[:, None]
     low, high = np.minimum(starts, ends) - reach, np.maximum(starts, ends) + reach
-    left = np.maximum(np.floor((low[:, 0] - ulx) / PIXEL), window.col).astype(np.int64)
-    right = np.minimum(np.ceil((high[:, 0] - ulx) / PIXEL), window.right).astype(np.int64)
-    top = np.maximum(np.floor((uly - high[:, 1]) / PIXEL), window.row).astype(np.int64)
-    bottom = np.minimum(np.ceil((uly - low[:, 1]) / PIXEL), window.bottom).astype(np.int64)
+    west, north, (rows_in, cols_in) = grid.affine.c, grid.affine.f, grid.shape
+    left = np.maximum(np.floor((low[:, 0] - west) / PIXEL), 0).astype(np.int64)
+    right = np.minimum(np.ceil((high[:, 0] - west) / PIXEL), cols_in).astype(np.int64)
+    top = np.maximum(np.floor((north - high[:, 1]) / PIXEL), 0).astype(np.int64)
+    bottom = np.minimum(np.ceil((north - low[:, 1]) / PIXEL), rows_in).astype(np.int64)
     width, height = np.maximum(right - left, 0), np.maximum(bottom - top, 0)
     hit = np.flatnonzero(width * height)
     before = np.concatenate([[0], np.cumsum((width * height)[hit])])

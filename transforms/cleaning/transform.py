@@ -42,17 +42,14 @@ class CleanBuiltUp(StageTransform):
         block, window = pixels.block, pixels.window
 
         def cleaned() -> Pixels:
-            plan = self.work.plan(block.tile)
             with measured(self.work, STAGE, window.height * window.width, block.tile, block.window):
-                roads = self.roads.near(plan, window) if self.roads else ()
+                roads = self.roads.near(pixels.grid) if self.roads else ()
                 bufrac = clean(
                     pixels[Layer.BUFRAC_RAW],
                     pixels[Layer.S2],
                     self.parameters,
                     roads=roads,
-                    window=window,
-                    ulx=plan.ulx,
-                    uly=plan.uly,
+                    grid=pixels.grid,
                 )
                 return pixels.having(BUFRAC=bufrac)
 

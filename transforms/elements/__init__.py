@@ -14,6 +14,18 @@ from .errors import (
     request_error,
 )
 from .fingerprint import fingerprint
+from .grid import (
+    PIXEL,
+    Grid,
+    extent_of,
+    grid_as_json,
+    grid_from_json,
+    origin_of,
+    part_of,
+    pixel_centres,
+    utm_grid,
+    window_in,
+)
 from .layers import DTYPE, LAYERS, NODATA, Coarser, GridLayer, Layer, LayerSpec, Overviews, Picture
 from .pixels import Pixels
 from .references import Block, BlockTask, Loss, RasterRef, StoredTile
@@ -28,10 +40,12 @@ __all__ = [
     "DTYPE",
     "LAYERS",
     "NODATA",
+    "PIXEL",
     "Block",
     "BlockTask",
     "Coarser",
     "GhslBeamError",
+    "Grid",
     "GridLayer",
     "Layer",
     "LayerSpec",
@@ -56,8 +70,16 @@ __all__ = [
     "VersionError",
     "Window",
     "check_planned",
+    "extent_of",
     "fingerprint",
+    "grid_as_json",
+    "grid_from_json",
+    "origin_of",
     "package_version",
+    "part_of",
+    "pixel_centres",
     "request_error",
     "thresholds",
+    "utm_grid",
+    "window_in",
 ]

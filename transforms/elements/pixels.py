@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from .grid import Grid, part_of
 from .layers import Layer
 from .references import Block
 from .window import Window
@@ -16,12 +17,14 @@ from .window import Window
 class Pixels:
     """Arrays of a block; they never pass a shuffle.
 
-    Each array covers `window` (the block and a halo), axes (rows, columns) or
-    (bands, rows, columns), in the layer's dtype and nodata.
+    Each array covers `window` (the block and a halo, counted from the tile's corner), which lies
+    on the ground where `grid` says; axes (rows, columns) or (bands, rows, columns), in the layer's
+    dtype and nodata.
     """
 
     block: Block
     window: Window
+    grid: Grid
     layers: dict[Layer, NDArray[Any]]
     whole: bool = True
     """False where an input was lost on the way, so that the result is not taken for whole."""
@@ -39,5 +42,6 @@ class Pixels:
     def crop(self, window: Window) -> Pixels:
         """All layers cut to a smaller window."""
         rows, cols = window.slices_in(self.window)
+        place = Window(rows.start, cols.start, *window.shape)
         cut = {layer: array[..., rows, cols] for layer, array in self.layers.items()}
-        return replace(self, window=window, layers=cut)
+        return replace(self, window=window, grid=part_of(self.grid, place), layers=cut)

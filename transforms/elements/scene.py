@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from .grid import Grid, utm_grid
+
 BANDS = ("B04", "B03", "B02", "B08")
 """Red, green, blue, near infrared: the order of the S2 layer and of the network's input."""
 
@@ -60,3 +62,8 @@ class Scene:
     files: str = ""
     """Hash of what every copy of its bands and mask shares: names in the product, sizes, kind of
     the mask, and the content of what is small or of what the archive has a checksum of."""
+
+    @property
+    def grid(self) -> Grid:
+        """The 10 m grid of the product's tile."""
+        return utm_grid(self.epsg, self.ulx, self.uly, self.rows, self.cols)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import shapely
 
+from .grid import Grid, extent_of, part_of
 from .layers import Layer
 from .scene import Scene
 from .window import Window
@@ -15,18 +16,14 @@ from .window import Window
 class TilePlan:
     """One tile of a job: its grid, its part of the area, its scenes and what its layers depend on.
 
-    The grid is the 10 m UTM grid of the tile's data: `ulx`, `uly` in metres, `rows` x `cols`
-    pixels. `window` is the part the products cover. `area_wkb` is the area of interest in the
-    tile's CRS (hexadecimal WKB). `tags` is what a layer's file says of its making, by layer.
+    `grid` is the 10 m UTM grid of the tile's data. `window` is the part of it that the products
+    cover. `area_wkb` is the area of interest in the tile's CRS (hexadecimal WKB). `tags` is what a
+    layer's file says of its making, by layer.
     """
 
     tile: str
     zone: str
-    epsg: int
-    ulx: float
-    uly: float
-    rows: int
-    cols: int
+    grid: Grid
     center_lon: float
     center_lat: float
     window: Window
@@ -38,7 +35,11 @@ class TilePlan:
     @property
     def extent(self) -> Window:
         """The whole grid of the tile's data."""
-        return Window(0, 0, self.rows, self.cols)
+        return extent_of(self.grid)
+
+    def place(self, window: Window) -> Grid:
+        """Where a window of the tile lies; it may reach past the tile's data."""
+        return part_of(self.grid, window)
 
     @property
     def area(self) -> shapely.Geometry:

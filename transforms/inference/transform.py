@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.elements import NODATA, BlockTask, Layer, Pixels
+from transforms.elements import NODATA, BlockTask, Layer, Pixels, origin_of
 from transforms.rasters.area_mask import area_mask
 from transforms.rasters.masking import masked
 from transforms.work.losses import LOSSES, attempted, loss_of
@@ -54,9 +54,8 @@ class PredictBuiltUp(StageTransform):
             inside = wanted.intersect(plan.extent) or task.block.window
             pixels = read_pixels(self.work, task, inside, (Layer.S2,))
             dn = pad_block(pixels[Layer.S2], inside, wanted, plan.extent)
-            origin = -round(plan.uly / 10), round(plan.ulx / 10)
             window, whole = task.block.window, pixels.whole
-            return PredictionInput(plan.zone, plan.tile, window, dn, whole, origin)
+            return PredictionInput(plan.zone, plan.tile, window, dn, whole, origin_of(plan.grid))
 
         block = task.block
         yield from attempted(self.work, STAGE, block.tile, block.window, read)
@@ -70,7 +69,8 @@ class PredictBuiltUp(StageTransform):
             yield loss_of(self.work, STAGE, block.tile, block.window, prediction.error)
             return
         plan = self.work.plan(block.tile)
-        inside = area_mask(plan.area, plan.ulx, plan.uly, block.window)
+        grid = plan.place(block.window)
+        inside = area_mask(plan.area, grid)
         raw = masked(prediction.bufrac_raw, inside, NODATA[Layer.BUFRAC_RAW])
         layers = {Layer.BUFRAC_RAW: raw}
-        yield Pixels(block, block.window, layers, prediction.whole, (Layer.BUFRAC_RAW,))
+        yield Pixels(block, block.window, grid, layers, prediction.whole, (Layer.BUFRAC_RAW,))

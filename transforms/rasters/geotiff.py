@@ -15,10 +15,10 @@ import rasterio
 import rasterio.shutil
 import rasterio.windows
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import MemoryFile
-from rasterio.transform import from_origin
 
 from transforms.elements import LayerSpec, RasterRef, StorageError, Window
 from transforms.storage import storage
@@ -52,15 +52,14 @@ _BLOCK_PROFILE = {
 }
 
 
-def raster_profile(
-    crs: str, ulx: float, uly: float, resolution: float, shape: tuple[int, int]
-) -> dict[str, Any]:
-    """Georeferencing of a north-up raster as rasterio takes it; shape is (rows, columns)."""
+def raster_profile(grid: GeoBox) -> dict[str, Any]:
+    """Georeferencing of a raster as rasterio takes it."""
+    height, width = grid.shape
     return {
-        "crs": crs,
-        "transform": from_origin(ulx, uly, resolution, resolution),
-        "height": shape[0],
-        "width": shape[1],
+        "crs": str(grid.crs),
+        "transform": grid.affine,
+        "height": height,
+        "width": width,
     }
 
 

@@ -35,10 +35,8 @@ def blocks_of(plan: TilePlan, size: int, margin: int) -> Iterator[Block]:
     area = plan.area
     shapely.prepare(area)
     for window in plan.window.split(size):
-        reach = window.expand(margin)
-        left, top = plan.ulx + 10 * reach.col, plan.uly - 10 * reach.row
-        box = shapely.box(left, top - 10 * reach.height, left + 10 * reach.width, top)
-        if shapely.intersects(area, box):
+        reach = plan.place(window).pad(margin)
+        if shapely.intersects(area, shapely.box(*reach.boundingbox.bbox)):
             yield Block(plan.tile, window)
 
 

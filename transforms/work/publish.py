@@ -112,13 +112,7 @@ class PublishTiles(StageTransform):
             measured(self.work, "publish", plan.window.height * plan.window.width, plan.tile),
             cog_writer(
                 location,
-                raster_profile(
-                    f"EPSG:{plan.epsg}",
-                    plan.ulx + 10 * plan.window.col,
-                    plan.uly - 10 * plan.window.row,
-                    10,
-                    plan.window.shape,
-                ),
+                raster_profile(plan.place(plan.window)),
                 bands=len(layer.spec.bands),
                 dtype=DTYPE[layer],
                 nodata=NODATA[layer],

@@ -178,13 +178,7 @@ class WorkArea:
         plan = self.plan(block.tile)
         window = block.window
         path = self.block_path(layer, block)
-        georeference = raster_profile(
-            f"EPSG:{plan.epsg}",
-            plan.ulx + 10 * window.col,
-            plan.uly - 10 * window.row,
-            10,
-            window.shape,
-        )
+        georeference = raster_profile(plan.place(window))
         tags = {FINGERPRINT_TAG: plan.fingerprints[layer] if whole else INCOMPLETE}
         write_block(path, array, georeference, NODATA[layer], tags)
         return RasterRef(block.tile, layer, window, whole=whole)
@@ -318,4 +312,5 @@ def read_pixels(
 ) -> Pixels:
     """The stored layers of a block, over a window that may reach past it."""
     arrays = {layer: work.read(layer, task.references, window) for layer in layers}
-    return Pixels(task.block, window, arrays, task.whole, task.make)
+    place = work.plan(task.block.tile).place(window)
+    return Pixels(task.block, window, place, arrays, task.whole, task.make)

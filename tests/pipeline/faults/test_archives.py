@@ -14,7 +14,7 @@ import pytest
 from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.planning.plan import make_plan
 from tests.pipeline.faults.table import fault
-from transforms.elements import RequestError, StorageError
+from transforms.elements import RequestError, StorageError, utm_grid
 from transforms.storage import storage
 
 REFUSED = "the product is refused with the name at fault, nothing is written outside; 3"
@@ -556,7 +556,7 @@ def test_a_damaged_number_sets_its_own_scene_aside(job, name):
     assert (loss.stage, loss.tile) == ("catalogue", "33UUU")
     assert job.spoiled.name in loss.file
     (tile,) = plan.tiles
-    assert (tile.ulx, tile.uly, tile.rows, tile.cols) == (330000, 5820000, 96, 120)
+    assert tile.grid == utm_grid(32633, 330000, 5820000, 96, 120)
 
 
 def test_scenes_that_all_miss_their_tile_are_a_wrong_request(job):

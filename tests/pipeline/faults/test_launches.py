@@ -24,7 +24,7 @@ from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
 from tests.support.jobs import differing, layers
 from transforms.aggregation.transform import CellPlan
-from transforms.elements import Layer, Loss, StorageError
+from transforms.elements import Layer, Loss, StorageError, utm_grid
 from transforms.observe.event_sums import sums_of_process
 from transforms.rasters.geotiff import FINGERPRINT_TAG, raster_profile, write_block
 from transforms.work import work_files
@@ -53,7 +53,7 @@ def output_of(job):
 
 def put(job, path, mark):
     """A product that bears a mark."""
-    place = raster_profile("EPSG:32633", 330000, 5820000, 10, (8, 8))
+    place = raster_profile(utm_grid(32633, 330000, 5820000, 8, 8))
     pixels, tags = np.zeros((8, 8), "uint8"), {FINGERPRINT_TAG: mark}
     write_block(str(output_of(job) / path), pixels, place, 255, tags)
 

@@ -35,11 +35,7 @@ def planned(name: str) -> TilePlan:
     return TilePlan(
         name,
         name[:3],
-        grid.epsg,
-        grid.ulx,
-        grid.uly,
-        10_980,
-        10_980,
+        grid.grid,
         grid.center_lon,
         grid.center_lat,
         Window(2000, 2000, 1000, 1000),

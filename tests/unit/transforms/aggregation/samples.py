@@ -11,7 +11,7 @@ from transforms.aggregation import (
     layer_dtype,
     published_layers,
 )
-from transforms.elements import Layer, Window
+from transforms.elements import Layer, Window, utm_grid
 
 
 def tile_at(name, epsg, lon, lat, size=1500, shift=(0, 0)):
@@ -20,13 +20,13 @@ def tile_at(name, epsg, lon, lat, size=1500, shift=(0, 0)):
     east, north = (round(v, -1) for v in to_utm.transform(lon, lat))
     ulx, uly = east - size * 5 + shift[1] * 10, north + size * 5 - shift[0] * 10
     center = to_utm.transform(ulx + size * 5, uly - size * 5, direction="INVERSE")
-    return TileSource(name, epsg, ulx, uly, size, size, *center)
+    return TileSource(name, utm_grid(epsg, ulx, uly, size, size), *center)
 
 
 def layers_of(source, seed=0, holes=0.0):
     """BUFRAC 0 and 10..95, classes where built, greenness of any value with gaps."""
     rng = np.random.default_rng(seed)
-    shape = source.height, source.width
+    shape = source.extent.shape
     bufrac = rng.integers(10, 96, shape, dtype=np.uint8)
     bufrac[rng.random(shape) < 0.4] = 0
     classes = np.where(bufrac > 0, rng.integers(1, 3, shape), 0).astype(np.uint8)
@@ -51,7 +51,7 @@ def reader(tiles):
 
 def region_of(grid, source, cell):
     """Part of a cell (fine pixels, multiples of 1000) about all of a small tile, in the cell."""
-    to_grid = pyproj.Transformer.from_crs(f"EPSG:{source.epsg}", grid.crs, always_xy=True)
+    to_grid = pyproj.Transformer.from_crs(source.crs, grid.crs, always_xy=True)
     left, bottom, right, top = source.bounds
     x, y = to_grid.transform([left, right, left, right], [top, top, bottom, bottom])
     rows = (grid.origin[1] - np.array(y)) / grid.pixel - cell.row * grid.cell_pixels

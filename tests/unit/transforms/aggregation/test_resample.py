@@ -2,7 +2,6 @@ import numpy as np
 import pyproj
 import pytest
 import rasterio
-from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
 
 from tests.unit.transforms.aggregation.samples import (
@@ -44,7 +43,7 @@ PLACES = [
 
 def fine_position(grid, source):
     """Fine pixel under a source's centre, on the lattice."""
-    to_grid = pyproj.Transformer.from_crs(f"EPSG:{source.epsg}", grid.crs, always_xy=True)
+    to_grid = pyproj.Transformer.from_crs(source.crs, grid.crs, always_xy=True)
     left, bottom, right, top = source.bounds
     x, y = to_grid.transform((left + right) / 2, (bottom + top) / 2)
     row, col = (grid.origin[1] - y) / grid.pixel, (x - grid.origin[0]) / grid.pixel
@@ -91,8 +90,8 @@ def test_classes_are_gdals_nearest(grid, epsg, lon, lat):
         reproject(
             layers[Layer.RES_NRES],
             strip,
-            src_transform=from_origin(source.ulx, source.uly, 10, 10),
-            src_crs=rasterio.CRS.from_epsg(source.epsg),
+            src_transform=source.grid.affine,
+            src_crs=rasterio.CRS.from_string(source.crs),
             dst_transform=box[:, start : start + 40].affine,
             dst_crs=rasterio.CRS.from_user_input(grid.crs),
             src_nodata=255,

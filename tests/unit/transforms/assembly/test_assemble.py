@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.support.archive import Product, write_product
+from tests.support.grids import grid_at
 from tests.support.scenes import town
 from transforms.assembly import (
     assemble,
@@ -14,7 +15,7 @@ from transforms.assembly import (
     read_scene,
     to_composite_dn,
 )
-from transforms.elements import SceneError, Window
+from transforms.elements import SceneError, Window, part_of
 
 GRID = (32633, 300000, 5800020)
 WHOLE = Window(0, 0, 96, 120)
@@ -42,7 +43,7 @@ def made(tmp_path_factory):
         scene = read_scene(str(write_product(folder, product)))
         scenes.append(scene)
         values.append(to_composite_dn(dn, scene.offsets, 10000))
-        masks.append(read_mask(scene, WHOLE))
+        masks.append(read_mask(scene, part_of(scene.grid, WHOLE)))
     stack, masked = np.stack(values), np.stack(masks)
     valid = stack.all(axis=1) & ~masked
     return scenes, percentile_of_stack(stack, valid, 30), valid.sum(axis=0)
@@ -50,7 +51,7 @@ def made(tmp_path_factory):
 
 def test_composite_of_real_layout(made):
     scenes, expected, count = made
-    found = assemble_block(scenes, WHOLE, *GRID, 30)
+    found = assemble_block(scenes, grid_at(*GRID, WHOLE), 30)
     assert np.array_equal(found.composite, expected)
     assert np.array_equal(found.count, count)
     assert found.failures == []
@@ -61,24 +62,24 @@ def test_composite_of_real_layout(made):
 def test_blocks_equal_the_whole(made):
     scenes, expected, count = made
     for part in WHOLE.split(50):
-        found = assemble_block(scenes[::-1], part, *GRID, 30)
+        found = assemble_block(scenes[::-1], grid_at(*GRID, part), 30)
         assert np.array_equal(found.composite, expected[(slice(None), *part.slices_in(WHOLE))])
         assert np.array_equal(found.count, count[part.slices_in(WHOLE)])
 
 
 def test_beyond_the_tile(made):
     scenes, expected, _ = made
-    found = assemble_block(scenes, WHOLE.expand(3), *GRID, 30)
+    found = assemble_block(scenes, grid_at(*GRID, WHOLE.expand(3)), 30)
     assert np.array_equal(found.composite[:, 3:-3, 3:-3], expected)
     assert not found.count[:3].any()
-    outside = assemble_block(scenes, Window(500, 500, 8, 8), *GRID, 30)
+    outside = assemble_block(scenes, grid_at(*GRID, Window(500, 500, 8, 8)), 30)
     assert not outside.composite.any()
     assert outside.failures == []
 
 
 def test_another_corner_of_the_same_grid(made):
     scenes, expected, _ = made
-    found = assemble_block(scenes, Window(10, 20, 96, 120), 32633, 299800, 5800120, 30)
+    found = assemble_block(scenes, grid_at(32633, 299800, 5800120, Window(10, 20, 96, 120)), 30)
     assert np.array_equal(found.composite, expected)
 
 
@@ -92,7 +93,7 @@ def test_a_bad_scene_is_set_aside_whole(made, tmp_path):
         dataclasses.replace(scenes[2], epsg=32632),
         dataclasses.replace(scenes[3], ulx=300003.0),
     ]
-    found = assemble_block([*bad, *scenes], WHOLE, *GRID, 30)
+    found = assemble_block([*bad, *scenes], grid_at(*GRID, WHOLE), 30)
     assert np.array_equal(found.composite, expected)
     assert np.array_equal(found.count, count)
     assert [scene for scene, _ in found.failures] == bad
@@ -107,9 +108,9 @@ def test_clouded_or_empty_scenes_are_not_decoded(made, monkeypatch):
     monkeypatch.setattr(
         assemble, "read_band", lambda path, *a, **k: read.append(path) or real(path, *a, **k)
     )
-    assemble_block(scenes[:1], Window(0, 0, 30, 20), *GRID, 30)
+    assemble_block(scenes[:1], grid_at(*GRID, Window(0, 0, 30, 20)), 30)
     assert read == []
-    assemble_block(scenes[4:], Window(60, 0, 20, 20), *GRID, 30)
+    assemble_block(scenes[4:], grid_at(*GRID, Window(60, 0, 20, 20)), 30)
     assert read == [scenes[4].bands[0]]
 
 
@@ -118,12 +119,12 @@ def test_real_product_in_blocks(shared_data):
     scene = read_scene(str(path))
     window = Window(1000, 2000, 300, 300)
     grid = (scene.epsg, scene.ulx, scene.uly)
-    whole = assemble_block([scene], window, *grid, 30)
+    whole = assemble_block([scene], grid_at(*grid, window), 30)
     assert whole.failures == []
     assert whole.count.mean() > 0.99
     assert np.array_equal(whole.count > 0, whole.composite.all(axis=0))
     for part in window.split(170):
-        found = assemble_block([scene], part, *grid, 30)
+        found = assemble_block([scene], grid_at(*grid, part), 30)
         rows, cols = part.slices_in(window)
         assert np.array_equal(found.composite, whole.composite[:, rows, cols])
 
@@ -153,16 +154,16 @@ def test_datastrips_that_overlap_are_one_observation(tmp_path):
     corner = f"{GRID[1] + 550} {GRID[2]}"
     cloud = f"{corner} {GRID[1] + 650} {GRID[2]} {GRID[1] + 650} {GRID[2] - 100} {corner}"
     scenes = strips(tmp_path, first, second, cloud_polygons=[cloud])
-    whole = assemble_block(scenes, WHOLE, *GRID, 30)
+    whole = assemble_block(scenes, grid_at(*GRID, WHOLE), 30)
     has = second.all(axis=0)
-    masked = has & read_mask(scenes[1], WHOLE)
+    masked = has & read_mask(scenes[1], part_of(scenes[1].grid, WHOLE))
     expected = np.where(has, second, np.where(first.all(axis=0), first, 0))
     expected[:, masked] = 0
     assert masked.any()
     assert np.array_equal(whole.composite, expected)
     assert np.array_equal(whole.count, expected.all(axis=0).astype("uint16"))
     for part in WHOLE.split(37):
-        found = assemble_block(scenes[::-1], part, *GRID, 30)
+        found = assemble_block(scenes[::-1], grid_at(*GRID, part), 30)
         rows, cols = part.slices_in(WHOLE)
         assert np.array_equal(found.composite, whole.composite[:, rows, cols])
         assert np.array_equal(found.count, whole.count[rows, cols])
@@ -172,17 +173,17 @@ def test_the_highest_baseline_counts_where_a_pass_overlaps(tmp_path):
     dn = np.full((4, 96, 120), 1000)
     scenes = strips(tmp_path, dn, dn + 500, baseline="05.00")
     older = dataclasses.replace(scenes[1], baseline="02.00")
-    assert (assemble_block(scenes, WHOLE, *GRID, 30).composite == 1500).all()
-    assert (assemble_block([scenes[0], older], WHOLE, *GRID, 30).composite == 1000).all()
+    assert (assemble_block(scenes, grid_at(*GRID, WHOLE), 30).composite == 1500).all()
+    assert (assemble_block([scenes[0], older], grid_at(*GRID, WHOLE), 30).composite == 1000).all()
     next_pass = dataclasses.replace(scenes[1], sensing=scenes[1].sensing + timedelta(minutes=100))
-    assert (assemble_block([scenes[0], next_pass], WHOLE, *GRID, 30).count == 2).all()
+    assert (assemble_block([scenes[0], next_pass], grid_at(*GRID, WHOLE), 30).count == 2).all()
 
 
 def test_a_strip_that_cannot_be_read_leaves_the_pass_to_the_other(tmp_path):
     dn = np.full((4, 96, 120), 1000)
     scenes = strips(tmp_path, dn, dn + 500)
     bad = dataclasses.replace(scenes[1], mask=str(tmp_path / "absent.gml"))
-    found = assemble_block([scenes[0], bad], WHOLE, *GRID, 30)
+    found = assemble_block([scenes[0], bad], grid_at(*GRID, WHOLE), 30)
     assert (found.composite == 1000).all()
     assert [scene for scene, _ in found.failures] == [bad]
 
@@ -196,5 +197,5 @@ def test_a_wholly_clouded_block_of_one_scene_is_not_decoded_twice(made, monkeypa
         assemble, "read_band", lambda path, *a, **k: read.append(path) or real(path, *a, **k)
     )
     newer = dataclasses.replace(scenes[0], baseline="05.00", path="/newer")
-    assemble_block([scenes[0], newer], Window(50, 20, 30, 20), *GRID, 30)
+    assemble_block([scenes[0], newer], grid_at(*GRID, Window(50, 20, 30, 20)), 30)
     assert read == list(newer.bands)

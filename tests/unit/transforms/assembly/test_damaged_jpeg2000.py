@@ -15,10 +15,11 @@ import joblib
 import numpy as np
 import pytest
 
+from tests.support.grids import grid_at
 from tests.support.jpeg2000 import EPSG, ULX, ULY, land, tile_parts, write_band
 from transforms.assembly import jpeg2000, raster_file, read_band, read_bands
 from transforms.assembly.jpeg2000 import DamagedError, check_jpeg2000, check_zeros
-from transforms.elements import SceneError, StorageError, Window
+from transforms.elements import SceneError, StorageError, Window, utm_grid
 from transforms.storage import storage
 
 SIDE = 200
@@ -40,7 +41,7 @@ def tries(path, data, window):
     found = []
     for _ in range(2):
         try:
-            found.append(read_band(str(path), EPSG, ULX, ULY, window))
+            found.append(read_band(str(path), grid_at(EPSG, ULX, ULY, window)))
         except SceneError:
             found.append(None)
     one, other = found
@@ -120,7 +121,7 @@ def test_a_hole_elsewhere_does_not_matter(tmp_path, bands):
     with pytest.raises(
         SceneError, match=r"bytes from byte \d+ are 0, in tile 10: a hole of an unf"
     ):
-        read_band(str(path), EPSG, ULX, ULY, Window(130, 130, 9, 9))
+        read_band(str(path), grid_at(EPSG, ULX, ULY, Window(130, 130, 9, 9)))
 
 
 def test_a_hole_across_two_pieces_is_seen(bands, monkeypatch):
@@ -164,7 +165,7 @@ def test_tiles_of_little_are_no_holes(tmp_path, what, how):
             for run in re.findall(b"\0+|$", data[start:end])
         )
         assert stream.most_zeros is None or longest < stream.most_zeros - 200
-        found = read_band(str(path), EPSG, ULX, ULY, WINDOWS[0])
+        found = read_band(str(path), grid_at(EPSG, ULX, ULY, WINDOWS[0]))
         if how != "lossy":
             np.testing.assert_array_equal(found, values)
 
@@ -197,14 +198,21 @@ def test_a_cut_mask_is_refused(tmp_path, resolution, tile, cores):
     path = tmp_path / "MSK_CLASSI_B00.jp2"
     data = write_band(path, classes, tile, resolution)
     window, bands = Window(13, 29, 128, 128), (1, 2, 3)
-    found = read_bands(str(path), EPSG, ULX, ULY, window, bands=bands, shape=(240, 240))
+    found = read_bands(
+        str(path), grid_at(EPSG, ULX, ULY, window), utm_grid(EPSG, ULX, ULY, 240, 240), bands=bands
+    )
     rows = ((np.arange(13, 141) + 0.5) * 10 / resolution).astype(int)
     cols = ((np.arange(29, 157) + 0.5) * 10 / resolution).astype(int)
     np.testing.assert_array_equal(found, classes[:, rows][:, :, cols])
     for length in range(0, len(data), len(data) // 50):
         path.write_bytes(data[:length])
         with pytest.raises(SceneError):
-            read_bands(str(path), EPSG, ULX, ULY, window, bands=bands, shape=(240, 240))
+            read_bands(
+                str(path),
+                grid_at(EPSG, ULX, ULY, window),
+                utm_grid(EPSG, ULX, ULY, 240, 240),
+                bands=bands,
+            )
 
 
 def changed(data, place, form, value):
@@ -234,7 +242,7 @@ def test_a_size_that_no_band_has_is_refused_before_decoding(tmp_path, bands, nam
     path = tmp_path / "odd.jp2"
     path.write_bytes(changed(bands[0][64], place, form, value))
     with pytest.raises(SceneError, match=reason):
-        read_band(str(path), EPSG, ULX, ULY, WINDOWS[0])
+        read_band(str(path), grid_at(EPSG, ULX, ULY, WINDOWS[0]))
 
 
 def test_many_bands_and_tiny_tiles_are_bounded(bands):
@@ -257,7 +265,7 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path):
     os.mkfifo(pipe)
     for path in (str(pipe), "/dev/zero", str(tmp_path)):
         with pytest.raises(SceneError, match=r"a pipe or a device|Is a directory"):
-            read_band(path, EPSG, ULX, ULY, WINDOWS[0])
+            read_band(path, grid_at(EPSG, ULX, ULY, WINDOWS[0]))
 
 
 def test_another_format_under_the_name_is_refused(tmp_path):
@@ -265,7 +273,7 @@ def test_another_format_under_the_name_is_refused(tmp_path):
     for content, reason in ((b"", "an empty file"), (b"\x89PNG" * 99, "neither JPEG 2000")):
         path.write_bytes(content)
         with pytest.raises(SceneError, match=reason):
-            read_band(str(path), EPSG, ULX, ULY, WINDOWS[0])
+            read_band(str(path), grid_at(EPSG, ULX, ULY, WINDOWS[0]))
 
 
 def test_a_file_beside_a_band_says_nothing_of_it(tmp_path, bands):
@@ -273,7 +281,9 @@ def test_a_file_beside_a_band_says_nothing_of_it(tmp_path, bands):
     path.write_bytes(bands[0][64])
     os.mkfifo(f"{path}.aux.xml")
     (tmp_path / "B04.j2w").write_text("10\n0\n0\n-10\n0\n0\n")
-    np.testing.assert_array_equal(read_band(str(path), EPSG, ULX, ULY, WINDOWS[0]), bands[1])
+    np.testing.assert_array_equal(
+        read_band(str(path), grid_at(EPSG, ULX, ULY, WINDOWS[0])), bands[1]
+    )
 
 
 @pytest.mark.parametrize("left", [0, 1, 2, 3])
@@ -281,20 +291,22 @@ def test_a_whole_file_that_no_handle_is_left_for(tmp_path, bands, left, monkeypa
     monkeypatch.setattr(joblib, "cpu_count", lambda: 4)
     path = tmp_path / "B04.jp2"
     path.write_bytes(bands[0][32])
-    read_band(str(path), EPSG, ULX, ULY, WINDOWS[0])
+    read_band(str(path), grid_at(EPSG, ULX, ULY, WINDOWS[0]))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     used = [int(name) for name in os.listdir("/proc/self/fd")]
     try:
         taken = [os.open("/dev/null", os.O_RDONLY) for _ in range(max(used) + 2 - len(used))]
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(*used, *taken) + 1 + left, hard))
         with pytest.raises(StorageError, match="Too many open files") as caught:
-            read_band(str(path), EPSG, ULX, ULY, WINDOWS[0])
+            read_band(str(path), grid_at(EPSG, ULX, ULY, WINDOWS[0]))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for handle in taken:
             os.close(handle)
     assert caught.value.passing
-    np.testing.assert_array_equal(read_band(str(path), EPSG, ULX, ULY, WINDOWS[0]), bands[1])
+    np.testing.assert_array_equal(
+        read_band(str(path), grid_at(EPSG, ULX, ULY, WINDOWS[0])), bands[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -321,7 +333,7 @@ def test_the_reason_is_the_operating_system_s(tmp_path, bands, code, kind, monke
     monkeypatch.setattr(storage, "open", fails, raising=False)
     for place in (path, f"/vsizip/{tmp_path}/product.zip/B04.jp2"):
         with pytest.raises(kind, match=os.strerror(code)):
-            read_band(str(place), EPSG, ULX, ULY, WINDOWS[0])
+            read_band(str(place), grid_at(EPSG, ULX, ULY, WINDOWS[0]))
 
 
 def test_a_band_in_a_zip_is_looked_at_too(tmp_path, bands):
@@ -333,7 +345,7 @@ def test_a_band_in_a_zip_is_looked_at_too(tmp_path, bands):
         target.writestr("cut.jp2", bands[0][64][:20_000])
 
     def read(name):
-        return read_band(f"/vsizip/{archive}/{name}", EPSG, ULX, ULY, WINDOWS[0])
+        return read_band(f"/vsizip/{archive}/{name}", grid_at(EPSG, ULX, ULY, WINDOWS[0]))
 
     np.testing.assert_array_equal(read("whole.jp2"), bands[1])
     for name, reason in (("large.jp2", "too large"), ("cut.jp2", "cut"), ("no.jp2", "no.jp2")):

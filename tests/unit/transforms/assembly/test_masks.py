@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.archive import Product, write_product
+from tests.support.grids import grid_at
 from transforms.assembly import (
     cloud_from_classification,
     cloud_from_gml,
@@ -17,7 +18,7 @@ from transforms.assembly import (
     read_mask,
     read_scene,
 )
-from transforms.elements import MaskKind, SceneError, Window
+from transforms.elements import MaskKind, SceneError, Window, part_of
 
 HEAD = '<Mask xmlns:g="urn:g"><g:Envelope srsName="urn:ogc:def:crs:EPSG:8.7.1:32633"/>'
 
@@ -108,7 +109,9 @@ points = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=8)
 )
 def test_polygons_by_pixel_centre_in_any_window(rings, window):
     shapes = [shapely.Polygon(ring) for ring in rings]
-    assert np.array_equal(rasterize(shapes, 0, 1000, window), pixel_by_pixel(shapes, window))
+    assert np.array_equal(
+        rasterize(shapes, grid_at(32633, 0, 1000, window)), pixel_by_pixel(shapes, window)
+    )
 
 
 def test_polygons_that_touch_pixel_centres():
@@ -122,8 +125,12 @@ def test_polygons_that_touch_pixel_centres():
     diamond = shapely.Polygon([(105, 605), (205, 705), (105, 805), (5, 705)])
     shapes.append(diamond.difference(shapely.box(85, 695, 125, 715)))
     for shape in shapes:
-        assert np.array_equal(rasterize([shape], 0, 1000, window), pixel_by_pixel([shape], window))
-    assert np.array_equal(rasterize(shapes, 0, 1000, window), pixel_by_pixel(shapes, window))
+        assert np.array_equal(
+            rasterize([shape], grid_at(32633, 0, 1000, window)), pixel_by_pixel([shape], window)
+        )
+    assert np.array_equal(
+        rasterize(shapes, grid_at(32633, 0, 1000, window)), pixel_by_pixel(shapes, window)
+    )
 
 
 def zigzag(edges, side):
@@ -136,7 +143,7 @@ def zigzag(edges, side):
 def test_work_grows_with_the_edges_and_not_with_edges_times_pixels():
     """A mask of half a megabyte whose edges all cross all rows took minutes a block."""
     window = Window(0, 0, 512, 512)
-    found = rasterize([zigzag(1001, 5120)], 0, 5120, window)
+    found = rasterize([zigzag(1001, 5120)], grid_at(32633, 0, 5120, window))
     rows = slice(100, 102)
     part = Window(100, 0, 2, 512)
     y = 5120 - (np.arange(part.row, part.bottom) + 0.5) * 10
@@ -144,7 +151,7 @@ def test_work_grows_with_the_edges_and_not_with_edges_times_pixels():
     expected = shapely.contains_xy(zigzag(1001, 5120), *np.meshgrid(x, y))
     assert np.array_equal(found[rows], expected)
     with pytest.raises(ValueError, match=r"edges in 512 x 512 pixels, at most"):
-        rasterize([zigzag(14_000, 5120)], 0, 5120, window)
+        rasterize([zigzag(14_000, 5120)], grid_at(32633, 0, 5120, window))
 
 
 def test_a_mask_of_too_many_edges_is_named(tmp_path):
@@ -152,14 +159,16 @@ def test_a_mask_of_too_many_edges_is_named(tmp_path):
     product = Product("33UUU", 32633, 0, 960, np.ones((4, 96, 96)), cloud_polygons=[ring])
     scene = read_scene(str(write_product(tmp_path, product)))
     with pytest.raises(SceneError, match=r"MSK_CLOUDS_B00.gml: .* edges in 96 x 96 pixels"):
-        read_mask(scene, Window(0, 0, 96, 96))
+        read_mask(scene, part_of(scene.grid, Window(0, 0, 96, 96)))
 
 
 def test_large_cloud_with_a_hole():
     outer = shapely.Point(3000, -2000).buffer(2700)
     shapes = [outer.difference(shapely.Point(2500, -1500).buffer(900))]
     window = Window(0, 0, 600, 600)
-    assert np.array_equal(rasterize(shapes, 0, 1000, window), pixel_by_pixel(shapes, window))
+    assert np.array_equal(
+        rasterize(shapes, grid_at(32633, 0, 1000, window)), pixel_by_pixel(shapes, window)
+    )
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (5000, 5000)])
@@ -168,9 +177,11 @@ def test_real_gml_block_by_block(shared_data, corner):
     scene = read_scene(str(path))
     assert scene.mask_kind is MaskKind.CLOUDS_GML
     window = Window(*corner, 700, 700)
-    whole = read_mask(scene, window)
+    whole = read_mask(scene, part_of(scene.grid, window))
     for part in window.split(256):
-        assert np.array_equal(read_mask(scene, part), whole[part.slices_in(window)])
+        assert np.array_equal(
+            read_mask(scene, part_of(scene.grid, part)), whole[part.slices_in(window)]
+        )
 
 
 @pytest.mark.parametrize(("day", "cover"), [("20201031", 11.1), ("20210713", 98.9)])
@@ -180,7 +191,7 @@ def test_real_gml_covers_what_the_metadata_say(shared_data, day, cover):
     scene = read_scene(str(path))
     assert scene.cloud_cover == pytest.approx(cover, abs=0.05)
     whole = Window(0, 0, scene.rows, scene.cols)
-    masked = sum(read_mask(scene, part).sum() for part in whole.split(4096))
+    masked = sum(read_mask(scene, part_of(scene.grid, part)).sum() for part in whole.split(4096))
     with rasterio.open(scene.bands[0]) as source:
         covered = (source.read(1) > 0).mean()
     assert 100 * masked / covered / (scene.rows * scene.cols) == pytest.approx(cover, abs=1)
@@ -193,7 +204,7 @@ def test_real_classification_and_scl(shared_data):
     for path, kind in ((top, MaskKind.CLASSIFICATION), (surface, MaskKind.SCL)):
         scene = read_scene(str(path))
         assert scene.mask_kind is kind
-        assert read_mask(scene, Window(10970, 5, 20, 20)).shape == (20, 20)
+        assert read_mask(scene, part_of(scene.grid, Window(10970, 5, 20, 20))).shape == (20, 20)
 
 
 def test_no_mask_and_wrong_crs(tmp_path):
@@ -202,10 +213,13 @@ def test_no_mask_and_wrong_crs(tmp_path):
     product = Product("33UUU", 32633, 300000, 5800020, dn, cloud_polygons=[cloud])
     scene = read_scene(str(write_product(tmp_path, product)))
     window = Window(0, 0, 16, 16)
-    masked = read_mask(scene, window)
+    masked = read_mask(scene, part_of(scene.grid, window))
     assert masked[:10, :10].all()
     assert masked.sum() == 100
     bare = dataclasses.replace(scene, mask=None, mask_kind=None)
-    assert not read_mask(bare, window).any()
+    assert not read_mask(bare, part_of(bare.grid, window)).any()
     with pytest.raises(SceneError, match="EPSG:32633, expected EPSG:32632"):
-        read_mask(dataclasses.replace(scene, epsg=32632), window)
+        read_mask(
+            dataclasses.replace(scene, epsg=32632),
+            part_of(dataclasses.replace(scene, epsg=32632).grid, window),
+        )

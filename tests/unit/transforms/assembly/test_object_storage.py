@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support.archive import Product, write_product
+from tests.support.grids import grid_at
 from tests.support.jpeg2000 import EPSG, land, write_band
 from tests.support.object_storage import Front, make_bucket, put_folder, s3_service, using
 from tests.support.scenes import town
@@ -95,7 +96,8 @@ def test_the_same_scenes(tree, eodata):
 def test_the_same_pixels(tree, eodata):
     window = Window(30, 40, 150, 120)
     local, remote = (
-        assemble_block(scenes_of(archive), window, 32633, ULX, ULY) for archive in (tree, eodata)
+        assemble_block(scenes_of(archive), grid_at(32633, ULX, ULY, window))
+        for archive in (tree, eodata)
     )
     assert local.failures == remote.failures == []
     assert (local.count == 0).any(), "no cloud in the window: the mask is not looked at"
@@ -179,7 +181,9 @@ def test_a_band_whose_end_is_zeros_is_refused(service, tmp_path, tile, zeros):
         assert look_at(gdal_path(f"{url}/whole.jp2")).driver == JPEG2000
         asked = len(front.asked)
         with pytest.raises(SceneError, match="its code stream has no end"):
-            read_band(gdal_path(f"{url}/zeros.jp2"), EPSG, ULX, ULY, Window(0, 0, 200, 200))
+            read_band(
+                gdal_path(f"{url}/zeros.jp2"), grid_at(EPSG, ULX, ULY, Window(0, 0, 200, 200))
+            )
     front.close()
     assert asked <= 3  # its size, its beginning, its end
 
@@ -207,7 +211,7 @@ def test_a_band_that_cannot_be_read_sets_its_scene_aside(eodata, tree):
     lost = scene.bands[0].replace("/vsis3/", "s3://")
     data = storage.read_bytes(lost, 1 << 24)
     storage.remove(lost)
-    made = assemble_block([scene, other], Window(100, 100, 64, 64), 32633, ULX, ULY)
+    made = assemble_block([scene, other], grid_at(32633, ULX, ULY, Window(100, 100, 64, 64)))
     storage.write_whole(lost, data)
     ((failed, error),) = made.failures
     assert failed == scene
@@ -216,7 +220,7 @@ def test_a_band_that_cannot_be_read_sets_its_scene_aside(eodata, tree):
 
 def test_a_band_whose_answers_came_short_is_read_again(service, eodata):
     (scene, _) = scenes_of(eodata)
-    place = (scene.bands[0], 32633, ULX, ULY, Window(0, 0, 200, 200))
+    place = (scene.bands[0], grid_at(32633, ULX, ULY, Window(0, 0, 200, 200)))
     whole = read_band(*place)
     front = Front(service)
     with using(front.address):
@@ -237,7 +241,9 @@ def test_a_damaged_band_is_given_up_soon(service, eodata):
         storage.write_whole("s3://eodata/damaged_B02.jp2", bytes(damaged))
         front.asked.clear()
         with pytest.raises(SceneError, match=r"damaged_B02\.jp2: not readable"):
-            read_band("/vsis3/eodata/damaged_B02.jp2", 32633, ULX, ULY, Window(0, 0, 200, 200))
+            read_band(
+                "/vsis3/eodata/damaged_B02.jp2", grid_at(32633, ULX, ULY, Window(0, 0, 200, 200))
+            )
     front.close()
     assert len(front.asked) <= 80
 
@@ -262,7 +268,7 @@ def test_an_odd_key_is_used_or_set_aside(tree, service, odd):
     put_folder(safe, f"{bucket}/{safe.name}")
     window = Window(0, 0, 64, 64)
     (plain,) = find_scenes(bucket, ["33UUU"], *PERIOD, Level.L1C, 100).scenes
-    expected = assemble_block([plain], window, 32633, ULX, ULY).composite
+    expected = assemble_block([plain], grid_at(32633, ULX, ULY, window)).composite
     for number, key in enumerate((f"{safe.stem}{odd}.SAFE/", f"folder{odd}/{safe.name}/"), 11):
         put_object_tree(safe, bucket, key, f"202006{number}T")
         scenes, losses, warnings = find_scenes(bucket, ["33UUU"], *PERIOD, Level.L1C, 100)
@@ -270,7 +276,7 @@ def test_an_odd_key_is_used_or_set_aside(tree, service, odd):
         assert len(scenes) + len(losses) == number - 9
         assert all(loss.summary.isprintable() for loss in losses)
         for scene in scenes:
-            made = assemble_block([scene], window, 32633, ULX, ULY)
+            made = assemble_block([scene], grid_at(32633, ULX, ULY, window))
             assert made.failures == []
             np.testing.assert_array_equal(made.composite, expected)
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.transform import Affine, from_origin
 
+from tests.support.grids import grid_at
 from transforms.assembly import read_band, read_bands, reading, source_indices
-from transforms.elements import SceneError, Window
+from transforms.elements import SceneError, Window, utm_grid
 
 ULX, ULY = 300000, 5800020
 RESOLUTIONS = (10, 20, 60, 250.11389521640092)
@@ -46,7 +47,7 @@ def rasters(tmp_path_factory):
 
     @cache
     def whole(resolution):
-        return read_band(made[resolution][0], 32633, ULX, ULY, Window(-50, -50, 400, 400))
+        return read_band(made[resolution][0], grid_at(32633, ULX, ULY, Window(-50, -50, 400, 400)))
 
     return made, whole
 
@@ -55,7 +56,7 @@ def rasters(tmp_path_factory):
 @given(window=windows, resolution=st.sampled_from(RESOLUTIONS))
 def test_a_window_is_a_slice_of_the_whole(rasters, window, resolution):
     made, whole = rasters
-    found = read_band(made[resolution][0], 32633, ULX, ULY, window)
+    found = read_band(made[resolution][0], grid_at(32633, ULX, ULY, window))
     rows, cols = window.slices_in(Window(-50, -50, 400, 400))
     assert np.array_equal(found, whole(resolution)[rows, cols])
 
@@ -74,7 +75,7 @@ def test_each_pixel_comes_from_under_its_centre(rasters, resolution):
 def test_a_raster_with_another_origin(tmp_path):
     values = np.arange(1, 17, dtype=np.uint16).reshape(4, 4)
     path = write(tmp_path / "x.tif", values, 10, transform=from_origin(ULX - 20, ULY + 10, 10, 10))
-    found = read_band(path, 32633, ULX, ULY, Window(0, 0, 4, 4))
+    found = read_band(path, grid_at(32633, ULX, ULY, Window(0, 0, 4, 4)))
     assert found.tolist() == [[7, 8, 0, 0], [11, 12, 0, 0], [15, 16, 0, 0], [0, 0, 0, 0]]
 
 
@@ -90,7 +91,7 @@ def test_indices_do_not_depend_on_the_start(start, count, cut, shift):
 def test_several_bands(tmp_path):
     values = np.arange(12, dtype=np.uint8).reshape(3, 2, 2)
     path = write(tmp_path / "mask.tif", values, 60)
-    found = read_bands(path, 32633, ULX, ULY, Window(5, 5, 2, 2), bands=(1, 2, 3))
+    found = read_bands(path, grid_at(32633, ULX, ULY, Window(5, 5, 2, 2)), bands=(1, 2, 3))
     assert np.array_equal(found, values)
 
 
@@ -103,11 +104,11 @@ def test_what_is_refused(tmp_path):
     single = write(tmp_path / "single.tif", values, 10)
     for path, reason in ((other, "32632"), (turned, "north-up"), (signed, "int16")):
         with pytest.raises(SceneError, match=reason):
-            read_band(path, 32633, ULX, ULY, window)
+            read_band(path, grid_at(32633, ULX, ULY, window))
     with pytest.raises(SceneError, match="1 bands"):
-        read_bands(single, 32633, ULX, ULY, window, bands=(1, 2, 3))
+        read_bands(single, grid_at(32633, ULX, ULY, window), bands=(1, 2, 3))
     with pytest.raises(SceneError, match="not readable"):
-        read_band(str(tmp_path / "absent.jp2"), 32633, ULX, ULY, window)
+        read_band(str(tmp_path / "absent.jp2"), grid_at(32633, ULX, ULY, window))
 
 
 def test_a_vrt_by_another_name_is_not_opened(tmp_path):
@@ -121,26 +122,26 @@ def test_a_vrt_by_another_name_is_not_opened(tmp_path):
     for name in ("x.jp2", "x.tif", "x.vrt"):
         (tmp_path / name).write_text(text)
         with pytest.raises(SceneError):
-            read_band(str(tmp_path / name), 32633, ULX, ULY, Window(0, 0, 4, 4))
+            read_band(str(tmp_path / name), grid_at(32633, ULX, ULY, Window(0, 0, 4, 4)))
 
 
 def test_a_truncated_image_is_an_error(tmp_path):
     noise = np.random.default_rng(2).integers(1, 9999, (256, 256)).astype(np.uint16)
     path = write(tmp_path / "b.jp2", noise, 10, driver="JP2OpenJPEG", quality=100, reversible="YES")
-    assert np.array_equal(read_band(path, 32633, ULX, ULY, Window(0, 0, 256, 256)), noise)
+    assert np.array_equal(read_band(path, grid_at(32633, ULX, ULY, Window(0, 0, 256, 256))), noise)
     data = (tmp_path / "b.jp2").read_bytes()
     (tmp_path / "b.jp2").write_bytes(data[: len(data) // 2])
     with pytest.raises(SceneError, match="it is cut"):
-        read_band(path, 32633, ULX, ULY, Window(0, 0, 256, 256))
+        read_band(path, grid_at(32633, ULX, ULY, Window(0, 0, 256, 256)))
 
 
 def test_pixels_that_are_too_fine_for_a_window(tmp_path, monkeypatch):
     place = Affine(0.01, 0, ULX, 0, -400, ULY)
     path = write(tmp_path / "fine.tif", np.ones((1, 40000), np.uint16), 0, transform=place)
-    assert read_band(path, 32633, ULX, ULY, Window(0, 0, 40, 40)).all()
+    assert read_band(path, grid_at(32633, ULX, ULY, Window(0, 0, 40, 40))).all()
     monkeypatch.setattr(reading, "MAX_PIXELS", 1000)
     with pytest.raises(SceneError, match="too fine"):
-        read_band(path, 32633, ULX, ULY, Window(0, 0, 40, 40))
+        read_band(path, grid_at(32633, ULX, ULY, Window(0, 0, 40, 40)))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,9 @@ def test_a_raster_that_lies_beside_its_grid_is_refused(tmp_path, resolution, tra
     values = np.ones((side, side), np.uint16)
     path = write(tmp_path / "moved.tif", values, resolution, transform=transform)
     with pytest.raises(SceneError, match=r"covers .* expected"):
-        read_band(path, 32633, ULX, ULY, Window(0, 0, 9, 9), shape=(120, 120))
+        read_band(
+            path, grid_at(32633, ULX, ULY, Window(0, 0, 9, 9)), utm_grid(32633, ULX, ULY, 120, 120)
+        )
 
 
 @pytest.mark.parametrize("resolution", [*RESOLUTIONS, 250, 1200 / 7])
@@ -170,5 +173,7 @@ def test_a_raster_on_its_grid_is_read(tmp_path, resolution):
     if resolution not in (10, 20, 60, 250):
         resolution = 1200 / side
     path = write(tmp_path / "whole.tif", np.full((side, side), 7, np.uint16), resolution)
-    found = read_band(path, 32633, ULX, ULY, Window(0, 0, 120, 120), shape=(120, 120))
+    found = read_band(
+        path, grid_at(32633, ULX, ULY, Window(0, 0, 120, 120)), utm_grid(32633, ULX, ULY, 120, 120)
+    )
     assert (found == 7).all()

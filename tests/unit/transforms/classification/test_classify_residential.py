@@ -5,16 +5,17 @@ import pytest
 
 from transforms.classification import FEATURE_SETS
 from transforms.classification.transform import ClassifyResidential
-from transforms.elements import Block, Layer, Pixels, VersionError, Window
+from transforms.elements import Block, Layer, Pixels, VersionError, Window, utm_grid
 from transforms.storage import storage
 from transforms.work.work_area import WorkArea
 
 WINDOW = Window(0, 0, 40, 30)
+GRID = utm_grid(32633, 300000, 5900040, 40, 30)
 
 
 def classes_of(transform, bufrac, s2):
     layers = {Layer.BUFRAC: bufrac, Layer.S2: s2}
-    pixels = Pixels(Block("33UUU", WINDOW), WINDOW, layers, make=(Layer.RES_NRES,))
+    pixels = Pixels(Block("33UUU", WINDOW), WINDOW, GRID, layers, make=(Layer.RES_NRES,))
     (made,) = transform.classify(pixels)
     return made[Layer.RES_NRES]
 

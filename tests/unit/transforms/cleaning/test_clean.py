@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shapely import LineString
 
 from transforms.cleaning import CleaningParameters, Road, clean
-from transforms.elements import Window
+from transforms.elements import Window, extent_of, part_of, utm_grid
 
 OFF = CleaningParameters(None, None, None, streets=False, minimum_pixels=None)
 GREY = (1000, 1000, 1000, 1000)  # NDVI and NDWI 0
@@ -49,7 +49,7 @@ def test_with_a_minimum_of_a_percent_rounding_makes_nothing_zero(raw, hundredths
     parameters = CleaningParameters(hundredths / 100, None, None, minimum_pixels=None)
     roads = [Road(LineString([(-12, -100), (-12, 100)]), 10)] if halved else []
     # The street covers x from -17 to -7: pixel 0 of a grid from -10 is touched, not covered.
-    result = one(raw, parameters=parameters, roads=roads, window=Window(0, 0, 1, 1), ulx=-10, uly=5)
+    result = one(raw, parameters=parameters, roads=roads, grid=utm_grid(32633, -10, 5, 1, 1))
     assert (result > 0) == (raw >= hundredths * 100)
 
 
@@ -129,7 +129,7 @@ def test_wrong_arrays_are_refused():
             clean(*args, OFF)
     with pytest.raises(ValueError, match="10001"):
         clean(raw + np.uint16(10001), s2, OFF)
-    with pytest.raises(ValueError, match="window"):
+    with pytest.raises(ValueError, match="grid"):
         clean(raw, s2, CleaningParameters(), roads=[Road(LineString([(0, 0), (1, 1)]), 1)])
 
 
@@ -150,16 +150,17 @@ def test_every_window_with_its_halo_gives_the_same_pixels(data):
     parameters = CleaningParameters(
         ndwi_above=None, minimum_pixels=data.draw(st.none() | st.integers(1, 12))
     )
-    grid = {"ulx": 600000.0, "uly": 5000000.0, "roads": roads}
-    extent = Window(0, 0, *shape)
-    whole = clean(raw, s2, parameters, window=extent, **grid)
+    grid = utm_grid(32633, 600000, 5000000, *shape)
+    extent = extent_of(grid)
+    whole = clean(raw, s2, parameters, roads=roads, grid=grid)
 
     row, col = data.draw(st.integers(0, shape[0] - 1)), data.draw(st.integers(0, shape[1] - 1))
     core = Window(row, col, data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12)))
     core = core.intersect(extent)
     read = core.expand(parameters.halo).intersect(extent)
     part = read.slices_in(extent)
-    result = clean(raw[part], s2[(slice(None), *part)], parameters, window=read, **grid)
+    place = part_of(grid, read)
+    result = clean(raw[part], s2[(slice(None), *part)], parameters, roads=roads, grid=place)
     np.testing.assert_array_equal(result[core.slices_in(read)], whole[core.slices_in(extent)])
 
 

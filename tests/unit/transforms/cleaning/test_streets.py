@@ -9,6 +9,7 @@ from rasterio.features import rasterize
 from rasterio.transform import from_origin
 from shapely import LineString, MultiLineString, Point
 
+from tests.support.grids import grid_at
 from transforms.cleaning import Road, street_masks
 from transforms.elements import Window
 
@@ -37,7 +38,7 @@ def centres(window):
 @given(st.integers(0, 2**32), st.integers(1, 4))
 def test_agrees_with_gdal_and_with_geometry_on_finely_drawn_buffers(seed, number):
     roads, window = roads_of(seed, number), Window(3, 5, 31, 37)
-    covered, touched = street_masks(roads, window, ULX, ULY)
+    covered, touched = street_masks(roads, grid_at(32633, ULX, ULY, window))
     buffers = [road.line.buffer(road.width / 2, quad_segs=512) for road in roads]
     grid = {
         "out_shape": window.shape,
@@ -68,14 +69,14 @@ def test_agrees_with_gdal_and_with_geometry_on_finely_drawn_buffers(seed, number
 
 def test_a_street_that_fills_a_column_touches_no_other():
     road = Road(LineString([(ULX + 15, ULY + 99), (ULX + 15, ULY - 99)]), 10)
-    covered, touched = street_masks([road], Window(0, 0, 2, 4), ULX, ULY)
+    covered, touched = street_masks([road], grid_at(32633, ULX, ULY, Window(0, 0, 2, 4)))
     assert covered.tolist() == [[False, True, False, False]] * 2
     assert not touched.any()
 
 
 def test_a_centre_on_the_border_is_covered():
     road = Road(LineString([(ULX, ULY + 99), (ULX, ULY - 99)]), 10)
-    covered, touched = street_masks([road], Window(0, -2, 1, 4), ULX, ULY)
+    covered, touched = street_masks([road], grid_at(32633, ULX, ULY, Window(0, -2, 1, 4)))
     assert covered.tolist() == [[False, True, True, False]]
     assert not touched.any()
 
@@ -83,35 +84,35 @@ def test_a_centre_on_the_border_is_covered():
 def test_covered_by_one_wins_over_touched_by_another():
     first = Road(LineString([(ULX + 5, ULY + 99), (ULX + 5, ULY - 99)]), 12)
     second = Road(LineString([(ULX + 15, ULY + 99), (ULX + 15, ULY - 99)]), 12)
-    covered, touched = street_masks([first, second], Window(0, 0, 1, 4), ULX, ULY)
+    covered, touched = street_masks([first, second], grid_at(32633, ULX, ULY, Window(0, 0, 1, 4)))
     assert covered.tolist() == [[True, True, False, False]]
     assert touched.tolist() == [[False, False, True, False]]
 
 
 def test_multilines_and_lines_of_no_length():
     lines = MultiLineString([[(ULX + 5, ULY - 5), (ULX + 5, ULY - 5)], [(0, 0), (1, 1)]])
-    covered, touched = street_masks([Road(lines, 11)], Window(0, 0, 2, 2), ULX, ULY)
+    covered, touched = street_masks([Road(lines, 11)], grid_at(32633, ULX, ULY, Window(0, 0, 2, 2)))
     assert covered.tolist() == [[True, False], [False, False]]
     assert touched.tolist() == [[False, True], [True, False]]
 
 
 def test_no_roads():
-    covered, touched = street_masks([], Window(0, 0, 2, 3), ULX, ULY)
+    covered, touched = street_masks([], grid_at(32633, ULX, ULY, Window(0, 0, 2, 3)))
     assert covered.shape == touched.shape == (2, 3)
     assert not (covered | touched).any()
     empty = Road(LineString(), 5)
-    assert not street_masks([empty], Window(0, 0, 2, 3), ULX, ULY)[0].any()
+    assert not street_masks([empty], grid_at(32633, ULX, ULY, Window(0, 0, 2, 3)))[0].any()
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(0, 30), st.integers(0, 30), st.randoms())
 def test_neither_window_nor_order_nor_portions_matter(seed, row, col, random):
     roads = roads_of(seed, 4)
-    whole = street_masks(roads, Window(0, 0, 40, 40), ULX, ULY)
+    whole = street_masks(roads, grid_at(32633, ULX, ULY, Window(0, 0, 40, 40)))
     random.shuffle(roads)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("transforms.cleaning.streets._AT_ONCE", 97)
-        part = street_masks(roads, Window(row, col, 9, 10), ULX, ULY)
+        part = street_masks(roads, grid_at(32633, ULX, ULY, Window(row, col, 9, 10)))
     for mask, cut in zip(whole, part, strict=True):
         np.testing.assert_array_equal(cut, mask[row : row + 9, col : col + 10])
 

@@ -4,7 +4,7 @@ import rasterio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transforms.elements import LAYERS, Layer, RasterError, RasterRef, Window
+from transforms.elements import LAYERS, Layer, RasterError, RasterRef, Window, utm_grid
 from transforms.rasters.geotiff import (
     FINGERPRINT_TAG,
     cog_writer,
@@ -15,7 +15,7 @@ from transforms.rasters.geotiff import (
 )
 from transforms.storage.storage import published
 
-PLACE = raster_profile("EPSG:32633", 300000, 5900040, 10, (300, 200))
+PLACE = raster_profile(utm_grid(32633, 300000, 5900040, 300, 200))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def stored(scene, tmp_path_factory):
     for window in Window(0, 0, 300, 200).split(128):
         path = folder / f"{window.row}_{window.col}.tif"
         part = scene[window.slices_in(Window(0, 0, 300, 200))]
-        place = raster_profile("EPSG:32633", 0, 0, 10, window.shape)
+        place = raster_profile(utm_grid(32633, 0, 0, *window.shape))
         write_block(str(path), part, place, 0, {FINGERPRINT_TAG: "f"})
         references.append(RasterRef("33UUU", Layer.S2, window, str(path)))
     return references

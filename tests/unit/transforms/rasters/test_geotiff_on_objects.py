@@ -5,7 +5,7 @@ import pytest
 import rasterio
 
 from tests.support.object_storage import put_folder
-from transforms.elements import LAYERS, Layer, RasterError, RasterRef, Window
+from transforms.elements import LAYERS, Layer, RasterError, RasterRef, Window, utm_grid
 from transforms.rasters.geotiff import (
     FINGERPRINT_TAG,
     cog_writer,
@@ -20,7 +20,7 @@ from transforms.storage import storage
 from transforms.storage.storage import join
 
 WHOLE = Window(0, 0, 300, 200)
-PLACE = raster_profile("EPSG:32633", 300000, 5900040, 10, WHOLE.shape)
+PLACE = raster_profile(utm_grid(32633, 300000, 5900040, *WHOLE.shape))
 
 
 def block(file, values, mark="f"):

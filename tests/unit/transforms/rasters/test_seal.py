@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
+from odc.geo.geobox import GeoBox
+from rasterio.transform import from_origin
 
-from transforms.elements import LAYERS, StorageError, Window
+from transforms.elements import LAYERS, StorageError, Window, utm_grid
 from transforms.rasters import geotiff
 from transforms.rasters.geotiff import (
     FINGERPRINT_TAG,
@@ -20,7 +22,7 @@ from transforms.rasters.geotiff import (
 )
 
 SIDE = 1300
-PLACE = raster_profile("EPSG:32633", 300000, 5900040, 10, (SIDE, SIDE))
+PLACE = raster_profile(utm_grid(32633, 300000, 5900040, SIDE, SIDE))
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +144,7 @@ def test_a_lost_write_of_the_plain_file_is_noticed(pixels, tmp_path, monkeypatch
 def test_any_text_may_be_a_tag(text, tmp_path):
     """Names of files and models reach tags as they are: none may make a product impossible."""
     path = tmp_path / "layer.tif"
-    place = raster_profile("ESRI:54009", 300000, 5900040, 100, (40, 50))
+    place = raster_profile(GeoBox((40, 50), from_origin(300000, 5900040, 100, 100), "ESRI:54009"))
     tags = {FINGERPRINT_TAG: "f", "CREDITS": text, "MODELS": text}
     with cog_writer(
         str(path), place, bands=1, dtype="uint8", nodata=255, spec=LAYERS["BUFRAC"], tags=tags

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rasterio.errors import RasterioIOError
 
 from tests.support.scenes import town
-from transforms.elements import Layer, RasterError, RasterRef, Window
+from transforms.elements import Layer, RasterError, RasterRef, Window, utm_grid
 from transforms.rasters.geotiff import (
     FINGERPRINT_TAG,
     is_damaged,
@@ -22,7 +22,7 @@ from transforms.rasters.tile_sums import SUMS_TAG, WrittenPixels, read_checked
 
 ROWS, COLS = 90, 110
 WHOLE = Window(0, 0, ROWS, COLS)
-PLACE = raster_profile("EPSG:32633", 300000, 5900040, 10, (ROWS, COLS))
+PLACE = raster_profile(utm_grid(32633, 300000, 5900040, ROWS, COLS))
 REFERENCE = {"tile": "33UUU", "layer": Layer.S2, "window": WHOLE}
 
 
@@ -64,7 +64,7 @@ def test_a_tile_in_the_place_of_another_is_noticed(tmp_path):
     pixels = np.zeros((512, 512), "uint16")
     pixels[:256], pixels[256:] = 1, 2
     path, swapped = tmp_path / "block.tif", tmp_path / "swapped.tif"
-    place = raster_profile("EPSG:32633", 300000, 5900040, 10, (512, 512))
+    place = raster_profile(utm_grid(32633, 300000, 5900040, 512, 512))
     write_block(str(path), pixels, place, 0, {})
     with rasterio.open(path) as source:
         tags, profile = source.tags(), source.profile

@@ -14,14 +14,14 @@ from rasterio.errors import RasterioIOError
 from ghsl_beam.outputs import stac
 from ghsl_beam.outputs.run_record import write_record
 from ghsl_beam.planning.mosaic import write_vrt
-from transforms.elements import LAYERS, Layer, Loss, StorageError, Window
+from transforms.elements import LAYERS, Layer, Loss, StorageError, Window, utm_grid
 from transforms.rasters.geotiff import cog_writer, raster_profile, write_block
 from transforms.storage import storage, temporary
 from transforms.storage.room import in_words, why_not_written
 from transforms.work.work_area import Note, WorkArea
 
 SIDE = 700
-PLACE = raster_profile("EPSG:32633", 300000, 5900040, 10, (SIDE, SIDE))
+PLACE = raster_profile(utm_grid(32633, 300000, 5900040, SIDE, SIDE))
 
 
 @contextmanager

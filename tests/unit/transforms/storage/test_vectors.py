@@ -10,7 +10,7 @@ import shapely
 from ghsl_beam.area.area_of_interest import read_area
 from tests.support.file_server import FileServer, Status
 from tests.support.object_storage import Front, make_bucket, put_folder, s3_service, using
-from tests.support.tile_plans import EXTENT, tile_plan
+from tests.support.tile_plans import tile_plan
 from transforms.cleaning.road_file import RoadSource
 from transforms.elements import StorageError, Window
 from transforms.storage import storage
@@ -64,7 +64,7 @@ def url(front, folder):
 def read(at, suffix):
     roads = RoadSource(f"{at}/roads.{suffix}", "width")
     roads.check()
-    near = roads.near(PLAN, Window(500, 500, 2000, 2000))
+    near = roads.near(PLAN.place(Window(500, 500, 2000, 2000)))
     return read_area(f"{at}/area.{suffix}", ".").geometry.wkt, near
 
 
@@ -88,14 +88,14 @@ def test_a_file_is_copied_once_and_again_when_it_is_another(front, url, tmp_path
     at = f"{url}/few.gpkg"
     storage.write_whole(at, (tmp_path / "few.gpkg").read_bytes())
     roads = RoadSource(at, "width")
-    (road,) = roads.near(PLAN, EXTENT)
+    (road,) = roads.near(PLAN.grid)
     front.asked.clear()
-    assert roads.near(PLAN, EXTENT) == (road,)
+    assert roads.near(PLAN.grid) == (road,)
     assert all(request.startswith("HEAD") for request in front.asked)
     lines = [shapely.LineString([(13, y), (13.01, y)]) for y in (52.5, 52.6)]
     write(tmp_path / "more.gpkg", lines, "LineString")
     storage.write_whole(at, (tmp_path / "more.gpkg").read_bytes())
-    assert len(roads.near(PLAN, EXTENT)) == 2
+    assert len(roads.near(PLAN.grid)) == 2
 
 
 def test_a_folder_of_the_same_stem_is_no_part(front, folder, url):

@@ -4,7 +4,7 @@ import pytest
 import shapely
 from apache_beam.coders import FastPrimitivesCoder
 
-from transforms.elements import Block, Layer, RasterRef, StoredTile, TilePlan, Window
+from transforms.elements import Block, Layer, RasterRef, StoredTile, TilePlan, Window, utm_grid
 from transforms.work.blocks import FanOut, blocks_of, is_covered
 from transforms.work.work_area import WorkArea
 
@@ -25,11 +25,7 @@ def plan_of(area):
     return TilePlan(
         "33UUU",
         "33U",
-        32633,
-        LEFT,
-        TOP,
-        SIZE,
-        SIZE,
+        utm_grid(32633, LEFT, TOP, SIZE, SIZE),
         12.8,
         52.8,
         extent,

@@ -17,6 +17,7 @@ from transforms.elements import (
     StorageError,
     StrictError,
     Window,
+    utm_grid,
 )
 from transforms.rasters.geotiff import raster_profile, read_window, stored_fingerprint, write_block
 from transforms.storage import storage
@@ -24,7 +25,7 @@ from transforms.work.losses import loss_of
 from transforms.work.work_area import WorkArea
 
 WHOLE = Window(0, 0, 300, 280)
-PLACE = raster_profile("EPSG:32633", 300000, 5900040, 10, WHOLE.shape)
+PLACE = raster_profile(utm_grid(32633, 300000, 5900040, *WHOLE.shape))
 BLOCK = ("blocks", "S2", "33UUU", "r0_c0_300x280.tif")
 PART = ("grid", "54009_100", "BUILT_S", "54009_r1_c2.tif")
 

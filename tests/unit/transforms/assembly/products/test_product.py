@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support.archive import Product, write_product
+from tests.support.grids import grid_at
 from transforms.assembly import (
     find_scenes,
     parse_name,
@@ -58,7 +59,7 @@ def test_folder_and_zip_say_the_same(safe, tmp_path):
         assert scene.size > 0
         assert product_tiles(path) == ("33UUU",)
         for band, values in zip(scene.bands, product.dn, strict=True):
-            found = read_band(band, scene.epsg, scene.ulx, scene.uly, Window(0, 0, 32, 32))
+            found = read_band(band, grid_at(scene.epsg, scene.ulx, scene.uly, Window(0, 0, 32, 32)))
             assert np.array_equal(found, values)
     assert read_scene(packed).bands[0].startswith("/vsizip/")
 
@@ -185,7 +186,9 @@ def test_real_and_fake_compact_products(shared_data):
         assert scene.id == path.stem
         assert (scene.tile, scene.level) == (name.tile, name.level)
         assert scene.sensing.replace(microsecond=0) == name.sensing
-        found = read_band(scene.bands[0], scene.epsg, scene.ulx, scene.uly, Window(0, 0, 30, 30))
+        found = read_band(
+            scene.bands[0], grid_at(scene.epsg, scene.ulx, scene.uly, Window(0, 0, 30, 30))
+        )
         assert found.shape == (30, 30)
     for kind in ("MSIL2A", "MSIL2Ap", "processing_baseline_5_09"):
         (path,) = (shared_data / "gdal_fake_safe" / f"fake_l2a_{kind}").glob("*.SAFE")
