@@ -144,7 +144,7 @@ SPOILED = {
         geopackage,
         "this is a GeoPackage or SQLite file; give a job file",
     ),
-    "a number of base 60": (base_60, "is no float"),
+    "a number of base 60": (base_60, "cannot be read as float"),
     "a number as a key": (number_as_a_key, "1: Keys should be strings"),
     "a key of 5000 characters": (long_key, "unknown key"),
     "path outside (in a name)": (path_outside, "../../town"),
