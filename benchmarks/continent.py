@@ -22,11 +22,12 @@ from ghsl_beam.area.mgrs_tiles import SIZE, MgrsTile, needed_tiles, tiles_of
 from transforms.aggregation.footprint import cells_of_source
 from transforms.aggregation.grid import from_config
 from transforms.aggregation.source import TileSource
+from transforms.elements import Layer
 
 OUTLINE = "tests/fixtures/naturalearth_lowres/naturalearth_lowres.shp"
 BLOCKS = 121
 """Of a whole tile at the default block size."""
-LAYERS = 6
+LAYERS = len(Layer)
 RESOLUTIONS = [10, 100, 1000]
 ALL_CORES = ("inference", "publish")
 """Stages that may use all cores of the machine: what their seconds times its cores are at most."""

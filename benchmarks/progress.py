@@ -26,7 +26,7 @@ import transforms.work.metrics as metrics
 from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.observing.progress import follow
 from ghsl_beam.observing.run_events import RunEvents
-from ghsl_beam.planning.plan import JobPlan
+from ghsl_beam.planning.inventory import Inventory
 from ghsl_beam.running.launch import run
 from transforms.observe.events import EventReader, emit
 
@@ -60,7 +60,7 @@ class Spent:
 
 
 @contextmanager
-def _unwatched(plan: JobPlan, events: RunEvents) -> Iterator[None]:
+def _unwatched(inventory: Inventory, events: RunEvents) -> Iterator[None]:
     yield
 
 
@@ -73,8 +73,8 @@ def _seconds(job_file: Path, *, shown: bool, write: Callable[..., Any]) -> float
         return time.perf_counter() - start
 
 
-def _shown(plan: JobPlan, events: RunEvents) -> Any:
-    return follow(plan, events, terminal=True)
+def _shown(inventory: Inventory, events: RunEvents) -> Any:
+    return follow(inventory, events, terminal=True)
 
 
 def main() -> None:

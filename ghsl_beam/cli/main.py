@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ghsl_beam.observing.run_events import RunEvents
     from ghsl_beam.observing.run_log import RunLog
     from ghsl_beam.outputs.record_schema import LossRecord, RunRecord
-    from ghsl_beam.planning.plan import JobPlan
+    from ghsl_beam.planning.inventory import Inventory
 
 app = typer.Typer(
     add_completion=False,
@@ -118,9 +118,9 @@ def run_command(
     logs.set_job(job.name)
     log = RunLog(job.output)
 
-    def watch(plan: JobPlan, events: RunEvents) -> AbstractContextManager[None]:
+    def watch(inventory: Inventory, events: RunEvents) -> AbstractContextManager[None]:
         log.begin()
-        return nullcontext() if quiet else follow(plan, events)
+        return nullcontext() if quiet else follow(inventory, events)
 
     options = arguments(profile, context.args) if profile else context.args
     with log, _errors_in_one_line(log):  # so the log has the error too

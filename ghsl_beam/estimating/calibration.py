@@ -23,18 +23,13 @@ from apache_beam.pvalue import TaggedOutput
 
 from ghsl_beam.outputs.run_record import new_record, now, products_as_json
 from ghsl_beam.planning.grid_plan import GridPlan, plan_grid
-from ghsl_beam.planning.plan import (
-    LINES,
-    JobPlan,
-    cleaning_parameters,
-    greenness_parameters,
-    layers_halo,
-)
+from ghsl_beam.planning.inventory import read_inventory
+from ghsl_beam.planning.lines import Line, cleaning_parameters, greenness_parameters
+from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.products import utm_pattern
 from ghsl_beam.planning.roads import road_source
 from ghsl_beam.running.completion import finish
 from ghsl_beam.running.lock import Lock
-from ghsl_beam.running.outcome import existing_products
 from ghsl_beam.running.pipeline import handler_of
 from transforms.aggregation.cell import aggregate_cell
 from transforms.aggregation.source import TileSource
@@ -148,8 +143,8 @@ def calibrate(plan: JobPlan, tile: TilePlan) -> Throughput:
         grid_bytes = sum(path.stat().st_size for path in output.glob("grid/**/*.tif"))
     seconds = clock.seconds
     block_pixels = block.window.height * block.window.width
-    reach = block.window.expand(layers_halo(plan.job)).intersect(small.extent) or block.window
-    layers = sum(len(line) for line in LINES)
+    reach = block.window.expand(plan.lines.layers.halo).intersect(small.extent) or block.window
+    layers = sum(len(line.makes) for line in plan.lines)
     return Throughput(
         start_up=before + seconds["warm up"],
         assembly=seconds["assembly"] / block_pixels / max(1, len(small.scenes)),
@@ -218,22 +213,24 @@ def _only(outputs: Iterable[Any]) -> list[Any]:
 def _tile_layers(
     plan: JobPlan, work: WorkArea, block: Block, clock: _Clock
 ) -> tuple[RasterRef, ...]:
-    """Lines 1 to 3 over one block; references to what was stored."""
-    job, (tile,) = plan.job, plan.tiles
+    """Every line over one block; references to what was stored."""
+    job, lines, (tile,) = plan.job, plan.lines, plan.tiles
     references: list[RasterRef] = []
 
-    def store(pixels: Pixels, line: int) -> None:
+    def store(pixels: Pixels, line: Line) -> None:
         with clock.on("store"):
-            references.extend(_only(StoreBlocks(work, LINES[line]).store(pixels)))
+            references.extend(_only(StoreBlocks(work, line.makes).store(pixels)))
 
-    assemble = AssembleScenes(work, job.composite.percentile, CONTEXT)
+    assemble = AssembleScenes(work, job.composite.percentile, lines.assembly.margin)
     with clock.on("assembly"):
-        (pixels,) = _only(assemble.assemble(BlockTask(block, make=LINES[0])))
-    store(pixels, 0)
+        (pixels,) = _only(assemble.assemble(BlockTask(block, make=lines.assembly.makes)))
+    store(pixels, lines.assembly)
 
     handler = handler_of(plan)
     predict = PredictBuiltUp(work, handler)
-    (example,) = _only(predict.read(BlockTask(block, tuple(references), make=LINES[1])))
+    (example,) = _only(
+        predict.read(BlockTask(block, tuple(references), make=lines.inference.makes))
+    )
     with clock.on("warm up"):
         bank = handler.load_model()
         some = np.full((4, _WARM + 2 * CONTEXT, _WARM + 2 * CONTEXT), 1000, np.uint16)
@@ -242,20 +239,20 @@ def _tile_layers(
         with clock.on(name):
             (output,) = handler.run_inference([example], bank)
     (pixels,) = _only(predict.within_area(output))
-    store(pixels, 1)
+    store(pixels, lines.inference)
 
-    read = ReadBlocks(work, (Layer.S2, Layer.BUFRAC_RAW), layers_halo(job))
+    read = ReadBlocks(work, lines.layers.reads, lines.layers.halo)
     clean = CleanBuiltUp(work, cleaning_parameters(job), road_source(job))
     green = MeasureGreenness(work, greenness_parameters(job))
     classify = ClassifyResidential(work, job.residential.model, plan.classifier.sha256)
     with clock.on("layers"):
-        (pixels,) = _only(read.read(BlockTask(block, tuple(references), make=LINES[2])))
+        (pixels,) = _only(read.read(BlockTask(block, tuple(references), make=lines.layers.makes)))
         (pixels,) = _only(clean.clean(pixels))
         (pixels,) = _only(green.measure(pixels))
     for name in ("first classification", "classification"):  # the first reads the model
         with clock.on(name):
             (pixels,) = _only(classify.classify(pixels))
-    store(pixels, 2)
+    store(pixels, lines.layers)
     return tuple(references)
 
 
@@ -265,8 +262,8 @@ def _publish(
     """All products of the tile; returns their bytes."""
     job, (tile,) = plan.job, plan.tiles
     sizes = {}
-    for layers in LINES:
-        paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in layers)
+    for line in plan.lines:
+        paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in line.makes)
         publish = PublishTiles(work, job.output, paths, job.block_size)
         for item in publish.by_layer(StoredTile(tile.tile, references)):
             with clock.on("publish"):
@@ -277,7 +274,7 @@ def _publish(
 
 def _finish(plan: JobPlan, clock: _Clock) -> int:
     """Catalogue, record and report; returns the number of products in them."""
-    products = existing_products(plan)
+    products = read_inventory(plan).products
     record = new_record(plan)
     record["products"] = products_as_json(products)
     record["ended"] = now()
@@ -289,7 +286,9 @@ def _finish(plan: JobPlan, clock: _Clock) -> int:
 def _grids(plan: JobPlan, work: WorkArea, tile: TilePlan, clock: _Clock) -> tuple[float, int, int]:
     """The first cell of each grid: seconds a pixel of a chunk, cells made, files published."""
     job = plan.job
-    paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in LINES[2])
+    paths = tuple(
+        (layer, utm_pattern(layer, job.epoch, job.name)) for layer in plan.lines.layers.makes
+    )
     chunk, cells, files = 0.0, 0, 0
     for grid in plan.grids:
         chunk += _chunk_seconds(grid, tile)

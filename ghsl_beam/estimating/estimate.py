@@ -7,111 +7,136 @@ area, which a run takes up. The time is that of one process on this machine.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ghsl_beam.estimating.calibration import Throughput, box_of, overlap
 from ghsl_beam.planning.grid_plan import GridPlan
-from ghsl_beam.planning.plan import LINES, JobPlan, layers_halo
+from ghsl_beam.planning.inventory import Inventory
+from ghsl_beam.planning.lines import Line
+from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.running.pipeline import work_area
 from transforms.aggregation.aggregate import published_layers
 from transforms.assembly.composite import SPOOL_BYTES, STRIP_BYTES
 from transforms.elements import Block, Layer, TilePlan
-from transforms.inference.predict import CONTEXT
-from transforms.work.blocks import blocks_of
+
+
+@dataclass(frozen=True)
+class LineWork:
+    """What a line has to do for one tile.
+
+    Attributes:
+        todo: The blocks that are to be made.
+        total: The number of all its blocks.
+        missing: The layers whose products are missing.
+    """
+
+    todo: tuple[Block, ...]
+    total: int
+    missing: tuple[Layer, ...]
+
+    @property
+    def share(self) -> float:
+        """The share of the blocks that are to be made."""
+        return len(self.todo) / max(1, self.total)
 
 
 @dataclass(frozen=True)
 class TileWork:
-    """What a run has to do for one tile: blocks by line, and layers whose products are missing."""
+    """What a run has to do for one tile, by line."""
 
     tile: TilePlan
-    todo: tuple[tuple[Block, ...], ...]
-    total: tuple[int, ...]
-    missing: tuple[tuple[Layer, ...], ...]
+    by_line: Mapping[Line, LineWork]
 
     @cached_property
     def area_pixels(self) -> float:
         """Pixels of the area of interest within the tile's data."""
         return self.tile.area.intersection(box_of(self.tile, self.tile.window)).area / 100
 
-    def pixels_to_do(self, line: int) -> float:
-        """Of these, the share of a line's blocks that are to be made."""
-        return self.area_pixels * len(self.todo[line]) / max(1, self.total[line])
+    @property
+    def missing(self) -> tuple[Layer, ...]:
+        """The layers whose products are missing."""
+        return tuple(layer for work in self.by_line.values() for layer in work.missing)
+
+    def blocks(self) -> Iterator[tuple[Layer, Block]]:
+        """The blocks to do, once for each layer that is to be made of them."""
+        for work in self.by_line.values():
+            yield from ((layer, block) for block in work.todo for layer in work.missing)
 
     def after(self, stored: Mapping[tuple[Layer, Block], str]) -> TileWork:
         """What is left where blocks with these fingerprints are stored."""
         marks = self.tile.fingerprints
-        todo = tuple(
-            tuple(
-                block
-                for block in blocks
-                if any(stored.get((layer, block)) != marks[layer] for layer in layers)
-            )
-            for blocks, layers in zip(self.todo, self.missing, strict=True)
-        )
-        return replace(self, todo=todo)
 
-    def bytes_to_read(self) -> int:
+        def left(work: LineWork) -> tuple[Block, ...]:
+            return tuple(
+                block
+                for block in work.todo
+                if any(stored.get((layer, block)) != marks[layer] for layer in work.missing)
+            )
+
+        return replace(
+            self,
+            by_line={line: replace(work, todo=left(work)) for line, work in self.by_line.items()},
+        )
+
+    def bytes_to_read(self, assembly: Line) -> int:
         """Bytes of the scenes' files under the blocks to assemble."""
         return round(
             sum(
                 scene.size * overlap(self.tile, scene, block.window) / (scene.rows * scene.cols)
-                for block in self.todo[0]
+                for block in self.by_line[assembly].todo
                 for scene in self.tile.scenes
             )
         )
 
 
-def tile_works(plan: JobPlan) -> list[TileWork]:
-    """Look at what is there of all tiles, and say what is left."""
-    works = [_work_without_blocks(plan, tile) for tile in plan.tiles]
-    stored = work_area(plan).stored_marks(
-        (layer, block)
-        for work in works
-        for blocks, layers in zip(work.todo, work.missing, strict=True)
-        for block in blocks
-        for layer in layers
+def tile_works(inventory: Inventory) -> list[TileWork]:
+    """What is left of all tiles; looks at the blocks of the work area."""
+    works = [_work_without_blocks(inventory, tile) for tile in inventory.plan.tiles]
+    stored = work_area(inventory.plan).stored_marks(
+        block for work in works for block in work.blocks()
     )
     return [work.after(stored) for work in works]
 
 
-def _work_without_blocks(plan: JobPlan, tile: TilePlan) -> TileWork:
+def _work_without_blocks(inventory: Inventory, tile: TilePlan) -> TileWork:
     """What would be left if the work area had no block."""
-    size = plan.job.block_size
-    lines = tuple(
-        tuple(blocks_of(tile, size, CONTEXT if Layer.S2 in layers else 0)) for layers in LINES
-    )
-    missing = tuple(
-        tuple(layer for layer in layers if not plan.exists(tile, layer)) for layers in LINES
-    )
-    return TileWork(tile, lines, tuple(map(len, lines)), missing)
+    found = {}
+    for line in inventory.plan.lines:
+        blocks = tuple(line.blocks(tile, inventory.plan.job.block_size))
+        found[line] = LineWork(blocks, len(blocks), inventory.missing(tile, line))
+    return TileWork(tile, found)
 
 
-def seconds_by_stage(plan: JobPlan, works: list[TileWork], speed: Throughput) -> dict[str, float]:
+def seconds_by_stage(
+    inventory: Inventory, works: list[TileWork], speed: Throughput
+) -> dict[str, float]:
     """Seconds of one process, stage by stage."""
     found: defaultdict[str, float] = defaultdict(float)
-    halo = layers_halo(plan.job)
+    plan = inventory.plan
+    lines = plan.lines
     for work in works:
         tile = work.tile
-        for line, blocks in enumerate(work.todo):
-            pixels = sum(block.window.height * block.window.width for block in blocks)
-            found["store"] += pixels * len(work.missing[line]) * speed.storing
-            product = tile.window.height * tile.window.width * len(work.missing[line])
+        for of_line in work.by_line.values():
+            pixels = sum(block.window.height * block.window.width for block in of_line.todo)
+            found["store"] += pixels * len(of_line.missing) * speed.storing
+            product = tile.window.height * tile.window.width * len(of_line.missing)
             found["publish"] += product * speed.publishing
-        for block in work.todo[0]:
+        for block in work.by_line[lines.assembly].todo:
             seen = sum(overlap(tile, scene, block.window) for scene in tile.scenes)
             found["assembly"] += seen * speed.assembly
-        found["inference"] += work.pixels_to_do(1) * speed.prediction
-        for block in work.todo[2]:
-            reach = block.window.expand(halo).intersect(tile.extent) or block.window
+        predicted = work.area_pixels * work.by_line[lines.inference].share
+        found["inference"] += predicted * speed.prediction
+        last = work.by_line[lines.layers]
+        for block in last.todo:
+            reach = block.window.expand(lines.layers.halo).intersect(tile.extent) or block.window
             found["cleaning and greenness"] += reach.height * reach.width * speed.layers
-        if Layer.RES_NRES in work.missing[2]:
-            found["classification"] += work.pixels_to_do(2) * speed.classification
+        if Layer.RES_NRES in last.missing:
+            found["classification"] += work.area_pixels * last.share * speed.classification
     area = sum(work.area_pixels for work in works)
     for grid in plan.grids:
-        cells = plan.missing_cells[grid.name]
+        cells = inventory.missing_cells[grid.name]
         share = area * len(cells) / max(1, len(grid.cells))
         found["aggregation"] += len(cells) * speed.cell
         found["aggregation"] += share * (speed.chunk + _layers_by_cell(grid) * speed.publishing)
@@ -124,15 +149,12 @@ def seconds_by_stage(plan: JobPlan, works: list[TileWork], speed: Throughput) ->
     return {stage: round(seconds, 2) for stage, seconds in found.items()}
 
 
-def bytes_to_write(plan: JobPlan, works: list[TileWork], speed: Throughput) -> int:
+def bytes_to_write(inventory: Inventory, works: list[TileWork], speed: Throughput) -> int:
     """Bytes of the products that are missing."""
     size = sum(
-        speed.product_bytes[layer] * work.area_pixels
-        for work in works
-        for layers in work.missing
-        for layer in layers
+        speed.product_bytes[layer] * work.area_pixels for work in works for layer in work.missing
     )
-    cells = sum(len(cells) for cells in plan.missing_cells.values())
+    cells = sum(len(cells) for cells in inventory.missing_cells.values())
     return round(size + cells * speed.cell_bytes)
 
 

@@ -14,10 +14,9 @@ from ghsl_beam.estimating.estimate import (
     seconds_by_stage,
     tile_works,
 )
+from ghsl_beam.planning.inventory import Inventory, read_inventory
 from ghsl_beam.planning.plan import JobPlan
 from transforms.elements import GhslBeamError
-
-_LINES = ("assembly", "inference", "layers")
 
 
 def summary(plan: JobPlan) -> dict[str, Any]:
@@ -26,7 +25,8 @@ def summary(plan: JobPlan) -> dict[str, Any]:
     The time is measured on this machine, which takes seconds where there is anything to do.
     """
     job = plan.job
-    works = tile_works(plan)
+    inventory = read_inventory(plan)
+    works = tile_works(inventory)
     models = {model.zone: model.file for model in plan.models}
     return {
         "name": job.name,
@@ -40,14 +40,12 @@ def summary(plan: JobPlan) -> dict[str, Any]:
                     {"id": s.id, "sensing": s.sensing.isoformat(), "cloud_cover": s.cloud_cover}
                     for s in tile.scenes
                 ],
-                "bytes_to_read": work.bytes_to_read(),
-                "blocks": work.total[1],
+                "bytes_to_read": work.bytes_to_read(plan.lines.assembly),
+                "blocks": work.by_line[plan.lines.inference].total,
                 "blocks_to_do": {
-                    name: len(blocks) for name, blocks in zip(_LINES, work.todo, strict=True)
+                    line.name: len(of_line.todo) for line, of_line in work.by_line.items()
                 },
-                "exists": [
-                    layer for layer in tile.fingerprints if (tile.tile, layer) in plan.existing
-                ],
+                "exists": [layer for layer in tile.fingerprints if inventory.exists(tile, layer)],
             }
             for tile, work in zip(plan.tiles, works, strict=True)
         ],
@@ -55,21 +53,22 @@ def summary(plan: JobPlan) -> dict[str, Any]:
             {
                 "grid": grid.name,
                 "cells": len(grid.cells),
-                "missing": len(plan.missing_cells[grid.name]),
+                "missing": len(inventory.missing_cells[grid.name]),
             }
             for grid in plan.grids
         ],
-        "estimate": _estimate(plan, works),
+        "estimate": _estimate(inventory, works),
         "losses": [asdict(loss) for loss in plan.losses],
         "warnings": list(plan.warnings),
     }
 
 
-def _estimate(plan: JobPlan, works: list[TileWork]) -> dict[str, Any]:
+def _estimate(inventory: Inventory, works: list[TileWork]) -> dict[str, Any]:
     """Bytes, memory and time; null where nothing is to do, or the calibration fails."""
     unknown = dict.fromkeys(("bytes_to_write", "peak_bytes_a_worker", "seconds", "hours", "stages"))
-    left = [work for work in works if any(work.missing)]
-    if not left and not any(plan.missing_cells.values()):
+    plan = inventory.plan
+    left = [work for work in works if work.missing]
+    if not inventory.has_work:
         return {**unknown, "basis": "nothing to do"}
     start = time.perf_counter()
     tile = max(left or works, key=lambda work: work.area_pixels).tile
@@ -77,11 +76,11 @@ def _estimate(plan: JobPlan, works: list[TileWork]) -> dict[str, Any]:
         speed = calibrate(plan, tile)
     except GhslBeamError as error:
         return {**unknown, "basis": f"not measured: {error}"}
-    stages = seconds_by_stage(plan, works, speed)
+    stages = seconds_by_stage(inventory, works, speed)
     seconds = sum(stages.values())
     took = time.perf_counter() - start
     return {
-        "bytes_to_write": bytes_to_write(plan, works, speed),
+        "bytes_to_write": bytes_to_write(inventory, works, speed),
         "peak_bytes_a_worker": peak_memory(plan, speed),
         "seconds": round(seconds, 1),
         "hours": round(seconds / 3600, 3),

@@ -119,13 +119,15 @@ def model_warnings(models: Iterable[Model]) -> list[str]:
 class ChosenClassifier:
     """The residential classifier; `demonstration` as of a `Model`.
 
-    `networks` are the SHA-256 of the networks that it was trained behind, empty where it does not
-    say; `other_version` is the scikit-learn that made it, where it is another than here.
+    `halo` is the pixels around a window that its classes depend on. `networks` are the SHA-256 of
+    the networks that it was trained behind, empty where it does not say; `other_version` is the
+    scikit-learn that made it, where it is another than here.
     """
 
     file: str
     sha256: str
     demonstration: bool
+    halo: int
     networks: tuple[str, ...] = ()
     other_version: str | None = None
 
@@ -143,6 +145,7 @@ def chosen_classifier(job: Job) -> ChosenClassifier:
             storage.name(path),
             storage.sha256(path),
             found.demonstration or _named(path),
+            found.halo,
             found.networks,
             found.other_version,
         )

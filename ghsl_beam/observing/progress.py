@@ -20,46 +20,31 @@ from rich.file_proxy import FileProxy
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ghsl_beam.observing.run_events import RunEvents
-from ghsl_beam.planning.plan import LINES, JobPlan
+from ghsl_beam.planning.inventory import Inventory
+from ghsl_beam.planning.lines import Lines
 from ghsl_beam.process.terminal import stderr, stderr_through
-from transforms.elements import Layer, TilePlan
-from transforms.inference.predict import CONTEXT
 from transforms.observe.events import Event
-from transforms.work.blocks import blocks_of
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at the events."""
 LINE_EVERY = 30.0
 """Seconds between two lines about a stage where there is no terminal."""
-_MAKERS = {
-    Layer.S2: "assembly",
-    Layer.BUFRAC_RAW: "inference",
-    Layer.BUFRAC: "cleaning",
-    Layer.RES_NRES: "classification",
-    Layer.GREENNESS: "greenness",
-}
-"""The stage that makes a layer."""
-_STAGES_OF_LINE = tuple(tuple(_MAKERS[x] for x in line if x in _MAKERS) for line in LINES)
 _LOG = logging.getLogger(__name__)
 
 
-def blocks_to_do(tile: TilePlan, line: int, block_size: int) -> int:
-    """Blocks of a tile that a line goes through."""
-    return sum(1 for _ in blocks_of(tile, block_size, CONTEXT if Layer.S2 in LINES[line] else 0))
-
-
-def totals(plan: JobPlan) -> dict[str, int]:
+def totals(inventory: Inventory) -> dict[str, int]:
     """By stage, in the order of the work: blocks, output cells and products that a run will do."""
+    plan = inventory.plan
     found: Counter[str] = Counter()
     products = 0
-    for line, layers in enumerate(LINES):
-        for tile in plan.missing(line):
-            blocks = blocks_to_do(tile, line, plan.job.block_size)
-            missing = [layer for layer in layers if not plan.exists(tile, layer)]
-            found.update({_MAKERS[layer]: blocks for layer in missing if layer in _MAKERS})
+    for line in plan.lines:
+        for tile in inventory.tiles_to_do(line):
+            blocks = sum(1 for _ in line.blocks(tile, plan.job.block_size))
+            missing = inventory.missing(tile, line)
+            found.update(dict.fromkeys([layer.spec.stage for layer in missing], blocks))
             products += len(missing)
     for grid_plan in plan.grids:
-        cells = plan.missing_cells[grid_plan.name]
+        cells = inventory.missing_cells[grid_plan.name]
         found["aggregation"] += len(cells)
         products += grid_plan.files_of(cells)
     return {stage: number for stage, number in {**found, "publish": products}.items() if number}
@@ -94,18 +79,20 @@ class Count:
 
 @dataclass
 class Tally:
-    """The counts of all stages."""
+    """The counts of all stages of a job's lines."""
 
+    lines: Lines
     counts: dict[str, Count] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, plan: JobPlan) -> Tally:
-        """Nothing done yet of what the plan holds."""
-        return cls({stage: Count(total) for stage, total in totals(plan).items()})
+    def of(cls, inventory: Inventory) -> Tally:
+        """Nothing done yet of what the inventory lacks."""
+        counts = {stage: Count(total) for stage, total in totals(inventory).items()}
+        return cls(inventory.plan.lines, counts)
 
     def add(self, event: Event) -> None:
         """Count an event; those of parts that are no stage of the display are passed over."""
-        for stage in _stages(event):
+        for stage in _stages(event, self.lines):
             count = self.counts.get(stage)
             if count is None:
                 continue
@@ -119,21 +106,21 @@ class Tally:
                 count.lost += event.number
 
 
-def _stages(event: Event) -> Iterable[str]:
+def _stages(event: Event, lines: Lines) -> Iterable[str]:
     """The stages that an event moves forward."""
     if event.what == "reused":
-        of_line = {line[0]: stages for line, stages in zip(LINES, _STAGES_OF_LINE, strict=True)}
-        return of_line.get(Layer(event.stage), ()) if event.stage in set(Layer) else (event.stage,)
+        of_line = {str(line.makes[0]): line.stages for line in lines}
+        return of_line.get(event.stage, (event.stage,))
     if event.what == "lost":
         # A scene set aside in the assembly leaves its block to be made from the others.
-        lost: dict[str, tuple[str, ...]] = {"assembly": (), "read": _STAGES_OF_LINE[2]}
+        lost: dict[str, tuple[str, ...]] = {"assembly": (), "read": lines.layers.stages}
         return lost.get(event.stage, (event.stage,))
     return (event.stage,)
 
 
 @contextmanager
 def follow(
-    plan: JobPlan,
+    inventory: Inventory,
     events: RunEvents,
     *,
     terminal: bool | None = None,
@@ -142,24 +129,26 @@ def follow(
     """Within, progress is shown on stderr.
 
     Args:
-        plan: what the run will do.
+        inventory: what exists, and so what the run will do.
         events: what the run's processes tell.
         terminal: bars (True) or log lines (False); what it is, where None.
         line_every: seconds between log lines; a run that ends before the first writes none.
     """
     console = Console(file=stderr(), force_terminal=terminal)
     if not console.is_terminal:
-        with _polled(_Lines(line_every), plan, events):
+        with _polled(_Lines(line_every), inventory, events):
             yield
         return
     around = cast(TextIO, FileProxy(console, stderr()))
-    with _bars(console) as bars, stderr_through(around), _polled(_Bars(bars), plan, events):
+    with _bars(console) as bars, stderr_through(around), _polled(_Bars(bars), inventory, events):
         yield
 
 
 @contextmanager
-def _polled(show: Callable[[Tally], None], plan: JobPlan, events: RunEvents) -> Iterator[None]:
-    tally, stop = Tally.of(plan), threading.Event()
+def _polled(
+    show: Callable[[Tally], None], inventory: Inventory, events: RunEvents
+) -> Iterator[None]:
+    tally, stop = Tally.of(inventory), threading.Event()
 
     def look(*, last: bool = False) -> None:
         for event in events.new(last=last):

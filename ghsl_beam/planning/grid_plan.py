@@ -1,4 +1,4 @@
-"""The output grids of a job: cells, what they depend on, and which exist."""
+"""The output grids of a job: cells, and what they depend on."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from transforms.aggregation.footprint import cells_of_source
 from transforms.aggregation.grid import GridLevel, OutputGrid, from_config
 from transforms.aggregation.source import TileSource
 from transforms.aggregation.transform import CellPlan, GridSpec
-from transforms.elements import GridLayer, Layer, Product, RequestError, TilePlan, fingerprint
-from transforms.rasters.geotiff import stored_fingerprints
+from transforms.elements import GridLayer, Layer, RequestError, TilePlan, fingerprint
 from transforms.storage import storage
 
 
@@ -51,35 +50,12 @@ class GridPlan:
                         inside = tuple(cell.key for cell in self.spec.cells_in(tile))
                         yield level, layer, tile, mark, inside
 
-    def missing_cells(self, output: str, *, verify: bool = False) -> set[str]:
-        """Cells that a product which is not there, or is of other things, is made of."""
-        missing: set[str] = set()
-        stored = self._stored(output, verify)
-        for level, layer, key, mark, cells in self.products():
-            if stored.get(self.spec.path(level, layer, key)) != mark:
-                missing.update(cells)
-        return missing
-
-    def _stored(self, output: str, verify: bool) -> dict[str, str]:
-        paths = [self.spec.path(level, layer, key) for level, layer, key, _, _ in self.products()]
-        return stored_fingerprints(output, paths, verify=verify)
-
     def files_of(self, cells: Iterable[str]) -> int:
         """Files of R/C tiles that these cells go into (levels published by cell have none)."""
         grid = self.spec.grid
         tiles = {grid.tile_of(grid.parse_cell(cell)).key for cell in cells}
         levels = (level for level in grid.levels if not self.spec.by_cell(level))
         return len(tiles) * sum(len(published_layers(level)) for level in levels)
-
-    def existing(self, output: str, *, verify: bool = False) -> list[Product]:
-        """Products on storage; where it verifies, those whose content is what was published."""
-        found, stored = [], self._stored(output, verify)
-        for level, layer, key, mark, _ in self.products():
-            path = self.spec.path(level, layer, key)
-            there = stored.get(path)
-            if there:
-                found.append(Product(layer, key, level.name, path, there, there == mark))
-        return found
 
     def write_mosaics(self, output: str) -> None:
         """A VRT over the files of a level that is published cell by cell."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,13 +25,12 @@ from ghsl_beam.models.chosen import (
 )
 from ghsl_beam.models.credits import CREDITS_TAG, credit_line
 from ghsl_beam.planning.grid_plan import GridPlan, plan_grid
+from ghsl_beam.planning.lines import Lines, lines_of
 from ghsl_beam.planning.no_scene import no_archive, why_none
 from ghsl_beam.planning.products import utm_path
 from ghsl_beam.planning.roads import roads_fingerprint
 from ghsl_beam.planning.scene_manifest import manifest_problem
 from transforms import assembly, classification, cleaning, greenness, inference
-from transforms.classification.classifier import ResidentialClassifier
-from transforms.cleaning.parameters import CleaningParameters
 from transforms.elements import (
     Layer,
     Level,
@@ -46,24 +44,15 @@ from transforms.elements import (
     fingerprint,
     request_error,
 )
-from transforms.greenness.greenness import GreennessParameters
 from transforms.inference.engines import FAST, Choice, choose
 from transforms.inference.predict import CONTEXT
 from transforms.rasters.area_mask import pixel_bounds
-from transforms.rasters.geotiff import stored_fingerprints
 from transforms.storage import storage
-
-LINES: tuple[tuple[Layer, ...], ...] = (
-    (Layer.S2, Layer.S2_COUNT),
-    (Layer.BUFRAC_RAW,),
-    (Layer.BUFRAC, Layer.RES_NRES, Layer.GREENNESS),
-)
-"""The layers that are made together, line by line of the design's way of the data."""
 
 
 @dataclass(frozen=True)
 class JobPlan:
-    """Everything a launch needs."""
+    """Everything a launch needs. It is a value: what exists says the `Inventory`."""
 
     job: Job
     tiles: tuple[TilePlan, ...]
@@ -83,80 +72,9 @@ class JobPlan:
         return storage.join(self.job.output, path)
 
     @cached_property
-    def existing(self) -> frozenset[tuple[str, Layer]]:
-        """Tile and layer of the products that are there, made from what this plan says.
-
-        Looked up once: what a launch makes does not change what it set out to make.
-        """
-        stored = self.stored_marks()
-        return frozenset(
-            (plan.tile, layer)
-            for plan in self.tiles
-            for layer, mark in plan.fingerprints.items()
-            if stored.get((plan.tile, layer)) == mark
-        )
-
-    def exists(self, plan: TilePlan, layer: Layer) -> bool:
-        """Whether a product was there when this was first asked."""
-        return (plan.tile, layer) in self.existing
-
-    def stored_marks(self) -> dict[tuple[str, Layer], str]:
-        """Fingerprints of the products that are there now, by tile and layer."""
-        paths = {
-            utm_path(plan.tile, layer, self.job.epoch, self.job.name): (plan.tile, layer)
-            for plan in self.tiles
-            for layer in plan.fingerprints
-        }
-        found = stored_fingerprints(self.job.output, paths, verify=self.verify)
-        return {paths[path]: mark for path, mark in found.items()}
-
-    @cached_property
-    def missing_cells(self) -> dict[str, frozenset[str]]:
-        """By output grid, the cells that a product still to be made is made of; looked up once."""
-        return {
-            grid.name: frozenset(grid.missing_cells(self.job.output, verify=self.verify))
-            for grid in self.grids
-        }
-
-    @property
-    def has_work(self) -> bool:
-        """Whether anything is still to be made."""
-        lines = any(self.missing(line) for line in range(len(LINES)))
-        return lines or any(self.missing_cells.values())
-
-    def missing(self, line: int) -> tuple[TilePlan, ...]:
-        """Tiles for which a line has something to do."""
-        return tuple(
-            plan
-            for plan in self.tiles
-            if not all(self.exists(plan, layer) for layer in LINES[line])
-        )
-
-
-def cleaning_parameters(job: Job) -> CleaningParameters:
-    """The cleaning's parameters in its own units."""
-    settings = job.cleaning
-    # Up: what has fewer pixels than that is smaller than the size, and nothing else is.
-    pixels = math.ceil(settings.minimum_area_m2 / 100) if settings.minimum_area_m2 else None
-    return CleaningParameters(
-        minimum=settings.minimum,
-        ndvi_above=settings.ndvi_above,
-        ndwi_above=settings.ndwi_above,
-        streets=settings.roads is not None,
-        minimum_pixels=pixels,
-    )
-
-
-def greenness_parameters(job: Job) -> GreennessParameters:
-    """The greenness's parameters."""
-    return GreennessParameters(radius=job.greenness.radius_m)
-
-
-def layers_halo(job: Job) -> int:
-    """Pixels around a block that the cleaned layers depend on."""
-    classifier = ResidentialClassifier.load(job.residential.model)
-    clean, green = cleaning_parameters(job), greenness_parameters(job)
-    return clean.halo + max(classifier.halo, green.halo)
+    def lines(self) -> Lines:
+        """The lines of the job's graph."""
+        return lines_of(self.job, self.classifier.halo)
 
 
 def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
@@ -188,14 +106,18 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     engine = choose(job.models.precision)
     classifier = chosen_classifier(job)
     roads_mark = roads_fingerprint(job)
+    lines = lines_of(job, classifier.halo)
     plans = []
     for tile in tiles:
         plan = reached[tile.id]
         marks = _fingerprints(job, plan, models, engine, classifier.sha256, roads_mark)
         model = next(m for m in models if m.zone == plan.zone)
         made = model.tags | {"ENGINE": engine.engine, CREDITS_TAG: credit_line([model])}
-        tags = dict.fromkeys((*LINES[1], *LINES[2]), made)
-        tags |= {layer: {CREDITS_TAG: credit_line([])} for layer in LINES[0]}
+        tags = {
+            layer: {CREDITS_TAG: credit_line([])} if layer in lines.assembly.makes else made
+            for line in lines
+            for layer in line.makes
+        }
         plans.append(replace(plan, fingerprints=marks, tags=tags))
     grids = tuple(_grid(number, job, plans) for number in range(len(job.grids)))
     warnings = [*area.warnings, *passed_over]

@@ -5,31 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ghsl_beam.planning.grid_plan import GridPlan
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.products import utm_path
 
 
 class PlannedProduct(NamedTuple):
-    """A product to be: MGRS tile or cell, path below the output, and what it is made of."""
+    """A product to be.
 
+    `key` is an MGRS tile on `utm`, a cell or R/C tile on an output grid; `path` is below the
+    output; `fingerprint` is the one that a whole product carries.
+    """
+
+    layer: str
     key: str
+    grid: str
     path: str
+    fingerprint: str
     cells: tuple[str, ...]
-    """Output cells; of a tile's layer, none."""
+    """Output cells that it is made of; of a tile's layer, none."""
     tiles: tuple[str, ...]
-    """MGRS tiles."""
+    """MGRS tiles that it is made of."""
 
 
 def planned_products(plan: JobPlan) -> Iterator[PlannedProduct]:
     """Every product that a job is to have, tile by tile, then grid by grid."""
+    yield from products_of_tiles(plan)
+    for grid in plan.grids:
+        yield from products_of_grid(grid)
+
+
+def products_of_tiles(plan: JobPlan) -> Iterator[PlannedProduct]:
+    """The layers of the tiles of a job."""
     job = plan.job
     for tile in plan.tiles:
-        for layer in tile.fingerprints:
+        for layer, mark in tile.fingerprints.items():
             path = utm_path(tile.tile, layer, job.epoch, job.name)
-            yield PlannedProduct(tile.tile, path, (), (tile.tile,))
-    for grid in plan.grids:
-        of_cell = {cell.key: cell.tiles for cell in grid.cells}
-        for level, grid_layer, key, _, cells in grid.products():
-            tiles = sorted({tile for cell in cells for tile in of_cell[cell]})
-            path = grid.spec.path(level, grid_layer, key)
-            yield PlannedProduct(key, path, cells, tuple(tiles))
+            yield PlannedProduct(layer, tile.tile, "utm", path, mark, (), (tile.tile,))
+
+
+def products_of_grid(grid: GridPlan) -> Iterator[PlannedProduct]:
+    """The layers of an output grid, level by level."""
+    of_cell = {cell.key: cell.tiles for cell in grid.cells}
+    for level, layer, key, mark, cells in grid.products():
+        tiles = sorted({tile for cell in cells for tile in of_cell[cell]})
+        path = grid.spec.path(level, layer, key)
+        yield PlannedProduct(layer, key, level.name, path, mark, cells, tuple(tiles))

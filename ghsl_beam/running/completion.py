@@ -1,8 +1,9 @@
-"""Line 5: what is made of all products, and the record as the sign that everything is there."""
+"""The end of a launch: what is made of all products, and the record as the sign of the whole."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import cast
 
 from ghsl_beam.outputs.record_schema import RunRecord
@@ -26,7 +27,7 @@ from transforms.work import work_files
 _LOG = logging.getLogger(__name__)
 
 
-def finish(plan: JobPlan, record: RunRecord, products: list[Product], lock: Lock) -> None:
+def finish(plan: JobPlan, record: RunRecord, products: Sequence[Product], lock: Lock) -> None:
     """Mosaics, catalogue and report, the record last; then a whole run clears the work area.
 
     It stays where the lock was lost: another launch is at work in it.
@@ -36,7 +37,7 @@ def finish(plan: JobPlan, record: RunRecord, products: list[Product], lock: Lock
         _clear_work_area(plan)
 
 
-def finish_again(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
+def finish_again(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> None:
     """For a launch that had nothing to make: what an earlier one left undone, and no more.
 
     Where all is there, no file changes. A record of these very products stays the record, as it
@@ -63,7 +64,7 @@ def finish_again(plan: JobPlan, record: RunRecord, products: list[Product]) -> N
             _LOG.warning("the work area is no longer needed but cannot be locked: %s", error)
 
 
-def _complete(plan: JobPlan, record: RunRecord, products: list[Product]) -> None:
+def _complete(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> None:
     output = plan.job.output
     for grid in plan.grids:
         grid.write_mosaics(output)

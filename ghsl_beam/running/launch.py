@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,18 +22,18 @@ from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.observing.run_events import RunEvents
 from ghsl_beam.outputs.record_schema import RunRecord
 from ghsl_beam.outputs.run_record import new_record, stages_of, write_record
+from ghsl_beam.planning.inventory import Inventory, read_inventory
 from ghsl_beam.planning.plan import JobPlan, make_plan
 from ghsl_beam.process import stopping
 from ghsl_beam.runners import beam_options, cluster, local_workers
 from ghsl_beam.runners.worker import tell_workers
 from ghsl_beam.running.completion import finish, finish_again
 from ghsl_beam.running.lock import check_work_area, only_launch
-from ghsl_beam.running.outcome import account, end_badly, existing_products, in_brief
+from ghsl_beam.running.outcome import account, end_badly, in_brief
 from ghsl_beam.running.pipeline import build, work_area
 from ghsl_beam.running.product_sums import keep_recorded_sums, remove_changed
 from transforms.elements import (
     GhslBeamError,
-    Product,
     RequestError,
     StorageError,
     StrictError,
@@ -53,14 +52,14 @@ class LaunchError(GhslBeamError):
     """The run broke off: exit code 1."""
 
 
-Watch = Callable[[JobPlan, RunEvents], AbstractContextManager[None]]
-"""Looks on while a plan is computed, by the run's events."""
+Watch = Callable[[Inventory, RunEvents], AbstractContextManager[None]]
+"""Looks on while what an inventory lacks is made, by the run's events."""
 
 
 def run(
     job: Job,
     beam_options: Sequence[str] = (),
-    watch: Watch = lambda plan, events: nullcontext(),
+    watch: Watch = lambda inventory, events: nullcontext(),
     *,
     verify: bool = False,
 ) -> RunRecord:
@@ -85,14 +84,15 @@ def run(
     _check_writable(job.output)
     check_work_area(job.output)
     record = new_record(plan)
-    if plan.has_work:
+    inventory = read_inventory(plan)
+    if inventory.has_work:
         cluster.check(options)
         if _make(plan, record, runner, options, watch, start):
             return record
-        plan = replace(plan)  # another launch has just made it all: look again
-    before = existing_products(plan)
-    account(record, plan, before, before, (), start)
-    finish_again(plan, record, before)
+        inventory = read_inventory(plan)  # another launch has just made it all
+    there = inventory.products
+    account(record, plan, there, there, (), start)
+    finish_again(plan, record, there)
     _LOG.info("run ended", extra=in_brief(record))
     return record
 
@@ -108,29 +108,28 @@ def _make(
     """Make what is missing and complete the record; False where nothing is missing any more."""
     output = plan.job.output
     with only_launch(output) as lock:
-        plan = replace(plan)  # looks again: another launch may just have ended
-        if not plan.has_work:
+        inventory = read_inventory(plan)  # again: another launch may just have ended
+        if not inventory.has_work:
             return False
         work_files.remove_unfinished(output)
-        before: list[Product] = []
+        before = inventory.products
         try:
             remove_changed(plan)
-            before = existing_products(plan)
             keep_recorded_sums(plan)
             write_record(output, record)
             work = work_area(plan)
             work.forget()
             sums = None if isinstance(runner, FnApiRunner) else work.sums
-            with _events(output) as folder, watch(plan, events := RunEvents(folder, sums)):
+            with _events(output) as folder, watch(inventory, events := RunEvents(folder, sums)):
                 _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": output})
                 try:
-                    counters = _compute(plan, runner, options, events)
+                    counters = _compute(inventory, runner, options, events)
                     record["stages"], record["counts"] = _stages(counters)
                     record["counts"]["scenes"] = sum(len(tile.scenes) for tile in plan.tiles)
                 except BaseException:
                     record["stages"] = stages_of(RunEvents(folder, sums).new(last=True))
                     raise
-            products = existing_products(plan)
+            products = read_inventory(plan).products
             account(record, plan, before, products, work.losses(), start)
             finish(plan, record, products, lock)
         except BaseException as error:
@@ -207,19 +206,20 @@ def _check_writable(output: str) -> None:
 
 
 def _compute(
-    plan: JobPlan, runner: PipelineRunner, options: PipelineOptions, events: RunEvents
+    inventory: Inventory, runner: PipelineRunner, options: PipelineOptions, events: RunEvents
 ) -> Any:
-    """Run the graph; returns Beam's counters.
+    """Run the graph for what an inventory lacks; returns Beam's counters.
 
     Raises:
         StrictError: the job is strict, and something was lost.
         LaunchError: a worker process ended before its work was done.
     """
+    plan = inventory.plan
     work = work_area(plan)
     for tile in plan.tiles:
         work.write_plan(tile)
     pipeline = beam.Pipeline(runner=runner, options=options)
-    build(pipeline, plan)
+    build(pipeline, inventory)
     try:
         with cluster.failures_in_one_line(options):
             result: PipelineResult = pipeline.run()

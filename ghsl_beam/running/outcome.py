@@ -16,9 +16,9 @@ from ghsl_beam.outputs.run_record import (
     set_aside,
     write_record,
 )
+from ghsl_beam.planning.inventory import read_inventory
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.planned_products import planned_products
-from ghsl_beam.planning.products import utm_path
 from ghsl_beam.running.pipeline import work_area
 from ghsl_beam.running.product_sums import sums_of
 from transforms.elements import GhslBeamError, Loss, Product
@@ -63,7 +63,7 @@ def end_badly(
     products, losses = before, [*plan.losses]
     sums: Mapping[str, Sum] = {}
     try:
-        products = existing_products(plan)
+        products = read_inventory(plan).products
         sums = sums_of(plan, products)
         losses += work_area(plan).losses()
     except GhslBeamError as other:
@@ -108,20 +108,6 @@ def _fill(
     record["seconds"] = round(time.monotonic() - start, 1)
 
 
-def existing_products(plan: JobPlan) -> list[Product]:
-    """Products on storage; whole where they carry the fingerprint that the plan gives."""
-    job, products, stored = plan.job, [], plan.stored_marks()
-    for tile in plan.tiles:
-        for layer, mark in tile.fingerprints.items():
-            found = stored.get((tile.tile, layer))
-            if found:
-                path = utm_path(tile.tile, layer, job.epoch, job.name)
-                products.append(Product(layer, tile.tile, "utm", path, found, found == mark))
-    for grid in plan.grids:
-        products += grid.existing(job.output, verify=plan.verify)
-    return products
-
-
 def _of_stages(
     plan: JobPlan, products: Sequence[Product], losses: Sequence[Loss]
 ) -> Iterator[Loss]:
@@ -136,6 +122,6 @@ def _of_stages(
     yield from told
     named = {loss.tile for loss in told}
     reason = "is not complete, and no stage gave a reason: see the log, and run again"
-    for key, path, cells, tiles in lacking:
-        if named.isdisjoint(("", key, *cells, *tiles)):
-            yield Loss("publish", key, reason, file=path)
+    for planned in lacking:
+        if named.isdisjoint(("", planned.key, *planned.cells, *planned.tiles)):
+            yield Loss("publish", planned.key, reason, file=planned.path)

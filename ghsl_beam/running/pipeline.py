@@ -9,13 +9,9 @@ import apache_beam as beam
 from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 from apache_beam.pvalue import PCollection
 
-from ghsl_beam.planning.plan import (
-    LINES,
-    JobPlan,
-    cleaning_parameters,
-    greenness_parameters,
-    layers_halo,
-)
+from ghsl_beam.planning.inventory import Inventory
+from ghsl_beam.planning.lines import Line, cleaning_parameters, greenness_parameters
+from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.products import utm_pattern
 from ghsl_beam.planning.roads import road_source
 from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
@@ -33,7 +29,6 @@ from transforms.elements import (
 )
 from transforms.greenness.transform import MeasureGreenness
 from transforms.inference.handler import GhsS2NetHandler
-from transforms.inference.predict import CONTEXT
 from transforms.inference.transform import PredictBuiltUp
 from transforms.storage import storage
 from transforms.work.blocks import STORED, FanOut, ReadBlocks, StoreBlocks
@@ -57,16 +52,16 @@ def handler_of(plan: JobPlan) -> GhsS2NetHandler:
     )
 
 
-def build(pipeline: beam.Pipeline, plan: JobPlan) -> None:
+def build(pipeline: beam.Pipeline, inventory: Inventory) -> None:
     """Add the job to a pipeline: every line for the tiles that miss a product of it."""
-    s2 = _line_s2(pipeline, plan)
-    raw = _line_raw(pipeline, plan, s2)
-    done = _line_layers(pipeline, plan, s2, raw)
-    _grids(pipeline, plan, done)
+    s2 = _assembly(pipeline, inventory)
+    raw = _inference(pipeline, inventory, s2)
+    done = _layers(pipeline, inventory, s2, raw)
+    _grids(pipeline, inventory, done)
     _ = (
         losses_of(pipeline)
         | "All losses" >> beam.Flatten()
-        | "Record losses" >> beam.Map(work_area(plan).record)
+        | "Record losses" >> beam.Map(work_area(inventory.plan).record)
     )
 
 
@@ -109,25 +104,20 @@ def _published(plan: JobPlan, tile: TilePlan, layers: Iterable[Layer]) -> Stored
     )
 
 
-def _margin(layer: Layer) -> int:
-    """Pixels that a layer's blocks reach past the area of interest."""
-    return CONTEXT if layer in LINES[0] else 0
-
-
-def _fan_out(plan: JobPlan, line: int, halo: int, inputs: tuple[Layer, ...] = ()) -> FanOut:
-    layers = LINES[line]
-    margins = tuple((layer, _margin(layer)) for layer in inputs)
-    return FanOut(work_area(plan), layers, plan.job.block_size, halo, _margin(layers[0]), margins)
+def _fan_out(plan: JobPlan, line: Line) -> FanOut:
+    margins = tuple((layer, plan.lines.maker(layer).margin) for layer in line.reads)
+    size = plan.job.block_size
+    return FanOut(work_area(plan), line.makes, size, line.halo, line.margin, margins)
 
 
 def _finish(
     plan: JobPlan,
-    line: int,
+    line: Line,
     fanned: dict[str, PCollection[Any]],
     pixels: PCollection[Pixels],
 ) -> tuple[PCollection[StoredTile], PCollection[Product]]:
     """The end of a line: blocks stored, grouped by tile, published. Returns tiles and products."""
-    job, work, layers = plan.job, work_area(plan), LINES[line]
+    job, work, layers = plan.job, work_area(plan), line.makes
     name = " ".join(layers)
     stored = pixels | f"Store {name}" >> StoreBlocks(work, layers)
     tiles = (
@@ -137,85 +127,84 @@ def _finish(
     )
     paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in layers)
     published = tiles | f"Publish {name}" >> PublishTiles(
-        work, job.output, paths, job.block_size, _margin(layers[0])
+        work, job.output, paths, job.block_size, line.margin
     )
     return tiles, published["products"]
 
 
-def _line_s2(pipeline: beam.Pipeline, plan: JobPlan) -> PCollection[StoredTile]:
-    """Line 1: scenes to the composite."""
-    todo = plan.missing(0)
+def _assembly(pipeline: beam.Pipeline, inventory: Inventory) -> PCollection[StoredTile]:
+    """The first line: scenes to the composite."""
+    plan, line = inventory.plan, inventory.plan.lines.assembly
+    todo = inventory.tiles_to_do(line)
     there = [_published(plan, tile, (Layer.S2,)) for tile in plan.tiles if tile not in todo]
     fanned = (
         pipeline
         | "Tiles to assemble" >> beam.Create([StoredTile(tile.tile) for tile in todo])
-        | "Blocks to assemble" >> _fan_out(plan, 0, 0)
+        | "Blocks to assemble" >> _fan_out(plan, line)
     )
     assembled = fanned["todo"] | "AssembleScenes" >> AssembleScenes(
-        work_area(plan), plan.job.composite.percentile, CONTEXT
+        work_area(plan), plan.job.composite.percentile, line.margin
     )
-    tiles, _ = _finish(plan, 0, fanned, assembled["pixels"])
+    tiles, _ = _finish(plan, line, fanned, assembled["pixels"])
     return (
         tiles,
         pipeline | "S2 that exists" >> beam.Create(there),
     ) | "S2 of all tiles" >> beam.Flatten()
 
 
-def _only(plan: JobPlan, line: int) -> beam.PTransform:
+def _only(inventory: Inventory, line: Line) -> beam.PTransform:
     """Lets through tiles for which the line has something to do."""
-    todo = frozenset(tile.tile for tile in plan.missing(line))
+    todo = frozenset(tile.tile for tile in inventory.tiles_to_do(line))
     return beam.Filter(lambda tile: tile.tile in todo)
 
 
-def _line_raw(
+def _inference(
     pipeline: beam.Pipeline,
-    plan: JobPlan,
+    inventory: Inventory,
     s2: PCollection[StoredTile],
 ) -> PCollection[StoredTile]:
-    """Line 2: the composite to the network's prediction."""
-    todo = plan.missing(1)
-    there = [_published(plan, tile, LINES[1]) for tile in plan.tiles if tile not in todo]
+    """The second line: the composite to the network's prediction."""
+    plan, line = inventory.plan, inventory.plan.lines.inference
+    todo = inventory.tiles_to_do(line)
+    there = [_published(plan, tile, line.makes) for tile in plan.tiles if tile not in todo]
     handler = handler_of(plan)
     fanned = (
         s2
-        | "To do in line 2" >> _only(plan, 1)
-        | "Blocks to predict" >> _fan_out(plan, 1, CONTEXT, (Layer.S2,))
+        | "Tiles to predict" >> _only(inventory, line)
+        | "Blocks to predict" >> _fan_out(plan, line)
     )
     predicted = fanned["todo"] | "PredictBuiltUp" >> PredictBuiltUp(work_area(plan), handler)
-    tiles, _ = _finish(plan, 1, fanned, predicted["pixels"])
+    tiles, _ = _finish(plan, line, fanned, predicted["pixels"])
     return (
         tiles,
         pipeline | "Predictions that exist" >> beam.Create(there),
     ) | "Predictions of all tiles" >> beam.Flatten()
 
 
-def _line_layers(
+def _layers(
     pipeline: beam.Pipeline,
-    plan: JobPlan,
+    inventory: Inventory,
     s2: PCollection[StoredTile],
     raw: PCollection[StoredTile],
 ) -> PCollection[str]:
-    """Line 3: predictions to the three layers. Returns the tiles that have them published."""
-    job, work, layers = plan.job, work_area(plan), LINES[2]
-    halo = layers_halo(job)
-    inputs = (Layer.S2, Layer.BUFRAC_RAW)
-    todo = plan.missing(2)
-    missing = {
-        tile.tile: {layer for layer in layers if not plan.exists(tile, layer)} for tile in todo
-    }
+    """The third line: predictions to the cleaned layers. Returns the tiles that have them."""
+    plan, line = inventory.plan, inventory.plan.lines.layers
+    job, work = plan.job, work_area(plan)
+    todo = inventory.tiles_to_do(line)
+    missing = {tile.tile: set(inventory.missing(tile, line)) for tile in todo}
     there = [
-        _published(plan, tile, [layer for layer in layers if plan.exists(tile, layer)])
+        _published(plan, tile, [layer for layer in line.makes if inventory.exists(tile, layer)])
         for tile in todo
     ]
     fanned = (
         (s2, raw, pipeline | "Layers that need not be made" >> beam.Create(there))
         | "All inputs" >> beam.Flatten()
-        | "To do in line 3" >> _only(plan, 2)
+        | "Tiles to clean" >> _only(inventory, line)
         | "References of all" >> beam.FlatMap(lambda tile: tile.references)
         | "Inputs by tile" >> GroupByTile()
-        | "Blocks to clean" >> _fan_out(plan, 2, halo, inputs)
+        | "Blocks to clean" >> _fan_out(plan, line)
     )
-    read = fanned["todo"] | "Read with halo" >> ReadBlocks(work, inputs, halo, layers)
+    read = fanned["todo"] | "Read with halo" >> ReadBlocks(work, line.reads, line.halo, line.makes)
     cleaned = read["pixels"] | "CleanBuiltUp" >> CleanBuiltUp(
         work, cleaning_parameters(job), road_source(job)
     )
@@ -225,7 +214,7 @@ def _line_layers(
     made = classified["pixels"] | "MeasureGreenness" >> MeasureGreenness(
         work, greenness_parameters(job)
     )
-    _, products = _finish(plan, 2, fanned, made["pixels"])
+    _, products = _finish(plan, line, fanned, made["pixels"])
     done = [tile.tile for tile in plan.tiles if tile not in todo]
     finished = (
         products
@@ -242,15 +231,16 @@ def _line_layers(
 
 def _grids(
     pipeline: beam.Pipeline,
-    plan: JobPlan,
+    inventory: Inventory,
     tiles: PCollection[str],
 ) -> None:
-    """Line 4: tile products to output cells, cells to the grid's products."""
-    job, work = plan.job, work_area(plan)
-    paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in LINES[2])
+    """The last line: tile products to output cells, cells to the grid's products."""
+    plan = inventory.plan
+    job, work, layers = plan.job, work_area(plan), plan.lines.layers.makes
+    paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in layers)
     for grid_plan in plan.grids:
         label = grid_plan.name
-        todo = plan.missing_cells[label]
+        todo = inventory.missing_cells[label]
         of_tile = {
             tile.tile: tuple(
                 c.key for c in grid_plan.cells if c.key in todo and tile.tile in c.tiles

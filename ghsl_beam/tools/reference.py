@@ -15,7 +15,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window
 
 from ghsl_beam.tools.area_mean import Grid, mean_pixel_area
-from transforms.elements import Layer, RequestError
+from transforms.elements import LAYERS, RequestError
 from transforms.rasters.geotiff import FINGERPRINT_TAG
 from transforms.storage import storage
 
@@ -32,14 +32,8 @@ UNITS = {
 """What a reference's values may mean: lowest, highest, in words."""
 CLASSES = "classes"
 """The unit of a raster of which `built` names the values that are built-up."""
-_OF_LAYER = {
-    "BUFRAC": "percent",
-    "BUFRAC_RAW": "per-10000",
-    "BUILT_S": "m2",
-}
-_NO_MEASURE = {*map(str, Layer), "BUILT_S_NRES", "BUILT_C_FUN", "BUILT_C_MSZ", "LAND"}.difference(
-    _OF_LAYER
-)
+_OF_LAYER = {name: spec.measure for name, spec in LAYERS.items() if spec.measure}
+_NO_MEASURE = {*LAYERS, "BUILT_C_MSZ", "LAND"}.difference(_OF_LAYER)
 """Layers of GHSL that do not measure all that is built-up."""
 _NAMED = re.compile(r"(?:GHS_)?([A-Z0-9_]+?)_E\d{4}_", re.IGNORECASE)
 """A file name of a layer: ours, or that of a GHSL release."""
@@ -206,7 +200,7 @@ def _own_layer(source: Any, where: str, classes: bool) -> str | None:
     if layer in _NO_MEASURE:
         raise RequestError(
             f"{where}: is {layer}, which does not measure all built-up; give one of "
-            f"{', '.join(_OF_LAYER)}"
+            f"{', '.join(sorted(_OF_LAYER))}"
         )
     return layer if layer in _OF_LAYER else None
 

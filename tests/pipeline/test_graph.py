@@ -4,6 +4,7 @@ import apache_beam as beam
 import pytest
 
 from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.planning.inventory import read_inventory
 from ghsl_beam.planning.plan import make_plan
 from ghsl_beam.running.pipeline import build
 from tests.pipeline.faults.conftest import small_job
@@ -17,7 +18,7 @@ def transforms(tmp_path_factory):
     """All steps of a job's graph, by name."""
     job = load_job(small_job(tmp_path_factory.mktemp("graph")).file)
     pipeline = beam.Pipeline()
-    build(pipeline, make_plan(job))
+    build(pipeline, read_inventory(make_plan(job)))
     proto = pipeline.to_runner_api()
     return {step.unique_name: step for step in proto.components.transforms.values()}
 

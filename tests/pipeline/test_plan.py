@@ -16,6 +16,7 @@ from ghsl_beam.estimating.estimate import bytes_to_write, peak_memory, seconds_b
 from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.observing.progress import totals
 from ghsl_beam.outputs.run_record import new_record
+from ghsl_beam.planning.inventory import read_inventory
 from ghsl_beam.planning.plan import make_plan
 from ghsl_beam.running.pipeline import work_area
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
@@ -105,12 +106,13 @@ def test_half_an_area_reads_less(job_file, archive, tmp_path):
     )
     plan = make_plan(job)
     (tile,) = plan.tiles
-    (work,) = tile_works(plan)
+    (work,) = tile_works(read_inventory(plan))
     window = tile.window
     share = window.height * window.width / (ROWS * COLS)
     assert share < 0.3
-    assert work.total[1] == len(list(window.split(256)))
-    assert work.bytes_to_read() == pytest.approx(share * bytes_of_bands(archive), rel=1e-6)
+    assert work.by_line[plan.lines.inference].total == len(list(window.split(256)))
+    to_read = work.bytes_to_read(plan.lines.assembly)
+    assert to_read == pytest.approx(share * bytes_of_bands(archive), rel=1e-6)
 
 
 def test_what_exists_costs_nothing(job_file, made):
@@ -129,10 +131,11 @@ def test_a_product_that_is_gone_is_all_that_costs(job_file, made, tmp_path):
     shutil.copytree(output, tmp_path / "output")
     next((tmp_path / "output").glob("utm/33UUU/GREENNESS_*")).unlink()
     plan = make_plan(load_job(job_file, (), str(tmp_path / "output")))
-    (work,) = tile_works(plan)
-    assert [len(blocks) for blocks in work.todo] == [0, 0, BLOCKS]
-    assert work.bytes_to_read() == 0
-    assert totals(plan) == {"greenness": BLOCKS, "publish": 1}
+    inventory = read_inventory(plan)
+    (work,) = tile_works(inventory)
+    assert [len(work.by_line[line].todo) for line in plan.lines] == [0, 0, BLOCKS]
+    assert work.bytes_to_read(plan.lines.assembly) == 0
+    assert totals(inventory) == {"greenness": BLOCKS, "publish": 1}
 
 
 def test_stored_blocks_count_as_done(job_file, tmp_path):
@@ -145,7 +148,7 @@ def test_stored_blocks_count_as_done(job_file, tmp_path):
         array = np.full(shape, NODATA[layer], "uint16")
         work.write(layer, first, array, whole=True)
     work.write(Layer.S2, other, np.zeros((4, *other.window.shape), "uint16"), whole=True)
-    left = tile_works(plan)[0].todo[0]
+    left = tile_works(read_inventory(plan))[0].by_line[plan.lines.assembly].todo
     assert first not in left
     assert other in left, "one of its two layers is not stored"
     assert len(left) == BLOCKS - 1
@@ -172,8 +175,9 @@ SPEED = Throughput(
 
 def test_seconds_follow_from_the_throughput(job_file, tmp_path):
     plan = make_plan(load_job(job_file, (), str(tmp_path / "output")))
-    works = tile_works(plan)
-    found = seconds_by_stage(plan, works, SPEED)
+    inventory = read_inventory(plan)
+    works = tile_works(inventory)
+    found = seconds_by_stage(inventory, works, SPEED)
     pixels = ROWS * COLS
     area = pixels  # the area of interest reaches past the scene: what is past it costs nothing
     assert found["start"] == 5
@@ -184,7 +188,7 @@ def test_seconds_follow_from_the_throughput(job_file, tmp_path):
     assert found["aggregation"] == pytest.approx(2 * cells + area * 1e-7, abs=0.01)
     assert found["publish"] == pytest.approx(pixels * 6e-7 + 6 * 0.1, abs=0.01)
     assert found["catalogue and report"] == pytest.approx((6 + 6) * 0.5)
-    assert bytes_to_write(plan, works, SPEED) == pytest.approx(12 * area + 1000 * cells, abs=2)
+    assert bytes_to_write(inventory, works, SPEED) == pytest.approx(12 * area + 1000 * cells, abs=2)
 
 
 def test_more_scenes_take_more_memory_up_to_a_bound(job_file, tmp_path):

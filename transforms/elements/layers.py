@@ -17,7 +17,7 @@ class Overviews(StrEnum):
     """How the pixels of an overview come from those below them that are valid."""
 
     MEAN = "mean"
-    """The mean at full resolution, rounded so that means stay (`raster.overviews`): what is sparse
+    """The mean at full resolution, rounded so that means stay (`rasters.overviews`): what is sparse
     grows faint, and is never left out."""
     AVERAGE = "average"
     """GDAL's mean of the level before, rounded at each: quicker, and as good where values are in
@@ -80,6 +80,8 @@ class LayerSpec:
         nodata: The value of a pixel without data. Of no meaning where `dtype` is empty.
         unit: The unit of value x scale; empty where it has none.
         scale: The factor that makes a stored value a quantity.
+        measure: The unit in which it measures all that is built-up, as `ghsl-beam validate` calls
+            units. Empty where it measures something else, or a part.
         overviews: How its overviews are made.
         coarser: What a coarser level of an output grid holds of it.
         picture: How the report shows it. One with bands red, green, blue is shown in true colour.
@@ -95,6 +97,7 @@ class LayerSpec:
     nodata: int = 0
     unit: str = ""
     scale: float = 1.0
+    measure: str = ""
     overviews: Overviews = Overviews.MEAN
     coarser: Coarser = Coarser.NONE
     picture: Picture = Picture()
@@ -157,6 +160,7 @@ class Layer(_Specified):
         dtype="uint16",
         nodata=65535,
         scale=1e-4,
+        measure="per-10000",
         overviews=Overviews.AVERAGE,
         picture=Picture(_HEAT, highest=10000),  # a probability is above 0 everywhere
     )
@@ -169,6 +173,7 @@ class Layer(_Specified):
         dtype="uint8",
         nodata=255,
         unit="%",
+        measure="percent",
         picture=Picture(_HEAT, highest=100, faintest=0.1),
     )
     RES_NRES = LayerSpec(
@@ -205,6 +210,7 @@ class GridLayer(_Specified):
         line="grids",
         stage="aggregation",
         unit="m²",
+        measure="m2",
         coarser=Coarser.SUM,
         picture=_AREA_PICTURE,
     )

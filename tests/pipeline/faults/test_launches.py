@@ -14,6 +14,7 @@ from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.observing.run_events import RunEvents
 from ghsl_beam.outputs.report import write_report
 from ghsl_beam.outputs.run_record import new_record
+from ghsl_beam.planning.inventory import read_inventory
 from ghsl_beam.planning.plan import make_plan
 from ghsl_beam.planning.planned_products import planned_products
 from ghsl_beam.planning.products import utm_path
@@ -68,7 +69,7 @@ def put_all(job, plan):
 
 
 @contextmanager
-def stopped_early(plan, events):
+def stopped_early(inventory, events):
     raise KeyboardInterrupt
     yield
 
@@ -128,19 +129,16 @@ fault(
 
 
 def test_the_first_error_is_told(job, monkeypatch):
-    real, asked = outcome.existing_products, []
+    asked = []
 
-    def once(plan):
+    def failing(plan):
         asked.append(plan)
-        if len(asked) > 1:
-            raise StorageError("s3://bucket", "no connection", passing=True)
-        return real(plan)
+        raise StorageError("s3://bucket", "no connection", passing=True)
 
-    monkeypatch.setattr(outcome, "existing_products", once)
-    monkeypatch.setattr(launch, "existing_products", once)
+    monkeypatch.setattr(outcome, "read_inventory", failing)
     with pytest.raises(KeyboardInterrupt):
         launch.run(job, watch=stopped_early)
-    assert len(asked) == 2
+    assert len(asked) == 1
     record = record_of(job)
     assert record["exit_code"] == 1
     assert record["ended"]
@@ -156,8 +154,8 @@ fault(
 
 def test_a_damaged_loss_does_not_keep_a_run_from_its_record(job, plan, caplog):
     @contextmanager
-    def damaging(plan, events):
-        work = work_area(plan)
+    def damaging(inventory, events):
+        work = work_area(inventory.plan)
         work.record(EARLIER)
         (file,) = Path(work.folder, "losses").iterdir()
         file.write_bytes(b"")
@@ -206,9 +204,9 @@ fault(
 def test_a_loss_that_was_made_good_is_none(job, tmp_path, monkeypatch):
     compute = launch._compute
 
-    def with_loss(plan, runner, options, events):
-        work_area(plan).record(EARLIER)
-        return compute(plan, runner, options, events)
+    def with_loss(inventory, runner, options, events):
+        work_area(inventory.plan).record(EARLIER)
+        return compute(inventory, runner, options, events)
 
     monkeypatch.setattr(launch, "_compute", with_loss)
     record = launch.run(job)
@@ -233,13 +231,13 @@ def losses_of(plan, products, *losses):
 def test_losses_are_of_what_is_not_whole(job, plan):
     """33UUU is whole. 31TCJ, and a cell of it alone, are not: only losses that reach them count."""
     put_all(job, plan)
-    there = outcome.existing_products(plan)
+    there = read_inventory(plan).products
     (other,) = (replace(tile, tile="31TCJ") for tile in plan.tiles)
     (grid,) = plan.grids
     far = CellPlan("R4_C19_r01_c01", ("31TCJ",), "mark")
     spec = replace(grid.spec, cells=(*grid.cells, far), tiles=(*grid.spec.tiles, ("R4_C19", "m")))
     plan = replace(plan, tiles=(*plan.tiles, other), grids=(replace(grid, spec=spec),))
-    products = [p for p in outcome.existing_products(plan) if p in there]
+    products = [p for p in read_inventory(plan).products if p in there]
     made_good = Loss("assembly", "33UUU", "made good")
 
     missing = losses_of(plan, products, made_good)
@@ -301,7 +299,9 @@ def compute_on(running, plan, monkeypatch, sums, *arguments):
     monkeypatch.setattr(launch.beam, "Pipeline", Pipeline)
     monkeypatch.setattr(launch, "build", lambda pipeline, plan: None)
     runner, options = launch._runner(["--runner=FlinkRunner", *arguments])
-    launch._compute(plan, runner, options, RunEvents(Path(sums, "none here"), str(sums)))
+    launch._compute(
+        read_inventory(plan), runner, options, RunEvents(Path(sums, "none here"), str(sums))
+    )
 
 
 @pytest.mark.parametrize("cancels", [True, False])

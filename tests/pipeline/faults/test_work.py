@@ -76,7 +76,7 @@ def test_what_comes_into_the_work_area_later_stays(job, caplog):
     mine = Path(job.output) / "work" / "blocks" / "notes.md"
 
     @contextmanager
-    def putting(plan, events):
+    def putting(inventory, events):
         yield
         mine.write_text("mine")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ghsl_beam.jobfile.configuration import load_job
-from ghsl_beam.planning.plan import cleaning_parameters
+from ghsl_beam.planning.lines import cleaning_parameters
 from tests.support.jobs import write_job
 from transforms.cleaning import small_components
 

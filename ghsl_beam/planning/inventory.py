@@ -1,0 +1,90 @@
+"""The inventory: what exists of a plan's products. It alone says what is still to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ghsl_beam.planning.lines import Line
+from ghsl_beam.planning.plan import JobPlan
+from ghsl_beam.planning.planned_products import (
+    PlannedProduct,
+    planned_products,
+    products_of_grid,
+    products_of_tiles,
+)
+from transforms.elements import Layer, Product, TilePlan
+from transforms.rasters.geotiff import stored_fingerprints
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What existed of a plan's products when the output was read.
+
+    Attributes:
+        plan: The plan that says what each product is made of.
+        products: The products on storage. One is whole where it carries the plan's fingerprint.
+        existing: Tile and layer of the tile products that are whole.
+        missing_cells: By output grid, the cells that a product still to be made is made of.
+    """
+
+    plan: JobPlan
+    products: tuple[Product, ...]
+    existing: frozenset[tuple[str, Layer]]
+    missing_cells: Mapping[str, frozenset[str]]
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is still to be made."""
+        lines = any(self.tiles_to_do(line) for line in self.plan.lines)
+        return lines or any(self.missing_cells.values())
+
+    def exists(self, tile: TilePlan, layer: Layer) -> bool:
+        """Whether the product of a layer of a tile is there and whole."""
+        return (tile.tile, layer) in self.existing
+
+    def missing(self, tile: TilePlan, line: Line) -> tuple[Layer, ...]:
+        """The layers of a tile that a line has to make."""
+        return tuple(layer for layer in line.makes if not self.exists(tile, layer))
+
+    def tiles_to_do(self, line: Line) -> tuple[TilePlan, ...]:
+        """The tiles for which a line has something to make."""
+        return tuple(tile for tile in self.plan.tiles if self.missing(tile, line))
+
+
+def read_inventory(plan: JobPlan) -> Inventory:
+    """Look at the output once; where the plan verifies, read every product whole.
+
+    Raises:
+        RasterError: The storage cannot be asked.
+    """
+    paths = [planned.path for planned in planned_products(plan)]
+    return inventory_of(plan, stored_fingerprints(plan.job.output, paths, verify=plan.verify))
+
+
+def inventory_of(plan: JobPlan, stored: Mapping[str, str]) -> Inventory:
+    """The inventory of an output that holds these rasters.
+
+    Args:
+        plan: The plan.
+        stored: Fingerprints of rasters by their path below the output.
+    """
+
+    def is_whole(planned: PlannedProduct) -> bool:
+        return stored.get(planned.path) == planned.fingerprint
+
+    return Inventory(
+        plan,
+        tuple(
+            Product(p.layer, p.key, p.grid, p.path, stored[p.path], is_whole(p))
+            for p in planned_products(plan)
+            if stored.get(p.path)
+        ),
+        frozenset((p.key, Layer(p.layer)) for p in products_of_tiles(plan) if is_whole(p)),
+        {
+            grid.name: frozenset(
+                cell for p in products_of_grid(grid) if not is_whole(p) for cell in p.cells
+            )
+            for grid in plan.grids
+        },
+    )

@@ -1,0 +1,102 @@
+"""The lines of the graph: what each makes and reads, and how far around a block it looks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ghsl_beam.jobfile.configuration import Job
+from transforms.cleaning.parameters import CleaningParameters
+from transforms.elements import Block, Layer, TilePlan
+from transforms.greenness.greenness import GreennessParameters
+from transforms.inference.predict import CONTEXT
+from transforms.work.blocks import blocks_of
+
+
+@dataclass(frozen=True)
+class Line:
+    """One fused stretch of the graph: it makes the layers of a block from stored rasters.
+
+    Attributes:
+        name: `assembly`, `inference` or `layers`.
+        makes: The layers that it stores and publishes, in order.
+        reads: The layers that it reads from storage. The first line reads scenes, and no layer.
+        halo: The pixels around a block that the block's layers depend on.
+        margin: The pixels that its blocks reach past the area of interest.
+    """
+
+    name: str
+    makes: tuple[Layer, ...]
+    reads: tuple[Layer, ...] = ()
+    halo: int = 0
+    margin: int = 0
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that make its layers, in order."""
+        return tuple(dict.fromkeys(layer.spec.stage for layer in self.makes))
+
+    def blocks(self, tile: TilePlan, size: int) -> Iterator[Block]:
+        """The blocks of a tile that it goes through; `size` is a block's side in pixels."""
+        return blocks_of(tile, size, self.margin)
+
+
+class Lines(NamedTuple):
+    """The lines of a job, in the order of the work."""
+
+    assembly: Line
+    """Scenes to the composite."""
+    inference: Line
+    """The composite to the network's prediction."""
+    layers: Line
+    """The prediction to the cleaned layers."""
+
+    def maker(self, layer: Layer) -> Line:
+        """The line that makes a layer."""
+        return next(line for line in self if line.name == layer.spec.line)
+
+
+def lines_of(job: Job, classifier_halo: int) -> Lines:
+    """The lines of a job.
+
+    Args:
+        job: The job, whose parameters decide how far the last line looks.
+        classifier_halo: The pixels around a window that the residential classes depend on.
+    """
+    clean, green = cleaning_parameters(job), greenness_parameters(job)
+    return Lines(
+        # The network sees real neighbours at the area's edge.
+        assembly=Line("assembly", _made_by("assembly"), margin=CONTEXT),
+        inference=Line("inference", _made_by("inference"), (Layer.S2,), halo=CONTEXT),
+        layers=Line(
+            "layers",
+            _made_by("layers"),
+            (Layer.S2, Layer.BUFRAC_RAW),
+            halo=clean.halo + max(classifier_halo, green.halo),
+        ),
+    )
+
+
+def _made_by(line: str) -> tuple[Layer, ...]:
+    return tuple(layer for layer in Layer if layer.spec.line == line)
+
+
+def cleaning_parameters(job: Job) -> CleaningParameters:
+    """The cleaning's parameters in its own units."""
+    settings = job.cleaning
+    # Up: what has fewer pixels than that is smaller than the size, and nothing else is.
+    pixels = math.ceil(settings.minimum_area_m2 / 100) if settings.minimum_area_m2 else None
+    return CleaningParameters(
+        minimum=settings.minimum,
+        ndvi_above=settings.ndvi_above,
+        ndwi_above=settings.ndwi_above,
+        streets=settings.roads is not None,
+        minimum_pixels=pixels,
+    )
+
+
+def greenness_parameters(job: Job) -> GreennessParameters:
+    """The greenness's parameters."""
+    return GreennessParameters(radius=job.greenness.radius_m)
