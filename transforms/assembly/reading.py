@@ -69,7 +69,8 @@ def read_bands(
     own. `bands` count from 1. Returns uint16 (bands, h, w), 0 outside the raster. Only what
     encloses the grid is decoded. Raises SceneError where the raster cannot be read, is cut or
     damaged, lacks a band, is not north-up, not of unsigned integers up to 16 bits, in another CRS,
-    or of another extent; StorageError where this machine cannot open it now.
+    or of another extent; StorageError where this machine cannot open it now, or its storage does
+    not answer.
     """
     check_member(path)
     found = look_at(path)

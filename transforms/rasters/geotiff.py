@@ -22,7 +22,13 @@ from rasterio.io import MemoryFile
 
 from transforms.elements import LayerSpec, RasterRef, StorageError, Window
 from transforms.storage import storage
-from transforms.storage.gdal_access import connection_lost, gdal_environment, gdal_path, read_again
+from transforms.storage.gdal_access import (
+    GDAL_RETRIES,
+    connection_lost,
+    gdal_environment,
+    gdal_path,
+    read_again,
+)
 from transforms.storage.storage import published
 
 from .overviews import same_overviews, with_overviews
@@ -64,28 +70,33 @@ def raster_profile(grid: GeoBox) -> dict[str, Any]:
 
 
 @contextmanager
-def opened(location: str, driver: str | None = None) -> Iterator[Any]:
+def opened(location: str, driver: str | None = None, retries: int = GDAL_RETRIES) -> Iterator[Any]:
     """A raster opened for reading, wherever it lies; of one format alone, where one is named.
+
+    Args:
+        location: of the raster.
+        driver: GDAL's name of the format.
+        retries: how often GDAL itself repeats a request; 0 where whoever calls reads again.
 
     Raises:
         RasterioError: it cannot be opened.
         StorageError: the location cannot be used.
     """
     path = gdal_path(location)
-    with gdal_environment(path), rasterio.open(path, driver=driver) as source:
+    with gdal_environment(path, retries), rasterio.open(path, driver=driver) as source:
         yield source
 
 
 def read_raster(location: str, read: Callable[[Any], T], driver: str | None = None) -> T:
-    """What `read` takes from an opened raster, at a later try where the connection was lost.
+    """What `read` takes from an opened raster, at a later try where object storage fails.
 
     Raises:
         RasterioError: it cannot be opened, or read.
-        StorageError: the location cannot be used.
+        StorageError: the location cannot be used, or its storage does not answer.
     """
 
     def once() -> T:
-        with opened(location, driver) as source:
+        with opened(location, driver, retries=0) as source:
             return read(source)
 
     return read_again(gdal_path(location), once)

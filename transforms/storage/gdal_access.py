@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,9 +27,18 @@ _PREFIXES = {
     "https": "/vsicurl/https://",
 }
 """What GDAL puts before the rest of a location, by scheme."""
-_TRIES = 8
+_ZIP = "/vsizip/"
+_READS = 8
+"""Of one raster, where the storage answers between them."""
+_REQUESTS_TO_OPEN = 3
+"""That GDAL makes before it gives up a raster that it cannot open."""
+_WAIT, _JITTER = 2.0, 0.2
+"""Seconds at most before a next read, and by how much they vary."""
 _SOON = 0.1
-"""Seconds before the next try where GDAL does not say what was wrong."""
+"""Seconds before the next read where GDAL does not say what was wrong."""
+GDAL_RETRIES = 4
+"""Of one request by GDAL itself, where a raster stays open and nobody reads it again."""
+_SILENT = re.compile(r"CURL error|HTTP response code: (?:408|429|50[0234])")
 
 
 def gdal_path(location: str) -> str:
@@ -47,11 +59,16 @@ def location_of(path: str) -> str:
     return path
 
 
-def gdal_environment(path: str) -> AbstractContextManager[Any]:
-    """What GDAL must know while it opens and reads what `gdal_path` named, in a zip or not."""
+def gdal_environment(path: str, retries: int = 0) -> AbstractContextManager[Any]:
+    """What GDAL must know while it opens and reads what `gdal_path` named, in a zip or not.
+
+    Args:
+        path: what GDAL opens.
+        retries: how often GDAL itself repeats a request; 0 where `read_again` reads.
+    """
     if not is_remote(path):
         return nullcontext()
-    return rasterio.Env(session=_Session(), **gdal_options())
+    return rasterio.Env(session=_Session(), **gdal_options(retries))
 
 
 class _Session(DummySession):
@@ -63,44 +80,74 @@ class _Session(DummySession):
 
 
 def read_again(path: str, read: Callable[[], T]) -> T:
-    """What `read` returns, at a later try where it failed on object storage.
+    """What `read` returns, at a later try where it failed on object storage that answers.
 
-    GDAL itself tries again after the answers of a service that is busy or broken. Of a connection
-    that is lost it says so, and it is given time. An answer that came short it takes for the whole
-    piece, and fails on it in ways that do not differ from those of a damaged file: all of these are
-    tried again at once, which costs a damaged file a second.
+    GDAL does not say what a storage answered while it read. An answer that came short it takes for
+    the whole piece, and fails on it in ways that do not differ from those of a damaged file. So
+    after a read that failed, `object_store` asks for a byte of the file, by its policy. If it gets
+    one, the read is made anew: a damaged file costs eight reads and a second of waiting.
+
+    Raises:
+        StorageError: the storage does not answer.
     """
     if not is_remote(path):
         return read()
-    again = stamina.RetryingCaller(attempts=_TRIES, timeout=180.0, wait_initial=0.2, wait_max=2.0)
-    return again(_wait, read)
+    again = stamina.RetryingCaller(
+        attempts=_READS,
+        timeout=None,  # `_wait` says when it is too late
+        wait_initial=object_store.POLICY.first_wait,
+        wait_max=_WAIT - _JITTER,
+        wait_jitter=_JITTER,
+    )
+    latest = time.monotonic() + object_store.POLICY.seconds - longest_read() - _WAIT
+    return again(partial(_wait, _file(path), latest), read)
 
 
-def _wait(error: Exception) -> bool | float:
+def longest_read() -> float:
+    """Seconds of a read whose storage stalls from the first request on."""
+    return float(_REQUESTS_TO_OPEN * object_store.STALL)
+
+
+def _file(path: str) -> str:
+    """The location of what GDAL opens, or of the zip that it is in."""
+    location = location_of(path.removeprefix(_ZIP))
+    archive = re.match(r"(?is)(.*\.zip)/", location) if path.startswith(_ZIP) else None
+    return archive[1] if archive else location
+
+
+def _wait(file: str, latest: float, error: Exception) -> bool | float:
     """Whether to read again, and after how long where it is not to be ever longer."""
-    return connection_lost(error) or (_SOON if isinstance(error, RasterioError) else False)
+    if not isinstance(error, RasterioError) or (left := latest - time.monotonic()) < 0:
+        return False
+    if not object_store.answers(file, left) or time.monotonic() > latest:
+        return False
+    return connection_lost(error) or _SOON
 
 
 def connection_lost(error: Exception) -> bool:
-    """Whether GDAL lost the connection to object storage."""
-    return isinstance(error, RasterioError) and "CURL error" in str(error)
+    """Whether GDAL says that object storage did not answer, or could not just then."""
+    return isinstance(error, RasterioError) and _SILENT.search(str(error)) is not None
 
 
 def is_remote(path: str) -> bool:
     """Whether what `gdal_path` named lies on object storage, in a zip or not."""
-    return is_url(location_of(path.removeprefix("/vsizip/")))
+    return is_url(location_of(path.removeprefix(_ZIP)))
 
 
-def gdal_options() -> dict[str, str]:
-    """GDAL's options for the storage that fsspec reaches with the same environment."""
+def gdal_options(retries: int = 0) -> dict[str, str]:
+    """GDAL's options for the storage that fsspec reaches with the same environment.
+
+    Args:
+        retries: how often GDAL itself repeats a request that a service did not answer.
+    """
     options = {
         # These options hold for one thread. With more, the JPEG 2000 driver opens the file again in
         # threads of its own, where it cannot reach it; see transforms.assembly.reading.
         "GDAL_NUM_THREADS": "1",
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-        "GDAL_HTTP_MAX_RETRY": "4",
+        "GDAL_HTTP_MAX_RETRY": str(retries),
         "GDAL_HTTP_RETRY_DELAY": "0.5",
-        "GDAL_HTTP_CONNECTTIMEOUT": "10",
+        "GDAL_HTTP_CONNECTTIMEOUT": str(min(10, object_store.STALL)),
         "GDAL_HTTP_LOW_SPEED_TIME": str(object_store.STALL),
         "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
         # Block files are written anew under the same names, and archives are repaired.

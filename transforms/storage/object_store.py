@@ -1,4 +1,9 @@
-"""The clients of object storage: one rule for what is tried again, errors of one line."""
+"""The clients of object storage: one policy for what is tried again, errors of one line.
+
+`call` is the one place that tries again what a storage does not give. GDAL tries nothing again by
+itself where `gdal_access.read_again` reads: that asks here whether the storage answers. A block is
+not begun anew for what failed here (`transforms.work.losses`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import errno
 import os
 from collections.abc import Callable
 from functools import cache, lru_cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import fsspec
 import stamina
@@ -15,10 +20,34 @@ from transforms.elements import StorageError
 
 from .locations import masked, parts
 
+WAIT = 10.0
+"""Seconds at most before a next try, where no server asks for others."""
 LONGEST_WAIT = 30.0
 """Seconds that a server may ask us to wait before the next try; asked for more, we wait this."""
-STALL = 30
+STALL = 20
 """Seconds without a byte after which a request is given up, and tried again."""
+
+
+class Policy(NamedTuple):
+    """How an operation is tried again that the storage does not answer.
+
+    `tries` counts the first; `first_wait` are the seconds before the second, which double from try
+    to try; `seconds` are those within which the operation ends.
+    """
+
+    tries: int = 5
+    first_wait: float = 0.2
+    seconds: float = 180.0
+
+    def timeout(self) -> float:
+        """Seconds within which a try has to fail for another to follow.
+
+        The next one begins after the longest wait that a server may ask for, and may stall.
+        """
+        return max(0.001, self.seconds - LONGEST_WAIT - STALL)
+
+
+POLICY = Policy()
 _NO_LONGER_SO = 412
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 T = TypeVar("T")
@@ -84,7 +113,7 @@ def _system(location: str) -> tuple[Any, str]:
     if scheme == "s3":
         config: dict[str, Any] = {
             "retries": {"mode": "standard", "total_max_attempts": 1},
-            "connect_timeout": 10,
+            "connect_timeout": min(10, STALL),
             "read_timeout": STALL,
         }
         if endpoint():
@@ -95,8 +124,29 @@ def _system(location: str) -> tuple[Any, str]:
     return system, str(system._strip_protocol(location))
 
 
-def call(location: str, action: Callable[[Any, str], T]) -> T:
+def answers(location: str, seconds: float) -> bool:
+    """Whether the storage gives a byte of a file; otherwise it refuses, or there is no such file.
+
+    Raises:
+        StorageError: it gives no answer at three tries, or for so many seconds.
+    """
+    policy = Policy(tries=3, first_wait=1.0, seconds=seconds)
+    try:
+        call(location, lambda system, path: system.cat_file(path, start=0, end=1), policy)
+    except StorageError as error:
+        if error.passing:
+            raise
+        return False
+    return True
+
+
+def call(location: str, action: Callable[[Any, str], T], policy: Policy = POLICY) -> T:
     """Do something with the file system of a URL and the path in it, again if it fails in passing.
+
+    Args:
+        location: the URL.
+        action: what to do; it is begun anew at each try.
+        policy: how it is tried again.
 
     Raises:
         StorageError: it failed for good.
@@ -104,7 +154,11 @@ def call(location: str, action: Callable[[Any, str], T]) -> T:
     try:
         system, path = _system(location)
         for attempt in stamina.retry_context(
-            on=_again, attempts=5, timeout=180.0, wait_initial=0.2, wait_max=10.0
+            on=_again,
+            attempts=policy.tries,
+            timeout=policy.timeout(),
+            wait_initial=policy.first_wait,
+            wait_max=WAIT,
         ):
             with attempt:
                 return action(system, path)

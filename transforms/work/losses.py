@@ -17,6 +17,7 @@ from transforms.elements import (
     StrictError,
     Window,
 )
+from transforms.storage.gdal_access import is_remote
 
 from .metrics import lost
 from .work_area import WorkArea
@@ -26,17 +27,25 @@ LOSSES = "losses"
 RECOVERABLE = (RasterError, SceneError, ModelError, MemoryError)
 """What a block may be lost by. Everything else is an error of the program and fails the job."""
 _TRIES = 3
+"""Of what fails on this machine alone."""
 T = TypeVar("T")
 
 
 def tried(action: Callable[[], T]) -> T:
     """What the action returns, at the second or third try if need be.
 
+    What failed on object storage is not tried again here: it was, where it was asked for.
+
     Raises:
         RasterError, SceneError, ModelError, MemoryError: it failed each time.
     """
     again = stamina.RetryingCaller(attempts=_TRIES, timeout=None, wait_initial=0.1, wait_max=2.0)
-    return again(RECOVERABLE, action)
+    return again(_of_this_machine, action)
+
+
+def _of_this_machine(error: Exception) -> bool:
+    """Whether an error that a block may be lost by came up on this machine."""
+    return isinstance(error, RECOVERABLE) and not is_remote(str(getattr(error, "file", "")))
 
 
 def attempted(
