@@ -221,16 +221,17 @@ def _tile_layers(
         with clock.on("store"):
             references.extend(_only(StoreBlocks(work, line.makes).store(pixels)))
 
-    assemble = AssembleScenes(work, job.composite.percentile, lines.assembly.margin)
+    assemble = AssembleScenes(job.composite.percentile, lines.assembly.margin, work)
     with clock.on("assembly"):
-        (pixels,) = _only(assemble.assemble(BlockTask(block, make=lines.assembly.makes)))
+        (pixels,) = _only(assemble.assemble(BlockTask(block, make=lines.assembly.makes, plan=tile)))
     store(pixels, lines.assembly)
 
     handler = handler_of(plan)
-    predict = PredictBuiltUp(work, handler)
-    (example,) = _only(
-        predict.read(BlockTask(block, tuple(references), make=lines.inference.makes))
-    )
+    predict = PredictBuiltUp(handler, work)
+    read = ReadBlocks(work, lines.inference.reads, lines.inference.halo)
+    task = BlockTask(block, tuple(references), make=lines.inference.makes)
+    (pixels,) = _only(read.read(task))
+    (example,) = _only(predict.prepare(pixels))
     with clock.on("warm up"):
         bank = handler.load_model()
         some = np.full((4, _WARM + 2 * CONTEXT, _WARM + 2 * CONTEXT), 1000, np.uint16)
@@ -242,9 +243,9 @@ def _tile_layers(
     store(pixels, lines.inference)
 
     read = ReadBlocks(work, lines.layers.reads, lines.layers.halo)
-    clean = CleanBuiltUp(work, cleaning_parameters(job), road_source(job))
-    green = MeasureGreenness(work, greenness_parameters(job))
-    classify = ClassifyResidential(work, job.residential.model, plan.classifier.sha256)
+    clean = CleanBuiltUp(cleaning_parameters(job), road_source(job), work)
+    green = MeasureGreenness(greenness_parameters(job), work)
+    classify = ClassifyResidential(job.residential.model, plan.classifier.sha256, work)
     with clock.on("layers"):
         (pixels,) = _only(read.read(BlockTask(block, tuple(references), make=lines.layers.makes)))
         (pixels,) = _only(clean.clean(pixels))

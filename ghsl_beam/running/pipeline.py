@@ -29,6 +29,7 @@ from transforms.elements import (
 )
 from transforms.greenness.transform import MeasureGreenness
 from transforms.inference.handler import GhsS2NetHandler
+from transforms.inference.transform import STAGE as INFERENCE
 from transforms.inference.transform import PredictBuiltUp
 from transforms.storage import storage
 from transforms.work.blocks import STORED, FanOut, ReadBlocks, StoreBlocks
@@ -46,7 +47,7 @@ def handler_of(plan: JobPlan) -> GhsS2NetHandler:
     """What predicts, with the models and the engine that the plan says."""
     return GhsS2NetHandler(
         tuple((model.zone, model.path) for model in plan.models),
-        work=work_area(plan),
+        reporter=work_area(plan),
         choice=plan.engine,
         sha256={model.path: model.sha256 for model in plan.models},
     )
@@ -143,7 +144,7 @@ def _assembly(pipeline: beam.Pipeline, inventory: Inventory) -> PCollection[Stor
         | "Blocks to assemble" >> _fan_out(plan, line)
     )
     assembled = fanned["todo"] | "AssembleScenes" >> AssembleScenes(
-        work_area(plan), plan.job.composite.percentile, line.margin
+        plan.job.composite.percentile, line.margin, work_area(plan)
     )
     tiles, _ = _finish(plan, line, fanned, assembled["pixels"])
     return (
@@ -173,7 +174,10 @@ def _inference(
         | "Tiles to predict" >> _only(inventory, line)
         | "Blocks to predict" >> _fan_out(plan, line)
     )
-    predicted = fanned["todo"] | "PredictBuiltUp" >> PredictBuiltUp(work_area(plan), handler)
+    read = fanned["todo"] | "Read the composite" >> ReadBlocks(
+        work_area(plan), line.reads, line.halo, stage=INFERENCE
+    )
+    predicted = read["pixels"] | "PredictBuiltUp" >> PredictBuiltUp(handler, work_area(plan))
     tiles, _ = _finish(plan, line, fanned, predicted["pixels"])
     return (
         tiles,
@@ -206,13 +210,13 @@ def _layers(
     )
     read = fanned["todo"] | "Read with halo" >> ReadBlocks(work, line.reads, line.halo, line.makes)
     cleaned = read["pixels"] | "CleanBuiltUp" >> CleanBuiltUp(
-        work, cleaning_parameters(job), road_source(job)
+        cleaning_parameters(job), road_source(job), work
     )
     classified = cleaned["pixels"] | "ClassifyResidential" >> ClassifyResidential(
-        work, job.residential.model, plan.classifier.sha256
+        job.residential.model, plan.classifier.sha256, work
     )
     made = classified["pixels"] | "MeasureGreenness" >> MeasureGreenness(
-        work, greenness_parameters(job)
+        greenness_parameters(job), work
     )
     _, products = _finish(plan, line, fanned, made["pixels"])
     done = [tile.tile for tile in plan.tiles if tile not in todo]

@@ -4,7 +4,9 @@ Built-up is conserved: m² on the grid are m² in UTM. Where tiles overlap, a pi
 tile whose centre is nearest. No file is opened here; see `aggregate_cell`.
 """
 
-from transforms.elements import GridLayer
+from typing import TYPE_CHECKING
+
+from transforms.elements import GridLayer, lazily
 
 from .aggregate import aggregate, layer_dtype, published_layers
 from .cell import INPUTS, ChunkResult, LevelArrays, Read, aggregate_cell
@@ -15,13 +17,19 @@ from .ownership import Owned, distance2, merge, sphere
 from .resample import Fine, resample
 from .source import TileSource
 
+if TYPE_CHECKING:
+    from .in_memory import ReprojectAndAggregate, aggregate_pixels
+    from .transform import AggregateCells, CellTask, PublishGridTiles
+
 METHOD_VERSION = "3"
 """Changes when the same inputs would give other pixels; part of the products' fingerprint."""
 
 __all__ = [
     "INPUTS",
     "METHOD_VERSION",
+    "AggregateCells",
     "Cell",
+    "CellTask",
     "ChunkResult",
     "Fine",
     "GridLayer",
@@ -31,10 +39,13 @@ __all__ = [
     "Mapping",
     "OutputGrid",
     "Owned",
+    "PublishGridTiles",
     "Read",
+    "ReprojectAndAggregate",
     "TileSource",
     "aggregate",
     "aggregate_cell",
+    "aggregate_pixels",
     "cells_of_footprint",
     "cells_of_source",
     "distance2",
@@ -48,3 +59,14 @@ __all__ = [
     "resample",
     "sphere",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "ReprojectAndAggregate": ".in_memory",
+        "aggregate_pixels": ".in_memory",
+        "AggregateCells": ".transform",
+        "CellTask": ".transform",
+        "PublishGridTiles": ".transform",
+    },
+)

@@ -223,6 +223,13 @@ def ghsl_mollweide(resolutions: Sequence[float] = (10, 100, 1000)) -> OutputGrid
     """GHSL's grid: ESRI:54009 from (-18 041 000, 9 000 000), R/C tiles of 1000 km.
 
     A 10 m cell holds 0..100 m², as GHS-BUILT-S does.
+
+    Example:
+        >>> grid = ghsl_mollweide()
+        >>> [level.name for level in grid.levels]
+        ['54009_10', '54009_100', '54009_1000']
+        >>> grid.cell_key(grid.parse_cell("R3_C19_r01_c02"))
+        'R3_C19_r01_c02'
     """
     return from_config("ESRI:54009", resolutions)
 

@@ -3,6 +3,10 @@
 Archives and products are read here; the PTransform is in `transforms.assembly.transform`.
 """
 
+from typing import TYPE_CHECKING
+
+from transforms.elements import lazily
+
 from .assemble import Assembled, assemble_block
 from .composite import Composite, percentile_of_stack
 from .masks import SCL_CLASSES, cloud_from_classification, cloud_from_gml, cloud_from_scl, read_mask
@@ -15,12 +19,16 @@ from .products.product import product_tiles, read_scene
 from .radiometry import reflectance, to_composite_dn
 from .reading import read_band, read_bands, source_indices
 
+if TYPE_CHECKING:
+    from .transform import AssembleScenes
+
 METHOD_VERSION = "3"
 """Changes when the same inputs would give other pixels; part of the products' fingerprint."""
 
 __all__ = [
     "METHOD_VERSION",
     "SCL_CLASSES",
+    "AssembleScenes",
     "Assembled",
     "Composite",
     "Found",
@@ -48,3 +56,5 @@ __all__ = [
     "source_indices",
     "to_composite_dn",
 ]
+
+__getattr__ = lazily(__name__, {"AssembleScenes": ".transform"})

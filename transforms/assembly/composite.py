@@ -35,6 +35,14 @@ def percentile_of_stack(
     (bands, h, w): the same as rounding `numpy.percentile` of the valid values half to even,
     clamped to at least 1; 0 where no observation is valid. Raises ValueError where shapes,
     dtype or percentile do not fit.
+
+    Example:
+        Three observations of one pixel in one band; the last is a cloud.
+
+        >>> stack = np.array([800, 1000, 9000], np.uint16).reshape(3, 1, 1, 1)
+        >>> valid = np.array([True, True, False]).reshape(3, 1, 1)
+        >>> percentile_of_stack(stack, valid, 30).tolist()
+        [[[860]]]
     """
     if stack.ndim != 4 or valid.shape != (stack.shape[0], *stack.shape[2:]):
         raise ValueError(f"stack of shape {stack.shape}, valid of shape {valid.shape}")

@@ -38,6 +38,12 @@ def cloud_from_scl(
 
     `scl` is (h, w), unsigned integers, classes 0 to 11; `classes` are those masked. Returns bool
     (h, w), True where masked; a value above 11 is no class and is masked.
+
+    Example:
+        Vegetation, cloud, and no class at all.
+
+        >>> cloud_from_scl(np.array([[4, 9, 12]], np.uint16)).tolist()
+        [[False, True, True]]
     """
     table = np.ones(np.iinfo(scl.dtype).max + 1, np.bool_)
     table[:12] = np.isin(np.arange(12), list(classes))

@@ -38,6 +38,11 @@ def to_composite_dn(
     `dn` is (bands, ...), uint16, nodata 0; offsets and quantification as in `reflectance`.
     Returns uint16 of the same shape: 0 at nodata, else the rounded value clamped to 1..65535, so
     that valid stays valid. Raises ValueError where the number of offsets is not that of the bands.
+
+    Example:
+        >>> dn = np.array([[0, 900, 1500]], np.uint16)
+        >>> to_composite_dn(dn, [-1000.0], 10000.0).tolist()
+        [[0, 1, 500]]
     """
     _check(dn, offsets, quantification)
     every = np.arange(2**16, dtype=np.uint16)[np.newaxis]  # one look-up table per offset

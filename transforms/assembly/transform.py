@@ -14,8 +14,8 @@ from transforms.rasters.area_mask import area_mask
 from transforms.rasters.masking import grown, masked
 from transforms.work.losses import LOSSES, attempted, loss_of
 from transforms.work.metrics import count, measured
+from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
-from transforms.work.work_area import WorkArea
 
 from .assemble import assemble_block
 
@@ -27,12 +27,13 @@ class AssembleScenes(StageTransform):
     """Composite of a block's scenes within the area of interest and `margin` pixels around it.
 
     The margin is the reach of the network, so that a prediction at the area's edge sees real
-    neighbours. Outputs: main, pixels of S2 and S2_COUNT; `losses`, scenes that were set aside.
+    neighbours. A task comes with its tile's plan. Outputs: main, pixels of S2 and S2_COUNT;
+    `losses`, scenes that were set aside.
     """
 
-    work: WorkArea
-    percentile: float
-    margin: int
+    percentile: float = 30.0
+    margin: int = 0
+    reporter: Reporter = SILENT
 
     def expand(self, tasks: PCollection[BlockTask]) -> Any:
         """Main output pixels, and losses."""
@@ -41,23 +42,26 @@ class AssembleScenes(StageTransform):
     def assemble(self, task: BlockTask) -> Iterator[Pixels | TaggedOutput]:
         """Pixels of one block."""
         tile, window = task.block.tile, task.block.window
-        for made in attempted(self.work, STAGE, tile, window, lambda: self.composite(task)):
+        for made in attempted(self.reporter, STAGE, tile, window, lambda: self.composite(task)):
             if isinstance(made, TaggedOutput):
                 yield made
                 continue
             pixels, failures = made
             yield pixels
             for scene, error in failures:
-                yield loss_of(self.work, STAGE, tile, window, error, scene.id)
+                yield loss_of(self.reporter, STAGE, tile, window, error, scene.id)
 
     def composite(self, task: BlockTask) -> tuple[Pixels, list[tuple[Scene, SceneError]]]:
         """Pixels of one block, and the scenes that were set aside.
 
         Raises:
-            RasterError: the plan cannot be read, or the observations cannot be kept.
+            RasterError: the observations cannot be kept.
+            ValueError: the task has no plan.
         """
-        plan, window = self.work.plan(task.block.tile), task.block.window
-        with measured(self.work, STAGE, window.height * window.width, plan.tile, window):
+        plan, window = task.plan, task.block.window
+        if plan is None:
+            raise ValueError(f"{task.block}: a task to assemble needs the plan of its tile")
+        with measured(self.reporter, STAGE, window.height * window.width, plan.tile, window):
             grid = plan.place(window)
             made = assemble_block(plan.scenes, grid, self.percentile)
             inside = grown(area_mask(plan.area, grid.pad(self.margin)), self.margin)
@@ -67,4 +71,7 @@ class AssembleScenes(StageTransform):
             }
         count(STAGE, "scenes", len(plan.scenes) - len(made.failures))
         whole = not made.failures
-        return Pixels(task.block, window, grid, layers, whole, task.make), made.failures
+        pixels = Pixels(
+            task.block, window, grid, layers, whole, task.make, plan.zone, plan.area_wkb
+        )
+        return pixels, made.failures

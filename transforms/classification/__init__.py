@@ -1,5 +1,9 @@
 """The classification stage: built-up into residential and non-residential."""
 
+from typing import TYPE_CHECKING
+
+from transforms.elements import lazily
+
 from .classifier import ESTIMATORS, ResidentialClassifier
 from .classify import classify, predict_classes
 from .features import FEATURE_SETS, feature_halo, feature_table, valid_pixels
@@ -13,6 +17,9 @@ from .majority import (
 )
 from .training import Scores, default_estimator, held_out_scores, train
 
+if TYPE_CHECKING:
+    from .transform import ClassifyResidential
+
 METHOD_VERSION = "1"
 """Part of the fingerprint of RES_NRES: raised when the same inputs give other pixels."""
 
@@ -24,6 +31,7 @@ __all__ = [
     "NON_RESIDENTIAL",
     "NOT_BUILT",
     "RESIDENTIAL",
+    "ClassifyResidential",
     "ResidentialClassifier",
     "Scores",
     "choose_blocks",
@@ -37,3 +45,5 @@ __all__ = [
     "train",
     "valid_pixels",
 ]
+
+__getattr__ = lazily(__name__, {"ClassifyResidential": ".transform"})

@@ -27,6 +27,11 @@ def majority(classes: NDArray[np.uint8], bufrac: NDArray[np.uint8]) -> NDArray[n
     Returns:
         (rows, columns), uint8, values as in `classes`.
 
+    Example:
+        >>> classes = np.array([[1, 2, 1]], np.uint8)
+        >>> majority(classes, np.full((1, 3), 40, np.uint8)).tolist()
+        [[1, 1, 1]]
+
     Raises:
         ValueError: the shapes differ or are not two-dimensional.
     """

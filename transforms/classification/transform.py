@@ -14,8 +14,8 @@ from transforms.elements import Layer, Pixels, check_planned
 from transforms.storage import storage
 from transforms.work.losses import LOSSES, attempted
 from transforms.work.metrics import measured
+from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
-from transforms.work.work_area import WorkArea
 
 from .classifier import ResidentialClassifier
 from .classify import classify
@@ -25,7 +25,8 @@ STAGE = "classification"
 
 @lru_cache(maxsize=2)
 def _loaded(path: str, sha256: str) -> ResidentialClassifier:
-    check_planned(path, storage.sha256(path), sha256)
+    if sha256:
+        check_planned(path, storage.sha256(path), sha256)
     return ResidentialClassifier.load(path)
 
 
@@ -33,13 +34,14 @@ def _loaded(path: str, sha256: str) -> ResidentialClassifier:
 class ClassifyResidential(StageTransform):
     """Adds RES_NRES to pixels that are to have it; the classifier is read once a worker.
 
-    `model` is its file, which must have the `sha256` that the launch planned with.
+    `model` is its file, which must have the `sha256` that the launch planned with, where one is
+    given.
     Outputs: main, pixels; `losses`.
     """
 
-    work: WorkArea
     model: str
-    sha256: str
+    sha256: str = ""
+    reporter: Reporter = SILENT
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
         """Main output pixels with RES_NRES, and losses."""
@@ -50,12 +52,14 @@ class ClassifyResidential(StageTransform):
         block, window = pixels.block, pixels.window
 
         def classified() -> Pixels:
-            with measured(self.work, STAGE, window.height * window.width, block.tile, block.window):
+            with measured(
+                self.reporter, STAGE, window.height * window.width, block.tile, block.window
+            ):
                 classifier = _loaded(self.model, self.sha256)
                 classes = classify(pixels[Layer.BUFRAC], pixels[Layer.S2], classifier)
                 return pixels.having(RES_NRES=classes)
 
         if Layer.RES_NRES in pixels.make:
-            yield from attempted(self.work, STAGE, block.tile, block.window, classified)
+            yield from attempted(self.reporter, STAGE, block.tile, block.window, classified)
         else:
             yield pixels

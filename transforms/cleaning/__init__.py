@@ -1,18 +1,30 @@
 """The cleaning stage: BUFRAC_RAW to BUFRAC."""
 
+from typing import TYPE_CHECKING
+
+from transforms.elements import lazily
+
 from .clean import clean
 from .parameters import CleaningParameters
 from .sieve import small_components
 from .streets import Road, street_masks
+
+if TYPE_CHECKING:
+    from .road_file import RoadSource
+    from .transform import CleanBuiltUp
 
 METHOD_VERSION = "2"
 """Part of the fingerprint of BUFRAC: raised when the same inputs give other pixels."""
 
 __all__ = [
     "METHOD_VERSION",
+    "CleanBuiltUp",
     "CleaningParameters",
     "Road",
+    "RoadSource",
     "clean",
     "small_components",
     "street_masks",
 ]
+
+__getattr__ = lazily(__name__, {"CleanBuiltUp": ".transform", "RoadSource": ".road_file"})

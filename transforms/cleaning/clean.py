@@ -53,6 +53,15 @@ def clean(
     Source:
         The post-processing of GHS-BUILT-S2 (Corbane et al., 2021, Neural Computing and
         Applications 33); NDWI = (green - NIR) / (green + NIR), McFeeters (1996).
+
+    Example:
+        A house, a field that is too green, and a pixel without data.
+
+        >>> raw = np.array([[6000, 6000, 65535]], np.uint16)
+        >>> s2 = np.full((4, 1, 3), 1000, np.uint16)
+        >>> s2[3] = [[1000, 3000, 1000]]
+        >>> clean(raw, s2, CleaningParameters(minimum_pixels=None)).tolist()
+        [[60, 0, 255]]
     """
     _check(raw, s2)
     valid = (raw != NODATA[Layer.BUFRAC_RAW]) & (s2 > 0).all(axis=0)

@@ -27,6 +27,10 @@ def small_components(support: NDArray[np.bool_], minimum_pixels: int) -> NDArray
 
     Source:
         The sieve filter of GDAL (`gdal_sieve -8`), with a component's neighbours being zero.
+
+    Example:
+        >>> small_components(np.array([[1, 1, 0, 1]], bool), 2).tolist()
+        [[False, False, False, True]]
     """
     if support.ndim != 2:
         raise ValueError(f"the support has {support.ndim} axes, not (rows, columns)")

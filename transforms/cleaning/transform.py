@@ -12,8 +12,8 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from transforms.elements import Layer, Pixels
 from transforms.work.losses import LOSSES, attempted
 from transforms.work.metrics import measured
+from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
-from transforms.work.work_area import WorkArea
 
 from .clean import clean
 from .parameters import CleaningParameters
@@ -29,9 +29,9 @@ class CleanBuiltUp(StageTransform):
     Pixels that come with a published BUFRAC keep it. Outputs: main, pixels; `losses`.
     """
 
-    work: WorkArea
     parameters: CleaningParameters
     roads: RoadSource | None = None
+    reporter: Reporter = SILENT
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
         """Main output pixels with BUFRAC, and losses."""
@@ -42,7 +42,9 @@ class CleanBuiltUp(StageTransform):
         block, window = pixels.block, pixels.window
 
         def cleaned() -> Pixels:
-            with measured(self.work, STAGE, window.height * window.width, block.tile, block.window):
+            with measured(
+                self.reporter, STAGE, window.height * window.width, block.tile, block.window
+            ):
                 roads = self.roads.near(pixels.grid) if self.roads else ()
                 bufrac = clean(
                     pixels[Layer.BUFRAC_RAW],
@@ -56,4 +58,4 @@ class CleanBuiltUp(StageTransform):
         if Layer.BUFRAC in pixels.layers:
             yield pixels
         else:
-            yield from attempted(self.work, STAGE, block.tile, block.window, cleaned)
+            yield from attempted(self.reporter, STAGE, block.tile, block.window, cleaned)

@@ -17,6 +17,7 @@ from .fingerprint import fingerprint
 from .grid import (
     PIXEL,
     Grid,
+    centre_of,
     extent_of,
     grid_as_json,
     grid_from_json,
@@ -27,11 +28,12 @@ from .grid import (
     window_in,
 )
 from .layers import DTYPE, LAYERS, NODATA, Coarser, GridLayer, Layer, LayerSpec, Overviews, Picture
+from .lazy import lazily
 from .pixels import Pixels
-from .references import Block, BlockTask, Loss, RasterRef, StoredTile
+from .references import Block, Loss, RasterRef, StoredTile
 from .rounding import thresholds
 from .scene import BANDS, Level, MaskKind, Scene
-from .tile import Product, TilePlan
+from .tile import BlockTask, Product, TilePlan
 from .versions import package_version
 from .window import Window
 
@@ -69,11 +71,13 @@ __all__ = [
     "UnavailableError",
     "VersionError",
     "Window",
+    "centre_of",
     "check_planned",
     "extent_of",
     "fingerprint",
     "grid_as_json",
     "grid_from_json",
+    "lazily",
     "origin_of",
     "package_version",
     "part_of",

@@ -9,6 +9,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pydantic import PlainSerializer, PlainValidator
+from pyproj import Transformer
 
 from .window import Window
 
@@ -75,6 +76,14 @@ def pixel_centres(grid: GeoBox) -> tuple[NDArray[np.float64], NDArray[np.float64
     place = grid.affine
     y = place.f + (np.arange(rows) + 0.5) * place.e
     return y, place.c + (np.arange(cols) + 0.5) * place.a
+
+
+def centre_of(grid: GeoBox) -> tuple[float, float]:
+    """Longitude and latitude of a grid's centre, degrees."""
+    rows, cols = grid.shape
+    to_degrees = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(*grid.pix2wld(cols / 2, rows / 2))
+    return lon, lat
 
 
 def origin_of(grid: GeoBox) -> tuple[int, int]:

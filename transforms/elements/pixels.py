@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import shapely
 from numpy.typing import NDArray
 
-from .grid import Grid, part_of
+from .grid import Grid, extent_of, part_of
 from .layers import Layer
 from .references import Block
 from .window import Window
@@ -30,6 +31,40 @@ class Pixels:
     """False where an input was lost on the way, so that the result is not taken for whole."""
     make: tuple[Layer, ...] = ()
     """Layers to make and store; others of the line are stored or published already."""
+    zone: str = ""
+    """Grid zone, the key of the tile's model (`33U`)."""
+    area_wkb: str = ""
+    """Area of interest in the grid's CRS, hexadecimal WKB; empty where all pixels count."""
+
+    @classmethod
+    def of(
+        cls, tile: str, grid: Grid, area: shapely.Geometry | None = None, **layers: NDArray[Any]
+    ) -> Pixels:
+        """Pixels made in memory, as one block without a halo; every layer is to be made.
+
+        Args:
+            tile: MGRS tile; its first letters are the grid zone.
+            grid: where the arrays lie.
+            area: area of interest in the grid's CRS, None for all of it.
+            layers: arrays by the name of their layer.
+
+        Example:
+            >>> import numpy as np
+            >>> from transforms.elements import utm_grid
+            >>> grid = utm_grid(32633, 300000, 5900040, 2, 3)
+            >>> pixels = Pixels.of("33UUU", grid, BUFRAC=np.zeros((2, 3), np.uint8))
+            >>> pixels.zone, pixels[Layer.BUFRAC].shape
+            ('33U', (2, 3))
+        """
+        window = extent_of(grid)
+        wkb = "" if area is None else shapely.to_wkb(area, hex=True)
+        made = cls(Block(tile, window), window, grid, {}, True, tuple(Layer), tile[:-2], wkb)
+        return made.having(**layers)
+
+    @property
+    def area(self) -> shapely.Geometry | None:
+        """The area of interest in the grid's CRS; None where all pixels count."""
+        return shapely.from_wkb(bytes.fromhex(self.area_wkb)) if self.area_wkb else None
 
     def __getitem__(self, layer: Layer) -> NDArray[Any]:
         return self.layers[layer]

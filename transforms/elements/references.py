@@ -40,20 +40,6 @@ class StoredTile:
 
 
 @dataclass(frozen=True, slots=True)
-class BlockTask:
-    """A block to be made, and the stored rasters within its reach.
-
-    `make` are the layers to store; `whole` is False where a raster within reach is not whole, or
-    is not there though it should be.
-    """
-
-    block: Block
-    references: tuple[RasterRef, ...] = ()
-    whole: bool = True
-    make: tuple[Layer, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Loss:
     """Something that could not be made, and why; it ends in the run record."""
 

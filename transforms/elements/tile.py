@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import shapely
 
-from .grid import Grid, extent_of, part_of
+from .grid import Grid, centre_of, extent_of, part_of
 from .layers import Layer
+from .references import Block, RasterRef
 from .scene import Scene
 from .window import Window
 
@@ -45,6 +48,36 @@ class TilePlan:
     def area(self) -> shapely.Geometry:
         """The area of interest in the tile's CRS."""
         return shapely.from_wkb(bytes.fromhex(self.area_wkb))
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTask:
+    """A block to be made, and the stored rasters within its reach.
+
+    `make` are the layers to store; `whole` is False where a raster within reach is not whole, or
+    is not there though it should be. `plan` is what the tile's plan says; it is added where the
+    block is made, so that it passes no shuffle.
+    """
+
+    block: Block
+    references: tuple[RasterRef, ...] = ()
+    whole: bool = True
+    make: tuple[Layer, ...] = ()
+    plan: TilePlan | None = None
+
+    @classmethod
+    def of(cls, scenes: Sequence[Scene], grid: Grid, area: shapely.Geometry | None = None) -> Self:
+        """A task made in memory: to assemble scenes of one tile over a grid.
+
+        Args:
+            scenes: at least one, all of the same tile.
+            grid: the pixels wanted, a part of the tile's 10 m grid.
+            area: area of interest in the grid's CRS, None for all of the grid.
+        """
+        tile, window = scenes[0].tile, extent_of(grid)
+        wkb = shapely.to_wkb(area or shapely.box(*grid.boundingbox.bbox), hex=True)
+        plan = TilePlan(tile, tile[:-2], grid, *centre_of(grid), window, wkb, tuple(scenes))
+        return cls(Block(tile, window), make=tuple(Layer), plan=plan)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,15 @@ def greenness(
     Source:
         The greenness of the built-up domain of the GHSL workflow; NDVI = (NIR - red) / (NIR +
         red), Rouse et al. (1974).
+
+    Example:
+        A garden among houses counts; the field beside them does not.
+
+        >>> bufrac = np.array([[50, 50, 50, 0], [50, 0, 50, 0], [50, 50, 50, 0]], np.uint8)
+        >>> s2 = np.full((4, 3, 4), 1000, np.uint16)
+        >>> s2[3, 1, 1] = 3000
+        >>> greenness(bufrac, s2, GreennessParameters(radius=10.0))[1].tolist()
+        [0, 5000, 0, -32768]
     """
     if bufrac.ndim != 2 or s2.shape != (4, *bufrac.shape):
         raise ValueError(f"bufrac {bufrac.shape} and s2 {s2.shape} are not (h, w) and (4, h, w)")

@@ -12,8 +12,8 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from transforms.elements import Layer, Pixels
 from transforms.work.losses import LOSSES, attempted
 from transforms.work.metrics import measured
+from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
-from transforms.work.work_area import WorkArea
 
 from .greenness import GreennessParameters, greenness
 
@@ -27,8 +27,8 @@ class MeasureGreenness(StageTransform):
     Outputs: main, pixels; `losses`.
     """
 
-    work: WorkArea
     parameters: GreennessParameters
+    reporter: Reporter = SILENT
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
         """Main output pixels with GREENNESS, and losses."""
@@ -39,11 +39,13 @@ class MeasureGreenness(StageTransform):
         block, window = pixels.block, pixels.window
 
         def measured_green() -> Pixels:
-            with measured(self.work, STAGE, window.height * window.width, block.tile, block.window):
+            with measured(
+                self.reporter, STAGE, window.height * window.width, block.tile, block.window
+            ):
                 green = greenness(pixels[Layer.BUFRAC], pixels[Layer.S2], self.parameters)
                 return pixels.having(GREENNESS=green)
 
         if Layer.GREENNESS in pixels.make:
-            yield from attempted(self.work, STAGE, block.tile, block.window, measured_green)
+            yield from attempted(self.reporter, STAGE, block.tile, block.window, measured_green)
         else:
             yield pixels

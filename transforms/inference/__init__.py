@@ -4,13 +4,16 @@ Beam is imported when `GhsS2NetHandler` or `PredictBuiltUp` is first asked for, 
 an engine on it is made.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from transforms.elements import lazily
 
 from .engines import Choice, Engine, choose
 from .models import ZoneModel, available, resolve
 from .network import CollapsedNetwork, collapse
 from .predict import CONTEXT, HALO, encode, pad_block, prepare, valid
 from .weights import NetworkWeights, load_model, load_weights, save_weights
+from .whole import load_engine, predict
 
 if TYPE_CHECKING:
     from .handler import GhsS2NetHandler, PredictionInput, PredictionOutput
@@ -20,10 +23,10 @@ METHOD_VERSION = "2"
 """Part of the fingerprint of BUFRAC_RAW: raise it when the same input gives other pixels."""
 
 _BEAM = {
-    "GhsS2NetHandler": "handler",
-    "PredictionInput": "handler",
-    "PredictionOutput": "handler",
-    "PredictBuiltUp": "transform",
+    "GhsS2NetHandler": ".handler",
+    "PredictionInput": ".handler",
+    "PredictionOutput": ".handler",
+    "PredictBuiltUp": ".transform",
 }
 
 __all__ = [
@@ -43,9 +46,11 @@ __all__ = [
     "choose",
     "collapse",
     "encode",
+    "load_engine",
     "load_model",
     "load_weights",
     "pad_block",
+    "predict",
     "prepare",
     "resolve",
     "save_weights",
@@ -53,9 +58,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _BEAM:
-        from importlib import import_module
-
-        return getattr(import_module(f".{_BEAM[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _BEAM)

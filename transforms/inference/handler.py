@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from transforms.elements import (
     Block,
     ModelError,
+    Pixels,
     RequestError,
     VersionError,
     Window,
@@ -23,7 +24,7 @@ from transforms.elements import (
 )
 from transforms.work.losses import RECOVERABLE, tried
 from transforms.work.metrics import count, measured
-from transforms.work.work_area import WorkArea
+from transforms.work.reporter import SILENT, Reporter
 
 from .engines import EXACT, FAST, PRECISIONS, Choice, Engine, choose, engines_of, this_machine
 from .engines.acceptance import MEAN, MOST, difference
@@ -49,6 +50,7 @@ class PredictionInput:
         origin: row and column of the tile's corner in the 10 m grid of its UTM zone (south and
             east of 0, 0 m). Engines predict in pieces that lie on that grid, so that tiles that
             overlap agree to the bit.
+        place: the block without layers: what the prediction becomes a layer of.
     """
 
     zone: str
@@ -57,6 +59,7 @@ class PredictionInput:
     dn: NDArray[np.uint16]
     whole: bool = True
     origin: tuple[int, int] = (0, 0)
+    place: Pixels | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +70,13 @@ class PredictionOutput:
         block: tile and window.
         bufrac_raw: axes (row, column), uint16, 0..10 000, nodata 65535, the block without halo.
         whole: as of the input.
+        place: as of the input.
     """
 
     block: Block
     bufrac_raw: NDArray[np.uint16]
     whole: bool = True
+    place: Pixels | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,7 +191,7 @@ class ModelBank:
             else:
                 probability = np.zeros(window.shape, np.float32)
         raw = encode(probability, inside)
-        return PredictionOutput(Block(example.tile, window), raw, example.whole)
+        return PredictionOutput(Block(example.tile, window), raw, example.whole, example.place)
 
 
 class GhsS2NetHandler(
@@ -204,7 +209,7 @@ class GhsS2NetHandler(
         models: Sequence[tuple[str, str]],
         max_models: int = 4,
         precision: str = EXACT,
-        work: WorkArea | None = None,
+        reporter: Reporter = SILENT,
         choice: Choice | None = None,
         sha256: Mapping[str, str] | None = None,
     ) -> None:
@@ -214,7 +219,7 @@ class GhsS2NetHandler(
             models: pairs of grid zone and path of its weight file.
             max_models: models in a worker's memory at a time, 10 MB each with their engine.
             precision: `exact` (float32) or `fast` (`engines.choice`).
-            work: the job's work area, told of each block where it is given.
+            reporter: who is told of each block.
             choice: the engine that the launch planned with, which every worker must be able to
                 run; by default each takes what its machine has for the precision.
             sha256: what the launch planned with, by path of a weight file; another content is
@@ -233,7 +238,7 @@ class GhsS2NetHandler(
         if precision not in PRECISIONS:
             raise ValueError(f"found precision {precision!r}, expected one of {PRECISIONS}")
         self.precision = precision
-        self.work = work
+        self.reporter = reporter
         self.choice, self.sha256 = choice, dict(sha256 or {})
 
     def load_model(self) -> ModelBank:
@@ -261,7 +266,7 @@ class GhsS2NetHandler(
     def _predict(self, model: ModelBank, example: PredictionInput) -> PredictionOutput:
         window = example.window
         pixels = window.height * window.width
-        with measured(self.work, NAMESPACE, pixels, example.tile, window):
+        with measured(self.reporter, NAMESPACE, pixels, example.tile, window):
             count(NAMESPACE, f"blocks_{model.choice.engine}")
             return model.predict(example)
 

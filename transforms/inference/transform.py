@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.elements import NODATA, BlockTask, Layer, Pixels, origin_of
+from transforms.elements import NODATA, Layer, Pixels, origin_of
 from transforms.rasters.area_mask import area_mask
 from transforms.rasters.masking import masked
 from transforms.work.losses import LOSSES, attempted, loss_of
+from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
-from transforms.work.work_area import WorkArea, read_pixels
 
 from .handler import GhsS2NetHandler, PredictionFailure, PredictionInput, PredictionOutput
 from .predict import CONTEXT, pad_block
@@ -27,15 +27,17 @@ STAGE = "inference"
 class PredictBuiltUp(StageTransform):
     """Prediction of each block by the model of its grid zone.
 
+    Pixels of S2 come with the block's context (`CONTEXT` px) where there is one: a block is
+    mirrored where its pixels end.
     Outputs: main, pixels of BUFRAC_RAW; `losses`, blocks whose input or model cannot be used.
     """
 
-    work: WorkArea
     handler: GhsS2NetHandler
+    reporter: Reporter = SILENT
 
-    def expand(self, tasks: PCollection[BlockTask]) -> dict[str, PCollection[Any]]:
-        """Read, predict, encode."""
-        read = tasks | "Read" >> beam.FlatMap(self.read).with_outputs(LOSSES, main="inputs")
+    def expand(self, pixels: PCollection[Pixels]) -> dict[str, PCollection[Any]]:
+        """Prepare, predict, encode."""
+        read = pixels | "Prepare" >> beam.FlatMap(self.prepare).with_outputs(LOSSES, main="inputs")
         predicted = (
             read["inputs"]
             | "RunInference" >> RunInference(self.handler)
@@ -45,20 +47,21 @@ class PredictBuiltUp(StageTransform):
         losses = (read[LOSSES], predicted[LOSSES]) | "Losses" >> beam.Flatten()
         return {"pixels": predicted["pixels"], LOSSES: losses}
 
-    def read(self, task: BlockTask) -> Iterator[PredictionInput | TaggedOutput]:
-        """The composite of a block and its context, reflected at the true edge alone."""
+    def prepare(self, pixels: Pixels) -> Iterator[PredictionInput | TaggedOutput]:
+        """The composite of a block and its context, mirrored where the pixels end."""
+        block = pixels.block
 
-        def read() -> PredictionInput:
-            plan = self.work.plan(task.block.tile)
-            wanted = task.block.window.expand(CONTEXT)
-            inside = wanted.intersect(plan.extent) or task.block.window
-            pixels = read_pixels(self.work, task, inside, (Layer.S2,))
-            dn = pad_block(pixels[Layer.S2], inside, wanted, plan.extent)
-            window, whole = task.block.window, pixels.whole
-            return PredictionInput(plan.zone, plan.tile, window, dn, whole, origin_of(plan.grid))
+        def prepared() -> PredictionInput:
+            wanted, window = block.window.expand(CONTEXT), pixels.window
+            inside = window.intersect(wanted) or window
+            dn = pad_block(pixels.crop(inside)[Layer.S2], inside, wanted, inside)
+            place = replace(pixels.crop(block.window), layers={})
+            row, col = origin_of(place.grid)
+            origin = row - block.window.row, col - block.window.col
+            zone = pixels.zone or block.tile[:-2]
+            return PredictionInput(zone, block.tile, block.window, dn, pixels.whole, origin, place)
 
-        block = task.block
-        yield from attempted(self.work, STAGE, block.tile, block.window, read)
+        yield from attempted(self.reporter, STAGE, block.tile, block.window, prepared)
 
     def within_area(
         self, prediction: PredictionOutput | PredictionFailure
@@ -66,11 +69,14 @@ class PredictBuiltUp(StageTransform):
         """Predictions outside the area of interest become nodata; failures become losses."""
         block = prediction.block
         if isinstance(prediction, PredictionFailure):
-            yield loss_of(self.work, STAGE, block.tile, block.window, prediction.error)
+            yield loss_of(self.reporter, STAGE, block.tile, block.window, prediction.error)
             return
-        plan = self.work.plan(block.tile)
-        grid = plan.place(block.window)
-        inside = area_mask(plan.area, grid)
-        raw = masked(prediction.bufrac_raw, inside, NODATA[Layer.BUFRAC_RAW])
-        layers = {Layer.BUFRAC_RAW: raw}
-        yield Pixels(block, block.window, grid, layers, prediction.whole, (Layer.BUFRAC_RAW,))
+        place, raw = prediction.place, prediction.bufrac_raw
+        if place is None:
+            raise ValueError(f"{block}: a prediction needs the place of its pixels")
+        area = place.area
+        if area is not None:
+            raw = masked(raw, area_mask(area, place.grid), NODATA[Layer.BUFRAC_RAW])
+        yield replace(
+            place.having(BUFRAC_RAW=raw), whole=prediction.whole, make=(Layer.BUFRAC_RAW,)
+        )

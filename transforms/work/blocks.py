@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from .work_area import WorkArea, read_pixels
 
 STAGE = "storage"
 STORED = "stored"
+READ = "read"
 
 
 def blocks_of(plan: TilePlan, size: int, margin: int) -> Iterator[Block]:
@@ -103,16 +105,21 @@ class FanOut(StageTransform):
     def skip_stored(self, task: BlockTask) -> Iterator[BlockTask | TaggedOutput]:
         """References to what is stored, and the task where something is still to be made."""
         block = task.block
-        for found in attempted(self.work, STAGE, block.tile, block.window, lambda: self.find(task)):
-            if isinstance(found, TaggedOutput):
-                yield found
+
+        def look() -> tuple[dict[Layer, RasterRef | None], TilePlan]:
+            return self.find(task), self.work.plan(block.tile)
+
+        for looked in attempted(self.work, STAGE, block.tile, block.window, look):
+            if isinstance(looked, TaggedOutput):
+                yield looked
                 continue
+            found, plan = looked
             yield from (
                 TaggedOutput(STORED, reference) for reference in found.values() if reference
             )
             make = tuple(layer for layer, reference in found.items() if reference is None)
             if make:
-                yield replace(task, make=make)
+                yield replace(task, make=make, plan=plan)
             else:
                 block_reused(self.work, self.layers[0], block.tile, block.window)
 
@@ -130,13 +137,15 @@ class FanOut(StageTransform):
 class ReadBlocks(StageTransform):
     """Block tasks to pixels: the block and a halo, cut at the true edge of the tile's data.
 
-    `layers` are always read, `published` where the task comes with a raster of them.
+    `layers` are always read, `published` where the task comes with a raster of them. `stage` is who
+    loses a block that cannot be read; reading is measured where it is a stage of its own.
     """
 
     work: WorkArea
     layers: tuple[Layer, ...]
     halo: int
     published: tuple[Layer, ...] = ()
+    stage: str = READ
 
     def expand(self, tasks: PCollection[BlockTask]) -> Any:
         """Main output pixels, and losses."""
@@ -152,10 +161,13 @@ class ReadBlocks(StageTransform):
             there = {reference.layer for reference in task.references}
             layers = (*self.layers, *(layer for layer in self.published if layer in there))
             size = window.height * window.width
-            with measured(self.work, "read", size, block.tile, block.window):
+            own = self.stage == READ
+            with (
+                measured(self.work, READ, size, block.tile, block.window) if own else nullcontext()
+            ):
                 return read_pixels(self.work, task, window, layers)
 
-        yield from attempted(self.work, "read", block.tile, block.window, read)
+        yield from attempted(self.work, self.stage, block.tile, block.window, read)
 
 
 @dataclass(eq=False)

@@ -20,7 +20,7 @@ from transforms.elements import (
 from transforms.storage.gdal_access import is_remote
 
 from .metrics import lost
-from .work_area import WorkArea
+from .reporter import Reporter
 
 LOSSES = "losses"
 """Tag of the output that losses take."""
@@ -49,12 +49,12 @@ def _of_this_machine(error: Exception) -> bool:
 
 
 def attempted(
-    work: WorkArea, stage: str, tile: str, window: Window | None, action: Callable[[], T]
+    reporter: Reporter, stage: str, tile: str, window: Window | None, action: Callable[[], T]
 ) -> Iterator[T | TaggedOutput]:
     """What the action returns, or a loss in its place.
 
     Args:
-        work: the work area; a strict job stops at its first loss.
+        reporter: who is told; where it is strict, the first loss ends the job.
         stage: who lost it.
         tile: MGRS tile or output cell.
         window: the block, None for the whole tile.
@@ -66,17 +66,22 @@ def attempted(
     try:
         result = tried(action)
     except RECOVERABLE as error:
-        yield loss_of(work, stage, tile, window, error)
+        yield loss_of(reporter, stage, tile, window, error)
     else:
         yield result
 
 
 def loss_of(
-    work: WorkArea, stage: str, tile: str, window: Window | None, error: Exception, scene: str = ""
+    reporter: Reporter,
+    stage: str,
+    tile: str,
+    window: Window | None,
+    error: Exception,
+    scene: str = "",
 ) -> TaggedOutput:
     """The loss of a block by an error, tagged; counted and logged.
 
-    A file of the work area that it was lost by is removed if it is damaged: it is made anew.
+    A file of a job's work area that it was lost by is removed if it is damaged: it is made anew.
 
     Raises:
         StrictError: the job is strict.
@@ -87,11 +92,11 @@ def loss_of(
         file = str(getattr(error, "file", ""))
         reason = str(getattr(error, "reason", error))
     reason = " ".join(reason.split())
-    lost(work, stage, tile, reason, window, scene)
+    lost(reporter, stage, tile, reason, window, scene)
     loss = Loss(stage, tile, reason, scene, file, window)
     if isinstance(error, StorageError) and not error.passing:
-        work.discard(error.file)
-    if work.strict:
-        work.record(loss)
+        reporter.discard(error.file)
+    if reporter.strict:
+        reporter.record(loss)
         raise StrictError(f"strict: stopped at the first loss, in {stage}: {loss.summary}")
     return TaggedOutput(LOSSES, loss)

@@ -1,6 +1,6 @@
 """Counters of a stage: Beam's, and the run's events.
 
-Events go to the folder that this machine's run has for them, else to the job's work area.
+Events go to the folder that this machine's run has for them, else to the stage's reporter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from apache_beam.metrics import Metrics
 from transforms.elements import Window
 from transforms.observe.events import at, emit, happened
 
-from .work_area import WorkArea
+from .reporter import Reporter
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def count(stage: str, what: str, number: int = 1) -> None:
 
 
 def _tell(
-    work: WorkArea | None,
+    reporter: Reporter,
     stage: str,
     what: str,
     tile: str,
@@ -34,13 +34,13 @@ def _tell(
     seconds: float = 0.0,
 ) -> None:
     event = happened(stage, what, tile, window, seconds)
-    if not emit(event) and work is not None:
-        work.add(event)
+    if not emit(event):
+        reporter.add(event)
 
 
 @contextmanager
 def measured(
-    work: WorkArea | None,
+    reporter: Reporter,
     stage: str,
     pixels: int = 0,
     tile: str = "",
@@ -58,22 +58,22 @@ def measured(
     count(stage, "milliseconds", round(1000 * seconds))
     count(stage, "blocks")
     count(stage, "pixels", pixels)
-    _tell(work, stage, "done", tile, window, seconds)
+    _tell(reporter, stage, "done", tile, window, seconds)
 
 
-def block_reused(work: WorkArea, layer: str, tile: str, window: Window) -> None:
+def block_reused(reporter: Reporter, layer: str, tile: str, window: Window) -> None:
     """Count a block that was stored already, by the first layer of its line."""
     count("storage", "blocks_reused")
-    _tell(work, layer, "reused", tile, window)
+    _tell(reporter, layer, "reused", tile, window)
 
 
-def reused(work: WorkArea, stage: str, tile: str) -> None:
+def reused(reporter: Reporter, stage: str, tile: str) -> None:
     """Count a product, or an output cell, that was there already."""
-    _tell(work, stage, "reused", tile, None)
+    _tell(reporter, stage, "reused", tile, None)
 
 
 def lost(
-    work: WorkArea,
+    reporter: Reporter,
     stage: str,
     tile: str,
     reason: str,
@@ -82,7 +82,7 @@ def lost(
 ) -> None:
     """Count a loss and log it."""
     count(stage, "losses")
-    _tell(work, stage, "lost", tile, window)
+    _tell(reporter, stage, "lost", tile, window)
     with at(tile, window):
         extra = {"stage": stage, **({"scene": scene} if scene else {})}
         _LOG.warning("lost: %s", reason, extra=extra)

@@ -8,7 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from .work_area import WorkArea
+from .reporter import Reporter
 
 
 class StageTransform(beam.PTransform):
@@ -30,9 +30,9 @@ class TellAtBundleEnd(beam.DoFn):
     For the last transform of a fused stretch: the bundle then ends for all before it.
     """
 
-    def __init__(self, work: WorkArea, function: Callable[[Any], Iterable[Any]]) -> None:
+    def __init__(self, reporter: Reporter, function: Callable[[Any], Iterable[Any]]) -> None:
         """Keep both."""
-        self._work, self._function = work, function
+        self._reporter, self._function = reporter, function
 
     def process(self, element: Any) -> Iterable[Any]:
         """All that the function yields."""
@@ -40,4 +40,4 @@ class TellAtBundleEnd(beam.DoFn):
 
     def finish_bundle(self) -> None:
         """The sums reach the storage."""
-        self._work.write_sums()
+        self._reporter.write_sums()

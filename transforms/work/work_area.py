@@ -312,5 +312,8 @@ def read_pixels(
 ) -> Pixels:
     """The stored layers of a block, over a window that may reach past it."""
     arrays = {layer: work.read(layer, task.references, window) for layer in layers}
-    place = work.plan(task.block.tile).place(window)
-    return Pixels(task.block, window, place, arrays, task.whole, task.make)
+    plan = work.plan(task.block.tile)
+    place = plan.place(window)
+    return Pixels(
+        task.block, window, place, arrays, task.whole, task.make, plan.zone, plan.area_wkb
+    )

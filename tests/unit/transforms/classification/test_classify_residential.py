@@ -7,7 +7,6 @@ from transforms.classification import FEATURE_SETS
 from transforms.classification.transform import ClassifyResidential
 from transforms.elements import Block, Layer, Pixels, VersionError, Window, utm_grid
 from transforms.storage import storage
-from transforms.work.work_area import WorkArea
 
 WINDOW = Window(0, 0, 40, 30)
 GRID = utm_grid(32633, 300000, 5900040, 40, 30)
@@ -22,17 +21,17 @@ def classes_of(transform, bufrac, s2):
 
 def test_a_file_that_was_trained_anew_is_read_anew(tmp_path, block, classifiers):
     """Two launches of one process, the file replaced between them, then within the second."""
-    file, work = str(tmp_path / "own.skops"), WorkArea(str(tmp_path / "work"))
+    file = str(tmp_path / "own.skops")
     bufrac, s2 = block(3, WINDOW.shape)
     found, (other_name, *_) = {}, [name for name in FEATURE_SETS if name != "spectral"]
     for name in ("spectral", other_name):
         classifiers[name].save(file)
-        transform = ClassifyResidential(work, file, storage.sha256(file))
+        transform = ClassifyResidential(file, storage.sha256(file))
         found[name] = classes_of(transform, bufrac, s2)
         again = classes_of(transform, bufrac, s2)
         assert np.array_equal(found[name], again)
     assert not np.array_equal(found["spectral"], found[other_name])
-    other = ClassifyResidential(work, file, "0" * 64)
+    other = ClassifyResidential(file, "0" * 64)
     with pytest.raises(
         VersionError, match=r"own\.skops: a worker found SHA-256 .* planned with 0+:"
     ):

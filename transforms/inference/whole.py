@@ -1,0 +1,44 @@
+"""A model and a composite to a prediction, without Beam: for a notebook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.elements import Window
+
+from .engines import EXACT, Engine, choose
+from .network import collapse
+from .predict import CONTEXT, encode, pad_block, prepare, valid
+from .weights import load_weights
+
+
+def load_engine(path: str | Path, precision: str = EXACT) -> Engine:
+    """The network of a weight file (`MODEL_CNN_<zone>.h5`), ready to predict on this machine.
+
+    Raises:
+        ModelError: the file cannot be used.
+    """
+    return choose(precision).make(collapse(load_weights(path)))
+
+
+def predict(s2: NDArray[np.uint16], engine: Engine) -> NDArray[np.uint16]:
+    """Probability that each pixel of a composite is built-up; mirrored where the pixels end.
+
+    Args:
+        s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
+            nodata 0.
+        engine: see `load_engine`.
+
+    Returns:
+        (rows, columns), uint16, BUFRAC_RAW, 0..10 000, nodata 65535.
+
+    Raises:
+        ValueError: not four bands.
+    """
+    inside = valid(s2)
+    whole = Window(0, 0, *s2.shape[1:])
+    x = prepare(pad_block(s2, whole, whole.expand(CONTEXT), whole))
+    return encode(engine.probabilities(x, valid=inside, halo=CONTEXT), inside)
