@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -92,9 +92,11 @@ class Front:
         self.given = 0
         self.denied = ""
         """Requests for what has this in its name are forbidden."""
+        self.ignored: tuple[str, ...] = ()
+        """Headers, in small letters, that the service does not hear of."""
         self.asked: list[str] = []
         self.served = 0
-        self._lock = threading.Lock()
+        self._lock, self._writes = threading.Lock(), threading.Lock()
         self._dice = np.random.default_rng(1)
         front, (host, port) = self, urlsplit(service).netloc.split(":")
 
@@ -128,11 +130,15 @@ class Front:
                 if fault is not None:
                     self.reply(fault[1], fault[2], fault[3].encode())
                     return
-                ask = HTTPConnection(host, int(port))
-                ask.request(self.command, self.path, body, dict(self.headers))
-                got = ask.getresponse()
-                self.reply(got.status, dict(got.getheaders()), got.read())
-                ask.close()
+                told = {k: v for k, v in self.headers.items() if k.lower() not in front.ignored}
+                # moto compares and writes in two steps; a storage does so in one.
+                with front._writes if self.command == "PUT" else nullcontext():
+                    ask = HTTPConnection(host, int(port))
+                    ask.request(self.command, self.path, body, told)
+                    got = ask.getresponse()
+                    status, headers, answer = got.status, dict(got.getheaders()), got.read()
+                    ask.close()
+                self.reply(status, headers, answer)
 
             def reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
                 self.send_response_only(status)

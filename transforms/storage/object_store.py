@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -49,7 +49,8 @@ class Policy(NamedTuple):
 
 POLICY = Policy()
 _NO_LONGER_SO = 412
-_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+# 409: two conditional writes met.
+_TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504})
 T = TypeVar("T")
 
 
@@ -191,19 +192,7 @@ def _again(error: Exception) -> bool | float:
     import aiohttp
     import botocore.exceptions
 
-    cause: BaseException = error
-    while not (hasattr(cause, "response") or hasattr(cause, "status")):
-        # s3fs raises an OSError of its own in the place of what the service answered.
-        before = cause.__cause__ or cause.__context__
-        if before is None:
-            break
-        cause = before
-    response = getattr(cause, "response", None)
-    if isinstance(response, dict):
-        about = response.get("ResponseMetadata", {})
-        status, headers = about.get("HTTPStatusCode"), about.get("HTTPHeaders", {})
-    else:
-        status, headers = getattr(cause, "status", None), getattr(cause, "headers", None) or {}
+    status, headers = _answer(error)
     if status is None:
         lost = (ConnectionError, TimeoutError)
         theirs = (botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionError)
@@ -215,3 +204,24 @@ def _again(error: Exception) -> bool | float:
         return False
     wait = str(headers.get("retry-after") or headers.get("Retry-After") or "")
     return min(float(wait), LONGEST_WAIT) if wait.isdigit() else True
+
+
+def status_of(error: Exception) -> int | None:
+    """The HTTP status that an error of a client is about; None where no answer came."""
+    return _answer(error)[0]
+
+
+def _answer(error: Exception) -> tuple[int | None, Mapping[str, str]]:
+    """Status and headers of the answer that an error is about."""
+    cause: BaseException = error
+    while not (hasattr(cause, "response") or hasattr(cause, "status")):
+        # s3fs raises an OSError of its own in the place of what the service answered.
+        before = cause.__cause__ or cause.__context__
+        if before is None:
+            break
+        cause = before
+    response = getattr(cause, "response", None)
+    if isinstance(response, dict):
+        about = response.get("ResponseMetadata", {})
+        return about.get("HTTPStatusCode"), about.get("HTTPHeaders", {})
+    return getattr(cause, "status", None), getattr(cause, "headers", None) or {}
