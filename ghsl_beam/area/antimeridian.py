@@ -1,4 +1,11 @@
-"""Polygons that cross the antimeridian: drawn across it, and cut at ±180 degrees."""
+"""Polygons that cross the antimeridian: drawn across it, and cut at ±180 degrees.
+
+The library `antimeridian`, which cuts the outlines of rasters, does not serve here. It takes an
+edge of more than half the globe the short way, and a ring round a pole for the pole's cap, without
+a word; here both are refused. It cuts a box of more than half the globe wrongly, leaves polygons
+that overlap after the cut as they are, which is not valid, and rounds where it cuts.
+`tests/unit/ghsl_beam/area/test_antimeridian.py` shows each.
+"""
 
 from __future__ import annotations
 

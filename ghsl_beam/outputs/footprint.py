@@ -1,4 +1,9 @@
-"""The ground that a raster covers, as GeoJSON has it: degrees, cut at the antimeridian."""
+"""The ground that a raster covers, as GeoJSON has it: degrees, cut at the antimeridian.
+
+The library `antimeridian` cuts. How far the outline bends, what a pole or the edge of a CRS's world
+does to it, and the box around many footprints are own code: the library takes points as they are,
+and its box of several shapes is the wide way round where none of them touches 180 degrees.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Any
 
+import antimeridian
 import numpy as np
 import pyproj
 import shapely
@@ -22,6 +28,8 @@ _SAMPLES = 8
 """Pieces of a side of such a part."""
 _ROUNDED = 1e-6
 """Degrees to which coordinates are given, 0.1 m; the footprint is larger by it."""
+_EDGE = 90.0
+"""Degrees of the longest edge that is cut at the antimeridian."""
 _WORLD = shapely.box(-180, -90, 180, 90)
 
 
@@ -157,17 +165,23 @@ def _rough(lon: Floats, lat: Floats, at_edge: bool) -> shapely.Geometry:
 
 
 def _within_180(geometry: shapely.Geometry) -> shapely.Geometry:
-    """Parts beyond 180 degrees, moved to where they lie."""
-    parts = [
-        shapely.transform(
-            shapely.intersection(
-                geometry, shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)
-            ),
-            lambda points, turn=turn: points - np.array([360.0 * turn, 0.0]),
-        )
-        for turn in (-2, -1, 0, 1, 2)
-    ]
-    return shapely.union_all([part for part in parts if part.area > 0])
+    """Parts beyond 180 degrees, moved to where they lie.
+
+    `antimeridian` cuts outlines. It is not given what it takes for something else: an outline that
+    goes round the globe (all longitudes of its latitudes are covered), an edge of half the globe
+    or more (it has points between), and what lies beyond a pole.
+    """
+    west, south, east, north = geometry.bounds
+    if west >= -180 and east <= 180:
+        return shapely.intersection(geometry, _WORLD)
+    if east - west >= 360:
+        return shapely.box(-180, max(south, -90), 180, min(north, 90))
+    cut = shapely.intersection(geometry, shapely.box(west, -90, east, 90))
+    parts = [part for part in shapely.get_parts(cut) if part.geom_type == "Polygon"]
+    outline = shapely.MultiPolygon(list(shapely.segmentize(parts, _EDGE)))
+    return shapely.union_all(
+        antimeridian.fix_multi_polygon(outline, fix_winding=True, great_circle=False)
+    )
 
 
 def narrowest_box(boxes: Iterable[Sequence[float]]) -> list[float]:

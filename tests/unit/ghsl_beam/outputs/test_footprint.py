@@ -2,6 +2,7 @@
 
 import json
 
+import antimeridian
 import numpy as np
 import pyproj
 import pytest
@@ -9,6 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ghsl_beam.outputs import footprint as module
 from ghsl_beam.outputs.footprint import footprint, narrowest_box
 
 
@@ -139,3 +141,52 @@ def test_around_a_pole_it_has_all_longitudes():
     _, (west, south, east, north) = check("EPSG:3413", (-5e5, -5e5, 5e5, 5e5))
     assert (west, east, north) == (-180, 180, 90)
     assert south == pytest.approx(83.5, abs=0.5)
+
+
+def by_strips(geometry):
+    """Each turn of the globe cut out and moved, without a library."""
+    turns = [
+        shapely.transform(
+            geometry.intersection(shapely.box(360 * turn - 180, -90, 360 * turn + 180, 90)),
+            lambda points, turn=turn: points - np.array([360.0 * turn, 0.0]),
+        )
+        for turn in (-2, -1, 0, 1, 2)
+    ]
+    return shapely.union_all([part for part in turns if part.area > 0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["EPSG:4326", "EPSG:32601", "EPSG:32660", "EPSG:32701", "EPSG:32760"]),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(0.01, 1),
+)
+def test_the_library_cuts_as_strips_do(crs, x, y, size):
+    """Of rasters without a pole; those in degrees are up to 300 degrees wide."""
+    if crs == "EPSG:4326":
+        left, bottom = 150 + 40 * x, -80 + 140 * y
+        bounds = (left, bottom, left + 300 * size, bottom + 20 * size)
+    else:
+        left, bottom = 1e5 + 7e5 * x, 1e6 + 8e6 * y
+        bounds = (left, bottom, left + 2e5 * size, bottom + 2e5 * size)
+    cut = []
+
+    def both(geometry):
+        cut.append((by_strips(geometry), within(geometry)))
+        return cut[-1][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        within = module._within_180
+        patch.setattr(module, "_within_180", both)
+        footprint(crs, bounds)
+    ((expected, found),) = cut
+    # The library gives latitudes of the cut to seven decimals.
+    assert expected.symmetric_difference(found).area <= 1e-6 * expected.length
+
+
+def test_the_box_of_many_is_narrower_than_the_library_makes_it():
+    boxes = [(170, 0, 175, 5), (-175, 0, -170, 5)]
+    assert narrowest_box(boxes) == [170, 0, -170, 5]
+    shapes = shapely.MultiPolygon([shapely.box(*box) for box in boxes])
+    assert antimeridian.bbox(shapes) == [-175, 0, 175, 5]
