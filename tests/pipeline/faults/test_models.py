@@ -264,4 +264,4 @@ def test_a_classifier_that_does_not_belong(job_of, tmp_path):
     )
     written(path, members | {"schema.json": schema.encode()})
     warning, _ = classifier_warnings(chosen_classifier(job), models)
-    assert f"was made by scikit-learn 1.2.2, here is {now}" in warning
+    assert f"was made by scikit-learn 1.2.2, but {now} is installed" in warning
