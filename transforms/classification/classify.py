@@ -20,7 +20,7 @@ def classify(
 ) -> NDArray[np.uint8]:
     """Class of every pixel, after the majority filter.
 
-    Right but for `classifier.halo` pixels at the array's rim.
+    Valid except in the outer `classifier.halo` pixels of the array.
 
     Args:
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.

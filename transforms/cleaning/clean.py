@@ -27,7 +27,7 @@ def clean(
     roads: Sequence[Road] = (),
     grid: GeoBox | None = None,
 ) -> NDArray[np.uint8]:
-    """The cleaned built-up fraction; right but for `parameters.halo` pixels at the array's rim.
+    """The cleaned built-up fraction, valid except in the outer `parameters.halo` pixels.
 
     Nodata is masked first. Then, each step on what the one before left, and each only where its
     parameter asks for it: below `minimum` becomes 0; NDVI above `ndvi_above` becomes 0; NDWI

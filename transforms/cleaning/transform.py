@@ -24,7 +24,7 @@ STAGE = "cleaning"
 
 @dataclass(eq=False)
 class CleanBuiltUp(StageTransform):
-    """Adds BUFRAC to pixels; right but for `parameters.halo` pixels at their rim.
+    """Adds BUFRAC to pixels, valid except in the outer `parameters.halo` pixels.
 
     Pixels that come with a published BUFRAC keep it. Outputs: main, pixels; `losses`.
     """

@@ -52,8 +52,8 @@ def greenness(
 ) -> NDArray[np.int16]:
     """NDVI where built-up, closed by a disk, is above 0.
 
-    Right but for `parameters.halo` pixels at the array's rim. Nodata is not built up, and stays
-    nodata where the closing would fill it.
+    Valid except in the outer `parameters.halo` pixels of the array. Nodata is not built-up, and
+    stays nodata where the closing would fill it.
 
     Args:
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.

@@ -22,7 +22,7 @@ STAGE = "greenness"
 
 @dataclass(eq=False)
 class MeasureGreenness(StageTransform):
-    """Adds GREENNESS to pixels that are to have it; right but for a rim of `parameters.halo`.
+    """Adds GREENNESS to pixels, valid except in the outer `parameters.halo` pixels.
 
     Outputs: main, pixels; `losses`.
     """

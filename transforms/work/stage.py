@@ -25,7 +25,7 @@ class StageTransform(beam.PTransform):
 
 
 class TellAtBundleEnd(beam.DoFn):
-    """What `function` makes of each element; when a bundle ends, how far the process is is told.
+    """Calls `function` on each element; writes the progress counters when a bundle finishes.
 
     For the last transform of a fused stretch: the bundle then ends for all before it.
     """
