@@ -203,8 +203,8 @@ def test_wrong_roads(job, tmp_path, name):
 
 
 VECTORS_REFUSED = (
-    "as area, roads or labels: one line with the file and what was found, in seconds; nobody is "
-    "asked, nothing written; 2"
+    "as area, roads or labels: one line with the file and what was found, in seconds; no other "
+    "host is asked, nothing is written; 2"
 )
 for name in HOSTILE:
     fault("configuration", name, VECTORS_REFUSED)

@@ -77,7 +77,7 @@ def stopped_early(inventory, events):
 fault(
     "launches",
     "it is stopped before anything is made",
-    "the record tells neither losses nor products of the launch before as its own; 1",
+    "the record does not list losses or products of the launch before as its own; 1",
 )
 
 
@@ -123,8 +123,8 @@ def test_a_report_that_cannot_be_written_is_a_warning(job, monkeypatch, caplog):
 
 fault(
     "launches",
-    "the storage fails when a run that broke off is to be recorded",
-    "the error is the one that broke it off; the record has what could be told; 1",
+    "the storage fails when it has to record a run that failed",
+    "the error is the one that ended the run; the record has what is known; 1",
 )
 
 
@@ -148,7 +148,7 @@ def test_the_first_error_is_told(job, monkeypatch):
 fault(
     "launches",
     "what a worker recorded of a loss is damaged",
-    "a warning names the file; the record is written, with the error that broke the run off; 1",
+    "a warning names the file; the record is written, with the error that ended the run; 1",
 )
 
 
@@ -217,8 +217,8 @@ def test_a_loss_that_was_made_good_is_none(job, tmp_path, monkeypatch):
 
 fault(
     "launches",
-    "what was lost is made good, and something else is missing without a word",
-    "the loss listed is what is missing, not what was made good; 3",
+    "a lost block is made in the end, and something else is missing without a reason",
+    "the record lists what is missing, not what was made in the end; 3",
 )
 
 

@@ -305,7 +305,7 @@ def test_a_block_that_needs_too_much_memory(job, undisturbed, tmp_path, monkeypa
     assert not any(differing(layers(output), undisturbed).values())
 
 
-fault("processes", "error of the program itself", "the job fails with it, nothing is swallowed; 1")
+fault("processes", "error of the program itself", "the job fails with this error; 1")
 
 
 def test_an_error_of_the_program_is_no_loss(job, tmp_path, monkeypatch):
@@ -321,7 +321,7 @@ def test_an_error_of_the_program_is_no_loss(job, tmp_path, monkeypatch):
     assert record["losses"] == []
 
 
-fault("processes", "a loss in a strict job", "the job stops at the first, which it names; 1")
+fault("processes", "a loss in a strict job", "the job stops at the first loss and names it; 1")
 
 
 def test_a_strict_job_stops_at_the_first_loss(job, tmp_path):

@@ -116,8 +116,9 @@ def small_disk(tmp_path):
 
 
 NO_ROOM = (
-    "what does not fit is lost and named, with the disk and its room; nothing half under a final "
-    "name; a rerun with room makes the rest; 3, or 1 where the record itself has no room"
+    "what does not fit is lost and named, with the disk and its free room; no file is half-written "
+    "under its final name; a rerun with room makes the rest; 3, "
+    "or 1 if there is no room for the record"
 )
 fault("storage", "disk full", NO_ROOM)
 
@@ -213,7 +214,7 @@ def test_a_storage_that_is_away_is_no_wrong_request(setting, named, tmp_path):
 fault(
     "storage",
     "the report cannot be written",
-    "the record says so; the next launch makes no layer again, and the report; 1",
+    "the record says so; the next launch makes only the report; 1",
 )
 
 
@@ -292,12 +293,12 @@ for name in DAMAGED:
     fault(
         "storage",
         name,
-        "a loss, and the file is removed; the next launch makes it anew, with the same bytes; 3",
+        "a loss, and the file is removed; the next launch makes it again, with the same bytes; 3",
     )
 fault(
     "storage",
     "block file damaged, in a strict job",
-    "the job stops, and the file is removed; the next launch makes it anew, with the same bytes; 1",
+    "the job stops, and the file is removed; the next launch makes it, with the same bytes; 1",
 )
 
 
@@ -510,7 +511,7 @@ def check_sums(output):
 fault(
     "storage",
     "record with false sums, or of another output",
-    "nothing is taken from it but sums of products that are there; `--verify` puts them right; 0",
+    "only checksums of existing products are used from it; `--verify` corrects them; 0",
 )
 
 
