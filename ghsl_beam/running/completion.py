@@ -37,7 +37,7 @@ def finish(plan: JobPlan, record: RunRecord, products: Sequence[Product], lock: 
         _clear_work_area(plan)
 
 
-def finish_again(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> None:
+def finish_earlier_run(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> None:
     """For a launch that had nothing to make: what an earlier one left undone, and no more.
 
     Where all is there, no file changes. A record of these very products stays the record, as it

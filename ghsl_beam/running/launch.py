@@ -27,9 +27,9 @@ from ghsl_beam.planning.plan import JobPlan, make_plan
 from ghsl_beam.process import stopping
 from ghsl_beam.runners import beam_options, cluster, local_workers
 from ghsl_beam.runners.worker import tell_workers
-from ghsl_beam.running.completion import finish, finish_again
+from ghsl_beam.running.completion import finish, finish_earlier_run
 from ghsl_beam.running.lock import check_work_area, only_launch
-from ghsl_beam.running.outcome import account, end_badly, in_brief
+from ghsl_beam.running.outcome import complete_record, in_brief, record_failure
 from ghsl_beam.running.pipeline import build, work_area
 from ghsl_beam.running.product_sums import keep_recorded_sums, remove_changed
 from transforms.elements import (
@@ -91,8 +91,8 @@ def run(
             return record
         inventory = read_inventory(plan)  # another launch has just made it all
     there = inventory.products
-    account(record, plan, there, there, (), start)
-    finish_again(plan, record, there)
+    complete_record(record, plan, there, there, (), start)
+    finish_earlier_run(plan, record, there)
     _LOG.info("run ended", extra=in_brief(record))
     return record
 
@@ -130,10 +130,10 @@ def _make(
                     record["stages"] = stages_of(RunEvents(folder, sums).new(last=True))
                     raise
             products = read_inventory(plan).products
-            account(record, plan, before, products, work.losses(), start)
+            complete_record(record, plan, before, products, work.losses(), start)
             finish(plan, record, products, lock)
         except BaseException as error:
-            end_badly(record, plan, before, start, error)
+            record_failure(record, plan, before, start, error)
             raise
     _LOG.info("run ended", extra=in_brief(record))
     return True

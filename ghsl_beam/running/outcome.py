@@ -30,7 +30,7 @@ WHOLE, FAILED, WITH_LOSSES = 0, 1, 3
 _LOG = logging.getLogger(__name__)
 
 
-def account(
+def complete_record(
     record: RunRecord,
     plan: JobPlan,
     before: Sequence[Product],
@@ -44,7 +44,7 @@ def account(
     its stages lost. A loss that a later attempt made good, as what is made of it is whole, is none;
     where a product is not whole and no stage said why, that is one.
     """
-    lost = [*plan.losses, *_of_stages(plan, products, losses)]
+    lost = [*plan.losses, *_losses_of_incomplete(plan, products, losses)]
     _fill(record, before, products, sums_of(plan, products), lost, start)
     # Made again, an incomplete product bears the mark that it had.
     marks = {product.path: product.fingerprint for product in before}
@@ -52,7 +52,7 @@ def account(
     record["exit_code"] = WITH_LOSSES if record["losses"] else WHOLE
 
 
-def end_badly(
+def record_failure(
     record: RunRecord,
     plan: JobPlan,
     before: Sequence[Product],
@@ -108,7 +108,7 @@ def _fill(
     record["seconds"] = round(time.monotonic() - start, 1)
 
 
-def _of_stages(
+def _losses_of_incomplete(
     plan: JobPlan, products: Sequence[Product], losses: Sequence[Loss]
 ) -> Iterator[Loss]:
     """The losses of what is not whole, and one for each such product that none of them explains.

@@ -11,7 +11,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from numpy.typing import NDArray
 
 from transforms.elements import Layer, Pixels, Window, centre_of
-from transforms.work.losses import LOSSES, attempted
+from transforms.work.losses import LOSSES, made_or_lost
 from transforms.work.metrics import measured
 from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
@@ -73,7 +73,7 @@ class ReprojectAndAggregate(StageTransform):
             with measured(self.reporter, STAGE, self.grid.cell_pixels**2, key):
                 return list(aggregate_pixels(self.grid, key, tiles))
 
-        for made in attempted(self.reporter, STAGE, key, None, aggregated):
+        for made in made_or_lost(self.reporter, STAGE, key, None, aggregated):
             if isinstance(made, TaggedOutput):
                 yield made
             else:

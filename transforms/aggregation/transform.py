@@ -33,7 +33,7 @@ from transforms.rasters.geotiff import (
     write_block,
 )
 from transforms.storage import storage
-from transforms.work.losses import LOSSES, attempted
+from transforms.work.losses import LOSSES, made_or_lost
 from transforms.work.metrics import count, measured, reused
 from transforms.work.stage import StageTransform, TellAtBundleEnd
 from transforms.work.work_area import WorkArea
@@ -153,7 +153,7 @@ class AggregateCells(StageTransform):
                     self._compute(task, plan)
             return references
 
-        for found in attempted(self.work, STAGE, task.key, None, made):
+        for found in made_or_lost(self.work, STAGE, task.key, None, made):
             yield from [found] if isinstance(found, TaggedOutput) else found
 
     def _references(self, key: str) -> list[CellRef]:
@@ -263,7 +263,7 @@ class PublishGridTiles(StageTransform):
     def publish(self, item: tuple[tuple[str, str, str], Any]) -> Iterator[Any]:
         """The product of one layer of one R/C tile at one level."""
         (name, label, key), parts = item
-        yield from attempted(
+        yield from made_or_lost(
             self.work,
             STAGE,
             key,

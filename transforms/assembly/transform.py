@@ -12,7 +12,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from transforms.elements import NODATA, BlockTask, Layer, Pixels, Scene, SceneError
 from transforms.rasters.area_mask import area_mask
 from transforms.rasters.masking import grown, masked
-from transforms.work.losses import LOSSES, attempted, loss_of
+from transforms.work.losses import LOSSES, loss_of, made_or_lost
 from transforms.work.metrics import count, measured
 from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
@@ -42,7 +42,7 @@ class AssembleScenes(StageTransform):
     def assemble(self, task: BlockTask) -> Iterator[Pixels | TaggedOutput]:
         """Pixels of one block."""
         tile, window = task.block.tile, task.block.window
-        for made in attempted(self.reporter, STAGE, tile, window, lambda: self.composite(task)):
+        for made in made_or_lost(self.reporter, STAGE, tile, window, lambda: self.composite(task)):
             if isinstance(made, TaggedOutput):
                 yield made
                 continue

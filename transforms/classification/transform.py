@@ -12,7 +12,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import Layer, Pixels, check_planned
 from transforms.storage import storage
-from transforms.work.losses import LOSSES, attempted
+from transforms.work.losses import LOSSES, made_or_lost
 from transforms.work.metrics import measured
 from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
@@ -60,6 +60,6 @@ class ClassifyResidential(StageTransform):
                 return pixels.having(RES_NRES=classes)
 
         if Layer.RES_NRES in pixels.make:
-            yield from attempted(self.reporter, STAGE, block.tile, block.window, classified)
+            yield from made_or_lost(self.reporter, STAGE, block.tile, block.window, classified)
         else:
             yield pixels

@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import Layer, Pixels
-from transforms.work.losses import LOSSES, attempted
+from transforms.work.losses import LOSSES, made_or_lost
 from transforms.work.metrics import measured
 from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
@@ -46,6 +46,6 @@ class MeasureGreenness(StageTransform):
                 return pixels.having(GREENNESS=green)
 
         if Layer.GREENNESS in pixels.make:
-            yield from attempted(self.reporter, STAGE, block.tile, block.window, measured_green)
+            yield from made_or_lost(self.reporter, STAGE, block.tile, block.window, measured_green)
         else:
             yield pixels

@@ -22,7 +22,7 @@ from transforms.elements import (
     Window,
     check_planned,
 )
-from transforms.work.losses import RECOVERABLE, tried
+from transforms.work.losses import RECOVERABLE, with_retries
 from transforms.work.metrics import count, measured
 from transforms.work.reporter import SILENT, Reporter
 
@@ -259,7 +259,7 @@ class GhsS2NetHandler(
         """Predict the blocks of a batch, which holds one."""
         for example in batch:
             try:
-                yield tried(partial(self._predict, model, example))
+                yield with_retries(partial(self._predict, model, example))
             except RECOVERABLE as error:
                 yield PredictionFailure(Block(example.tile, example.window), error)
 

@@ -13,7 +13,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from transforms.elements import NODATA, Layer, Pixels, origin_of
 from transforms.rasters.area_mask import area_mask
 from transforms.rasters.masking import masked
-from transforms.work.losses import LOSSES, attempted, loss_of
+from transforms.work.losses import LOSSES, loss_of, made_or_lost
 from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
 
@@ -61,7 +61,7 @@ class PredictBuiltUp(StageTransform):
             zone = pixels.zone or block.tile[:-2]
             return PredictionInput(zone, block.tile, block.window, dn, pixels.whole, origin, place)
 
-        yield from attempted(self.reporter, STAGE, block.tile, block.window, prepared)
+        yield from made_or_lost(self.reporter, STAGE, block.tile, block.window, prepared)
 
     def within_area(
         self, prediction: PredictionOutput | PredictionFailure

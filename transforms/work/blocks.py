@@ -22,7 +22,7 @@ from transforms.elements import (
     Window,
 )
 
-from .losses import LOSSES, attempted
+from .losses import LOSSES, made_or_lost
 from .metrics import block_reused, measured
 from .stage import StageTransform, TellAtBundleEnd
 from .work_area import WorkArea, read_pixels
@@ -109,7 +109,7 @@ class FanOut(StageTransform):
         def look() -> tuple[dict[Layer, RasterRef | None], TilePlan]:
             return self.find(task), self.work.plan(block.tile)
 
-        for looked in attempted(self.work, STAGE, block.tile, block.window, look):
+        for looked in made_or_lost(self.work, STAGE, block.tile, block.window, look):
             if isinstance(looked, TaggedOutput):
                 yield looked
                 continue
@@ -167,7 +167,7 @@ class ReadBlocks(StageTransform):
             ):
                 return read_pixels(self.work, task, window, layers)
 
-        yield from attempted(self.work, self.stage, block.tile, block.window, read)
+        yield from made_or_lost(self.work, self.stage, block.tile, block.window, read)
 
 
 @dataclass(eq=False)
@@ -196,5 +196,5 @@ class StoreBlocks(StageTransform):
                     if layer in pixels.make
                 ]
 
-        for made in attempted(self.work, "store", block.tile, window, store):
+        for made in made_or_lost(self.work, "store", block.tile, window, store):
             yield from [made] if isinstance(made, TaggedOutput) else made

@@ -31,7 +31,7 @@ _TRIES = 3
 T = TypeVar("T")
 
 
-def tried(action: Callable[[], T]) -> T:
+def with_retries(action: Callable[[], T]) -> T:
     """What the action returns, at the second or third try if need be.
 
     What failed on object storage is not tried again here: it was, where it was asked for.
@@ -48,7 +48,7 @@ def _of_this_machine(error: Exception) -> bool:
     return isinstance(error, RECOVERABLE) and not is_remote(str(getattr(error, "file", "")))
 
 
-def attempted(
+def made_or_lost(
     reporter: Reporter, stage: str, tile: str, window: Window | None, action: Callable[[], T]
 ) -> Iterator[T | TaggedOutput]:
     """What the action returns, or a loss in its place.
@@ -64,7 +64,7 @@ def attempted(
         StrictError: the job is strict, and this is its first loss.
     """
     try:
-        result = tried(action)
+        result = with_retries(action)
     except RECOVERABLE as error:
         yield loss_of(reporter, stage, tile, window, error)
     else:

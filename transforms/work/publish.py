@@ -30,7 +30,7 @@ from transforms.rasters.geotiff import (
 from transforms.storage import storage
 
 from .blocks import blocks_of
-from .losses import LOSSES, attempted
+from .losses import LOSSES, made_or_lost
 from .metrics import measured, reused
 from .stage import StageTransform, TellAtBundleEnd
 from .work_area import WorkArea
@@ -86,7 +86,7 @@ class PublishTiles(StageTransform):
     def publish(self, item: tuple[Layer, StoredTile]) -> Iterator[Product | TaggedOutput]:
         """The product of one layer of one tile."""
         layer, stored = item
-        yield from attempted(
+        yield from made_or_lost(
             self.work, "publish", stored.tile, None, lambda: self.write(layer, stored)
         )
 

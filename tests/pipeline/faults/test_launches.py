@@ -188,7 +188,7 @@ def test_what_another_launch_has_just_made_is_not_counted(job, plan, monkeypatch
             yield lock
 
     monkeypatch.setattr(launch, "only_launch", late)
-    monkeypatch.setattr(launch, "finish_again", lambda plan, record, products: None)
+    monkeypatch.setattr(launch, "finish_earlier_run", lambda plan, record, products: None)
     record = launch.run(job)
     assert (record["exit_code"], record["computed"]) == (0, 0)
     assert record["reused"] == len(record["products"]) > 0
@@ -224,7 +224,7 @@ fault(
 
 def losses_of(plan, products, *losses):
     record = new_record(plan)
-    outcome.account(record, plan, [], products, losses, 0.0)
+    outcome.complete_record(record, plan, [], products, losses, 0.0)
     return [(loss["tile"], loss["stage"], loss["file"]) for loss in record["losses"]]
 
 

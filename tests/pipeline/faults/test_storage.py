@@ -554,7 +554,7 @@ def test_sums_outlive_a_launch_that_was_killed(whole, tmp_path, monkeypatch):
         raise KilledError
 
     with monkeypatch.context() as patch:
-        for name in ("finish", "end_badly"):
+        for name in ("finish", "record_failure"):
             patch.setattr(launch, name, kill)
         with pytest.raises(KilledError):
             job.run(f"output={copy}")

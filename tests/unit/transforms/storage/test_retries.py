@@ -14,7 +14,7 @@ from transforms.assembly.reading import read_band
 from transforms.elements import Layer, RasterRef, SceneError, StorageError, Window
 from transforms.rasters.geotiff import read_window, write_block
 from transforms.storage import gdal_access, object_store, storage
-from transforms.work.losses import tried
+from transforms.work.losses import with_retries
 
 MOST_REQUESTS, MOST_SECONDS = 10, 180
 ULX, ULY = 330000, 5820000
@@ -83,7 +83,7 @@ def test_a_storage_that_always_fails(front, files, monkeypatch, read, way):
     begun = time.monotonic()
     try:
         with no_waits, pytest.raises((SceneError, StorageError)) as caught:
-            tried(lambda: READS[read](files))
+            with_retries(lambda: READS[read](files))
     finally:
         front.every = 0
     took = time.monotonic() - begun
@@ -183,7 +183,7 @@ def test_a_damaged_file_costs_seconds(front, files):
     reference = RasterRef("33UUU", Layer.S2, WINDOW, f"{bucket}/damaged.tif")
     begun = time.monotonic()
     with pytest.raises(StorageError) as caught:
-        tried(lambda: read_window([reference], WINDOW, 1, "uint16", 0))
+        with_retries(lambda: read_window([reference], WINDOW, 1, "uint16", 0))
     assert not caught.value.passing
     assert time.monotonic() - begun < 10
 
@@ -192,7 +192,7 @@ def test_what_is_not_there_is_asked_for_once_more_alone(front, files):
     front.asked.clear()
     reference = RasterRef("33UUU", Layer.S2, WINDOW, f"{files}/none.tif")
     with pytest.raises(StorageError):
-        tried(lambda: read_window([reference], WINDOW, 1, "uint16", 0))
+        with_retries(lambda: read_window([reference], WINDOW, 1, "uint16", 0))
     assert len(front.asked) <= 4
 
 
@@ -204,5 +204,5 @@ def test_what_fails_on_this_machine_is_tried_again():
         raise StorageError("/disk/a.tif" if len(calls) < 3 else "s3://bucket/a.tif", "away")
 
     with pytest.raises(StorageError, match="s3"):
-        tried(action)
+        with_retries(action)
     assert len(calls) == 3
