@@ -165,4 +165,4 @@ def test_what_is_not_whole_is_a_loss_even_where_no_stage_says_so(tmp_path, monke
     _, record = make(write_job(tmp_path, area, archive, block_size=64))
     assert record["exit_code"] == 3
     assert {loss["file"] for loss in record["losses"]} >= {p["path"] for p in record["products"]}
-    assert "no stage said why" in record["losses"][0]["reason"]
+    assert "no stage gave a reason" in record["losses"][0]["reason"]
