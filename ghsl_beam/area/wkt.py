@@ -16,6 +16,13 @@ def looks_like_wkt(text: str) -> bool:
     return bool(re.match(r"\s*(SRID=\d+;)?\s*[A-Za-z]+\s*(ZM?|M)?\s*[\(\[]", text, re.I))
 
 
+def is_no_location(text: str) -> bool:
+    """Whether a text that stands where a location is expected is WKT: `area (1).gpkg` is none."""
+    begin = _BEGIN.match(text)
+    known = begin is not None and begin[2].upper() in KINDS
+    return known and looks_like_wkt(text) and not re.search(r"\.[a-z]\w*$", text, re.I)
+
+
 def mistake(text: str) -> str:
     """The first mistake of a text that is no WKT, with the number of its character, from 1."""
     begin = _BEGIN.match(text)

@@ -26,7 +26,7 @@ from pyproj.database import get_codes
 from pyproj.exceptions import CRSError
 
 from ghsl_beam.area.bounding_box import checked_box
-from ghsl_beam.area.wkt import looks_like_wkt, mistake
+from ghsl_beam.area.wkt import is_no_location, looks_like_wkt, mistake
 from ghsl_beam.jobfile.mistakes import first_mistake
 from ghsl_beam.jobfile.period import FORMS, days_of, label
 from ghsl_beam.jobfile.plain_yaml import parse_yaml, shown, text_of
@@ -99,6 +99,13 @@ class Area(_Section):
                 "to replace that of the job file: --set 'area={bbox: [12.5, 52.4, 12.7, 52.5]}'"
             )
         return self
+
+    @field_validator("file")
+    @classmethod
+    def _is_location(cls, text: str | None) -> str | None:
+        if text is not None and is_no_location(text):
+            raise ValueError('this is WKT, not a file: write area: {wkt: "POLYGON (...)"}')
+        return text
 
     @field_validator("wkt")
     @classmethod

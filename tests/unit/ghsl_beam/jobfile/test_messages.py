@@ -29,6 +29,10 @@ output: out
         ("grids=[{crs: ESRI:3035}]", "did you mean EPSG:3035?"),
         ("area.bbox=[1, 2, 3, 4]", r"found file and bbox; .*--set 'area={bbox: \["),
         (
+            "area={file: 'POLYGON((13 52,,13 53'}",
+            "area.file: this is WKT, not a file: write area: {wkt: ",
+        ),
+        (
             "area={wkt: here}",
             "area.wkt: not WKT such as POLYGON .* unknown word 'here' at character 1",
         ),
