@@ -10,7 +10,7 @@ from ghsl_beam.models.chosen import ChosenClassifier, Model
 from ghsl_beam.models.credits import Origin
 from ghsl_beam.planning.grid_plan import plan_grid
 from ghsl_beam.planning.plan import JobPlan
-from transforms.elements import Layer, TilePlan, Window
+from transforms.elements import Layer, TilePlan, Window, utm_grid
 from transforms.inference.engines import Choice
 
 SIDE = 300
@@ -42,11 +42,7 @@ def tile_plan(name: str, mark: str = "mark") -> TilePlan:
     return TilePlan(
         name,
         name[:3],
-        grid.epsg,
-        grid.ulx,
-        grid.uly,
-        SIDE,
-        SIDE,
+        utm_grid(grid.epsg, grid.ulx, grid.uly, SIDE, SIDE),
         grid.center_lon,
         grid.center_lat,
         Window(0, 0, SIDE, SIDE),

@@ -10,7 +10,7 @@ from ghsl_beam.planning import inventory
 from ghsl_beam.planning.inventory import inventory_of, read_inventory
 from ghsl_beam.planning.planned_products import planned_products
 from tests.support.plans import job_in, plan_of, tile_plan
-from transforms.elements import Layer
+from transforms.elements import Layer, utm_grid
 from transforms.rasters.geotiff import FINGERPRINT_TAG, INCOMPLETE, raster_profile, write_block
 
 
@@ -26,7 +26,7 @@ def stored_of(plan):
 
 def put(plan, path, mark):
     """A raster on storage that bears a fingerprint."""
-    place = raster_profile("EPSG:32633", 330000, 5820000, 10, (8, 8))
+    place = raster_profile(utm_grid(32633, 330000, 5820000, 8, 8))
     file = str(Path(plan.job.output, path))
     write_block(file, np.zeros((8, 8), "uint8"), place, 255, {FINGERPRINT_TAG: mark})
 
