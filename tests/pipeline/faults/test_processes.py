@@ -20,6 +20,7 @@ from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
 from tests.support.disturbed import children, cut, files_of, finish, start, wait_until
 from tests.support.jobs import differing, layers, make
+from transforms.elements import window_in
 
 BLOCKS = "work/blocks/*/*/*.tif"
 TWO = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -282,11 +283,12 @@ def test_a_block_that_needs_too_much_memory(job, undisturbed, tmp_path, monkeypa
     module = transforms.assembly.transform
     real, tries = module.assemble_block, []
 
-    def greedy(scenes, window, *rest):
+    def greedy(scenes, grid, *rest):
+        window = window_in(grid, scenes[0].grid)
         if (window.row, window.col) == (0, 0):
             tries.append(window)
             np.empty(2**60, np.uint8)  # raises MemoryError, as numpy does
-        return real(scenes, window, *rest)
+        return real(scenes, grid, *rest)
 
     monkeypatch.setattr(module, "assemble_block", greedy)
     settings = (f"output={tmp_path / 'output'}",)
