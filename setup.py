@@ -23,7 +23,7 @@ setup(
     install_requires=[
         "affine>=2.4",
         "aiohttp>=3.9",
-        "antimeridian>=0.4",
+        "antimeridian>=0.4.9",
         "apache-beam>=2.70",
         "botocore>=1.35",
         "defusedxml>=0.7",
