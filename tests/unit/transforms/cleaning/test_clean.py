@@ -92,7 +92,10 @@ def test_sieve_is_last():
 
 def test_halved_streets_stay_below_the_minimum():
     parameters = CleaningParameters(minimum_pixels=None)
-    street = {"roads": [Road(LineString([(-4, -50), (-4, 50)]), 10)], "window": Window(0, 0, 1, 1)}
+    street = {
+        "roads": [Road(LineString([(-4, -50), (-4, 50)]), 10)],
+        "grid": utm_grid(32633, 0, 0, 1, 1),
+    }
     assert one(1000, parameters=parameters, **street) == 5
     off = CleaningParameters(streets=False, minimum_pixels=None)
     assert one(1000, parameters=off, **street) == 10
