@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from transforms.storage import redaction
+
 # The tests run in as many processes as there are cores: threads that wait for each other there cost
 # many times what they do. Set before any library reads it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -33,6 +35,12 @@ class BySharing(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config, log):
     """How tests are shared out where they run in several processes."""
     return BySharing(config, log)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_learnt(monkeypatch):
+    """What one test taught to be secret is no secret of the next."""
+    monkeypatch.setattr(redaction, "_LEARNT", set())
 
 
 @pytest.fixture(scope="session")

@@ -1,36 +1,3 @@
-import pytest
+"""Object storage for the tests of this folder."""
 
-from tests.support.object_storage import Front, make_bucket, s3_service, using
-
-
-@pytest.fixture(scope="session")
-def service():
-    """Address of an S3 service."""
-    with s3_service() as address:
-        yield address
-
-
-@pytest.fixture(scope="session")
-def bucket(service):
-    """URL of a bucket in it."""
-    with using(service):
-        return make_bucket("unit")
-
-
-@pytest.fixture
-def front(service, bucket):
-    """A front of the service; while it stands, all requests go by way of it."""
-    front = Front(service)
-    with using(front.address):
-        yield front
-    front.close()
-
-
-@pytest.fixture(params=["local", "s3"])
-def folder(request, tmp_path, bucket, service):
-    """An empty folder on a local disk, and one on object storage."""
-    if request.param == "local":
-        yield str(tmp_path / "folder")
-    else:
-        with using(service):
-            yield f"{bucket}/{tmp_path.name}"
+from tests.support.services import bucket, folder, front, service  # noqa: F401

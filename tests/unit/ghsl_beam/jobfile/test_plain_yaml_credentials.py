@@ -4,17 +4,9 @@ import pytest
 
 from ghsl_beam.jobfile.plain_yaml import parse_yaml
 from transforms.elements import RequestError
-from transforms.storage import redaction
 from transforms.storage.redaction import MASK, redact
 
 SECRET = "K7MDENGbPxRfi"  # noqa: S105 - planted
-
-
-@pytest.fixture(autouse=True)
-def nothing_learnt():
-    redaction._LEARNT.clear()
-    yield
-    redaction._LEARNT.clear()
 
 
 @pytest.mark.parametrize(

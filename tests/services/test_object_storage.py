@@ -256,7 +256,7 @@ def test_a_window_over_several_tiles_of_an_image_read_by_a_thread(service, tmp_p
     put_folder(red.parent, make_bucket("threads"))
     path, window = gdal_path(f"s3://threads/{red.name}"), Window(0, 0, 600, 600)
     with ThreadPoolExecutor(1) as thread:
-        found = thread.submit(read_band, path, 32633, ULX, ULY, window).result()
+        found = thread.submit(read_band, path, grid_at(32633, ULX, ULY, window)).result()
     np.testing.assert_array_equal(found, product.dn[0])
 
 

@@ -7,6 +7,7 @@ import pytest
 import stamina
 from rasterio.errors import RasterioIOError
 
+from tests.support.grids import grid_at
 from tests.support.jpeg2000 import EPSG, land, write_band
 from tests.support.object_storage import Front, make_bucket, s3_service, using
 from transforms.assembly import raster_file
@@ -54,7 +55,7 @@ def files(front, tmp_path_factory):
 
 def read_scene_band(bucket):
     path = gdal_access.gdal_path(f"{bucket}/band.jp2")
-    return read_band(path, EPSG, ULX, ULY, WINDOW)
+    return read_band(path, grid_at(EPSG, ULX, ULY, WINDOW))
 
 
 def read_block_file(bucket):

@@ -14,8 +14,8 @@ from ghsl_beam.tools.label_file import read_polygons
 from ghsl_beam.tools.network_training import train_network
 from ghsl_beam.tools.training import Labels, train_residential
 from ghsl_beam.tools.training_checks import check_model
+from tests.laws.test_training import labels_by_chance, run_of  # noqa: F401
 from tests.unit.ghsl_beam.tools.test_plain_rasters import Host, host, in_degrees, virtual  # noqa: F401
-from tests.unit.ghsl_beam.tools.test_training import labels_by_chance, run_of  # noqa: F401
 from tests.unit.ghsl_beam.tools.test_validate import boxes
 from transforms.elements import RasterError, RequestError, StorageError
 

@@ -20,7 +20,7 @@ from transforms.inference.training import (
 )
 from transforms.inference.weights import load_weights, read_about, save_weights
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[2]
 DEMONSTRATION = ROOT / "examples" / "models" / "DEMONSTRATION_MODEL_CNN_33U.h5"
 
 

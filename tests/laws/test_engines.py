@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from tests.unit.transforms.inference.test_network import patch_by_patch
+from tests.laws.test_network import patch_by_patch
 from transforms.elements import ModelError, Window
 from transforms.inference.engines import EXACT, FAST, Choice, Engine, base, choose, winograd
 from transforms.inference.engines.acceptance import MEAN, MOST, difference, sample
@@ -23,7 +23,7 @@ from transforms.inference.network import collapse
 from transforms.inference.predict import CONTEXT, prepare
 from transforms.inference.weights import NetworkWeights, load_weights, save_weights
 
-DEMO = Path(__file__).parents[4] / "examples/models/DEMONSTRATION_MODEL_CNN_33U.h5"
+DEMO = Path(__file__).parents[2] / "examples/models/DEMONSTRATION_MODEL_CNN_33U.h5"
 VNNI = has("avx512f", "avx512vnni")
 NAMES = [
     "winograd-float32",

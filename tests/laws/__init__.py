@@ -1,0 +1,1 @@
+"""Results against independent references, on arrays as large as real ones."""
