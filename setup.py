@@ -55,7 +55,7 @@ setup(
         "stamina>=25.2",
         "tensorflow>=2.18",
         "threadpoolctl>=3",
-        "typer>=0.12",
+        "typer>=0.15",
         "typing-extensions>=4.12",
         "urllib3>=2.2",
     ],

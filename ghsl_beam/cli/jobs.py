@@ -1,0 +1,222 @@
+"""ghsl-beam run, plan, report, schema."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from contextlib import AbstractContextManager, nullcontext, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ghsl_beam.cli.errors import errors_in_one_line
+from ghsl_beam.observing import logs
+from ghsl_beam.observing.logs import LogLevel
+from ghsl_beam.process import stopping
+from ghsl_beam.process.terminal import say, say_json, say_table
+from transforms.elements import RequestError
+from transforms.storage.redaction import learn, redacted_command
+
+if TYPE_CHECKING:
+    from ghsl_beam.observing.run_events import RunEvents
+    from ghsl_beam.outputs.record_schema import LossRecord, RunRecord
+    from ghsl_beam.planning.inventory import Inventory
+
+app = typer.Typer()
+
+_LOSSES_SHOWN = 20
+_MAX_JOB_BYTES = 1 << 20
+_BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
+JobFile = Annotated[Path, typer.Argument(help="job file, YAML")]
+Output = Annotated[
+    str | None, typer.Option(help="folder or URL of the products; replaces output in the job file")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="key.path=value; replaces this key of the job file"),
+]
+Today = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d"],
+        help="day from which a relative period counts; by default today in UTC",
+    ),
+]
+
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="read every product and make changed ones again; compare the scenes with their "
+        "manifest.safe",
+    ),
+]
+
+
+def _learn_credentials(job_file: Path) -> None:
+    """Know what must not be shown of a job file, before anything can be said of it."""
+    if job_file.is_file():
+        with suppress(OSError), job_file.open("rb") as file:
+            learn(file.read(_MAX_JOB_BYTES).decode(errors="replace"))
+
+
+@app.command("run", context_settings=_BEAM)
+def run_command(
+    context: typer.Context,
+    job_file: JobFile,
+    output: Output = None,
+    setting: Settings = None,
+    today: Today = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="set of Beam options: flink, spark, local, or your own YAML file"),
+    ] = None,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="lowest level of the log lines on stderr")
+    ] = LogLevel.WARNING,
+    log_json: Annotated[bool, typer.Option("--log-json", help="log lines as JSON")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="show no progress")] = False,
+    verify: Verify = False,
+) -> None:
+    """Run a job. Products that are up to date are not made again. Takes any Beam option."""
+    from ghsl_beam.jobfile.configuration import load_job
+    from ghsl_beam.observing.progress import follow
+    from ghsl_beam.observing.run_log import RunLog
+    from ghsl_beam.runners.profiles import arguments
+    from ghsl_beam.running.launch import run
+
+    logs.configure(log_level, as_json=log_json)
+    if log_json:
+        stopping.speak_json()
+    _learn_credentials(job_file)
+    job = load_job(job_file, tuple(setting or ()), output, today and today.date())
+    logs.set_job(job.name)
+    log = RunLog(job.output)
+
+    def watch(inventory: Inventory, events: RunEvents) -> AbstractContextManager[None]:
+        log.begin()
+        return nullcontext() if quiet else follow(inventory, events)
+
+    options = arguments(profile, context.args) if profile else context.args
+    with log, errors_in_one_line(log):  # so the log has the error too
+        record = run(job, options, watch, verify=verify)
+        _say_outcome(record, job.output)
+    sys.exit(record["exit_code"] or 0)
+
+
+def _say_outcome(record: RunRecord, output: str) -> None:
+    for warning in record["warnings"]:
+        say(f"warning: {warning}")
+    if record["computed"] or record["losses"]:
+        made = f"{record['computed']} products made, {record['reused']} already up to date"
+        say(f"{made}, in {record['seconds']:.0f} s")
+    else:
+        say(f"nothing to do: all {record['reused']} products exist and are up to date")
+    say(f"layers: {output}")
+    say(f"report: {output.rstrip('/')}/report/index.html")
+    if record["losses"]:
+        _say_losses(record["losses"])
+
+
+def _say_losses(losses: list[LossRecord]) -> None:
+    """The last lines: what was lost, and the command that makes only that."""
+    parts = ("stage", "tile", "scene", "file", "reason")
+    counts = Counter(tuple(str(loss.get(part)) for part in parts) for loss in losses)
+    for (stage, *what, reason), number in sorted(counts.items())[:_LOSSES_SHOWN]:
+        blocks = f" ({number} blocks)" if number > 1 else ""
+        say(f"lost in {stage}: {' '.join(part for part in what if part)}: {reason}{blocks}")
+    if len(counts) > _LOSSES_SHOWN:
+        say(f"and {len(counts) - _LOSSES_SHOWN} more: see losses in run.json")
+    command = redacted_command(["ghsl-beam", *sys.argv[1:]])
+    say(f"to make only what was lost, run again: {command}")
+
+
+@app.command("plan")
+def plan_command(
+    job_file: JobFile,
+    output: Output = None,
+    setting: Settings = None,
+    today: Today = None,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    verify: Verify = False,
+) -> None:
+    """Show what a run would do. Writes nothing."""
+    from ghsl_beam.estimating.plan_summary import summary
+    from ghsl_beam.jobfile.configuration import load_job
+    from ghsl_beam.planning.plan import make_plan
+    from ghsl_beam.running.lock import check_work_area
+
+    _learn_credentials(job_file)
+    job = load_job(job_file, tuple(setting or ()), output, today and today.date())
+    check_work_area(job.output)
+    with stopping.in_order():  # it measures in a temporary folder
+        content = summary(make_plan(job, verify=verify))
+    if as_json:
+        say_json(content, indent=2)
+        return
+    rows = [
+        (
+            tile["tile"],
+            tile["zone"],
+            tile["model"],
+            str(len(tile["scenes"])),
+            *_days_and_cloud(tile["scenes"]),
+            str(tile["blocks"]),
+            ", ".join(tile["exists"]) or "none",
+        )
+        for tile in content["tiles"]
+    ]
+    names = ("tile", "zone", "model", "scenes", "days", "cloud", "blocks", "exists")
+    say_table(names, rows, kept="days")
+    for grid in content["grids"]:
+        say(f"grid {grid['grid']}: {grid['cells']} cells, {grid['missing']} to do")
+    _say_estimate(content)
+    for warning in content["warnings"]:
+        say(f"warning: {warning}")
+    for loss in content["losses"]:
+        say(f"lost: {loss['tile']} {loss['file']} {loss['reason']}")
+
+
+def _days_and_cloud(scenes: list[dict[str, Any]]) -> tuple[str, str]:
+    """First and last day, and the span of the cloud cover."""
+    days = sorted(scene["sensing"][:10] for scene in scenes)
+    cloud = [scene["cloud_cover"] for scene in scenes]
+    return "..".join(dict.fromkeys((days[0], days[-1]))), f"{min(cloud):.0f}..{max(cloud):.0f} %"
+
+
+def _say_estimate(content: dict[str, Any]) -> None:
+    from ghsl_beam.observing.progress import duration
+
+    estimate = content["estimate"]
+    say(f"to read: {sum(tile['bytes_to_read'] for tile in content['tiles']) / 1e6:.1f} MB")
+    if estimate["seconds"] is not None:
+        say(f"to write: about {estimate['bytes_to_write'] / 1e6:.1f} MB")
+        say(f"memory of a worker: about {estimate['peak_bytes_a_worker'] / 1e9:.1f} GB")
+        say(f"time: about {duration(estimate['seconds'])} ({estimate['hours']:g} h)")
+    say(f"basis of the estimate: {estimate['basis']}")
+
+
+@app.command("schema")
+def schema_command(
+    record: Annotated[
+        bool, typer.Option("--record", help="print the schema of run.json instead")
+    ] = False,
+) -> None:
+    """Print the JSON schema of the job file, with units, defaults and bounds."""
+    from ghsl_beam.jobfile.configuration import schema
+    from ghsl_beam.outputs.record_schema import record_schema
+
+    say_json(record_schema() if record else schema(), indent=2)
+
+
+@app.command("report")
+def report_command(output: Annotated[str, typer.Argument(help="folder or URL of a run")]) -> None:
+    """Write the report of a run again."""
+    from ghsl_beam.outputs.report import write_report
+    from transforms.storage import storage
+
+    if not storage.is_file(storage.join(output, "run.json")):
+        raise RequestError(f"{output}: has no run.json; give the output folder of a run")
+    say(write_report(output))
