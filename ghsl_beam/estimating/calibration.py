@@ -135,7 +135,7 @@ def calibrate(plan: JobPlan, tile: TilePlan) -> Throughput:
             grids=tuple(plan_grid(grid, job, [small]) for grid in job.grids),
         )
         work = WorkArea(str(output / "work"))
-        work.write_plan(small)
+        work.plans.write(small)
         references = _tile_layers(mini, work, block, clock)
         sizes = _publish(mini, work, references, clock)
         chunk, cells, files = _grids(mini, work, small, clock)
@@ -221,13 +221,13 @@ def _tile_layers(
         with clock.on("store"):
             references.extend(_only(StoreBlocks(work, line.makes).store(pixels)))
 
-    assemble = AssembleScenes(job.composite.percentile, lines.assembly.margin, work)
+    assemble = AssembleScenes(job.composite.percentile, lines.assembly.margin, work.reporter)
     with clock.on("assembly"):
         (pixels,) = _only(assemble.assemble(BlockTask(block, make=lines.assembly.makes, plan=tile)))
     store(pixels, lines.assembly)
 
     handler = handler_of(plan)
-    predict = PredictBuiltUp(handler, work)
+    predict = PredictBuiltUp(handler, work.reporter)
     read = ReadBlocks(work, lines.inference.reads, lines.inference.halo)
     task = BlockTask(block, tuple(references), make=lines.inference.makes)
     (pixels,) = _only(read.read(task))
@@ -243,9 +243,9 @@ def _tile_layers(
     store(pixels, lines.inference)
 
     read = ReadBlocks(work, lines.layers.reads, lines.layers.halo)
-    clean = CleanBuiltUp(cleaning_parameters(job), road_source(job), work)
-    green = MeasureGreenness(greenness_parameters(job), work)
-    classify = ClassifyResidential(job.residential.model, plan.classifier.sha256, work)
+    clean = CleanBuiltUp(cleaning_parameters(job), road_source(job), work.reporter)
+    green = MeasureGreenness(greenness_parameters(job), work.reporter)
+    classify = ClassifyResidential(job.residential.model, plan.classifier.sha256, work.reporter)
     with clock.on("layers"):
         (pixels,) = _only(read.read(BlockTask(block, tuple(references), make=lines.layers.makes)))
         (pixels,) = _only(clean.clean(pixels))

@@ -94,7 +94,7 @@ class TileWork:
 def tile_works(inventory: Inventory) -> list[TileWork]:
     """What is left of all tiles; looks at the blocks of the work area."""
     works = [_work_without_blocks(inventory, tile) for tile in inventory.plan.tiles]
-    stored = work_area(inventory.plan).stored_marks(
+    stored = work_area(inventory.plan).blocks.stored_marks(
         block for work in works for block in work.blocks()
     )
     return [work.after(stored) for work in works]

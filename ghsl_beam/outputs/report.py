@@ -25,7 +25,7 @@ from ghsl_beam.planning.products import check_inside, read_product, recorded_loc
 from transforms.elements import LAYERS, LayerSpec, RasterError, RequestError
 from transforms.observe.events import Event, read_events
 from transforms.storage import storage
-from transforms.work.work_area import SUMS, WorkArea
+from transforms.work.job_reporter import SUMS, JobReporter
 
 __all__ = ["MAX_RECORD_BYTES", "last_events", "quicklook", "write_report"]
 
@@ -101,14 +101,14 @@ def _configuration(run: Mapping[str, Any]) -> str:
 
 def last_events(output: str) -> dict[str, dict[str, float]]:
     """How far the last launch came, by stage; empty where it left no events behind."""
-    work = WorkArea(storage.join(output, "work"))
+    reporter = JobReporter(storage.join(output, "work"))
     launches = []
     if not storage.is_url(output):
-        launches = sorted(Path(work.folder, "events").glob("*"))
+        launches = sorted(Path(reporter.folder, "events").glob("*"))
         for told in ("events", SUMS):
-            for file in Path(work.folder, told).glob("*/*"):
+            for file in Path(reporter.folder, told).glob("*/*"):
                 check_inside(output, str(file))
-    events = list(work.last_sums())
+    events = list(reporter.last_sums())
     if launches:
         events += read_events(launches[-1])
     return stages_of(event for event in events if _is_event(event))

@@ -77,10 +77,10 @@ def _complete(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> 
 
 def _is_of_use(plan: JobPlan) -> bool:
     """Whether the work area holds what a launch of another job or other parameters left there."""
-    work = work_area(plan)
+    plans = work_area(plan).plans
     mine = {tile.tile: tile.fingerprints for tile in plan.tiles}
     try:
-        return any(work.stored_plan(name).fingerprints != mine.get(name) for name in work.tiles())
+        return any(plans.stored(name).fingerprints != mine.get(name) for name in plans.tiles())
     except (RasterError, ValueError):
         return True  # unknown: it may be
 
@@ -89,11 +89,12 @@ def _clear_work_area(plan: JobPlan) -> None:
     """Remove it; where another job left tiles in it, what this launch put there."""
     work, mine = work_area(plan), {tile.tile for tile in plan.tiles}
     try:
-        if mine.issuperset(work.tiles()):
+        if mine.issuperset(work.plans.tiles()):
             _remove_work_area(plan.job.output)
         else:
             for tile in sorted(mine):
-                work.remove(tile)
+                work.plans.remove(tile)
+                work.blocks.remove(tile)
     except StorageError as error:
         _LOG.warning("the work area is no longer needed but cannot be cleared: %s", error)
 

@@ -118,8 +118,8 @@ def _make(
             keep_recorded_sums(plan)
             write_record(output, record)
             work = work_area(plan)
-            work.forget()
-            sums = None if isinstance(runner, FnApiRunner) else work.sums
+            work.reporter.forget()
+            sums = None if isinstance(runner, FnApiRunner) else work.reporter.sums
             with _events(output) as folder, watch(inventory, events := RunEvents(folder, sums)):
                 _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": output})
                 try:
@@ -130,7 +130,7 @@ def _make(
                     record["stages"] = stages_of(RunEvents(folder, sums).new(last=True))
                     raise
             products = read_inventory(plan).products
-            complete_record(record, plan, before, products, work.losses(), start)
+            complete_record(record, plan, before, products, work.losses.recorded(), start)
             finish(plan, record, products, lock)
         except BaseException as error:
             record_failure(record, plan, before, start, error)
@@ -217,7 +217,7 @@ def _compute(
     plan = inventory.plan
     work = work_area(plan)
     for tile in plan.tiles:
-        work.write_plan(tile)
+        work.plans.write(tile)
     pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline, inventory)
     try:
@@ -231,7 +231,7 @@ def _compute(
                 raise
             return result.metrics().query()["counters"]
     except Exception as error:
-        if plan.job.strict and (losses := work.losses()):
+        if plan.job.strict and (losses := work.losses.recorded()):
             raise StrictError(f"strict: stopped at the first loss: {losses[0].summary}") from error
         if any(text in str(error) for text in _WORKER_GONE):
             raise LaunchError(

@@ -65,7 +65,7 @@ def record_failure(
     try:
         products = read_inventory(plan).products
         sums = sums_of(plan, products)
-        losses += work_area(plan).losses()
+        losses += work_area(plan).losses.recorded()
     except GhslBeamError as other:
         _LOG.warning("the record cannot list what was made and lost: %s", other)
     _fill(record, before, products, sums, losses, start)

@@ -47,7 +47,7 @@ def handler_of(plan: JobPlan) -> GhsS2NetHandler:
     """What predicts, with the models and the engine that the plan says."""
     return GhsS2NetHandler(
         tuple((model.zone, model.path) for model in plan.models),
-        reporter=work_area(plan),
+        reporter=work_area(plan).reporter,
         choice=plan.engine,
         sha256={model.path: model.sha256 for model in plan.models},
     )
@@ -62,7 +62,7 @@ def build(pipeline: beam.Pipeline, inventory: Inventory) -> None:
     _ = (
         losses_of(pipeline)
         | "All losses" >> beam.Flatten()
-        | "Record losses" >> beam.Map(work_area(inventory.plan).record)
+        | "Record losses" >> beam.Map(work_area(inventory.plan).losses.record)
     )
 
 
@@ -144,7 +144,7 @@ def _assembly(pipeline: beam.Pipeline, inventory: Inventory) -> PCollection[Stor
         | "Blocks to assemble" >> _fan_out(plan, line)
     )
     assembled = fanned["todo"] | "AssembleScenes" >> AssembleScenes(
-        plan.job.composite.percentile, line.margin, work_area(plan)
+        plan.job.composite.percentile, line.margin, work_area(plan).reporter
     )
     tiles, _ = _finish(plan, line, fanned, assembled["pixels"])
     return (
@@ -177,7 +177,9 @@ def _inference(
     read = fanned["todo"] | "Read the composite" >> ReadBlocks(
         work_area(plan), line.reads, line.halo, stage=INFERENCE
     )
-    predicted = read["pixels"] | "PredictBuiltUp" >> PredictBuiltUp(handler, work_area(plan))
+    predicted = read["pixels"] | "PredictBuiltUp" >> PredictBuiltUp(
+        handler, work_area(plan).reporter
+    )
     tiles, _ = _finish(plan, line, fanned, predicted["pixels"])
     return (
         tiles,
@@ -210,13 +212,13 @@ def _layers(
     )
     read = fanned["todo"] | "Read with halo" >> ReadBlocks(work, line.reads, line.halo, line.makes)
     cleaned = read["pixels"] | "CleanBuiltUp" >> CleanBuiltUp(
-        cleaning_parameters(job), road_source(job), work
+        cleaning_parameters(job), road_source(job), work.reporter
     )
     classified = cleaned["pixels"] | "ClassifyResidential" >> ClassifyResidential(
-        job.residential.model, plan.classifier.sha256, work
+        job.residential.model, plan.classifier.sha256, work.reporter
     )
     made = classified["pixels"] | "MeasureGreenness" >> MeasureGreenness(
-        greenness_parameters(job), work
+        greenness_parameters(job), work.reporter
     )
     _, products = _finish(plan, line, fanned, made["pixels"])
     done = [tile.tile for tile in plan.tiles if tile not in todo]

@@ -19,7 +19,7 @@ from transforms.elements import Product
 from transforms.rasters.geotiff import INCOMPLETE, content, stored_fingerprint
 from transforms.rasters.seal import Sum
 from transforms.storage import storage
-from transforms.work.work_area import Note
+from transforms.work.notes import Note
 
 _LOG = logging.getLogger(__name__)
 _EARLIER = "told by an earlier record"
@@ -34,7 +34,7 @@ def sums_of(plan: JobPlan, products: Sequence[Product]) -> dict[str, Sum]:
     """
     known: dict[tuple[str, str], Sum] = {}
     if not plan.verify:
-        notes = [*_recorded(read_record(plan.job.output)), *work_area(plan).notes()]
+        notes = [*_recorded(read_record(plan.job.output)), *work_area(plan).notes.read()]
         known = {(note.path, note.mark): Sum(note.size, note.sha256) for note in notes}
     return {
         product.path: known.get((product.path, product.fingerprint))
@@ -52,7 +52,7 @@ def keep_recorded_sums(plan: JobPlan) -> None:
     mine = {planned.path for planned in planned_products(plan)}
     notes = [note for note in _recorded(read_record(plan.job.output)) if note.path in mine]
     if notes:
-        work_area(plan).write_notes(_EARLIER, notes)
+        work_area(plan).notes.write(_EARLIER, notes)
 
 
 def remove_changed(plan: JobPlan) -> None:

@@ -13,7 +13,7 @@ from tests.support.disturbed import finish, start
 from tests.support.jobs import differing, layers, lonlat_box, make, write_job
 from tests.support.scenes import town
 from transforms.elements import RequestError
-from transforms.work.work_area import WorkArea
+from transforms.work.losses import Losses
 
 ULX, ULY = 330000, 5820000
 
@@ -161,7 +161,7 @@ def test_what_is_not_whole_is_a_loss_even_where_no_stage_says_so(tmp_path, monke
     (red,) = product.glob("GRANULE/*/IMG_DATA/*_B04.jp2")
     red.write_bytes(red.read_bytes()[:300])
     area = lonlat_box(32633, ULX, ULY - 640, ULX + 640, ULY)
-    monkeypatch.setattr(WorkArea, "losses", lambda self: [])
+    monkeypatch.setattr(Losses, "recorded", lambda self: [])
     _, record = make(write_job(tmp_path, area, archive, block_size=64))
     assert record["exit_code"] == 3
     assert {loss["file"] for loss in record["losses"]} >= {p["path"] for p in record["products"]}

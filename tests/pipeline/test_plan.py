@@ -142,12 +142,12 @@ def test_stored_blocks_count_as_done(job_file, tmp_path):
     plan = make_plan(load_job(job_file, (), str(tmp_path / "output")))
     (tile,) = plan.tiles
     work = work_area(plan)
-    work.write_plan(tile)
+    work.plans.write(tile)
     first, other = (Block(tile.tile, window) for window in list(tile.window.split(BLOCK))[:2])
     for layer, shape in ((Layer.S2, (4, 512, 512)), (Layer.S2_COUNT, (512, 512))):
         array = np.full(shape, NODATA[layer], "uint16")
-        work.write(layer, first, array, whole=True)
-    work.write(Layer.S2, other, np.zeros((4, *other.window.shape), "uint16"), whole=True)
+        work.blocks.write(layer, first, array, whole=True)
+    work.blocks.write(Layer.S2, other, np.zeros((4, *other.window.shape), "uint16"), whole=True)
     left = tile_works(read_inventory(plan))[0].by_line[plan.lines.assembly].todo
     assert first not in left
     assert other in left, "one of its two layers is not stored"

@@ -13,7 +13,7 @@ from tests.support.scenes import town
 from tests.support.tile_plans import tile_plan
 from transforms.observe.events import FOLDER
 from transforms.work import work_files
-from transforms.work.work_area import WorkArea
+from transforms.work.plans import Plans
 
 LEFT, TOP = 330000, 5820000
 
@@ -76,7 +76,7 @@ def test_what_another_job_left_stays_as_it_is(made, job_file, monkeypatch):
     monkeypatch.delenv(FOLDER, raising=False)
     output, _ = made
     work_files.claim(str(output / "work"))
-    WorkArea(str(output / "work")).write_plan(tile_plan("33UVU", 4 * 10**5))
+    Plans(str(output / "work")).write(tile_plan("33UVU", 4 * 10**5))
     before = stamps(output)
     assert make(job_file)[1]["computed"] == 0
     assert stamps(output) == before
@@ -89,7 +89,7 @@ def test_a_whole_run_removes_what_is_its_own_alone(tmp_path):
     file = write_job(tmp_path, area, tmp_path / "archive")
     work = tmp_path / "output" / "work"
     work_files.claim(str(work))
-    WorkArea(str(work)).write_plan(tile_plan("33UVU", 4 * 10**5))
+    Plans(str(work)).write(tile_plan("33UVU", 4 * 10**5))
     block = work / "blocks" / "S2" / "33UVU" / "r0_c0_64x64.tif"
     block.parent.mkdir(parents=True)
     block.write_bytes(b"made")

@@ -50,11 +50,11 @@ def lose(work, action, path):
     """The loss by the error that an action on a file raises."""
     with pytest.raises(RasterError) as caught:
         action(path)
-    return loss_of(work, "publish", "33UUU", None, caught.value).value
+    return loss_of(work.reporter, "publish", "33UUU", None, caught.value).value
 
 
 def warnings(caplog):
-    return [r.getMessage() for r in caplog.records if r.name.endswith(".work_area")]
+    return [r.getMessage() for r in caplog.records if r.name.endswith(".block_files")]
 
 
 @pytest.mark.parametrize("parts", [BLOCK, PART])
@@ -86,7 +86,7 @@ def test_a_strict_job_removes_it_before_it_stops(tmp_path):
     with pytest.raises(StrictError, match="cannot be read"):
         lose(work, read, path)
     assert not storage.is_file(path)
-    assert [loss.file for loss in work.losses()] == [path]
+    assert [loss.file for loss in work.losses.recorded()] == [path]
 
 
 @pytest.mark.parametrize("parts", [("blocks_of_mine", "a.tif"), ("kept", "a.tif"), ("..", "a.tif")])
@@ -148,7 +148,9 @@ def test_a_good_object_stays_where_answers_come_short(bucket, front, short):
     work = WorkArea(f"{bucket}/short")
     path = file_in(work, *BLOCK)
     front.faults += [("GET", Front.SHORT, {}, "")] * short
-    loss_of(work, "publish", "33UUU", None, StorageError(path, "cannot be read: Read failed"))
+    loss_of(
+        work.reporter, "publish", "33UUU", None, StorageError(path, "cannot be read: Read failed")
+    )
     assert len(front.faults) < short
     front.faults.clear()
     read(path)
@@ -161,7 +163,7 @@ def test_a_storage_that_does_not_answer_is_not_asked_once_more(bucket, front):
     with pytest.raises(StorageError) as caught:
         read(path)
     front.asked.clear()
-    loss_of(work, "publish", "33UUU", None, caught.value)
+    loss_of(work.reporter, "publish", "33UUU", None, caught.value)
     assert caught.value.passing
     assert front.asked == []
     front.every = 0
@@ -192,8 +194,8 @@ def test_a_removal_that_fails_is_a_warning(tmp_path, caplog, monkeypatch):
 @pytest.mark.parametrize("content", [b"", b'{"stage": "read"', b"[]", b"\xff"])
 def test_a_loss_that_is_damaged_is_named(tmp_path, content):
     work = WorkArea(str(tmp_path))
-    work.record(Loss("read", "33UUU", "gone"))
+    work.losses.record(Loss("read", "33UUU", "gone"))
     (name,) = storage.listing(str(tmp_path / "losses"))
     (tmp_path / "losses" / name).write_bytes(content)
     with pytest.raises(StorageError, match=f"{name}: damaged"):
-        work.losses()
+        work.losses.recorded()

@@ -131,7 +131,7 @@ class AggregateCells(StageTransform):
 
     def expand(self, tasks: PCollection[CellTask]) -> Any:
         """Main output `blocks`, the stored parts of R/C tiles, and losses."""
-        making = beam.ParDo(TellAtBundleEnd(self.work, self.make))
+        making = beam.ParDo(TellAtBundleEnd(self.work.reporter, self.make))
         return tasks | making.with_outputs(LOSSES, main="blocks")
 
     def make(self, task: CellTask) -> Iterator[CellRef | TaggedOutput]:
@@ -147,13 +147,13 @@ class AggregateCells(StageTransform):
 
         def made() -> list[CellRef]:
             if all(stored_fingerprint(path) == plan.fingerprint for path in outputs):
-                reused(self.work, STAGE, task.key)
+                reused(self.work.reporter, STAGE, task.key)
             else:
-                with measured(self.work, STAGE, self.spec.grid.cell_pixels**2, task.key):
+                with measured(self.work.reporter, STAGE, self.spec.grid.cell_pixels**2, task.key):
                     self._compute(task, plan)
             return references
 
-        for found in made_or_lost(self.work, STAGE, task.key, None, made):
+        for found in made_or_lost(self.work.reporter, STAGE, task.key, None, made):
             yield from [found] if isinstance(found, TaggedOutput) else found
 
     def _references(self, key: str) -> list[CellRef]:
@@ -177,7 +177,7 @@ class AggregateCells(StageTransform):
     def _sources(self, tiles: tuple[str, ...]) -> list[TileSource]:
         sources = []
         for tile in tiles:
-            plan = self.work.plan(tile)
+            plan = self.work.plans.read(tile)
             place = plan.place(plan.window)
             sources.append(TileSource(tile, place, plan.center_lon, plan.center_lat))
         return sources
@@ -186,7 +186,7 @@ class AggregateCells(StageTransform):
         """Whether every tile of the cell is there, made from what its plan says."""
         return task.tiles == plan.tiles and all(
             stored_fingerprint(storage.join(self.output, pattern.format(tile=tile)))
-            == self.work.plan(tile).fingerprints[layer]
+            == self.work.plans.read(tile).fingerprints[layer]
             for tile in task.tiles
             for layer, pattern in self.paths
         )
@@ -195,6 +195,8 @@ class AggregateCells(StageTransform):
         grid, spec = self.spec.grid, self.spec
         cell = grid.parse_cell(task.key)
         mark = plan.fingerprint if self._is_whole(task, plan) else INCOMPLETE
+        sources = self._sources(task.tiles)
+        self.work.reporter.begin()
         tags = _tags(mark, [plan])
         parts: dict[tuple[str, GridLayer], NDArray[Any]] = {}
         with ExitStack() as stack:
@@ -213,13 +215,13 @@ class AggregateCells(StageTransform):
                                 dtype=dtype,
                                 nodata=nodata,
                                 tags={**tags, "LAYER": layer},
-                                tell=self.work.noting(path, mark),
+                                tell=self.work.notes.noting(path, mark),
                                 spec=layer.spec,
                             )
                         )
                     else:
                         parts[level.name, layer] = np.full(box.shape, nodata, dtype)
-            for chunk in aggregate_cell(grid, cell, self._sources(task.tiles), self._read):
+            for chunk in aggregate_cell(grid, cell, sources, self._read):
                 count(STAGE, "square_metres_cut", chunk.cut)
                 for arrays in chunk.levels:
                     _put(arrays, writers, parts)
@@ -252,7 +254,7 @@ class PublishGridTiles(StageTransform):
 
     def expand(self, parts: PCollection[CellRef]) -> Any:
         """Main output products, and losses."""
-        publishing = beam.ParDo(TellAtBundleEnd(self.work, self.publish))
+        publishing = beam.ParDo(TellAtBundleEnd(self.work.reporter, self.publish))
         return (
             parts
             | "Key" >> beam.Map(lambda part: ((part.level, str(part.layer), part.tile), part))
@@ -264,7 +266,7 @@ class PublishGridTiles(StageTransform):
         """The product of one layer of one R/C tile at one level."""
         (name, label, key), parts = item
         yield from made_or_lost(
-            self.work,
+            self.work.reporter,
             STAGE,
             key,
             None,
@@ -291,11 +293,11 @@ class PublishGridTiles(StageTransform):
         product = Product(layer, key, name, path, mark, whole)
         location = storage.join(self.output, path)
         if whole and stored_fingerprint(location) == mark:
-            reused(self.work, "publish", key)
+            reused(self.work.reporter, "publish", key)
             return product
         box = grid.tile_geobox(tile, level)
         with (
-            measured(self.work, "publish", tile=key),
+            measured(self.work.reporter, "publish", tile=key),
             cog_writer(
                 location,
                 raster_profile(box),
@@ -303,7 +305,7 @@ class PublishGridTiles(StageTransform):
                 dtype=dtype,
                 nodata=nodata,
                 tags={**_tags(mark, cells), "LAYER": layer},
-                tell=self.work.noting(path, mark),
+                tell=self.work.notes.noting(path, mark),
                 spec=layer.spec,
             ) as write,
         ):

@@ -20,8 +20,9 @@ class Block:
 class RasterRef:
     """A stored raster that holds one layer over a window of a tile.
 
-    `path` is empty for a block file, whose place follows from the rest (`WorkArea.located`): a task
-    has many of them, and they travel. `whole` is False where an input was lost on the way to it.
+    `path` is empty for a block file, whose place follows from the rest (`BlockFiles.located`): a
+    task has many of them, and they travel. `whole` is False where an input was lost on the way to
+    it.
     """
 
     tile: str

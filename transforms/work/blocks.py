@@ -25,7 +25,7 @@ from transforms.elements import (
 from .losses import LOSSES, made_or_lost
 from .metrics import block_reused, measured
 from .stage import StageTransform, TellAtBundleEnd
-from .work_area import WorkArea, read_pixels
+from .work_area import WorkArea
 
 STAGE = "storage"
 STORED = "stored"
@@ -89,7 +89,8 @@ class FanOut(StageTransform):
 
     def tasks_of(self, stored: StoredTile) -> Iterator[BlockTask]:
         """Blocks of the tile, each with the references within its reach."""
-        plan = self.work.plan(stored.tile)
+        plan = self.work.plans.read(stored.tile)
+        self.work.reporter.begin()
         needed = [
             (layer, block.window)
             for layer, margin in self.inputs
@@ -107,9 +108,11 @@ class FanOut(StageTransform):
         block = task.block
 
         def look() -> tuple[dict[Layer, RasterRef | None], TilePlan]:
-            return self.find(task), self.work.plan(block.tile)
+            found, plan = self.find(task), self.work.plans.read(block.tile)
+            self.work.reporter.begin()
+            return found, plan
 
-        for looked in made_or_lost(self.work, STAGE, block.tile, block.window, look):
+        for looked in made_or_lost(self.work.reporter, STAGE, block.tile, block.window, look):
             if isinstance(looked, TaggedOutput):
                 yield looked
                 continue
@@ -121,13 +124,13 @@ class FanOut(StageTransform):
             if make:
                 yield replace(task, make=make, plan=plan)
             else:
-                block_reused(self.work, self.layers[0], block.tile, block.window)
+                block_reused(self.work.reporter, self.layers[0], block.tile, block.window)
 
     def find(self, task: BlockTask) -> dict[Layer, RasterRef | None]:
         """The stored block of each layer that is not published."""
         published = {reference.layer for reference in task.references}
         return {
-            layer: self.work.find(layer, task.block)
+            layer: self.work.blocks.find(layer, task.block)
             for layer in self.layers
             if layer not in published
         }
@@ -156,18 +159,20 @@ class ReadBlocks(StageTransform):
         block = task.block
 
         def read() -> Pixels:
-            extent = self.work.plan(block.tile).extent
+            extent = self.work.plans.read(block.tile).extent
             window = block.window.expand(self.halo).intersect(extent) or block.window
             there = {reference.layer for reference in task.references}
             layers = (*self.layers, *(layer for layer in self.published if layer in there))
             size = window.height * window.width
             own = self.stage == READ
             with (
-                measured(self.work, READ, size, block.tile, block.window) if own else nullcontext()
+                measured(self.work.reporter, READ, size, block.tile, block.window)
+                if own
+                else nullcontext()
             ):
-                return read_pixels(self.work, task, window, layers)
+                return self.work.blocks.read_pixels(task, window, layers)
 
-        yield from made_or_lost(self.work, self.stage, block.tile, block.window, read)
+        yield from made_or_lost(self.work.reporter, self.stage, block.tile, block.window, read)
 
 
 @dataclass(eq=False)
@@ -179,7 +184,7 @@ class StoreBlocks(StageTransform):
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
         """Main output references, and losses."""
-        storing = beam.ParDo(TellAtBundleEnd(self.work, self.store))
+        storing = beam.ParDo(TellAtBundleEnd(self.work.reporter, self.store))
         return pixels | storing.with_outputs(LOSSES, main="references")
 
     def store(self, pixels: Pixels) -> Iterator[RasterRef | TaggedOutput]:
@@ -189,12 +194,12 @@ class StoreBlocks(StageTransform):
 
         def store() -> list[RasterRef]:
             size = window.height * window.width
-            with measured(self.work, "store", size, block.tile, window):
+            with measured(self.work.reporter, "store", size, block.tile, window):
                 return [
-                    self.work.write(layer, block, core[layer], whole=pixels.whole)
+                    self.work.blocks.write(layer, block, core[layer], whole=pixels.whole)
                     for layer in self.layers
                     if layer in pixels.make
                 ]
 
-        for made in made_or_lost(self.work, "store", block.tile, window, store):
+        for made in made_or_lost(self.work.reporter, "store", block.tile, window, store):
             yield from [made] if isinstance(made, TaggedOutput) else made

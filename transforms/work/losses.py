@@ -1,12 +1,16 @@
-"""What could not be made: an element of its own, after more than one try."""
+"""What could not be made: an element of its own, after more than one try; and its record."""
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from typing import TypeVar
 
 import stamina
 from apache_beam.pvalue import TaggedOutput
+from pydantic import TypeAdapter
 
 from transforms.elements import (
     Loss,
@@ -16,9 +20,12 @@ from transforms.elements import (
     StorageError,
     StrictError,
     Window,
+    fingerprint,
 )
+from transforms.storage import storage
 from transforms.storage.gdal_access import is_remote
 
+from . import work_files
 from .metrics import lost
 from .reporter import Reporter
 
@@ -28,6 +35,10 @@ RECOVERABLE = (RasterError, SceneError, ModelError, MemoryError)
 """What a block may be lost by. Everything else is an error of the program and fails the job."""
 _TRIES = 3
 """Of what fails on this machine alone."""
+_LOG = logging.getLogger(__name__)
+_LOSS = TypeAdapter(Loss)
+_FOLDER = "losses"
+_MAX_BYTES = 1 << 20
 T = TypeVar("T")
 
 
@@ -100,3 +111,44 @@ def loss_of(
         reporter.record(loss)
         raise StrictError(f"strict: stopped at the first loss, in {stage}: {loss.summary}")
     return TaggedOutput(LOSSES, loss)
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """The losses of a launch below a work area, each in a small file of its own."""
+
+    folder: str
+
+    def record(self, loss: Loss) -> None:
+        """Keep a loss: the same loss twice is one file.
+
+        Where the disk has no room for it, the log alone says why; that something is lost is known
+        all the same, by what is not there.
+        """
+        content = asdict(loss)
+        path = storage.join(self.folder, _FOLDER, f"{fingerprint(content)}.json")
+        try:
+            storage.write_whole(path, json.dumps(content).encode())
+        except StorageError as error:
+            _LOG.warning("the reason of a loss is not recorded: %s: %s", loss.summary, error)
+
+    def recorded(self) -> list[Loss]:
+        """The losses of the last launch.
+
+        Raises:
+            StorageError: one cannot be read, or is not what was written.
+        """
+        folder = storage.join(self.folder, _FOLDER)
+        names = [name for name in storage.listing(folder) if name.endswith(".json")]
+        return [_read(storage.join(folder, name)) for name in names]
+
+    def remove(self) -> None:
+        """Remove the losses of the last launch."""
+        work_files.clear(self.folder, _FOLDER)
+
+
+def _read(path: str) -> Loss:
+    try:
+        return _LOSS.validate_json(storage.read_bytes(path, _MAX_BYTES))
+    except ValueError as error:
+        raise StorageError(path, "damaged: expected a loss as JSON") from error

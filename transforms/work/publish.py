@@ -68,7 +68,7 @@ class PublishTiles(StageTransform):
 
     def expand(self, tiles: PCollection[StoredTile]) -> Any:
         """Main output products, and losses."""
-        publishing = beam.ParDo(TellAtBundleEnd(self.work, self.publish))
+        publishing = beam.ParDo(TellAtBundleEnd(self.work.reporter, self.publish))
         return (
             tiles
             | "By layer" >> beam.FlatMap(self.by_layer)
@@ -87,7 +87,7 @@ class PublishTiles(StageTransform):
         """The product of one layer of one tile."""
         layer, stored = item
         yield from made_or_lost(
-            self.work, "publish", stored.tile, None, lambda: self.write(layer, stored)
+            self.work.reporter, "publish", stored.tile, None, lambda: self.write(layer, stored)
         )
 
     def write(self, layer: Layer, stored: StoredTile) -> Product:
@@ -96,7 +96,8 @@ class PublishTiles(StageTransform):
         Raises:
             RasterError: a block cannot be read, or the product cannot be written.
         """
-        plan = self.work.plan(stored.tile)
+        plan = self.work.plans.read(stored.tile)
+        self.work.reporter.begin()
         relative = dict(self.paths)[layer].format(tile=stored.tile)
         expected = {b.window for b in blocks_of(plan, self.block_size, self.margin)}
         references = [r for r in stored.references if r.window in expected]
@@ -106,10 +107,12 @@ class PublishTiles(StageTransform):
         location = storage.join(self.output, relative)
         tags = {FINGERPRINT_TAG: tag, "LAYER": layer}
         if whole and stored_fingerprint(location) == tag:
-            reused(self.work, "publish", plan.tile)
+            reused(self.work.reporter, "publish", plan.tile)
             return product
         with (
-            measured(self.work, "publish", plan.window.height * plan.window.width, plan.tile),
+            measured(
+                self.work.reporter, "publish", plan.window.height * plan.window.width, plan.tile
+            ),
             cog_writer(
                 location,
                 raster_profile(plan.place(plan.window)),
@@ -118,7 +121,7 @@ class PublishTiles(StageTransform):
                 nodata=NODATA[layer],
                 tags={**plan.tags.get(layer, {}), **tags},
                 spec=layer.spec,
-                tell=self.work.noting(relative, tag),
+                tell=self.work.notes.noting(relative, tag),
             ) as write,
         ):
             for window, array in self.parts(plan, layer, references):
@@ -132,7 +135,7 @@ class PublishTiles(StageTransform):
         """Blocks one by one, with windows counted from the product's corner."""
         for reference in references:
             window = reference.window
-            array = self.work.read(layer, [reference], window)
+            array = self.work.blocks.read(layer, [reference], window)
             place = Window(
                 window.row - plan.window.row,
                 window.col - plan.window.col,

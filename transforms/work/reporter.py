@@ -1,4 +1,4 @@
-"""Whom a stage tells what happens: a job's work area, or nobody."""
+"""Whom a stage tells what happens: a job's reporter, or nobody."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from transforms.observe.events import Event
 
 
 class Reporter(Protocol):
-    """Takes what happens in a stage: `WorkArea` does it for a job.
+    """Takes what happens in a stage: `JobReporter` does it for a job.
 
     A loss leaves a stage as an element too, whoever is told.
     """
@@ -18,6 +18,9 @@ class Reporter(Protocol):
     @property
     def strict(self) -> bool:
         """Whether the first loss ends the job."""
+
+    def begin(self) -> None:
+        """Take note that a worker is alive: the first step of a fused stretch says so."""
 
     def add(self, event: Event) -> None:
         """Take a block that is done, reused or lost."""
@@ -40,6 +43,9 @@ class Silent:
     def strict(self) -> bool:
         """A loss ends nothing."""
         return False
+
+    def begin(self) -> None:
+        """Keep nothing."""
 
     def add(self, event: Event) -> None:
         """Keep nothing."""

@@ -29,7 +29,7 @@ from transforms.elements import Layer, Loss, StorageError, utm_grid
 from transforms.observe.event_sums import sums_of_process
 from transforms.rasters.geotiff import FINGERPRINT_TAG, raster_profile, write_block
 from transforms.work import work_files
-from transforms.work.work_area import WorkArea
+from transforms.work.block_files import BlockFiles
 
 EARLIER = Loss("inference", "33UUU", "of an earlier launch")
 
@@ -83,7 +83,7 @@ fault(
 
 def test_a_launch_that_made_nothing_tells_nothing_of_an_earlier_one(job, plan):
     work_files.claim(work_area(plan).folder)
-    work_area(plan).record(EARLIER)
+    work_area(plan).losses.record(EARLIER)
     tile = plan.tiles[0]
     for layer, mark in zip(tile.fingerprints, ("stale", "incomplete"), strict=False):
         put(job, utm_path(tile.tile, layer, job.epoch, job.name), mark)
@@ -156,7 +156,7 @@ def test_a_damaged_loss_does_not_keep_a_run_from_its_record(job, plan, caplog):
     @contextmanager
     def damaging(inventory, events):
         work = work_area(inventory.plan)
-        work.record(EARLIER)
+        work.losses.record(EARLIER)
         (file,) = Path(work.folder, "losses").iterdir()
         file.write_bytes(b"")
         raise KeyboardInterrupt
@@ -205,7 +205,7 @@ def test_a_loss_that_was_made_good_is_none(job, tmp_path, monkeypatch):
     compute = launch._compute
 
     def with_loss(inventory, runner, options, events):
-        work_area(inventory.plan).record(EARLIER)
+        work_area(inventory.plan).losses.record(EARLIER)
         return compute(inventory, runner, options, events)
 
     monkeypatch.setattr(launch, "_compute", with_loss)
@@ -345,14 +345,14 @@ fault(
 
 
 def test_a_storage_that_fails_while_blocks_are_looked_up(job, monkeypatch):
-    real = WorkArea.find
+    real = BlockFiles.find
 
-    def failing(work, layer, block):
+    def failing(blocks, layer, block):
         if layer == Layer.BUFRAC:
             raise StorageError("s3://bucket/work", "no connection", passing=True)
-        return real(work, layer, block)
+        return real(blocks, layer, block)
 
-    monkeypatch.setattr(WorkArea, "find", failing)
+    monkeypatch.setattr(BlockFiles, "find", failing)
     record = launch.run(job)
     assert record["exit_code"] == 3
     (loss,) = record["losses"]

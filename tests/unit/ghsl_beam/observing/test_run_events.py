@@ -9,20 +9,23 @@ from transforms.work.work_area import WorkArea
 PLAN = tile_plan()
 
 
-def test_a_worker_tells_that_it_has_begun_by_asking_for_a_plan(tmp_path, monkeypatch):
+def test_a_worker_tells_that_it_has_begun_and_not_by_asking_for_a_plan(tmp_path, monkeypatch):
     monkeypatch.delenv(FOLDER, raising=False)
     work = WorkArea(str(tmp_path / "work"), launch="one")
-    events = RunEvents(tmp_path, work.sums)
-    work.write_plan(PLAN)
-    assert work.stored_plan("33UUU") == PLAN  # as a launcher does
+    reporter = work.reporter
+    events = RunEvents(tmp_path, reporter.sums)
+    work.plans.write(PLAN)
+    assert work.plans.stored("33UUU") == work.plans.read("33UUU") == PLAN
     assert not events.worker_has_begun()
-    assert work.plan("33UUU") == PLAN
+    reporter.begin()
     assert events.worker_has_begun()
     assert list(events.new()) == []
-    work.forget()
+    reporter.forget()
     assert not events.worker_has_begun()
     monkeypatch.setenv(FOLDER, str(tmp_path))
-    work.plan("33UUU")
+    work.plans.read("33UUU")
+    assert not events.worker_has_begun()
+    reporter.begin()
     assert events.worker_has_begun()
     assert list(events.new()) == []
-    assert storage.listing(work.sums) == []
+    assert storage.listing(reporter.sums) == []

@@ -19,7 +19,7 @@ from ghsl_beam.outputs.report import (
 )
 from transforms.elements import Layer, RequestError
 from transforms.observe.events import Event, emit, events_folder, happened
-from transforms.work.work_area import WorkArea
+from transforms.work.job_reporter import JobReporter
 
 LAYERS = {
     "S2": ("uint16", 0, 3000),
@@ -257,9 +257,9 @@ def test_how_far_a_launch_came_that_did_not_end(tmp_path: Path) -> None:
     for name in ("earlier", "last"):
         with events_folder(tmp_path / "work" / "events"):
             emit(happened(name, "done"))
-    work = WorkArea(str(tmp_path / "work"), launch="last")
+    reporter = JobReporter(str(tmp_path / "work"), launch="last")
     for _ in range(2):
-        work.add(Event(1.0, "inference", "done", seconds=0.5))
-    work.write_sums()
+        reporter.add(Event(1.0, "inference", "done", seconds=0.5))
+    reporter.write_sums()
     there = {"inference": {"blocks": 2, "seconds": 1.0}}
     assert last_events(str(tmp_path)) == {"last": {"blocks": 1, "seconds": 0}} | there

@@ -13,9 +13,9 @@ from transforms.observe import event_sums
 from transforms.observe.event_sums import EventSums, SumsReader, sums_of_process
 from transforms.observe.events import FOLDER, Event
 from transforms.storage import storage
+from transforms.work.job_reporter import JobReporter
 from transforms.work.metrics import measured
 from transforms.work.stage import TellAtBundleEnd
-from transforms.work.work_area import WorkArea
 
 SECONDS = st.integers(0, 8000).map(lambda eighths: eighths / 8)
 EVENTS = st.builds(
@@ -139,22 +139,22 @@ def test_threads_that_come_together_have_one_file(tmp_path, monkeypatch):
     monkeypatch.delenv(FOLDER, raising=False)
     together = threading.Barrier(4)
 
-    def one(work):
+    def one(reporter):
         together.wait()
         for _ in range(4):
-            with measured(work, "inference"):
+            with measured(reporter, "inference"):
                 pass
-        work.write_sums()
+        reporter.write_sums()
 
     for launch in range(50):
-        work = WorkArea(str(tmp_path), launch=f"launch-{launch}")
-        threads = [threading.Thread(target=one, args=(work,)) for _ in range(4)]
+        reporter = JobReporter(str(tmp_path), launch=f"launch-{launch}")
+        threads = [threading.Thread(target=one, args=(reporter,)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(storage.listing(work.sums)) == 1
-        assert sum(event.number for event in SumsReader(work.sums).new()) == 16
+        assert len(storage.listing(reporter.sums)) == 1
+        assert sum(event.number for event in SumsReader(reporter.sums).new()) == 16
 
 
 def test_one_file_that_cannot_be_read_hides_no_other(tmp_path, monkeypatch):
@@ -197,24 +197,24 @@ def test_what_is_no_event_is_named(tmp_path, caplog):
 
 def test_a_bundle_s_end_tells_all_of_it(tmp_path, monkeypatch):
     monkeypatch.delenv(FOLDER, raising=False)
-    work = WorkArea(str(tmp_path), launch="one")
+    reporter = JobReporter(str(tmp_path), launch="one")
 
     def make(number):
-        with measured(work, "inference", 1, "33UUU"):
+        with measured(reporter, "inference", 1, "33UUU"):
             yield number
 
     with TestPipeline() as pipeline:
-        _ = pipeline | beam.Create(range(20)) | beam.ParDo(TellAtBundleEnd(work, make))
-    (found,) = work.last_sums()
+        _ = pipeline | beam.Create(range(20)) | beam.ParDo(TellAtBundleEnd(reporter, make))
+    (found,) = reporter.last_sums()
     assert (found.stage, found.what, found.number) == ("inference", "done", 20)
-    work.forget()
+    reporter.forget()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_launch_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.delenv(FOLDER, raising=False)
-    work = WorkArea(str(tmp_path))
-    with measured(work, "inference"):
+    reporter = JobReporter(str(tmp_path))
+    with measured(reporter, "inference"):
         pass
-    work.write_sums()
+    reporter.write_sums()
     assert list(tmp_path.iterdir()) == []

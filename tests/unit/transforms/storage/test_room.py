@@ -18,7 +18,8 @@ from transforms.elements import LAYERS, Layer, Loss, StorageError, Window, utm_g
 from transforms.rasters.geotiff import cog_writer, raster_profile, write_block
 from transforms.storage import storage, temporary
 from transforms.storage.room import in_words, why_not_written
-from transforms.work.work_area import Note, WorkArea
+from transforms.work.losses import Losses
+from transforms.work.notes import Note, Notes
 
 SIDE = 700
 PLACE = raster_profile(utm_grid(32633, 300000, 5900040, SIDE, SIDE))
@@ -70,7 +71,7 @@ def item(path: Path, pixels) -> None:
 
 
 def notes(path: Path, pixels) -> None:
-    WorkArea(str(path.parents[1])).write_notes("all", [Note("utm/x.tif", "f", 1, "0" * 64)] * 90)
+    Notes(str(path.parents[1])).write("all", [Note("utm/x.tif", "f", 1, "0" * 64)] * 90)
 
 
 # name -> what writes, the name of its file, and limits on the size of a file
@@ -136,8 +137,8 @@ def test_gdal_names_the_first_error_not_the_last():
 def test_a_loss_that_cannot_be_recorded_is_told_by_the_log(tmp_path, caplog):
     loss = Loss("store", "33UUU", "no room", file="x.tif")
     with largest_file(3):
-        WorkArea(str(tmp_path)).record(loss)
-    assert WorkArea(str(tmp_path)).losses() == []
+        Losses(str(tmp_path)).record(loss)
+    assert Losses(str(tmp_path)).recorded() == []
     assert "33UUU x.tif: no room" in caplog.text
     assert Layer.S2 not in caplog.text
 

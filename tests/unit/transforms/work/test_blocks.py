@@ -4,11 +4,26 @@ import pytest
 import shapely
 from apache_beam.coders import FastPrimitivesCoder
 
-from transforms.elements import Block, Layer, RasterRef, StoredTile, TilePlan, Window, utm_grid
+from transforms.elements import (
+    Block,
+    Layer,
+    RasterError,
+    RasterRef,
+    StoredTile,
+    TilePlan,
+    VersionError,
+    Window,
+    utm_grid,
+)
+from transforms.observe import event_sums
+from transforms.observe.events import FOLDER
+from transforms.storage import storage
 from transforms.work.blocks import FanOut, blocks_of, is_covered
+from transforms.work.publish import PublishTiles
 from transforms.work.work_area import WorkArea
 
 LEFT, TOP, SIZE = 300000, 5900040, 10980
+WHERE = Window(0, 0, 512, 512)
 
 
 LINES = (
@@ -56,7 +71,7 @@ def encoded(elements):
 def test_what_a_whole_tile_sends_through_shuffles_is_small(tmp_path, name):
     work = WorkArea(str(tmp_path / name))
     plan = plan_of(shapely.box(LEFT, TOP - 10 * SIZE, LEFT + 10 * SIZE, TOP))
-    work.write_plan(plan)
+    work.plans.write(plan)
     references, sent = (), 0
     for inputs, layers in LINES:  # tasks, then references by tile, then by layer
         tile = StoredTile(plan.tile, references)
@@ -72,13 +87,32 @@ def test_what_a_whole_tile_sends_through_shuffles_is_small(tmp_path, name):
     assert sent + encoded(references) < 700_000
 
 
-def test_a_reference_without_a_path_is_a_block_file(tmp_path):
-    work = WorkArea(str(tmp_path))
-    window = Window(0, 1024, 1024, 1024)
-    block = work.located(RasterRef("33UUU", Layer.S2, window))
-    assert block.path == work.block_path(Layer.S2, Block("33UUU", window))
-    product = RasterRef("33UUU", Layer.S2, window, "utm/33UUU/S2.tif")
-    assert work.located(product) == product
+def told(work):
+    """The files of processes that have told that they have begun; they are removed."""
+    files = storage.listing(work.reporter.sums)
+    work.reporter.forget()
+    event_sums._made.cache_clear()  # as another process
+    return len(files)
+
+
+def test_the_first_step_of_a_stretch_tells_that_a_worker_has_begun(tmp_path, monkeypatch):
+    monkeypatch.delenv(FOLDER, raising=False)
+    work = WorkArea(str(tmp_path / "work"), launch="one")
+    plan = plan_of(shapely.box(LEFT, TOP - 5000, LEFT + 5000, TOP))
+    work.plans.write(plan)
+    fan_out = FanOut(work, (Layer.S2,), 512, 0)
+    publish = PublishTiles(work, str(tmp_path), ((Layer.S2, "utm/{tile}/S2.tif"),), 512)
+    (task,) = fan_out.tasks_of(StoredTile(plan.tile))
+    assert told(work) == 1
+    (todo,) = fan_out.skip_stored(task)
+    assert (todo.make, told(work)) == ((Layer.S2,), 1)
+    with pytest.raises(RasterError):
+        publish.write(Layer.S2, StoredTile(plan.tile, (RasterRef(plan.tile, Layer.S2, WHERE),)))
+    assert told(work) == 1
+    other = replace(fan_out.work, version="ghsl-beam 0.0.9")
+    with pytest.raises(VersionError):
+        list(FanOut(other, (Layer.S2,), 512, 0).tasks_of(StoredTile(plan.tile)))
+    assert told(work) == 0
 
 
 def test_a_task_knows_whether_all_that_it_needs_is_there():

@@ -78,10 +78,10 @@ def test_what_a_launch_made_may_be_used_and_goes_whole(work):
 def test_what_workers_write_is_a_job_s_own(tmp_path):
     work = WorkArea(str(tmp_path), launch=LAUNCH)
     loss = Loss("read", "33UUU", "gone")
-    work.record(loss)
+    work.losses.record(loss)
     paths = [
-        work.block_path(layer, Block("33UUU", Window(0, 512, 512, 200))) for layer in Layer
-    ] + [work._plan_path("33UUU"), *map(str, tmp_path.glob("losses/*"))]
+        work.blocks.path(layer, Block("33UUU", Window(0, 512, 512, 200))) for layer in Layer
+    ] + [work.plans.path("33UUU"), *map(str, tmp_path.glob("losses/*"))]
     for path in paths:
         assert work_files.is_own(os.path.relpath(path, tmp_path)), path
 
