@@ -37,7 +37,7 @@ def test_a_fallback_at_a_url_is_named_wherever_it_was_used(tmp_path):
         }
         (tile,) = record["tiles"]
         assert (tile["zone"], tile["model"]) == ("33U", expected)
-        assert "zone 33U: model MODEL_CNN_32T.h5 is another zone's" in record["warnings"]
+        assert "zone 33U: uses model MODEL_CNN_32T.h5 of another zone" in record["warnings"]
         assert "model MODEL_CNN_32T.h5 is a demonstration" in record["warnings"]
         made = layers(output)
         for path in made:

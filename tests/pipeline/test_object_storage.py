@@ -12,7 +12,7 @@ import yaml
 
 from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.running.launch import run
-from tests.pipeline.test_bad_requests import launch, spoiled
+from tests.pipeline.test_bad_requests import spoiled
 from tests.pipeline.test_observation import FAILING
 from tests.support.jobs import MODELS, differing, layers
 from tests.support.object_storage import (
@@ -27,6 +27,12 @@ from tests.support.object_storage import (
 )
 from transforms.elements import RequestError
 from transforms.storage import storage
+
+
+def launch(file, *options):
+    """In a process of its own: a client remembers its keys as long as a process lives."""
+    command = [sys.executable, "-m", "ghsl_beam", "run", str(file), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
