@@ -18,13 +18,13 @@ def test_a_reference_without_a_path_is_a_block_file(tmp_path):
 
 
 def test_what_is_there_of_many_blocks_is_asked_for_once(bucket, front):
-    work = WorkArea(f"{bucket}/work")
+    work = WorkArea(f"{bucket}/many-blocks")
     plan = replace(plan_of(shapely.box(0, 0, 1, 1)), fingerprints={Layer.BUFRAC: "made"})
     work.plans.write(plan)
     blocks = [(Layer.BUFRAC, Block(plan.tile, Window(64 * row, 0, 64, 64))) for row in range(100)]
     front.asked.clear()
     assert work.blocks.stored_marks(blocks) == {}
-    assert len(front.asked) <= 3
+    assert len([asked for asked in front.asked if "many-blocks" in str(asked)]) <= 3
     pixels = np.zeros((64, 64), "uint8")
     for number, whole in enumerate((True, False)):
         work.blocks.write(*blocks[number], pixels, whole=whole)
