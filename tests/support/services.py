@@ -1,5 +1,7 @@
 """Fixtures of a folder of tests that use object storage; its conftest imports them."""
 
+from uuid import uuid4
+
 import pytest
 
 from tests.support.object_storage import Front, make_bucket, s3_service, using
@@ -16,7 +18,7 @@ def service():
 def bucket(service):
     """URL of a bucket in it."""
     with using(service):
-        return make_bucket("unit")
+        return make_bucket(f"unit-{uuid4().hex[:8]}")  # servers of a process share their buckets
 
 
 @pytest.fixture
