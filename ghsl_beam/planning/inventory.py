@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from ghsl_beam.planning.lines import Line
 from ghsl_beam.planning.plan import JobPlan
@@ -73,18 +74,18 @@ def inventory_of(plan: JobPlan, stored: Mapping[str, str]) -> Inventory:
     def is_whole(planned: PlannedProduct) -> bool:
         return stored.get(planned.path) == planned.fingerprint
 
+    of_tiles = tuple(products_of_tiles(plan))
+    of_grids = {grid.name: tuple(products_of_grid(grid)) for grid in plan.grids}
     return Inventory(
         plan,
         tuple(
             Product(p.layer, p.key, p.grid, p.path, stored[p.path], is_whole(p))
-            for p in planned_products(plan)
+            for p in chain(of_tiles, *of_grids.values())
             if stored.get(p.path)
         ),
-        frozenset((p.key, Layer(p.layer)) for p in products_of_tiles(plan) if is_whole(p)),
+        frozenset((p.key, Layer(p.layer)) for p in of_tiles if is_whole(p)),
         {
-            grid.name: frozenset(
-                cell for p in products_of_grid(grid) if not is_whole(p) for cell in p.cells
-            )
-            for grid in plan.grids
+            name: frozenset(cell for p in planned if not is_whole(p) for cell in p.cells)
+            for name, planned in of_grids.items()
         },
     )

@@ -13,7 +13,7 @@ import pytest
 from ghsl_beam.running import lock as launch_lock
 from ghsl_beam.running.completion import _remove_work_area
 from ghsl_beam.running.lock import only_launch
-from tests.support.object_storage import Front, make_bucket, s3_service, using
+from tests.support.object_storage import fronted, make_bucket, s3_service
 from transforms.elements import StorageError, UnavailableError
 from transforms.storage import conditional, storage
 from transforms.work import work_files
@@ -26,11 +26,8 @@ CONDITIONS = ("if-match", "if-none-match")
 
 @pytest.fixture(scope="module")
 def service():
-    with s3_service() as address:
-        front = Front(address)
-        with using(front.address):
-            yield front, make_bucket("locks")
-        front.close()
+    with s3_service() as address, fronted(address) as front:
+        yield front, make_bucket("locks")
 
 
 @pytest.fixture

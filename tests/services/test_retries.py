@@ -9,7 +9,7 @@ from rasterio.errors import RasterioIOError
 
 from tests.support.grids import grid_at
 from tests.support.jpeg2000 import EPSG, land, write_band
-from tests.support.object_storage import Front, make_bucket, s3_service, using
+from tests.support.object_storage import Front, fronted, make_bucket, s3_service
 from transforms.assembly import raster_file
 from transforms.assembly.reading import read_band
 from transforms.elements import Layer, RasterRef, SceneError, StorageError, Window
@@ -33,11 +33,8 @@ WAYS = {
 
 @pytest.fixture(scope="module")
 def front():
-    with s3_service() as address:
-        front = Front(address)
-        with using(front.address):
-            yield front
-        front.close()
+    with s3_service() as address, fronted(address) as front:
+        yield front
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import shapely
 
 from ghsl_beam.area.area_of_interest import read_area
 from tests.support.file_server import FileServer, Status
-from tests.support.object_storage import Front, make_bucket, put_folder, s3_service, using
+from tests.support.object_storage import Front, fronted, make_bucket, put_folder, s3_service
 from tests.support.tile_plans import tile_plan
 from transforms.cleaning.road_file import RoadSource
 from transforms.elements import StorageError, Window
@@ -49,11 +49,8 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def front():
-    with s3_service() as address:
-        front = Front(address)
-        with using(front.address):
-            yield front
-        front.close()
+    with s3_service() as address, fronted(address) as front:
+        yield front
 
 
 @pytest.fixture(scope="module")

@@ -164,3 +164,14 @@ class Front:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+@contextmanager
+def fronted(service: str) -> Iterator[Front]:
+    """A front of a service; while it stands, all requests go by way of it."""
+    front = Front(service)
+    try:
+        with using(front.address):
+            yield front
+    finally:
+        front.close()

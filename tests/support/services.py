@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.object_storage import Front, make_bucket, s3_service, using
+from tests.support.object_storage import fronted, make_bucket, s3_service, using
 
 
 @pytest.fixture(scope="session")
@@ -24,10 +24,8 @@ def bucket(service):
 @pytest.fixture
 def front(service, bucket):
     """A front of the service; while it stands, all requests go by way of it."""
-    front = Front(service)
-    with using(front.address):
+    with fronted(service) as front:
         yield front
-    front.close()
 
 
 @pytest.fixture(params=["local", "s3"])

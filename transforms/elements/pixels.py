@@ -58,7 +58,8 @@ class Pixels:
         """
         window = extent_of(grid)
         wkb = "" if area is None else shapely.to_wkb(area, hex=True)
-        made = cls(Block(tile, window), window, grid, {}, True, tuple(Layer), tile[:-2], wkb)
+        block = Block(tile, window)
+        made = cls(block, window, grid, {}, True, tuple(Layer), block.zone, wkb)
         return made.having(**layers)
 
     @property

@@ -15,6 +15,11 @@ class Block:
     tile: str
     window: Window
 
+    @property
+    def zone(self) -> str:
+        """The grid zone that the tile's name begins with: `33U` of `33UUU`."""
+        return self.tile[:-2]
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class RasterRef:

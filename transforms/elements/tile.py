@@ -76,8 +76,9 @@ class BlockTask:
         """
         tile, window = scenes[0].tile, extent_of(grid)
         wkb = shapely.to_wkb(area or shapely.box(*grid.boundingbox.bbox), hex=True)
-        plan = TilePlan(tile, tile[:-2], grid, *centre_of(grid), window, wkb, tuple(scenes))
-        return cls(Block(tile, window), make=tuple(Layer), plan=plan)
+        block = Block(tile, window)
+        plan = TilePlan(tile, block.zone, grid, *centre_of(grid), window, wkb, tuple(scenes))
+        return cls(block, make=tuple(Layer), plan=plan)
 
 
 @dataclass(frozen=True, slots=True)

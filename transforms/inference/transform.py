@@ -58,7 +58,7 @@ class PredictBuiltUp(StageTransform):
             place = replace(pixels.crop(block.window), layers={})
             row, col = origin_of(place.grid)
             origin = row - block.window.row, col - block.window.col
-            zone = pixels.zone or block.tile[:-2]
+            zone = pixels.zone or block.zone
             return PredictionInput(zone, block.tile, block.window, dn, pixels.whole, origin, place)
 
         yield from made_or_lost(self.reporter, STAGE, block.tile, block.window, prepared)

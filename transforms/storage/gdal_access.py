@@ -27,7 +27,8 @@ _PREFIXES = {
     "https": "/vsicurl/https://",
 }
 """What GDAL puts before the rest of a location, by scheme."""
-_ZIP = "/vsizip/"
+VSIZIP = "/vsizip/"
+"""What GDAL puts before the name of a zip, to open a member of it."""
 _READS = 8
 """Of one raster, where the storage answers between them."""
 _REQUESTS_TO_OPEN = 3
@@ -110,8 +111,8 @@ def longest_read() -> float:
 
 def _file(path: str) -> str:
     """The location of what GDAL opens, or of the zip that it is in."""
-    location = location_of(path.removeprefix(_ZIP))
-    archive = re.match(r"(?is)(.*\.zip)/", location) if path.startswith(_ZIP) else None
+    location = location_of(path.removeprefix(VSIZIP))
+    archive = re.match(r"(?is)(.*\.zip)/", location) if path.startswith(VSIZIP) else None
     return archive[1] if archive else location
 
 
@@ -131,7 +132,7 @@ def connection_lost(error: Exception) -> bool:
 
 def is_remote(path: str) -> bool:
     """Whether what `gdal_path` named lies on object storage, in a zip or not."""
-    return is_url(location_of(path.removeprefix(_ZIP)))
+    return is_url(location_of(path.removeprefix(VSIZIP)))
 
 
 def gdal_options(retries: int = 0) -> dict[str, str]:

@@ -16,9 +16,8 @@ from typing import BinaryIO, TypeVar
 
 from transforms.elements import SceneError, StorageError
 from transforms.storage import storage
-from transforms.storage.gdal_access import location_of
+from transforms.storage.gdal_access import VSIZIP, location_of
 
-VSIZIP = "/vsizip/"
 _PIECE = 1 << 20
 _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
