@@ -7,56 +7,31 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pyproj.database import get_codes
-from pyproj.exceptions import CRSError
 
 from ghsl_beam.area.bounding_box import checked_box
 from ghsl_beam.area.wkt import is_no_location, looks_like_wkt, mistake
+from ghsl_beam.jobfile.fields import Float, Int, Location, LocationText, Section
 from ghsl_beam.jobfile.mistakes import first_mistake
 from ghsl_beam.jobfile.period import FORMS, days_of, label
 from ghsl_beam.jobfile.plain_yaml import parse_yaml, shown, text_of
-from transforms.aggregation.grid import ARC_SECONDS, METRES, from_config
+from ghsl_beam.jobfile.sections import Cleaning, Greenness, Grid, Models, Residential
 from transforms.elements import Level, RequestError
 from transforms.storage import storage
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.A)
-
-
-class _Location(str):
-    """Marks the texts that are locations: relative paths count from the job file's folder."""
-
-
-def _location(text: str) -> _Location:
-    reason = storage.problem(text)
-    if reason:
-        raise ValueError(reason)
-    return _Location(text)
-
-
-Location = Annotated[str, AfterValidator(_location)]
-"""A local path, or a URL of object storage."""
-
-
-def _not_bool(value: object) -> object:
-    """YAML's yes and no are no numbers, though Python counts with them."""
-    if isinstance(value, bool):
-        raise ValueError("expected a number")
-    return value
 
 
 def _a_day(value: object) -> object:
@@ -66,18 +41,11 @@ def _a_day(value: object) -> object:
     raise ValueError("expected a day, YYYY-MM-DD")
 
 
-_NUMBER = BeforeValidator(_not_bool)
-_Float = Annotated[float, _NUMBER]
-_Int = Annotated[int, _NUMBER]
-_Box = Annotated[tuple[_Float, _Float, _Float, _Float], AfterValidator(checked_box)]
+_Box = Annotated[tuple[Float, Float, Float, Float], AfterValidator(checked_box)]
 _Day = Annotated[date, BeforeValidator(_a_day)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Area(_Section):
+class Area(Section):
     """The area of interest: exactly one of file, wkt, bbox."""
 
     file: Location | None = Field(None, description="GeoJSON, GeoPackage or WKT file of polygons")
@@ -117,7 +85,7 @@ class Area(_Section):
         return text
 
 
-class Period(_Section):
+class Period(Section):
     """Days of acquisition, both included."""
 
     start: _Day = Field(description="first day, YYYY-MM-DD")
@@ -141,126 +109,28 @@ def _days(value: object, info: ValidationInfo) -> object:
 _PeriodText = Annotated[str | int, Field(description=f"one of: {FORMS}")]
 
 
-class Input(_Section):
+class Input(Section):
     """Where scenes come from and which are taken."""
 
     archive: Location = Field(
         description="folder or URL of Sentinel-2 products: .SAFE folders or .zip files"
     )
     level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
-    max_cloud_cover: _Float = Field(90, ge=0, le=100, description="cloud cover of a scene, percent")
+    max_cloud_cover: Float = Field(90, ge=0, le=100, description="cloud cover of a scene, percent")
 
 
-class Composite(_Section):
+class Composite(Section):
     """How observations become one composite."""
 
-    percentile: _Float = Field(30, ge=0, le=100, description="percentile of the clear observations")
+    percentile: Float = Field(30, ge=0, le=100, description="percentile of the clear observations")
 
 
-class Models(_Section):
-    """The GHS-S2Net models, one for each grid zone."""
-
-    folder: Location = Field(
-        "cnn_models", validate_default=True, description="folder or URL of MODEL_CNN_<zone>.h5"
-    )
-    prefix: str = Field(
-        "",
-        pattern=r"^[A-Za-z0-9_-]*$",
-        description="prefix of the file names; DEMONSTRATION_ selects the demonstration's model",
-    )
-    fallback: str = Field(
-        "error",
-        pattern=r"^(error|nearest|(0?[1-9]|[1-5][0-9]|60)[C-HJ-NP-X])$",
-        description="for a zone without a model: error, nearest, or another zone, such as 33U",
-    )
-    precision: Literal["exact", "fast"] = Field(
-        "exact",
-        description="exact: within 2.5e-6 of float64; fast: within 0.015 of exact, mean 0.0002",
-    )
-
-
-class Cleaning(_Section):
-    """Steps of the cleaning; null switches a step off."""
-
-    minimum: Annotated[float, Field(ge=0, le=1), _NUMBER] | None = Field(
-        0.1, description="a built-up fraction below this becomes 0"
-    )
-    ndvi_above: Annotated[float, Field(ge=-1, le=1), _NUMBER] | None = Field(
-        0.3, description="a pixel with an NDVI above this is not built-up"
-    )
-    ndwi_above: Annotated[float, Field(ge=-1, le=1), _NUMBER] | None = Field(
-        0.0, description="a pixel with an NDWI above this is water, not built-up"
-    )
-    roads: Location | None = Field(None, description="vector file of road lines")
-    road_width_field: str = Field("width", description="field with the width of the road, metres")
-    minimum_area_m2: Annotated[int, Field(ge=0, le=10_000_000), _NUMBER] | None = Field(
-        400, description="connected built-up smaller than this becomes 0, m2"
-    )
-
-
-class Residential(_Section):
-    """The residential classifier."""
-
-    model: Location = Field(description="classifier file (skops)")
-
-
-class Greenness(_Section):
-    """NDVI inside the closed built-up domain."""
-
-    radius_m: _Float = Field(300, ge=10, le=2000, description="radius of the closing disk, metres")
-
-
-def _span(bounds: tuple[float, float]) -> str:
-    return f"{bounds[0]:g} to {bounds[1]:g}"
-
-
-class Grid(_Section):
-    """An output grid."""
-
-    crs: str = Field("ESRI:54009", description="CRS of the grid")
-    resolutions: tuple[_Float, ...] = Field(
-        (10, 100, 1000),
-        min_length=1,
-        description=f"metres, {_span(METRES)}, or arc seconds for EPSG:4326, {_span(ARC_SECONDS)}; "
-        "each a multiple of the next finer",
-    )
-
-    @model_validator(mode="after")
-    def _possible(self) -> Grid:
-        self.label()
-        return self
-
-    def label(self) -> str:
-        """The grid's name in paths, the same for all spellings of its CRS.
-
-        Raises:
-            ValueError: there is no such grid.
-        """
-        try:
-            return from_config(self.crs, self.resolutions).label
-        except (RequestError, CRSError) as error:
-            raise ValueError(f"{error}{_other_authority(self.crs)}") from error
-
-
-def _other_authority(crs: str) -> str:
-    """A hint where a CRS has another authority than given: Mollweide is ESRI's."""
-    name, _, code = crs.partition(":")
-    other = {"EPSG": "ESRI", "ESRI": "EPSG"}.get(name.upper())
-    known = other and re.fullmatch(r"\d{1,6}", code, re.A) and code in _codes(other)
-    return f"; did you mean {other}:{code}?" if known else ""
-
-
-@lru_cache
-def _codes(authority: str) -> frozenset[str]:
-    return frozenset(get_codes(authority, "CRS"))
-
-
-class Job(_Section):
+class Job(Section):
     """A job file."""
 
     # First, since the fields below are made of them.
     period: Annotated[Period, BeforeValidator(_days, json_schema_input_type=_PeriodText | Period)]
-    epoch: _Int = Field(
+    epoch: Int = Field(
         default_factory=lambda job: job["period"].end.year,
         ge=2015,
         le=2100,
@@ -283,7 +153,7 @@ class Job(_Section):
         description="folder or URL of the products; {period} becomes 2025, 2025-Q1, 2025-06 or "
         "20250115-20250331, {epoch} becomes the epoch"
     )
-    block_size: _Int = Field(
+    block_size: Int = Field(
         1024,
         ge=64,
         le=4096,
@@ -341,8 +211,8 @@ class Job(_Section):
         """
 
         def absolute(value: Any, key: str) -> Any:
-            if isinstance(value, _Location):
-                return _Location(_absolute(value, folder, key))
+            if isinstance(value, LocationText):
+                return LocationText(_absolute(value, folder, key))
             if isinstance(value, BaseModel):
                 changed = {
                     name: absolute(getattr(value, name), f"{key}.{name}".lstrip("."))

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
-from ghsl_beam.jobfile.configuration import Grid, Job
+from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.jobfile.sections import Grid
 from ghsl_beam.models.credits import CREDITS_TAG, lines_of
 from ghsl_beam.planning.mosaic import write_vrt
 from ghsl_beam.planning.products import grid_pattern

@@ -1,0 +1,42 @@
+"""What the sections of a job file are made of: locations, numbers, and their common base."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+from transforms.storage import storage
+
+
+class LocationText(str):
+    """Marks the texts that are locations: relative paths count from the job file's folder."""
+
+
+def _location(text: str) -> LocationText:
+    reason = storage.problem(text)
+    if reason:
+        raise ValueError(reason)
+    return LocationText(text)
+
+
+Location = Annotated[str, AfterValidator(_location)]
+"""A local path, or a URL of object storage."""
+
+
+def _not_bool(value: object) -> object:
+    """YAML's yes and no are no numbers, though Python counts with them."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+NUMBER = BeforeValidator(_not_bool)
+Float = Annotated[float, NUMBER]
+Int = Annotated[int, NUMBER]
+
+
+class Section(BaseModel):
+    """A section: no other keys, and no changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

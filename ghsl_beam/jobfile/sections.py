@@ -1,0 +1,113 @@
+"""The sections of a job file about models, layers and grids."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pyproj.database import get_codes
+from pyproj.exceptions import CRSError
+
+from ghsl_beam.jobfile.fields import NUMBER, Float, Location, Section
+from transforms.aggregation.grid import ARC_SECONDS, METRES, from_config
+from transforms.elements import RequestError
+
+
+class Models(Section):
+    """The GHS-S2Net models, one for each grid zone."""
+
+    folder: Location = Field(
+        "cnn_models", validate_default=True, description="folder or URL of MODEL_CNN_<zone>.h5"
+    )
+    prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_-]*$",
+        description="prefix of the file names; DEMONSTRATION_ selects the demonstration's model",
+    )
+    fallback: str = Field(
+        "error",
+        pattern=r"^(error|nearest|(0?[1-9]|[1-5][0-9]|60)[C-HJ-NP-X])$",
+        description="for a zone without a model: error, nearest, or another zone, such as 33U",
+    )
+    precision: Literal["exact", "fast"] = Field(
+        "exact",
+        description="exact: within 2.5e-6 of float64; fast: within 0.015 of exact, mean 0.0002",
+    )
+
+
+class Cleaning(Section):
+    """Steps of the cleaning; null switches a step off."""
+
+    minimum: Annotated[float, Field(ge=0, le=1), NUMBER] | None = Field(
+        0.1, description="a built-up fraction below this becomes 0"
+    )
+    ndvi_above: Annotated[float, Field(ge=-1, le=1), NUMBER] | None = Field(
+        0.3, description="a pixel with an NDVI above this is not built-up"
+    )
+    ndwi_above: Annotated[float, Field(ge=-1, le=1), NUMBER] | None = Field(
+        0.0, description="a pixel with an NDWI above this is water, not built-up"
+    )
+    roads: Location | None = Field(None, description="vector file of road lines")
+    road_width_field: str = Field("width", description="field with the width of the road, metres")
+    minimum_area_m2: Annotated[int, Field(ge=0, le=10_000_000), NUMBER] | None = Field(
+        400, description="connected built-up smaller than this becomes 0, m2"
+    )
+
+
+class Residential(Section):
+    """The residential classifier."""
+
+    model: Location = Field(description="classifier file (skops)")
+
+
+class Greenness(Section):
+    """NDVI inside the closed built-up domain."""
+
+    radius_m: Float = Field(300, ge=10, le=2000, description="radius of the closing disk, metres")
+
+
+def _span(bounds: tuple[float, float]) -> str:
+    return f"{bounds[0]:g} to {bounds[1]:g}"
+
+
+class Grid(Section):
+    """An output grid."""
+
+    crs: str = Field("ESRI:54009", description="CRS of the grid")
+    resolutions: tuple[Float, ...] = Field(
+        (10, 100, 1000),
+        min_length=1,
+        description=f"metres, {_span(METRES)}, or arc seconds for EPSG:4326, {_span(ARC_SECONDS)}; "
+        "each a multiple of the next finer",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Grid:
+        self.label()
+        return self
+
+    def label(self) -> str:
+        """The grid's name in paths, the same for all spellings of its CRS.
+
+        Raises:
+            ValueError: there is no such grid.
+        """
+        try:
+            return from_config(self.crs, self.resolutions).label
+        except (RequestError, CRSError) as error:
+            raise ValueError(f"{error}{_other_authority(self.crs)}") from error
+
+
+def _other_authority(crs: str) -> str:
+    """A hint where a CRS has another authority than given: Mollweide is ESRI's."""
+    name, _, code = crs.partition(":")
+    other = {"EPSG": "ESRI", "ESRI": "EPSG"}.get(name.upper())
+    known = other and re.fullmatch(r"\d{1,6}", code, re.A) and code in _codes(other)
+    return f"; did you mean {other}:{code}?" if known else ""
+
+
+@lru_cache
+def _codes(authority: str) -> frozenset[str]:
+    return frozenset(get_codes(authority, "CRS"))
