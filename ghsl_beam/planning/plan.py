@@ -186,7 +186,7 @@ def _scenes(
     try:
         if not storage.is_folder(settings.archive):
             raise RequestError(f"input.archive: {no_archive(settings.archive)}")
-        found, losses, warnings = assembly.find_scenes(
+        found, losses, warnings, _ = assembly.find_scenes(
             settings.archive,
             wanted,
             period.start,

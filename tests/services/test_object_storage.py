@@ -16,7 +16,7 @@ from tests.support.jpeg2000 import EPSG, land, write_band
 from tests.support.object_storage import Front, make_bucket, put_folder, s3_service, using
 from tests.support.scenes import town
 from transforms.assembly.assemble import assemble_block
-from transforms.assembly.products.archive import find_scenes
+from transforms.assembly import find_scenes
 from transforms.assembly.products.product import read_scene
 from transforms.assembly.products.product_files import ObjectFiles
 from transforms.assembly.raster_file import JPEG2000, look_at
@@ -78,7 +78,7 @@ def put_objects(bucket, objects):
 
 
 def scenes_of(archive):
-    scenes, losses, warnings = find_scenes(str(archive), ["33UUU"], *PERIOD, Level.L1C, 100)
+    scenes, losses, warnings, _ = find_scenes(str(archive), ["33UUU"], *PERIOD, Level.L1C, 100)
     assert losses == warnings == []
     return scenes
 
@@ -271,7 +271,7 @@ def test_an_odd_key_is_used_or_set_aside(tree, service, odd):
     expected = assemble_block([plain], grid_at(32633, ULX, ULY, window)).composite
     for number, key in enumerate((f"{safe.stem}{odd}.SAFE/", f"folder{odd}/{safe.name}/"), 11):
         put_object_tree(safe, bucket, key, f"202006{number}T")
-        scenes, losses, warnings = find_scenes(bucket, ["33UUU"], *PERIOD, Level.L1C, 100)
+        scenes, losses, warnings, _ = find_scenes(bucket, ["33UUU"], *PERIOD, Level.L1C, 100)
         assert warnings == []
         assert len(scenes) + len(losses) == number - 9
         assert all(loss.summary.isprintable() for loss in losses)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from transforms.elements import lazily
 
 from .assemble import Assembled, assemble_block
+from .catalogues.archive import Archive
+from .catalogues.catalogue import Candidate, Catalogue, LeftOut, Wanted
+from .catalogues.scenes import Found, find_scenes, scenes_of
 from .composite import Composite, percentile_of_stack
 from .masks import SCL_CLASSES, cloud_from_classification, cloud_from_gml, cloud_from_scl, read_mask
 from .polygons import rasterize
-from .products.archive import Found, find_scenes
 from .products.metadata import ProductMetadata, TileMetadata, parse_product, parse_tile
 from .products.naming import ProductName, parse_name
 from .products.passes import passes, reduce_duplicates
@@ -28,13 +30,18 @@ METHOD_VERSION = "3"
 __all__ = [
     "METHOD_VERSION",
     "SCL_CLASSES",
+    "Archive",
     "AssembleScenes",
     "Assembled",
+    "Candidate",
+    "Catalogue",
     "Composite",
     "Found",
+    "LeftOut",
     "ProductMetadata",
     "ProductName",
     "TileMetadata",
+    "Wanted",
     "assemble_block",
     "cloud_from_classification",
     "cloud_from_gml",
@@ -53,6 +60,7 @@ __all__ = [
     "read_scene",
     "reduce_duplicates",
     "reflectance",
+    "scenes_of",
     "source_indices",
     "to_composite_dn",
 ]

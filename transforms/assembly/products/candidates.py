@@ -70,6 +70,8 @@ class Wanted:
     start: date
     end: date
     level: Level
+    max_cloud: float = 100.0
+    """Cloud cover of a scene at most, percent."""
 
     def by_name(self, name: ProductName | None) -> bool:
         """Whether a product may be wanted by its name; old names tell no tile."""

@@ -26,7 +26,7 @@ def safe(tmp_path: Path) -> Path:
 
 def scene_of(safe: Path) -> Scene:
     day = date(2020, 6, 10)
-    found, losses, _ = find_scenes(str(safe.parent), {"33UUU"}, day, day, Level.L1C, 100.0)
+    found, losses, *_ = find_scenes(str(safe.parent), {"33UUU"}, day, day, Level.L1C, 100.0)
     (scene,) = found
     assert losses == []
     return scene
@@ -78,7 +78,7 @@ def test_a_manifest_is_no_product(safe: Path, archive: str) -> None:
     write_manifest(safe, "MD5", "md5")
     place = str(safe.parent.parent / archive.replace("product.SAFE", safe.name))
     day = date(2020, 6, 10)
-    found, losses, warnings = find_scenes(place, {"33UUU"}, day, day, Level.L1C, 100.0)
+    found, losses, warnings, _ = find_scenes(place, {"33UUU"}, day, day, Level.L1C, 100.0)
     assert (len(found), losses, warnings) == (1, [], [])
 
 

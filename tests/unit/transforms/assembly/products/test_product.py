@@ -308,7 +308,7 @@ def found_in(folder, *tiles):
 
 def test_a_tile_in_two_granules_is_two_datastrips_of_one_pass(safe, tmp_path):
     old = old_product(safe, tmp_path, *STRIPS)
-    scenes, losses, warnings = found_in(old.parent, "33UUU")
+    scenes, losses, warnings, _ = found_in(old.parent, "33UUU")
     assert losses == warnings == []
     assert [scene.datastrip for scene in scenes] == ["20160615T102047", "20160615T102103"]
     assert len({scene.bands for scene in scenes}) == 2
@@ -329,9 +329,9 @@ def test_a_granule_that_is_not_whole_is_its_own_tiles_loss(safe, tmp_path):
     next(other.glob("*.xml")).unlink()
     (old / "GRANULE" / "@eaDir").mkdir()
     (old / "GRANULE" / "Thumbs.db").touch()
-    scenes, losses, _ = found_in(old.parent, "33UUU")
+    scenes, losses, *_ = found_in(old.parent, "33UUU")
     assert ([scene.tile for scene in scenes], losses) == (["33UUU"], [])
-    scenes, losses, _ = found_in(old.parent, "33UUU", "33UVU")
+    scenes, losses, *_ = found_in(old.parent, "33UUU", "33UVU")
     assert [scene.tile for scene in scenes] == ["33UUU"]
     assert [(loss.tile, loss.reason) for loss in losses] == [("33UVU", "0 files of tile metadata")]
     shutil.rmtree(other)

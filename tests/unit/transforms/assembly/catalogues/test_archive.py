@@ -42,7 +42,7 @@ def test_flat_folder(tmp_path):
     assert find(tmp_path)[0] == [read_scene(str(wanted))]
     assert len(find(tmp_path, start=date(2020, 6, 14), end=date(2020, 6, 16))[0]) == 3
     assert len(find(tmp_path, tiles=["33UVU", "33UUU"])[0]) == 2
-    assert find(tmp_path, level=Level.L2A) == ([], [], [])
+    assert find(tmp_path, level=Level.L2A) == ([], [], [], [])
     assert find(wanted)[0] == [read_scene(str(wanted))]
 
 
@@ -91,7 +91,7 @@ def test_names_out_of_the_request_are_not_opened(tmp_path):
         "S2A_MSIL1C_20200616T102101_N0209_R065_T33UUU_20200616T120000.zip",
     ):
         (tmp_path / name).touch()
-    assert find(tmp_path) == ([], [], [])
+    assert find(tmp_path) == ([], [], [], [])
 
 
 def test_parts_out_of_the_request_are_not_named(tmp_path):
@@ -107,7 +107,7 @@ def test_parts_out_of_the_request_are_not_named(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "Sentinel-2").mkdir()
-    assert find(tmp_path) == ([], [], [])
+    assert find(tmp_path) == ([], [], [], [])
 
 
 def test_so_many_folders_of_other_tiles_are_looked_into(tmp_path, monkeypatch):
@@ -127,7 +127,7 @@ def test_unreadable_product_is_reported(tmp_path):
     (tmp_path / "anything.zip").write_bytes(b"no zip")
     bad = make(tmp_path, generation="T140000")
     (bad / "MTD_MSIL1C.xml").write_text("<broken")
-    found, losses, _ = find(tmp_path)
+    found, losses, *_ = find(tmp_path)
     assert [scene.path for scene in found] == [str(good)]
     assert [os.path.basename(error.file) for error in losses] == [
         "S2A_MSIL1C_20200615T102101_N0209_R065_T33UUU_20200615T130000.zip",
@@ -140,13 +140,13 @@ def test_product_without_a_telling_name_is_opened(tmp_path):
     safe = make(tmp_path / "in")
     shutil.move(safe, tmp_path / "renamed.SAFE")
     assert names(find(tmp_path)) == ["renamed.SAFE"]
-    assert find(tmp_path, tiles=["33UVU"]) == ([], [], [])
+    assert find(tmp_path, tiles=["33UVU"]) == ([], [], [], [])
 
 
 def test_older_product_gives_each_wanted_tile(shared_data):
     folder = shared_data / "gdal_fake_safe/fake_l1c"
     day = date(2015, 12, 31)
-    found, losses, warnings = find(folder, ["32TQR", "32TRQ", "33UUU"], day, day)
+    found, losses, warnings, _ = find(folder, ["32TQR", "32TRQ", "33UUU"], day, day)
     assert [scene.tile for scene in found] == ["32TQR", "32TRQ"]
     assert losses == warnings == []
 

@@ -1,6 +1,6 @@
-"""Scenes of an archive: products in folders, arranged in any way, and in `.zip` files.
+"""Scenes of a catalogue: its candidates are read from their own metadata, whatever it is.
 
-It may lie on a local disk or on object storage.
+So the same products give the same scenes in the same order from every catalogue.
 """
 
 from __future__ import annotations
@@ -11,31 +11,44 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import NamedTuple
 
+from transforms.assembly.products.candidates import ENDINGS, MAX_DEPTH, candidates, within
+from transforms.assembly.products.metadata import ProductMetadata
+from transforms.assembly.products.naming import (
+    ProductName,
+    is_other_kind,
+    is_part_folder,
+    parse_name,
+    printable,
+)
+from transforms.assembly.products.passes import SAME_PASS, clear_enough, reduce_duplicates
+from transforms.assembly.products.product import granules, read_granule, read_product, tile_of
+from transforms.assembly.products.product_files import ProductFiles, open_products
 from transforms.elements import Level, Loss, Scene, SceneError, StorageError
 from transforms.storage import storage
 
-from .candidates import ENDINGS, MAX_DEPTH, PassedOver, Wanted, candidates, within
-from .metadata import ProductMetadata
-from .naming import ProductName, is_other_kind, is_part_folder, parse_name, printable
-from .passes import SAME_PASS, clear_enough, reduce_duplicates
-from .product import granules, read_granule, read_product, tile_of
-from .product_files import ProductFiles, open_products
+from .archive import Archive
+from .catalogue import Answer, Candidate, Catalogue, LeftOut, PassedOver, Wanted
+from .worth_reading import STAGE, worth_reading
 
-STAGE = "catalogue"
-"""Of the losses."""
-_AT_A_TIME = 16
-"""Products of object storage that are looked at together: each is a few short requests."""
 _NAMED = 3
 """Of what is passed over for one reason, so many are named in its warning."""
 _Looked = Scene | Loss | PassedOver
 
 
 class Found(NamedTuple):
-    """Scenes by tile, sensing and name; what cannot be used, by file; warnings, one line each."""
+    """What a catalogue's products give.
+
+    Attributes:
+        scenes: by tile, sensing and name.
+        losses: what cannot be used, by file.
+        warnings: what may be wanted and was not looked into, one line for each reason.
+        left_out: products that are whole and are not used, by name, each with its reason.
+    """
 
     scenes: list[Scene]
     losses: list[Loss]
     warnings: list[str]
+    left_out: list[LeftOut]
 
 
 def find_scenes(
@@ -47,51 +60,82 @@ def find_scenes(
     max_cloud: float,
     problem: Callable[[Scene], str | None] = lambda scene: None,
 ) -> Found:
-    """Scenes of MGRS tiles (`33UUU`) in a period, both days included, up to a cloud cover.
+    """Scenes of an archive; see `scenes_of`.
 
-    `archive` is a folder that holds products, in folders of any arrangement or in `.zip` files, or
-    one product; `max_cloud` is in percent; `problem` tells why a scene cannot be used. What the
-    name of a product, or of a folder around it, tells not to be wanted (another tile, day, level or
-    satellite) is not opened. What may be wanted and is not looked into is in the warnings. Of a
-    pass only what `reduce_duplicates` keeps counts, with its own cloud cover. Raises SceneError
-    where the archive itself cannot be listed.
+    Args:
+        archive: a folder that holds products, in folders of any arrangement or in `.zip` files, or
+            one product; a local path or a URL.
+        tiles: MGRS tiles, such as `33UUU`.
+        start: first day.
+        end: last day.
+        level: processing level.
+        max_cloud: cloud cover of a scene at most, percent.
+        problem: says why a scene cannot be used.
+
+    Raises:
+        SceneError: the archive itself cannot be listed.
     """
-    archive = archive.rstrip("/") if storage.is_url(archive) else os.path.abspath(archive)
-    wanted = Wanted(frozenset(tiles), start, end, level)
+    wanted = Wanted(frozenset(tiles), start, end, level, max_cloud)
+    return scenes_of(Archive(archive), wanted, problem)
 
-    def look(found: str | PassedOver | SceneError) -> list[_Looked]:
-        return list(_look(found, wanted, problem))
 
-    with ThreadPoolExecutor(_AT_A_TIME if storage.is_url(archive) else 1) as pool:
-        looked = [one for found in pool.map(look, _candidates(archive, wanted)) for one in found]
+def scenes_of(
+    catalogue: Catalogue,
+    wanted: Wanted,
+    problem: Callable[[Scene], str | None] = lambda scene: None,
+) -> Found:
+    """Scenes of MGRS tiles in a period, both days included, up to a cloud cover.
+
+    What the name of a product, or of a folder around it, tells not to be wanted (another tile, day,
+    level or satellite) is not opened. What may be wanted and is not looked into is in the
+    warnings. Of a pass only what `reduce_duplicates` keeps counts, with its own cloud cover.
+
+    Args:
+        catalogue: what is asked.
+        wanted: what is asked for.
+        problem: says why a scene cannot be used.
+
+    Raises:
+        SceneError: the catalogue itself cannot be searched.
+        StorageError: it does not answer now.
+    """
+    named, unread = worth_reading(catalogue.search(wanted), wanted)
+
+    def look(answer: Answer) -> list[_Looked]:
+        return list(_look(answer, wanted, problem))
+
+    with ThreadPoolExecutor(catalogue.products_at_once) as pool:
+        looked = [one for found in pool.map(look, named) for one in found]
     looked = list(dict.fromkeys(looked))  # links lead to the same place twice
     scenes = [one for one in looked if isinstance(one, Scene)]
-    losses = [one for one in looked if isinstance(one, Loss)]
+    losses = [one for one in (*looked, *unread) if isinstance(one, Loss)]
     passed = [one for one in looked if isinstance(one, PassedOver)]
+    kept = reduce_duplicates(scenes)
+    clear = clear_enough(kept, wanted.max_cloud)
+    outdated, cloudy = set(scenes).difference(kept), set(kept).difference(clear)
+    left_out = [one for one in unread if isinstance(one, LeftOut)]
+    left_out += [_left_out(scene, "another processing or copy is used") for scene in outdated]
+    left_out += [_left_out(scene, _too_cloudy(scene, wanted)) for scene in cloudy]
     return Found(
-        clear_enough(reduce_duplicates(scenes), max_cloud),
+        clear,
         sorted(losses, key=lambda loss: (loss.file, loss.tile, loss.reason)),
         _warnings(passed, {scene.id for scene in scenes}),
+        sorted(left_out, key=lambda one: (one.tile, one.name, one.location)),
     )
 
 
-def _candidates(archive: str, wanted: Wanted) -> Iterator[str | PassedOver | SceneError]:
-    if archive.lower().endswith(ENDINGS):
-        yield archive
-        return
-    try:
-        if not storage.is_folder(archive):
-            raise SceneError(archive, "not a readable archive: no such folder")
-    except StorageError as error:
-        raise SceneError(archive, f"not a readable archive: {error.reason}") from error
-    for found in candidates(archive, wanted):
-        if isinstance(found, SceneError) and found.file == archive:
-            raise SceneError(archive, f"not a readable archive: {found.reason}")
-        yield found
+def _left_out(scene: Scene, reason: str) -> LeftOut:
+    return LeftOut(scene.id, scene.tile, scene.sensing, scene.cloud_cover, reason, scene.path)
+
+
+def _too_cloudy(scene: Scene, wanted: Wanted) -> str:
+    if scene.cloud_cover > wanted.max_cloud:
+        return f"cloud cover {scene.cloud_cover:.3g} %, at most {wanted.max_cloud:g} %"
+    return "an older processing of a scene that is too cloudy"
 
 
 def _look(
-    found: str | PassedOver | SceneError,
+    answer: Answer,
     wanted: Wanted,
     problem: Callable[[Scene], str | None],
     above: tuple[str, ...] = (),
@@ -101,13 +145,14 @@ def _look(
     A folder around products is looked into, and so is what is named as a product within another;
     `above` are the folders that it lies in, links followed.
     """
-    if isinstance(found, PassedOver):
-        yield found
+    if isinstance(answer, PassedOver):
+        yield answer
         return
-    if isinstance(found, SceneError):
-        yield _loss(found)
+    if isinstance(answer, SceneError):
+        yield _loss(answer)
         return
-    name = parse_name(storage.name(found).lstrip("."))
+    found = answer.location
+    name = parse_name(answer.name or storage.name(found).lstrip("."))
     place = found if storage.is_url(found) else os.path.realpath(found)
     if not wanted.by_name(name) or place in above:
         return
@@ -116,7 +161,7 @@ def _look(
         return
     tile = (name.tile or "") if name else ""
     try:
-        products = open_products(found)
+        products = [answer.files] if answer.files else open_products(found)
     except SceneError as error:
         yield _loss(error, tile)
         return
@@ -135,7 +180,8 @@ def _look(
             entries = {entry: not files.is_file(entry) for entry in names}
             inner += within(found, entries, wanted)
     for product in inner:
-        for one in _look(product, wanted, problem, (*above, place)):
+        below = Candidate(product) if isinstance(product, str) else product
+        for one in _look(below, wanted, problem, (*above, place)):
             anything = True
             yield one
     if not anything and (tile or not products):

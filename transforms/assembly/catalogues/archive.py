@@ -1,0 +1,42 @@
+"""The archive: products in folders, arranged in any way, and in `.zip` files.
+
+It may lie on a local disk, on a mount such as `/eodata`, or on object storage.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from transforms.assembly.products.candidates import ENDINGS, candidates
+from transforms.elements import SceneError, StorageError
+from transforms.storage import storage
+
+from .catalogue import Answer, Candidate, Wanted
+
+_AT_A_TIME = 16
+"""Products of object storage that are looked at together: each is a few short requests."""
+
+
+class Archive:
+    """A folder that holds products, or one product; see `Catalogue`."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place.rstrip("/") if storage.is_url(place) else os.path.abspath(place)
+        self.products_at_once = _AT_A_TIME if storage.is_url(place) else 1
+
+    def search(self, wanted: Wanted) -> Iterator[Answer]:
+        """See `Catalogue`; the answers come as the folders are walked."""
+        if self.place.lower().endswith(ENDINGS):
+            yield Candidate(self.place)
+            return
+        try:
+            if not storage.is_folder(self.place):
+                raise SceneError(self.place, "not a readable archive: no such folder")
+        except StorageError as error:
+            reason = f"not a readable archive: {error.reason}"
+            raise SceneError(self.place, reason) from error
+        for found in candidates(self.place, wanted):
+            if isinstance(found, SceneError) and found.file == self.place:
+                raise SceneError(self.place, f"not a readable archive: {found.reason}")
+            yield Candidate(found) if isinstance(found, str) else found

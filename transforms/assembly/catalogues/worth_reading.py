@@ -1,0 +1,106 @@
+"""Which candidates are worth reading, by what their catalogue tells of them.
+
+Each reading costs some requests. A candidate is not read where that can change nothing: all
+processings of its pass are too cloudy, or it cannot be read now.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import groupby
+
+from transforms.assembly.products.naming import ProductName, parse_name
+from transforms.assembly.products.passes import SAME_DATASTRIP, SAME_PASS
+from transforms.elements import Loss
+
+from .catalogue import Answer, Candidate, LeftOut, Wanted
+
+STAGE = "catalogue"
+"""Of the losses."""
+ROUNDED = 0.5
+"""Percent by which the cloud cover of a catalogue may differ from that of the metadata."""
+_START = re.compile(r"_S(\d{8}T\d{6})(?=_|$)")
+
+
+def worth_reading(
+    answers: Iterable[Answer], wanted: Wanted
+) -> tuple[list[Answer], list[LeftOut | Loss]]:
+    """The answers to look at, in their order, and what became of the others.
+
+    A candidate that is named twice at one place counts once. A product that is not online is
+    lost, unless another processing of its datastrip is online.
+    """
+    read: list[Answer] = []
+    named: dict[Candidate, ProductName] = {}
+    for answer in dict.fromkeys(answers):
+        name = parse_name(answer.name) if isinstance(answer, Candidate) else None
+        if name is None or name.tile is None:
+            read.append(answer)
+        elif isinstance(answer, Candidate) and wanted.by_name(name):
+            read.append(answer)
+            named[answer] = name
+    unread: dict[Candidate, LeftOut | Loss] = {}
+    for one in _passes(named):
+        online = [candidate for candidate in one if candidate.online]
+        for candidate in one:
+            if not candidate.online:
+                unread[candidate] = _offline(candidate, named[candidate], online)
+        clouds = [candidate.cloud_cover for candidate in one]
+        if all(cloud is not None and cloud > wanted.max_cloud + ROUNDED for cloud in clouds):
+            for candidate in one:
+                reason = (
+                    f"cloud cover {candidate.cloud_cover:.3g} %, at most {wanted.max_cloud:g} %"
+                )
+                unread[candidate] = _left_out(candidate, named[candidate], reason)
+    return [one for one in read if one not in unread], list(unread.values())
+
+
+def _passes(named: dict[Candidate, ProductName]) -> list[list[Candidate]]:
+    """Candidates by pass: one satellite and tile, sensing starts within `SAME_PASS`."""
+
+    def order(candidate: Candidate) -> tuple[str, str, datetime]:
+        name = named[candidate]
+        return name.satellite, name.tile or "", name.sensing
+
+    runs: list[list[Candidate]] = []
+    for _, same in groupby(sorted(named, key=order), key=lambda one: order(one)[:2]):
+        last: datetime | None = None
+        for candidate in same:
+            sensing = named[candidate].sensing
+            if last is None or sensing - last >= SAME_PASS:
+                runs.append([])
+            runs[-1].append(candidate)
+            last = sensing
+    return runs
+
+
+def _offline(candidate: Candidate, name: ProductName, online: list[Candidate]) -> LeftOut | Loss:
+    if any(_same_datastrip(candidate, other) for other in online):
+        return _left_out(candidate, name, "not online; another processing of it is")
+    reason = "not online: order it in the workspace of its service, and run again when it is there"
+    return Loss(STAGE, name.tile or "", reason, name.text, candidate.location)
+
+
+def _same_datastrip(one: Candidate, other: Candidate) -> bool:
+    starts = [_START.search(candidate.datastrip) for candidate in (one, other)]
+    if not all(starts):
+        return True  # nothing tells them apart
+    first, second = (
+        datetime.strptime(start[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+        for start in starts
+        if start is not None
+    )
+    return abs(second - first) <= SAME_DATASTRIP
+
+
+def _left_out(candidate: Candidate, name: ProductName, reason: str) -> LeftOut:
+    return LeftOut(
+        name.text,
+        name.tile or "",
+        name.sensing,
+        candidate.cloud_cover,
+        reason,
+        candidate.location,
+    )
