@@ -197,9 +197,9 @@ def _get(url: str, limits: Limits, start: int, mark: str) -> requests.Response:
     try:
         return requests.get(url, headers=headers, stream=True, timeout=limits.stall)
     except (requests.ConnectionError, requests.Timeout) as error:
-        raise Unavailable(f"no answer from the server: {_cause(error)}", again=True) from error
+        raise Unavailable(f"no answer from the server: {cause_of(error)}", again=True) from error
     except (requests.RequestException, ValueError) as error:
-        raise Unavailable(f"is not a URL that can be read: {_cause(error)}") from error
+        raise Unavailable(f"is not a URL that can be read: {cause_of(error)}") from error
 
 
 def _continues(response: requests.Response, start: int, mark: str, total: int | None) -> bool:
@@ -220,7 +220,7 @@ def _check(response: requests.Response, limits: Limits) -> None:
         return
     reason = f"the server answers {status} {response.reason or ''}".rstrip()
     again: bool | float = status in _AGAIN
-    wait = _retry_after(response.headers.get("Retry-After", "")) if again else None
+    wait = seconds_asked(response.headers.get("Retry-After", "")) if again else None
     if wait is not None and wait > limits.longest_wait:
         reason += f" and asks to wait {wait:.0f} s, more than {limits.longest_wait:g} s"
         again = False
@@ -229,7 +229,7 @@ def _check(response: requests.Response, limits: Limits) -> None:
     raise Unavailable(reason, again=again, missing=status in _MISSING)
 
 
-def _retry_after(value: str) -> float | None:
+def seconds_asked(value: str) -> float | None:
     """Seconds that a Retry-After header asks for, as a number or as a date."""
     if value.strip().isdecimal():
         return float(value)
@@ -254,7 +254,7 @@ def _pieces(
             piece = response.raw.read1(_PIECE)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unavailable(
-                f"the transfer broke off after {done} bytes: {_cause(error)}", again=True
+                f"the transfer broke off after {done} bytes: {cause_of(error)}", again=True
             ) from error
         if not piece:
             break
@@ -303,10 +303,10 @@ def faults(url: str) -> Iterator[None]:
         raise Unavailable("there is no such file", missing=True) from error
     except kinds as error:
         again = isinstance(error, (ConnectionError, TimeoutError))
-        raise Unavailable(f"cannot be read: {_cause(error)}", again=again) from error
+        raise Unavailable(f"cannot be read: {cause_of(error)}", again=again) from error
 
 
-def _cause(error: BaseException) -> str:
+def cause_of(error: BaseException) -> str:
     """The innermost reason, on one line, without secrets."""
     while inner := error.__cause__ or error.__context__:
         error = inner

@@ -1,0 +1,222 @@
+"""JSON from a catalogue over HTTP: bounded in size and time, paced, tried again where that helps."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import stamina
+import urllib3
+
+from transforms.elements import StorageError
+from transforms.storage.locations import masked
+from transforms.storage.remote import cause_of, seconds_asked
+
+_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_MOVED = frozenset({301, 302, 303, 307, 308})
+_PIECE = 1 << 16
+_SHOWN = 120
+"""Characters of an answer that an error shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Bounds on the requests of one catalogue; times in seconds.
+
+    Attributes:
+        per_second: requests that begin within a second, at most.
+        size: bytes of an answer. A page of 1000 products of Copernicus has some 8 MB.
+        connect: to connect.
+        stall: without a byte.
+        total: for one answer.
+        attempts: how often one request is made.
+        pause: before the second attempt; it doubles from one to the next.
+        longest_wait: a server that asks for a longer wait (Retry-After) is given up.
+        redirects: that are followed within the host.
+    """
+
+    per_second: float = 4.0
+    size: int = 64 * 2**20
+    connect: float = 10.0
+    stall: float = 30.0
+    total: float = 120.0
+    attempts: int = 6
+    pause: float = 1.0
+    longest_wait: float = 60.0
+    redirects: int = 3
+
+
+class _RefusedError(Exception):
+    """A request that was not answered with JSON; `again` as in `stamina`."""
+
+    def __init__(self, reason: str, again: bool | float = False) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+class JsonService:
+    """Requests to one catalogue, one at a time.
+
+    Args:
+        address: of the catalogue, for messages; requests to another host are refused.
+        bounds: of all requests.
+    """
+
+    def __init__(self, address: str, bounds: Bounds = Bounds()) -> None:
+        self.address = address.rstrip("/")
+        self._bounds = bounds
+        self._session = requests.Session()
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def get(self, url: str, parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The JSON object that a GET gives.
+
+        Raises:
+            StorageError: there is none; `passing` where the catalogue may give it later.
+        """
+        return self._json("GET", url, parameters, None)
+
+    def post(self, url: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON object that a POST of a JSON object gives.
+
+        Raises:
+            StorageError: there is none; `passing` where the catalogue may give it later.
+        """
+        return self._json("POST", url, None, body)
+
+    def _json(
+        self,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
+        bounds = self._bounds
+        try:
+            for attempt in stamina.retry_context(
+                on=lambda error: error.again if isinstance(error, _RefusedError) else False,
+                attempts=bounds.attempts,
+                timeout=None,
+                wait_initial=bounds.pause,
+                wait_jitter=bounds.pause,
+                wait_max=bounds.longest_wait,
+            ):
+                with attempt:
+                    return _object(self._answer(method, url, parameters, body))
+        except _RefusedError as error:
+            reason = str(error)
+            if error.again:
+                reason += f", {bounds.attempts} times in a row"
+            raise StorageError(self.address, reason, passing=bool(error.again)) from error
+        raise AssertionError("stamina ends with a result or an error")
+
+    def _answer(
+        self,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+    ) -> bytes:
+        """Bytes of an answer with status 200, redirects within the host followed."""
+        for _ in range(self._bounds.redirects + 1):
+            self._check_host(url)
+            with self._lock:
+                self._keep_pace()
+                try:
+                    with self._session.request(
+                        method,
+                        url,
+                        params=parameters,
+                        json=body,
+                        stream=True,
+                        allow_redirects=False,
+                        timeout=(self._bounds.connect, self._bounds.stall),
+                        headers={"Accept": "application/json, application/geo+json"},
+                    ) as response:
+                        if response.status_code not in _MOVED:
+                            return self._body(response)
+                        url = urljoin(url, response.headers.get("Location", ""))
+                        parameters = None
+                except (requests.ConnectionError, requests.Timeout) as error:
+                    raise _RefusedError(f"no answer: {cause_of(error)}", again=True) from error
+                except (requests.RequestException, ValueError) as error:
+                    raise _RefusedError(f"not an address to ask: {cause_of(error)}") from error
+        raise _RefusedError(f"redirected more than {self._bounds.redirects} times")
+
+    def _check_host(self, url: str) -> None:
+        ours, theirs = urlsplit(self.address), urlsplit(url)
+        secured = ours.scheme == "http" and theirs.scheme == "https"
+        if theirs.hostname != ours.hostname or not (theirs.scheme == ours.scheme or secured):
+            place = masked(f"{theirs.scheme}://{theirs.netloc}")[:_SHOWN]
+            raise _RefusedError(f"refers to another host, {place}: check the address")
+
+    def _keep_pace(self) -> None:
+        wait = self._next - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        self._next = time.monotonic() + 1 / self._bounds.per_second
+
+    def _body(self, response: requests.Response) -> bytes:
+        status = response.status_code
+        until = time.monotonic() + self._bounds.total
+        pieces, size = [], 0
+        try:
+            # Small pieces of an error's body tell what was wrong.
+            for piece in response.iter_content(_PIECE):
+                size += len(piece)
+                pieces.append(piece)
+                if size > self._bounds.size:
+                    raise _RefusedError(
+                        f"an answer of more than {self._bounds.size >> 20} MB: ask for less, a "
+                        "shorter period or fewer tiles"
+                    )
+                if time.monotonic() > until:
+                    text = f"an answer that takes longer than {self._bounds.total:g} s"
+                    raise _RefusedError(text, again=True)
+                if status != HTTPStatus.OK:
+                    break
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            text = f"its answer broke off after {size} bytes: {cause_of(error)}"
+            raise _RefusedError(text, again=True) from error
+        content = b"".join(pieces)
+        if status != HTTPStatus.OK:
+            raise self._refused(response, content)
+        return content
+
+    def _refused(self, response: requests.Response, content: bytes) -> _RefusedError:
+        status = response.status_code
+        text = f"answers {status} {response.reason or ''}".rstrip()
+        if told := _text(content):
+            text += f": {told}"
+        again: bool | float = status in _AGAIN
+        wait = seconds_asked(response.headers.get("Retry-After", "")) if again else None
+        if wait is not None and wait > self._bounds.longest_wait:
+            longest = f"more than {self._bounds.longest_wait:g} s"
+            return _RefusedError(f"{text}; it asks to wait {wait:.0f} s, {longest}: run again then")
+        return _RefusedError(text, again=again if wait is None else max(wait, 0.001))
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        what = "HTML" if content.lstrip()[:1] == b"<" else "no whole JSON"
+        text = f"gave {what} where JSON is expected: {_text(content)}"
+        raise _RefusedError(text, again=True) from error
+    if not isinstance(answer, dict):
+        raise _RefusedError(f"gave a JSON {type(answer).__name__}, expected an object")
+    return answer
+
+
+def _text(content: bytes) -> str:
+    """The beginning of an answer, on one line, without control characters and secrets."""
+    text = masked(content[: 4 * _SHOWN].decode("utf-8", "replace"))
+    return "".join(c if c.isprintable() else " " for c in text)[:_SHOWN].strip()
