@@ -18,7 +18,7 @@ from tests.support.file_server import BreakOff, Endless, FileServer, Length, Sta
 from tests.support.jobs import MODELS
 from transforms.elements import ModelError
 from transforms.inference.weights import load_weights
-from transforms.storage.remote import Limits, _retry_after
+from transforms.storage.remote import Limits, seconds_asked
 
 GOOD = (MODELS / "DEMONSTRATION_MODEL_CNN_33U.h5").read_bytes()
 DIGEST = hashlib.sha256(GOOD).hexdigest()
@@ -179,10 +179,10 @@ def test_retry_after_is_not_waited_for_without_bound(server, folder):
 def test_retry_after_as_a_date():
     now = datetime.datetime.now(datetime.UTC)
     later = format_datetime(now + datetime.timedelta(seconds=100), usegmt=True)
-    assert 95 < _retry_after(later) <= 100
-    assert _retry_after(format_datetime(now - datetime.timedelta(days=1), usegmt=True)) == 0
-    assert _retry_after("soon") is None
-    assert _retry_after("") is None
+    assert 95 < seconds_asked(later) <= 100
+    assert seconds_asked(format_datetime(now - datetime.timedelta(days=1), usegmt=True)) == 0
+    assert seconds_asked("soon") is None
+    assert seconds_asked("") is None
 
 
 @pytest.mark.parametrize(

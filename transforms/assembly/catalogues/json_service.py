@@ -1,4 +1,4 @@
-"""JSON from a catalogue over HTTP: bounded in size and time, paced, tried again where that helps."""
+"""JSON from a catalogue over HTTP: bounded in size and time, paced, tried again if that helps."""
 
 from __future__ import annotations
 
@@ -169,8 +169,8 @@ class JsonService:
         until = time.monotonic() + self._bounds.total
         pieces, size = [], 0
         try:
-            # Small pieces of an error's body tell what was wrong.
-            for piece in response.iter_content(_PIECE):
+            # `read1` returns what has come: a server that drips does not hold it until all is there.
+            while piece := response.raw.read1(_PIECE, decode_content=True):
                 size += len(piece)
                 pieces.append(piece)
                 if size > self._bounds.size:
@@ -183,7 +183,7 @@ class JsonService:
                     raise _RefusedError(text, again=True)
                 if status != HTTPStatus.OK:
                     break
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             text = f"its answer broke off after {size} bytes: {cause_of(error)}"
             raise _RefusedError(text, again=True) from error
         content = b"".join(pieces)

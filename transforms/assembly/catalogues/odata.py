@@ -1,0 +1,138 @@
+"""The OData catalogue of the Copernicus Data Space Ecosystem.
+
+Source: documentation of its OData API: filters, at most 1000 products a page and 10 000 a result,
+`Online`, `S3Path`, `Checksum`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from transforms.elements import Level, SceneError, StorageError
+from transforms.storage import storage
+
+from .catalogue import Answer, Wanted
+from .json_service import JsonService
+from .odata_products import candidate_of
+from .periods import halves
+
+COPERNICUS = "https://catalogue.dataspace.copernicus.eu/odata/v1"
+EODATA = "s3://eodata"
+_PAGE = 1000
+MOST = 10_000
+"""Products that one search gives; what lies beyond is cut without a word."""
+_TYPES = {Level.L1C: "S2MSI1C", Level.L2A: "S2MSI2A"}
+_TRIES = 2
+"""Of one search whose pages do not hold what the catalogue counts: it may just have changed."""
+
+
+class OData:
+    """A catalogue of OData products; see `Catalogue`.
+
+    Args:
+        service: the catalogue, at an address such as `COPERNICUS`.
+        archive: where its products lie: `s3://eodata`, or a mount such as `/eodata`.
+    """
+
+    def __init__(self, service: JsonService, archive: str = EODATA) -> None:
+        self._service, self._archive = service, archive
+        self.place = service.address
+        self.products_at_once = 4 if storage.is_url(archive) else 1
+
+    def search(self, wanted: Wanted) -> Iterator[Answer]:
+        """See `Catalogue`: one search for each tile, of parts of the period where it is long."""
+        for tile in sorted(wanted.tiles):
+            for product in self._products(tile, wanted.level, wanted.start, wanted.end):
+                yield candidate_of(product, self._archive)
+
+    def _products(
+        self, tile: str, level: Level, start: date, end: date
+    ) -> Iterator[Mapping[str, Any]]:
+        """Products of a tile whose sensing starts within some days, by that and by id.
+
+        Raises:
+            StorageError: the catalogue does not give all that it counts.
+        """
+        count = self._count(tile, level, start, end)
+        if count > MOST:
+            for first, last in halves(start, end, self.place, count, MOST):
+                yield from self._products(tile, level, first, last)
+            return
+        for _ in range(_TRIES):
+            products, count = self._pages(tile, level, start, end)
+            if len(products) >= count:
+                break
+        else:
+            raise StorageError(
+                self.place,
+                f"counts {count} products of tile {tile} from {start} to {end}, and gives "
+                f"{len(products)}: run again later",
+                passing=True,
+            )
+        yield from products
+
+    def _count(self, tile: str, level: Level, start: date, end: date) -> int:
+        return self._total(self._ask(tile, level, start, end, top=1, skip=0))
+
+    def _pages(
+        self, tile: str, level: Level, start: date, end: date
+    ) -> tuple[list[Mapping[str, Any]], int]:
+        """Products of all pages, each once, and how many the catalogue counts."""
+        products: dict[str, Mapping[str, Any]] = {}
+        skip, total = 0, 0
+        while skip < MOST:
+            page = self._ask(tile, level, start, end, _PAGE, skip)
+            total = max(total, self._total(page))
+            values = page.get("value")
+            if not isinstance(values, list):
+                raise StorageError(self.place, "gave a page without products (no list `value`)")
+            for number, product in enumerate(values):
+                if not isinstance(product, dict):
+                    raise StorageError(self.place, f"gave {product!r:.80} in place of a product")
+                products.setdefault(str(product.get("Id") or (skip, number)), product)
+            skip += len(values)
+            # A link to a next page says that there is more, however short this one is.
+            if not values or (skip >= total and "@odata.nextLink" not in page):
+                break
+        return list(products.values()), total
+
+    def _ask(
+        self, tile: str, level: Level, start: date, end: date, top: int, skip: int
+    ) -> dict[str, Any]:
+        conditions = (
+            "Collection/Name eq 'SENTINEL-2'",
+            _attribute("productType", _TYPES[level]),
+            _attribute("tileId", tile),
+            f"ContentDate/Start ge {_midnight(start)}",
+            f"ContentDate/Start lt {_midnight(end + timedelta(days=1))}",
+        )
+        return self._service.get(
+            f"{self.place}/Products",
+            {
+                "$filter": " and ".join(conditions),
+                "$orderby": "ContentDate/Start asc",
+                "$expand": "Attributes",
+                "$count": "true",
+                "$top": str(top),
+                "$skip": str(skip),
+            },
+        )
+
+    def _total(self, page: Mapping[str, Any]) -> int:
+        count = page.get("@odata.count")
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise StorageError(
+                self.place, f"says {count!r:.40} for the number of products, expected a number"
+            )
+        return count
+
+
+def _attribute(name: str, value: str) -> str:
+    kind = "OData.CSC.StringAttribute"
+    return f"Attributes/{kind}/any(att:att/Name eq '{name}' and att/{kind}/Value eq '{value}')"
+
+
+def _midnight(day: date) -> str:
+    return f"{datetime(day.year, day.month, day.day, tzinfo=UTC):%Y-%m-%dT%H:%M:%S.000Z}"

@@ -1,0 +1,69 @@
+"""Products as OData describes them, to candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from transforms.assembly.products.naming import parse_name, printable
+from transforms.elements import SceneError
+from transforms.storage import storage
+
+from .catalogue import Candidate
+
+_ROOT = "/eodata/"
+_SHOWN = 120
+
+
+def candidate_of(product: Mapping[str, Any], archive: str) -> Candidate | SceneError:
+    """A product of OData as a candidate; what cannot be one as the error that says why.
+
+    Args:
+        product: with `Name`, `S3Path` and, where there are, `Online`, `ContentLength` and
+            `Attributes`.
+        archive: the location of what OData calls `/eodata`.
+    """
+    name, path = product.get("Name"), product.get("S3Path")
+    if not isinstance(name, str) or parse_name(name) is None:
+        shown = printable(str(name))[:_SHOWN]
+        return SceneError(shown, "not the name of a Sentinel-2 product, in the catalogue's answer")
+    if not isinstance(path, str):
+        return SceneError(name, "the catalogue tells no S3Path of it")
+    below = path.removeprefix(_ROOT).rstrip("/")
+    parts = below.split("/")
+    if not path.startswith(_ROOT) or any(part in ("", ".", "..") for part in parts):
+        return SceneError(name, f"the catalogue tells a path outside {_ROOT}: {_shown(path)}")
+    location = storage.join(archive, *parts)
+    if storage.problem(location):
+        return SceneError(name, f"{storage.problem(location)}, in its S3Path: {_shown(path)}")
+    if parts[-1].removesuffix(".SAFE") != name.removesuffix(".SAFE"):
+        return SceneError(name, f"the catalogue tells the path of another product: {_shown(path)}")
+    attributes = _attributes(product)
+    cloud, size = attributes.get("cloudCover"), product.get("ContentLength")
+    return Candidate(
+        location,
+        name=name.removesuffix(".SAFE"),
+        datastrip=str(attributes.get("datastripId") or ""),
+        baseline=str(attributes.get("processorVersion") or ""),
+        cloud_cover=float(cloud) if _is_number(cloud) else None,
+        online=product.get("Online") is not False,
+        size=int(size) if _is_number(size) and size else None,
+    )
+
+
+def _attributes(product: Mapping[str, Any]) -> dict[str, Any]:
+    listed = product.get("Attributes")
+    return {
+        str(one.get("Name")): one.get("Value")
+        for one in (listed if isinstance(listed, list) else ())
+        if isinstance(one, dict)
+    }
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _shown(text: str) -> str:
+    return printable(text)[:_SHOWN]
