@@ -28,7 +28,8 @@ from ghsl_beam.jobfile.mistakes import first_mistake
 from ghsl_beam.jobfile.period import FORMS, days_of, label
 from ghsl_beam.jobfile.plain_yaml import parse_yaml, shown, text_of
 from ghsl_beam.jobfile.sections import Cleaning, Greenness, Grid, Models, Residential
-from transforms.elements import Level, RequestError
+from ghsl_beam.jobfile.sources import Input
+from transforms.elements import RequestError
 from transforms.storage import storage
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.A)
@@ -107,16 +108,6 @@ def _days(value: object, info: ValidationInfo) -> object:
 
 
 _PeriodText = Annotated[str | int, Field(description=f"one of: {FORMS}")]
-
-
-class Input(Section):
-    """Where scenes come from and which are taken."""
-
-    archive: Location = Field(
-        description="folder or URL of Sentinel-2 products: .SAFE folders or .zip files"
-    )
-    level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
-    max_cloud_cover: Float = Field(90, ge=0, le=100, description="cloud cover of a scene, percent")
 
 
 class Composite(Section):

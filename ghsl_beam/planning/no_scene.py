@@ -11,10 +11,10 @@ import shapely
 from numpy.typing import NDArray
 
 from ghsl_beam.area.area_of_interest import Area
-from ghsl_beam.area.mgrs_tiles import MgrsTile, tiles_of
+from ghsl_beam.area.mgrs_tiles import tiles_of
 from ghsl_beam.jobfile.configuration import Job
-from transforms import assembly
-from transforms.elements import SceneError, StorageError
+from ghsl_beam.jobfile.sources import Source
+from transforms.assembly import LeftOut
 from transforms.storage import storage
 
 _PRODUCT = re.compile(r"S2._MSI(L1C|L2A)_(\d{4})(\d\d)(\d\d)T\d{6}_.*_T(\d\d[A-Z]{3})_")
@@ -29,45 +29,40 @@ def no_archive(location: str) -> str:
     return f"no such folder: {location}"
 
 
-def why_none(job: Job, area: Area, tiles: Sequence[MgrsTile]) -> str:
-    """What may be the reason that none of the tiles has a scene, on one line.
+def why_none(job: Job, area: Area, left_out: Sequence[LeftOut]) -> str:
+    """What may be the reason that no tile has a scene, on one line.
+
+    Args:
+        job: the job.
+        area: its area.
+        left_out: products that are there and are not used.
 
     Raises:
         StorageError: the archive cannot be listed.
-        SceneError: so too.
     """
     settings = job.input
     reasons = []
     if 0 < settings.max_cloud_cover < 1:
         reasons.append("max_cloud_cover is in percent")
-    if cloudy := _left_out_for_cloud(job, tiles):
-        clearest = min(cloudy)
+    covers = (one.cloud_cover for one in left_out)
+    cloudy = [cover for cover in covers if cover is not None and cover > settings.max_cloud_cover]
+    if cloudy:
         reasons.append(
-            f"{len(cloudy)} left out for cloud, the clearest with {clearest:.3g} %: raise "
+            f"{len(cloudy)} left out for cloud, the clearest with {min(cloudy):.3g} %: raise "
             "input.max_cloud_cover"
         )
         return "; ".join(reasons)
     west, south, east, north = area.bounds
     box = f"longitude {west:.6g} to {east:.6g}, latitude {south:.6g} to {north:.6g}"
     reasons.append(f"the area is {box}")
-    held = _held(settings.archive)
+    held = _held(settings.archive) if settings.archive else []
     if held:
         reasons.append(_told(held))
     if _swapped(area).intersection(tile for _, _, tile in held):
         reasons.append("longitude and latitude may be swapped")
-    reasons.append("check archive, period, level and area")
+    where = "archive" if settings.source is Source.ARCHIVE else "source"
+    reasons.append(f"check {where}, period, level and area")
     return "; ".join(reasons)
-
-
-def _left_out_for_cloud(job: Job, tiles: Sequence[MgrsTile]) -> list[float]:
-    if job.input.max_cloud_cover >= 100:
-        return []
-    wanted, days = [tile.id for tile in tiles], (job.period.start, job.period.end)
-    try:
-        found = assembly.find_scenes(job.input.archive, wanted, *days, job.input.level, 100.0)[0]
-    except (SceneError, StorageError):  # the search before was without; what it found counts
-        return []
-    return [scene.cloud_cover for scene in found]
 
 
 def _held(archive: str) -> list[tuple[str, date, str]]:

@@ -13,7 +13,7 @@ from odc.geo.geobox import geobox_union_conservative
 from pyproj.exceptions import CRSError
 
 from ghsl_beam.area.area_of_interest import Area, area_in_tile, read_area
-from ghsl_beam.area.mgrs_tiles import MgrsTile, grid_problem, needed_tiles, not_covered, tiles_of
+from ghsl_beam.area.mgrs_tiles import MgrsTile, needed_tiles, not_covered, tiles_of
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.models.chosen import (
     ChosenClassifier,
@@ -26,10 +26,9 @@ from ghsl_beam.models.chosen import (
 from ghsl_beam.models.credits import CREDITS_TAG, credit_line
 from ghsl_beam.planning.grid_plan import GridPlan, plan_grid
 from ghsl_beam.planning.lines import Lines, lines_of
-from ghsl_beam.planning.no_scene import no_archive, why_none
 from ghsl_beam.planning.products import utm_path
 from ghsl_beam.planning.roads import roads_fingerprint
-from ghsl_beam.planning.scene_manifest import manifest_problem
+from ghsl_beam.planning.scenes import check_some, scenes_of_job
 from transforms import assembly, classification, cleaning, greenness, inference
 from transforms.elements import (
     Layer,
@@ -37,12 +36,9 @@ from transforms.elements import (
     Loss,
     RequestError,
     Scene,
-    SceneError,
-    StorageError,
     TilePlan,
     extent_of,
     fingerprint,
-    request_error,
 )
 from transforms.inference.engines import FAST, Choice, choose
 from transforms.inference.predict import CONTEXT
@@ -89,7 +85,12 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     candidates = tiles_of(area)
     if not candidates:
         raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
-    scenes, losses, passed_over = _scenes(job, candidates, verify)
+    found = scenes_of_job(job, candidates, verify)
+    check_some(job, area, candidates, found)
+    scenes = {
+        tile.id: tuple(scene for scene in found.scenes if scene.tile == tile.id)
+        for tile in candidates
+    }
     reached = {
         tile.id: plan
         for tile in candidates
@@ -101,7 +102,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         raise RequestError(
             "area: the scenes have data beside the area, but none in it: check area and archive"
         )
-    losses += _not_seen(job, area, candidates, seen, scenes)
+    losses = [*found.losses, *_not_seen(job, area, candidates, seen, scenes)]
     models = chosen_models(job, sorted({tile.zone for tile in tiles}))
     engine = choose(job.models.precision)
     classifier = chosen_classifier(job)
@@ -120,7 +121,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         }
         plans.append(replace(plan, fingerprints=marks, tags=tags))
     grids = tuple(_grid(number, job, plans) for number in range(len(job.grids)))
-    warnings = [*area.warnings, *passed_over]
+    warnings = [*area.warnings, *found.warnings]
     if 0 < job.input.max_cloud_cover < 1:
         warnings.append(
             f"input.max_cloud_cover: {job.input.max_cloud_cover:g} is less than 1 %; "
@@ -170,44 +171,6 @@ def _area(job: Job) -> Area:
     if source is None:
         raise RequestError("area: give exactly one of file, wkt, bbox")
     return read_area(source, Path.cwd())
-
-
-def _scenes(
-    job: Job, tiles: Sequence[MgrsTile], verify: bool
-) -> tuple[Mapping[str, tuple[Scene, ...]], list[Loss], list[str]]:
-    """Scenes by tile, what cannot be used, and warnings of what is passed over."""
-    settings, period = job.input, job.period
-    wanted = {tile.id: tile for tile in tiles}
-
-    def problem(scene: Scene) -> str | None:
-        found = grid_problem(scene, wanted[scene.tile])
-        return manifest_problem(scene) if found is None and verify else found
-
-    try:
-        if not storage.is_folder(settings.archive):
-            raise RequestError(f"input.archive: {no_archive(settings.archive)}")
-        found, losses, warnings, _ = assembly.find_scenes(
-            settings.archive,
-            wanted,
-            period.start,
-            period.end,
-            settings.level,
-            settings.max_cloud_cover,
-            problem,
-        )
-    except (SceneError, StorageError) as error:
-        raise request_error(f"input.archive: {error}", error) from error
-    if not found and not losses:
-        raise RequestError(
-            f"input: no {settings.level} scene of {', '.join([*wanted][:5])}"
-            f"{' and more' if len(wanted) > 5 else ''} from {period.start} to {period.end} with at "
-            f"most {settings.max_cloud_cover:g} % cloud in {settings.archive}: "
-            f"{'; '.join([*warnings, why_none(job, _area(job), tiles)])}"
-        )
-    if not found:
-        raise RequestError(f"input: no scene can be used; the first problem: {losses[0].summary}")
-    by_tile = {tile: tuple(scene for scene in found if scene.tile == tile) for tile in wanted}
-    return by_tile, losses, warnings
 
 
 def _not_seen(

@@ -169,7 +169,7 @@ class JsonService:
         until = time.monotonic() + self._bounds.total
         pieces, size = [], 0
         try:
-            # `read1` returns what has come: a server that drips does not hold it until all is there.
+            # `read1` returns what has come, so that a server that drips is noticed.
             while piece := response.raw.read1(_PIECE, decode_content=True):
                 size += len(piece)
                 pieces.append(piece)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from transforms.elements import Level, SceneError, StorageError
+from transforms.elements import Level, StorageError
 from transforms.storage import storage
 
 from .catalogue import Answer, Wanted
@@ -23,7 +23,7 @@ EODATA = "s3://eodata"
 _PAGE = 1000
 MOST = 10_000
 """Products that one search gives; what lies beyond is cut without a word."""
-_TYPES = {Level.L1C: "S2MSI1C", Level.L2A: "S2MSI2A"}
+TYPES = {Level.L1C: "S2MSI1C", Level.L2A: "S2MSI2A"}
 _TRIES = 2
 """Of one search whose pages do not hold what the catalogue counts: it may just have changed."""
 
@@ -55,35 +55,33 @@ class OData:
         Raises:
             StorageError: the catalogue does not give all that it counts.
         """
-        count = self._count(tile, level, start, end)
-        if count > MOST:
-            for first, last in halves(start, end, self.place, count, MOST):
-                yield from self._products(tile, level, first, last)
-            return
         for _ in range(_TRIES):
             products, count = self._pages(tile, level, start, end)
+            if count > MOST:
+                for first, last in halves(start, end, self.place, count, MOST):
+                    yield from self._products(tile, level, first, last)
+                return
             if len(products) >= count:
-                break
-        else:
-            raise StorageError(
-                self.place,
-                f"counts {count} products of tile {tile} from {start} to {end}, and gives "
-                f"{len(products)}: run again later",
-                passing=True,
-            )
-        yield from products
-
-    def _count(self, tile: str, level: Level, start: date, end: date) -> int:
-        return self._total(self._ask(tile, level, start, end, top=1, skip=0))
+                yield from products
+                return
+        raise StorageError(
+            self.place,
+            f"counts {count} products of tile {tile} from {start} to {end}, and gives "
+            f"{len(products)}: run again later",
+            passing=True,
+        )
 
     def _pages(
         self, tile: str, level: Level, start: date, end: date
     ) -> tuple[list[Mapping[str, Any]], int]:
-        """Products of all pages, each once, and how many the catalogue counts."""
+        """Products of all pages, each once, and how many the catalogue counts.
+
+        Of more than `MOST` only the first page.
+        """
         products: dict[str, Mapping[str, Any]] = {}
         skip, total = 0, 0
         while skip < MOST:
-            page = self._ask(tile, level, start, end, _PAGE, skip)
+            page = self._ask(tile, level, start, end, skip)
             total = max(total, self._total(page))
             values = page.get("value")
             if not isinstance(values, list):
@@ -94,16 +92,14 @@ class OData:
                 products.setdefault(str(product.get("Id") or (skip, number)), product)
             skip += len(values)
             # A link to a next page says that there is more, however short this one is.
-            if not values or (skip >= total and "@odata.nextLink" not in page):
+            if not values or total > MOST or (skip >= total and "@odata.nextLink" not in page):
                 break
         return list(products.values()), total
 
-    def _ask(
-        self, tile: str, level: Level, start: date, end: date, top: int, skip: int
-    ) -> dict[str, Any]:
+    def _ask(self, tile: str, level: Level, start: date, end: date, skip: int) -> dict[str, Any]:
         conditions = (
             "Collection/Name eq 'SENTINEL-2'",
-            _attribute("productType", _TYPES[level]),
+            _attribute("productType", TYPES[level]),
             _attribute("tileId", tile),
             f"ContentDate/Start ge {_midnight(start)}",
             f"ContentDate/Start lt {_midnight(end + timedelta(days=1))}",
@@ -115,7 +111,7 @@ class OData:
                 "$orderby": "ContentDate/Start asc",
                 "$expand": "Attributes",
                 "$count": "true",
-                "$top": str(top),
+                "$top": str(_PAGE),
                 "$skip": str(skip),
             },
         )

@@ -40,15 +40,15 @@ def candidate_of(product: Mapping[str, Any], archive: str) -> Candidate | SceneE
     if parts[-1].removesuffix(".SAFE") != name.removesuffix(".SAFE"):
         return SceneError(name, f"the catalogue tells the path of another product: {_shown(path)}")
     attributes = _attributes(product)
-    cloud, size = attributes.get("cloudCover"), product.get("ContentLength")
+    cloud, size = _number(attributes.get("cloudCover")), _number(product.get("ContentLength"))
     return Candidate(
         location,
         name=name.removesuffix(".SAFE"),
         datastrip=str(attributes.get("datastripId") or ""),
         baseline=str(attributes.get("processorVersion") or ""),
-        cloud_cover=float(cloud) if _is_number(cloud) else None,
+        cloud_cover=cloud,
         online=product.get("Online") is not False,
-        size=int(size) if _is_number(size) and size else None,
+        size=int(size) if size else None,
     )
 
 
@@ -61,8 +61,9 @@ def _attributes(product: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _number(value: object) -> float | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and math.isfinite(value) else None  # type: ignore[arg-type]
 
 
 def _shown(text: str) -> str:

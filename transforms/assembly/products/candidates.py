@@ -60,6 +60,10 @@ _SYSTEM = (
     *("lost+found", ".snapshot", ".snapshots", ".zfs", "__MACOSX"),
 )
 """Folders that a system keeps for itself: what was thrown away, copies of earlier times."""
+_TILE_TREE = re.compile(r"/tiles/([0-9]{1,2})(?:/([C-HJ-NP-X])(?:/([A-HJ-NP-Z][A-HJ-NP-V]))?)?$")
+"""A folder in a tree of tiles, `tiles/33/U/UU`, as the public buckets of Google and AWS have it."""
+_FOLDER_MARK = "_$folder$"
+"""Ends the name of an empty object that stands for a folder, as in Google's public bucket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,15 @@ class Wanted:
         first, last = f"{self.start:%Y%m%d}", f"{self.end:%Y%m%d}"
         in_period = stamp is None or first <= stamp[:8] <= last
         return in_period and (not tile or tile in self.tiles) and level in (self.level, None)
+
+    def in_tile_tree(self, folder: str) -> bool:
+        """Whether a folder of a tree of tiles leads to a tile; so does every other folder."""
+        match = _TILE_TREE.search(folder)
+        if match is None:
+            return True
+        zone, *others = match.groups(default="")
+        begin = "".join((zone.zfill(2), *others))
+        return any(tile.startswith(begin) for tile in self.tiles)
 
     def on(self, moment: datetime) -> bool:
         """Whether a moment lies in the period."""
@@ -258,7 +271,7 @@ class _Walk:
         It is put off where the folder's name, or the one above, tells that nothing in it is wanted,
         and where it lies beside `Sentinel-2`.
         """
-        if not self.wanted.by_parts(name, ()):
+        if not self.wanted.by_parts(name, ()) or not self.wanted.in_tile_tree(path):
             return
         longer = _dated(dates, name)
         if longer and len(longer) == 3 and not (likely and self._in_period(longer)):
@@ -300,7 +313,7 @@ def _kind(name: str, is_folder: bool) -> _Kind:
     ending = os.path.splitext(bare)[1].lower()
     if name.startswith("._") or is_other_kind(bare):  # `._` are attributes of other files
         return _Kind.NOTHING
-    if bare.lower() == MANIFEST and not is_folder:
+    if not is_folder and (bare.lower() == MANIFEST or bare.endswith(_FOLDER_MARK)):
         return _Kind.NOTHING
     if bare.lower().endswith(ENDINGS):
         return _Kind.PRODUCT

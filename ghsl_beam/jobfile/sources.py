@@ -1,0 +1,62 @@
+"""The section `input` of a job file: where scenes come from and which are taken."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from ghsl_beam.jobfile.fields import Float, Location, Section
+from transforms.elements import Level
+
+
+class Source(StrEnum):
+    """What tells which products exist."""
+
+    ARCHIVE = "archive"
+    ODATA = "odata"
+    CREODIAS_FINDER = "creodias-finder"
+
+
+class Input(Section):
+    """Where scenes come from and which are taken."""
+
+    source: Source = Field(
+        Source.ARCHIVE,
+        description="what tells which products exist: archive (the folders themselves), odata (the "
+        "catalogue of Copernicus), creodias-finder (the same, through that package)",
+    )
+    archive: Location | None = Field(
+        None,
+        description="folder or URL of Sentinel-2 products: .SAFE folders or .zip files; with a "
+        "catalogue, where its products lie: s3://eodata by default, or a mount such as /eodata",
+    )
+    catalogue: str | None = Field(
+        None, description="address of the catalogue; by default that of Copernicus"
+    )
+    level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
+    max_cloud_cover: Float = Field(90, ge=0, le=100, description="cloud cover of a scene, percent")
+
+    @field_validator("catalogue")
+    @classmethod
+    def _is_address(cls, text: str | None) -> str | None:
+        if text is None:
+            return None
+        address = urlsplit(text)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ValueError("expected an address such as https://catalogue.example.org/odata/v1")
+        if address.username or address.password or address.query or address.fragment:
+            raise ValueError("an address with user, password, ? or #: give it without")
+        return text
+
+    @model_validator(mode="after")
+    def _fits(self) -> Input:
+        if self.source is Source.ARCHIVE and self.archive is None:
+            raise ValueError(
+                "give archive, the folder or URL of the products, or the source of a catalogue "
+                f"({', '.join(one for one in Source if one is not Source.ARCHIVE)})"
+            )
+        if self.catalogue is not None and self.source is not Source.ODATA:
+            raise ValueError(f"source {self.source} takes no catalogue")
+        return self

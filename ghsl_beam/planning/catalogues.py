@@ -1,0 +1,27 @@
+"""The catalogue that a job file names."""
+
+from __future__ import annotations
+
+from ghsl_beam.jobfile.sources import Input, Source
+from transforms.assembly import Archive, Catalogue
+from transforms.assembly.catalogues.creodias import CreodiasFinder
+from transforms.assembly.catalogues.json_service import JsonService
+from transforms.assembly.catalogues.odata import COPERNICUS, EODATA, OData
+from transforms.elements import RequestError
+
+
+def catalogue_of(settings: Input) -> Catalogue:
+    """The catalogue of a job.
+
+    Raises:
+        RequestError: it needs a package that is not installed here.
+    """
+    archive = settings.archive or EODATA
+    match settings.source:
+        case Source.ARCHIVE:
+            return Archive(archive)
+        case Source.ODATA:
+            return OData(JsonService(settings.catalogue or COPERNICUS), archive)
+        case Source.CREODIAS_FINDER:
+            return CreodiasFinder(archive)
+    raise RequestError(f"input.source: {settings.source}")

@@ -1,0 +1,165 @@
+"""CREODIAS through the package creodias-finder, which asks the OData catalogue of Copernicus.
+
+Source: https://github.com/DHI-GRAS/creodias-finder, `query.query`, since the package asks OData.
+It is not in the Python registry, so it is imported only where a job asks for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import requests
+import stamina
+
+from transforms.elements import Level, RequestError, StorageError
+from transforms.storage import storage
+from transforms.storage.remote import cause_of
+
+from .catalogue import Answer, Wanted
+from .odata import EODATA, MOST, TYPES
+from .odata_products import candidate_of
+from .periods import halves
+
+PACKAGE = "creodias-finder"
+_INSTALL = "pip install git+https://github.com/DHI-GRAS/creodias-finder.git"
+_TRIES = 5
+_LONGEST_WAIT = 60.0
+_SECONDS = 600.0
+"""Of one query, all its pages: the package itself waits without end."""
+_Query = Callable[..., Any]
+
+
+class CreodiasFinder:
+    """What creodias-finder finds; see `Catalogue`.
+
+    Args:
+        archive: where the products lie: `/eodata` on a machine of CREODIAS, or `s3://eodata`.
+        query: `creodias_finder.query.query`.
+    """
+
+    def __init__(self, archive: str = EODATA, query: _Query | None = None) -> None:
+        self._archive, self._query = archive, query or installed_query()
+        self.place = PACKAGE
+        self.products_at_once = 4 if storage.is_url(archive) else 1
+
+    def search(self, wanted: Wanted) -> Iterator[Answer]:
+        """See `Catalogue`: one query for each tile, of parts of the period where it is long."""
+        for tile in sorted(wanted.tiles):
+            for product in self._products(tile, wanted.level, wanted.start, wanted.end):
+                yield candidate_of(product, self._archive)
+
+    def _products(
+        self, tile: str, level: Level, start: date, end: date
+    ) -> Iterator[Mapping[str, Any]]:
+        """Products of a tile by their ids.
+
+        The package gives at most `MOST` and says nothing of the others. It leaves out a scene that
+        starts at the very beginning of the period, so it is asked from the day before.
+        """
+        answer = self._ask(
+            collection="SENTINEL-2",
+            start_date=_midnight(start - timedelta(days=1)),
+            end_date=_midnight(end),
+            status="ALL",
+            metadata=True,
+            productType=TYPES[level],
+            tileId=tile,
+        )
+        if not isinstance(answer, Mapping):
+            raise RequestError(_old(f"a {type(answer).__name__}"))
+        if len(answer) >= MOST:
+            for first, last in halves(start, end, self.place, len(answer), MOST):
+                yield from self._products(tile, level, first, last)
+            return
+        for identifier, product in sorted(answer.items()):
+            if not isinstance(product, Mapping) or "S3Path" not in product:
+                raise RequestError(_old(f"product {identifier!s:.60} without S3Path"))
+            yield product
+
+    def _ask(self, **arguments: Any) -> Any:
+        try:
+            for attempt in stamina.retry_context(
+                on=_passes_by,
+                attempts=_TRIES,
+                timeout=None,
+                wait_initial=1.0,
+                wait_max=_LONGEST_WAIT,
+            ):
+                with attempt:
+                    return _within(_SECONDS, lambda: self._query(**arguments))
+        except (requests.RequestException, TimeoutError) as error:
+            raise StorageError(
+                self.place, f"no answer: {cause_of(error)}", passing=bool(_passes_by(error))
+            ) from error
+        except (ValueError, TypeError) as error:
+            raise RequestError(_old(f"{type(error).__name__}: {cause_of(error)}")) from error
+        raise AssertionError("stamina ends with a result or an error")
+
+
+def installed_query() -> _Query:
+    """The function of the package that is installed.
+
+    Raises:
+        RequestError: there is none, or one of another kind.
+    """
+    try:
+        module = importlib.import_module("creodias_finder.query")
+    except ImportError as error:
+        raise RequestError(
+            f"input.source: {PACKAGE} is not installed here: {_INSTALL}, or use source: odata"
+        ) from error
+    query = getattr(module, "query", None)
+    if not callable(query):
+        raise RequestError(_old("no function query.query"))
+    return query
+
+
+def _old(found: str) -> str:
+    return (
+        f"{PACKAGE}: {found}, expected products of OData: this is another version, install the "
+        f"present one: {_INSTALL}"
+    )
+
+
+def _passes_by(error: Exception) -> bool | float:
+    """Whether a query may succeed later, and how many seconds the catalogue asks to wait."""
+    response = getattr(error, "response", None)
+    if response is None:
+        return isinstance(error, requests.ConnectionError | requests.Timeout | TimeoutError)
+    if response.status_code not in (408, 425, 429, 500, 502, 503, 504):
+        return False
+    wait = str(response.headers.get("Retry-After", ""))
+    return min(float(wait), _LONGEST_WAIT) or True if wait.isdecimal() else True
+
+
+def _within(seconds: float, ask: Callable[[], Any]) -> Any:
+    """What `ask` returns.
+
+    Raises:
+        TimeoutError: it takes longer; the thread that asks is left to itself.
+    """
+    answers: list[Any] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answers.append(ask())
+        except Exception as error:  # noqa: BLE001 - raised again below, in the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name=PACKAGE)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if not answers:
+        raise TimeoutError(f"a query took longer than {seconds:g} s")
+    return answers[0]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).replace(tzinfo=None)
