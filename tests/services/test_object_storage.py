@@ -15,8 +15,8 @@ from tests.support.grids import grid_at
 from tests.support.jpeg2000 import EPSG, land, write_band
 from tests.support.object_storage import Front, make_bucket, put_folder, s3_service, using
 from tests.support.scenes import town
-from transforms.assembly.assemble import assemble_block
 from transforms.assembly import find_scenes
+from transforms.assembly.assemble import assemble_block
 from transforms.assembly.products.product import read_scene
 from transforms.assembly.products.product_files import ObjectFiles
 from transforms.assembly.raster_file import JPEG2000, look_at
