@@ -55,7 +55,7 @@ Verify = Annotated[
 ]
 
 
-def _learn_credentials(job_file: Path) -> None:
+def learn_credentials(job_file: Path) -> None:
     """Know what must not be shown of a job file, before anything can be said of it."""
     if job_file.is_file():
         with suppress(OSError), job_file.open("rb") as file:
@@ -90,7 +90,7 @@ def run_command(
     logs.configure(log_level, as_json=log_json)
     if log_json:
         stopping.speak_json()
-    _learn_credentials(job_file)
+    learn_credentials(job_file)
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     logs.set_job(job.name)
     log = RunLog(job.output)
@@ -148,7 +148,7 @@ def plan_command(
     from ghsl_beam.planning.plan import make_plan
     from ghsl_beam.running.lock import check_work_area
 
-    _learn_credentials(job_file)
+    learn_credentials(job_file)
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     check_work_area(job.output)
     with stopping.in_order():  # it measures in a temporary folder

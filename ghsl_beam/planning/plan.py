@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from uuid import uuid4
 
-import shapely
-from odc.geo.geobox import geobox_union_conservative
 from pyproj.exceptions import CRSError
 
-from ghsl_beam.area.area_of_interest import Area, area_in_tile, read_area
-from ghsl_beam.area.mgrs_tiles import MgrsTile, needed_tiles, not_covered, tiles_of
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.models.chosen import (
     ChosenClassifier,
@@ -28,21 +23,17 @@ from ghsl_beam.planning.grid_plan import GridPlan, plan_grid
 from ghsl_beam.planning.lines import Lines, lines_of
 from ghsl_beam.planning.products import utm_path
 from ghsl_beam.planning.roads import roads_fingerprint
-from ghsl_beam.planning.scenes import check_some, scenes_of_job
+from ghsl_beam.planning.scenes import choose_scenes
 from transforms import assembly, classification, cleaning, greenness, inference
 from transforms.elements import (
     Layer,
     Level,
     Loss,
     RequestError,
-    Scene,
     TilePlan,
-    extent_of,
     fingerprint,
 )
 from transforms.inference.engines import FAST, Choice, choose
-from transforms.inference.predict import CONTEXT
-from transforms.rasters.area_mask import pixel_bounds
 from transforms.storage import storage
 
 
@@ -81,36 +72,14 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     Raises:
         RequestError: one line that names what is wrong and the remedy.
     """
-    area = _area(job)
-    candidates = tiles_of(area)
-    if not candidates:
-        raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
-    found = scenes_of_job(job, candidates, verify)
-    check_some(job, area, candidates, found)
-    scenes = {
-        tile.id: tuple(scene for scene in found.scenes if scene.tile == tile.id)
-        for tile in candidates
-    }
-    reached = {
-        tile.id: plan
-        for tile in candidates
-        if (plan := _tile_plan(tile, scenes[tile.id], area)) is not None
-    }
-    seen = [tile for tile in candidates if tile.id in reached]
-    tiles = needed_tiles(seen, area)
-    if not tiles:
-        raise RequestError(
-            "area: the scenes have data beside the area, but none in it: check area and archive"
-        )
-    losses = [*found.losses, *_not_seen(job, area, candidates, seen, scenes)]
-    models = chosen_models(job, sorted({tile.zone for tile in tiles}))
+    chosen = choose_scenes(job, verify)
+    models = chosen_models(job, sorted({tile.zone for tile in chosen.tiles}))
     engine = choose(job.models.precision)
     classifier = chosen_classifier(job)
     roads_mark = roads_fingerprint(job)
     lines = lines_of(job, classifier.halo)
     plans = []
-    for tile in tiles:
-        plan = reached[tile.id]
+    for plan in chosen.tiles:
         marks = _fingerprints(job, plan, models, engine, classifier.sha256, roads_mark)
         model = next(m for m in models if m.zone == plan.zone)
         made = model.tags | {"ENGINE": engine.engine, CREDITS_TAG: credit_line([model])}
@@ -121,7 +90,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         }
         plans.append(replace(plan, fingerprints=marks, tags=tags))
     grids = tuple(_grid(number, job, plans) for number in range(len(job.grids)))
-    warnings = [*area.warnings, *found.warnings]
+    warnings = [*chosen.warnings]
     if 0 < job.input.max_cloud_cover < 1:
         warnings.append(
             f"input.max_cloud_cover: {job.input.max_cloud_cover:g} is less than 1 %; "
@@ -152,7 +121,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         models,
         classifier,
         engine,
-        tuple(losses),
+        chosen.losses,
         tuple(warnings),
         verify,
     )
@@ -163,63 +132,6 @@ def _grid(number: int, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
         return plan_grid(job.grids[number], job, tiles)
     except (CRSError, ValueError, RequestError) as error:
         raise RequestError(f"grids.{number}: {error}") from error
-
-
-def _area(job: Job) -> Area:
-    settings = job.area
-    source = settings.file if settings.file else settings.wkt or settings.bbox
-    if source is None:
-        raise RequestError("area: give exactly one of file, wkt, bbox")
-    return read_area(source, Path.cwd())
-
-
-def _not_seen(
-    job: Job,
-    area: Area,
-    candidates: list[MgrsTile],
-    seen: list[MgrsTile],
-    scenes: Mapping[str, tuple[Scene, ...]],
-) -> list[Loss]:
-    """Tiles with a part of the area that no tile whose scenes reach the area covers."""
-    losses = []
-    days = f"from {job.period.start} to {job.period.end}"
-    for tile in needed_tiles(candidates, area):
-        if tile in seen:
-            continue
-        left = not_covered(tile, seen, area)
-        if left.area > 100:
-            reason = f"no {job.input.level} scene {days}"
-            if scenes[tile.id]:
-                reason += " with data in the area"
-            losses.append(Loss("plan", tile.id, reason))
-    return losses
-
-
-def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:
-    """The tile's grid is what its scenes cover together; None where the area misses it.
-
-    The area itself, not its bounding box: it may lie on both sides of a small grid.
-    """
-    if not scenes:
-        return None
-    grid = geobox_union_conservative([scene.grid for scene in scenes])
-    geometry = area_in_tile(area, tile)
-    if not shapely.intersects(geometry, shapely.box(*grid.boundingbox.bbox)):
-        return None
-    bounds = pixel_bounds(geometry, grid)
-    window = bounds.expand(CONTEXT).intersect(extent_of(grid)) if bounds else None
-    if window is None:
-        return None
-    return TilePlan(
-        tile.id,
-        tile.zone,
-        grid,
-        tile.center_lon,
-        tile.center_lat,
-        window,
-        shapely.to_wkb(geometry, hex=True),
-        scenes,
-    )
 
 
 def _fingerprints(

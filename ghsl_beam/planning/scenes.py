@@ -2,18 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from ghsl_beam.area.area_of_interest import Area
-from ghsl_beam.area.mgrs_tiles import MgrsTile, grid_problem
+import shapely
+from odc.geo.geobox import geobox_union_conservative
+
+from ghsl_beam.area.area_of_interest import Area, area_in_tile, read_area
+from ghsl_beam.area.mgrs_tiles import (
+    MgrsTile,
+    grid_problem,
+    needed_tiles,
+    not_covered,
+    tiles_of,
+)
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.jobfile.sources import Source
 from ghsl_beam.planning.catalogues import catalogue_of
 from ghsl_beam.planning.no_scene import no_archive, why_none
 from ghsl_beam.planning.scene_manifest import manifest_problem
-from transforms.assembly import Found, Wanted, scenes_of
-from transforms.elements import RequestError, Scene, SceneError, StorageError, request_error
+from transforms.assembly import Found, LeftOut, Wanted, scenes_of
+from transforms.elements import (
+    Loss,
+    RequestError,
+    Scene,
+    SceneError,
+    StorageError,
+    TilePlan,
+    extent_of,
+    request_error,
+)
+from transforms.inference.predict import CONTEXT
+from transforms.rasters.area_mask import pixel_bounds
 from transforms.storage import storage
+
+
+@dataclass(frozen=True)
+class ChosenScenes:
+    """The tiles that a job needs, each with its scenes, before anything is known of models.
+
+    `left_out` are products that are there and are not used; `tiles` are plans without fingerprints.
+    """
+
+    tiles: tuple[TilePlan, ...]
+    left_out: tuple[LeftOut, ...]
+    losses: tuple[Loss, ...]
+    warnings: tuple[str, ...]
+
+
+def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
+    """The tiles of a job's area and their scenes.
+
+    Args:
+        job: the job.
+        verify: whether bands and masks are compared with the manifests of their products.
+
+    Raises:
+        RequestError: one line that names what is wrong and the remedy.
+        UnavailableError: a storage or a catalogue does not answer now.
+    """
+    area = area_of(job)
+    candidates = tiles_of(area)
+    if not candidates:
+        raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
+    found = scenes_of_job(job, candidates, verify)
+    check_some(job, area, candidates, found)
+    scenes = {
+        tile.id: tuple(scene for scene in found.scenes if scene.tile == tile.id)
+        for tile in candidates
+    }
+    reached = {
+        tile.id: plan
+        for tile in candidates
+        if (plan := _tile_plan(tile, scenes[tile.id], area)) is not None
+    }
+    seen = [tile for tile in candidates if tile.id in reached]
+    tiles = tuple(reached[tile.id] for tile in needed_tiles(seen, area))
+    if not tiles:
+        raise RequestError(
+            "area: the scenes have data beside the area, but none in it: check area and archive"
+        )
+    used = {scene for tile in tiles for scene in tile.scenes}
+    elsewhere = [
+        LeftOut.of(scene, "its tile is not needed: others cover the area")
+        for scene in found.scenes
+        if scene not in used
+    ]
+    return ChosenScenes(
+        tiles,
+        (*found.left_out, *elsewhere),
+        (*found.losses, *_not_seen(job, area, candidates, seen, scenes)),
+        (*area.warnings, *found.warnings),
+    )
 
 
 def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> Found:
@@ -64,4 +145,66 @@ def check_some(job: Job, area: Area, tiles: Sequence[MgrsTile], found: Found) ->
         f"input: no {settings.level} scene of {', '.join(names[:5])}"
         f"{' and more' if len(names) > 5 else ''} from {period.start} to {period.end} with at most "
         f"{settings.max_cloud_cover:g} % cloud in {place}: {'; '.join(reasons)}"
+    )
+
+
+def area_of(job: Job) -> Area:
+    """The area of a job.
+
+    Raises:
+        RequestError: it cannot be read.
+    """
+    settings = job.area
+    source = settings.file if settings.file else settings.wkt or settings.bbox
+    if source is None:
+        raise RequestError("area: give exactly one of file, wkt, bbox")
+    return read_area(source, Path.cwd())
+
+
+def _not_seen(
+    job: Job,
+    area: Area,
+    candidates: list[MgrsTile],
+    seen: list[MgrsTile],
+    scenes: Mapping[str, tuple[Scene, ...]],
+) -> list[Loss]:
+    """Tiles with a part of the area that no tile whose scenes reach the area covers."""
+    losses = []
+    days = f"from {job.period.start} to {job.period.end}"
+    for tile in needed_tiles(candidates, area):
+        if tile in seen:
+            continue
+        left = not_covered(tile, seen, area)
+        if left.area > 100:
+            reason = f"no {job.input.level} scene {days}"
+            if scenes[tile.id]:
+                reason += " with data in the area"
+            losses.append(Loss("plan", tile.id, reason))
+    return losses
+
+
+def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:
+    """The tile's grid is what its scenes cover together; None where the area misses it.
+
+    The area itself, not its bounding box: it may lie on both sides of a small grid.
+    """
+    if not scenes:
+        return None
+    grid = geobox_union_conservative([scene.grid for scene in scenes])
+    geometry = area_in_tile(area, tile)
+    if not shapely.intersects(geometry, shapely.box(*grid.boundingbox.bbox)):
+        return None
+    bounds = pixel_bounds(geometry, grid)
+    window = bounds.expand(CONTEXT).intersect(extent_of(grid)) if bounds else None
+    if window is None:
+        return None
+    return TilePlan(
+        tile.id,
+        tile.zone,
+        grid,
+        tile.center_lon,
+        tile.center_lat,
+        window,
+        shapely.to_wkb(geometry, hex=True),
+        scenes,
     )

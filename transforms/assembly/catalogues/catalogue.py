@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
 from transforms.assembly.products.candidates import PassedOver, Wanted
 from transforms.assembly.products.product_files import ProductFiles
-from transforms.elements import SceneError
+from transforms.elements import Scene, SceneError
 
 __all__ = ["Answer", "Candidate", "Catalogue", "LeftOut", "PassedOver", "Wanted"]
 
@@ -52,6 +52,11 @@ class LeftOut:
     cloud_cover: float | None
     reason: str
     location: str
+
+    @classmethod
+    def of(cls, scene: Scene, reason: str) -> Self:
+        """A scene that has been read and is not used."""
+        return cls(scene.id, scene.tile, scene.sensing, scene.cloud_cover, reason, scene.path)
 
 
 Answer = Candidate | PassedOver | SceneError

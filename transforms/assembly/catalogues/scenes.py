@@ -114,18 +114,14 @@ def scenes_of(
     clear = clear_enough(kept, wanted.max_cloud)
     outdated, cloudy = set(scenes).difference(kept), set(kept).difference(clear)
     left_out = [one for one in unread if isinstance(one, LeftOut)]
-    left_out += [_left_out(scene, "another processing or copy is used") for scene in outdated]
-    left_out += [_left_out(scene, _too_cloudy(scene, wanted)) for scene in cloudy]
+    left_out += [LeftOut.of(scene, "another processing or copy is used") for scene in outdated]
+    left_out += [LeftOut.of(scene, _too_cloudy(scene, wanted)) for scene in cloudy]
     return Found(
         clear,
         sorted(losses, key=lambda loss: (loss.file, loss.tile, loss.reason)),
         _warnings(passed, {scene.id for scene in scenes}),
         sorted(left_out, key=lambda one: (one.tile, one.name, one.location)),
     )
-
-
-def _left_out(scene: Scene, reason: str) -> LeftOut:
-    return LeftOut(scene.id, scene.tile, scene.sensing, scene.cloud_cover, reason, scene.path)
 
 
 def _too_cloudy(scene: Scene, wanted: Wanted) -> str:

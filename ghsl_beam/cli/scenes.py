@@ -1,0 +1,63 @@
+"""ghsl-beam scenes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from ghsl_beam.cli.jobs import JobFile, Settings, Today, learn_credentials
+from ghsl_beam.process.terminal import say, say_json, say_table
+
+app = typer.Typer()
+
+
+class Form(StrEnum):
+    """How the list is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    GEOJSON = "geojson"
+
+
+@app.command("scenes")
+def scenes_command(
+    job_file: JobFile,
+    setting: Settings = None,
+    today: Today = None,
+    form: Annotated[Form, typer.Option("--format", help="how the list is printed")] = Form.TABLE,
+) -> None:
+    """List the scenes that a run would use, and those left out, with the reason. Writes nothing."""
+    from ghsl_beam.jobfile.configuration import load_job
+    from ghsl_beam.planning.scenes import choose_scenes
+    from ghsl_beam.tools.scene_list import as_geojson, scene_list
+
+    learn_credentials(job_file)
+    chosen = choose_scenes(load_job(job_file, tuple(setting or ()), None, today and today.date()))
+    rows = scene_list(chosen)
+    if form is Form.JSON:
+        say_json({"scenes": rows, "warnings": chosen.warnings}, indent=2)
+        return
+    if form is Form.GEOJSON:
+        say_json(as_geojson(rows))
+        return
+    names = ("tile", "sensing", "cloud", "status", "scene", "reason")
+    say_table(names, [_cells(row) for row in rows], kept="sensing")
+    counts = Counter(row["status"] for row in rows)
+    say(", ".join(f"{number} {status}" for status, number in sorted(counts.items(), reverse=True)))
+    for warning in chosen.warnings:
+        say(f"warning: {warning}")
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    cloud = row["cloud_cover"]
+    return (
+        row["tile"],
+        (row["sensing"] or "")[:10],
+        "" if cloud is None else f"{cloud:.0f} %",
+        row["status"],
+        row["scene"] or row["location"],
+        row["reason"] or "",
+    )

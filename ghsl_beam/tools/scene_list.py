@@ -1,0 +1,93 @@
+"""The list of a job's scenes: which are used, which are not, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import shapely
+
+from ghsl_beam.area.mgrs_tiles import tile
+from ghsl_beam.outputs.footprint import footprint
+from ghsl_beam.planning.scenes import ChosenScenes
+from transforms.assembly import LeftOut
+from transforms.elements import Loss, Scene
+from transforms.storage.locations import masked
+
+_SIMPLER = 0.0005
+"""Degrees by which the outline of a square may be off: it is there to be looked at."""
+USED, LEFT_OUT, LOST = "used", "left out", "lost"
+
+
+def scene_list(chosen: ChosenScenes) -> list[dict[str, Any]]:
+    """Every product that the catalogue names for a job, by tile and sensing.
+
+    Each has `scene`, `tile`, `status` (`used`, `left out`, `lost`), `sensing` (ISO 8601, UTC),
+    `cloud_cover` (percent), `baseline`, `bytes` (of the bands), `location` and `reason`; what is
+    not known is None.
+    """
+    rows = [_used(scene) for plan in chosen.tiles for scene in plan.scenes]
+    rows += [_left_out(one) for one in chosen.left_out]
+    rows += [_lost(loss) for loss in chosen.losses]
+    return sorted(
+        rows, key=lambda row: (row["tile"], row["sensing"] or "", row["scene"], row["location"])
+    )
+
+
+def as_geojson(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The list as GeoJSON: the square of its MGRS tile for each, none where it has no tile."""
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {"type": "Feature", "geometry": _square(row["tile"]), "properties": row} for row in rows
+        ],
+    }
+
+
+def _square(name: str) -> dict[str, Any] | None:
+    if not name:
+        return None
+    square = tile(name)
+    geometry = footprint(f"EPSG:{square.epsg}", square.bounds).simplify(_SIMPLER)
+    return dict(shapely.geometry.mapping(geometry))
+
+
+def _used(scene: Scene) -> dict[str, Any]:
+    return {
+        "scene": scene.id,
+        "tile": scene.tile,
+        "status": USED,
+        "sensing": scene.sensing.isoformat(),
+        "cloud_cover": scene.cloud_cover,
+        "baseline": scene.baseline,
+        "bytes": scene.size,
+        "location": masked(scene.path),
+        "reason": None,
+    }
+
+
+def _left_out(one: LeftOut) -> dict[str, Any]:
+    return {
+        "scene": one.name,
+        "tile": one.tile,
+        "status": LEFT_OUT,
+        "sensing": one.sensing.isoformat() if one.sensing else None,
+        "cloud_cover": one.cloud_cover,
+        "baseline": None,
+        "bytes": None,
+        "location": masked(one.location),
+        "reason": one.reason,
+    }
+
+
+def _lost(loss: Loss) -> dict[str, Any]:
+    return {
+        "scene": loss.scene,
+        "tile": loss.tile,
+        "status": LOST,
+        "sensing": None,
+        "cloud_cover": None,
+        "baseline": None,
+        "bytes": None,
+        "location": masked(loss.file),
+        "reason": loss.reason,
+    }
