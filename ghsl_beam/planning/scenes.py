@@ -22,7 +22,7 @@ from ghsl_beam.jobfile.sources import Source
 from ghsl_beam.planning.catalogues import catalogue_of
 from ghsl_beam.planning.no_scene import no_archive, why_none
 from ghsl_beam.planning.scene_manifest import manifest_problem
-from transforms.assembly import Found, LeftOut, Wanted, scenes_of
+from transforms.assembly import FoundScenes, LeftOut, Wanted, scenes_of
 from transforms.elements import (
     Loss,
     RequestError,
@@ -97,7 +97,7 @@ def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
     )
 
 
-def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> Found:
+def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> FoundScenes:
     """Scenes of tiles, as the job asks its catalogue for them; there may be none.
 
     Args:
@@ -130,7 +130,7 @@ def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> 
         raise request_error(f"{key}: {error}", error) from error
 
 
-def check_some(job: Job, area: Area, tiles: Sequence[MgrsTile], found: Found) -> None:
+def check_some(job: Job, area: Area, tiles: Sequence[MgrsTile], found: FoundScenes) -> None:
     """Raises RequestError where there is no scene, with what may be the reason."""
     if found.scenes:
         return

@@ -50,7 +50,7 @@ def test_a_table(listed):
     text = listed()
     assert text.endswith("33UUU_20200622T120000.tar\n")
     assert "1 used, 1 lost, 2 left out" in text
-    assert "warning: passed over, packed in a form that is not read" in text
+    assert "warning: skipped, packed in a form that" in text
 
 
 def test_json_names_each_with_its_reason(listed):

@@ -10,7 +10,7 @@ from transforms.elements import lazily
 from .assemble import Assembled, assemble_block
 from .catalogues.archive import Archive
 from .catalogues.catalogue import Candidate, Catalogue, LeftOut, Wanted
-from .catalogues.scenes import Found, find_scenes, scenes_of
+from .catalogues.scenes import FoundScenes, find_scenes, scenes_of
 from .composite import Composite, percentile_of_stack
 from .masks import SCL_CLASSES, cloud_from_classification, cloud_from_gml, cloud_from_scl, read_mask
 from .polygons import rasterize
@@ -36,7 +36,7 @@ __all__ = [
     "Candidate",
     "Catalogue",
     "Composite",
-    "Found",
+    "FoundScenes",
     "LeftOut",
     "ProductMetadata",
     "ProductName",

@@ -105,8 +105,8 @@ def check_jpeg2000(
 def check_zeros(file: BinaryIO, stream: CodeStream, window: Window) -> None:
     """Look for holes in the JPEG 2000 tiles that a window of the image touches.
 
-    Their bytes are read whole, as a decoder reads them; to search them takes some thousandth of
-    the time to decode them.
+    Their bytes are read whole, as a decoder reads them, and those of neighbours in the file at
+    once; to search them takes some thousandth of the time to decode them.
 
     Raises:
         DamagedError: a tile holds more zero bytes in a row than any tile can.
@@ -114,24 +114,37 @@ def check_zeros(file: BinaryIO, stream: CodeStream, window: Window) -> None:
     """
     if stream.most_zeros is None:
         return
-    size, zeros = stream.size, bytes(stream.most_zeros + 1)
-    across = -(-size.width // size.tile_width)
-    for tile, start, end in stream.parts:
-        row, col = divmod(tile, across)
-        place = Window(
-            row * size.tile_height, col * size.tile_width, size.tile_height, size.tile_width
-        )
-        if window.intersect(place) is None:
-            continue
+    zeros = bytes(stream.most_zeros + 1)
+    for start, end in _stretches(stream, window):
         # Pieces overlap, so that a hole across two of them is seen.
         for position in range(start, end, _PIECE):
             file.seek(position)
             found = file.read(min(_PIECE + len(zeros), end - position)).find(zeros)
             if found >= 0:
+                hole = position + found
+                tile = next(number for number, _, last in stream.parts if hole < last)
                 raise DamagedError(
-                    f"more than {stream.most_zeros} bytes from byte {position + found} are 0, in "
+                    f"more than {stream.most_zeros} bytes from byte {hole} are 0, in "
                     f"tile {tile}: a hole of an unfinished copy or of the disk"
                 )
+
+
+def _stretches(stream: CodeStream, window: Window) -> list[tuple[int, int]]:
+    """First byte and byte after the last of the tile-parts that a window touches.
+
+    Neighbours in the file are one stretch. No run of zero bytes crosses from one to the next,
+    because each tile-part begins with a marker.
+    """
+    size, found = stream.size, list[tuple[int, int]]()
+    across = -(-size.width // size.tile_width)
+    rows = range(window.row // size.tile_height, -(-window.bottom // size.tile_height))
+    cols = range(window.col // size.tile_width, -(-window.right // size.tile_width))
+    for tile, start, end in stream.parts:
+        if tile // across in rows and tile % across in cols:
+            if found and found[-1][1] == start:
+                start, _ = found.pop()
+            found.append((start, end))
+    return found
 
 
 class _Reader:

@@ -9,7 +9,7 @@ parallel are threads of this module, each with a file handle, and with errors, o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from functools import cache, partial
@@ -124,7 +124,7 @@ def _decode(source: Any, path: str, window: Window, bands: Sequence[int]) -> NDA
     """
     out = np.empty((len(bands), *window.shape), np.uint16)
 
-    def read(opened: Any, pieces: list[Window]) -> None:
+    def read(opened: Any, pieces: Iterable[Window]) -> None:
         for piece in pieces:
             place = rasterio.windows.Window(piece.col, piece.row, piece.width, piece.height)
             out[(slice(None), *piece.slices_in(window))] = opened.read(list(bands), window=place)
@@ -136,18 +136,20 @@ def _decode(source: Any, path: str, window: Window, bands: Sequence[int]) -> NDA
         return out
     cores = 1 if is_remote(path) else joblib.cpu_count()
     threads = min(cores, tiles)
-    # Some small tiles at a time; one, where the decoder has threads to share its code-blocks.
-    pieces = list(_pieces(window, height, width * max(1, tiles // (8 * threads))))
+    # Some small tiles at a time; one, where the decoder has threads to share its code-blocks. Each
+    # thread takes the next piece when it is done with one, so that none waits for a slower core.
+    across = width * max(1, tiles // (8 * threads))
+    pieces = iter([window] if threads == 1 else list(_pieces(window, height, across)))
     one_thread = partial(rasterio.Env, GDAL_NUM_THREADS=str(cores // threads))
 
-    def read_share(share: int) -> None:
+    def help_reading() -> None:
         with one_thread(), _open(path, JPEG2000) as own:
-            read(own, pieces[share::threads])
+            read(own, pieces)
 
-    others = [_pool(cores).submit(read_share, share) for share in range(1, threads)]
+    others = [_pool(cores).submit(help_reading) for _ in range(1, threads)]
     try:
         with one_thread():
-            read(source, pieces[::threads])
+            read(source, pieces)
     finally:
         wait(others)
     for other in others:

@@ -32,11 +32,12 @@ class Archive:
             return
         try:
             if not storage.is_folder(self.place):
-                raise SceneError(self.place, "not a readable archive: no such folder")
+                reason = "cannot be read as an archive: there is no such folder"
+                raise SceneError(self.place, reason)
         except StorageError as error:
-            reason = f"not a readable archive: {error.reason}"
+            reason = f"cannot be read as an archive: {error.reason}"
             raise SceneError(self.place, reason) from error
         for found in candidates(self.place, wanted):
             if isinstance(found, SceneError) and found.file == self.place:
-                raise SceneError(self.place, f"not a readable archive: {found.reason}")
+                raise SceneError(self.place, f"cannot be read as an archive: {found.reason}")
             yield Candidate(found) if isinstance(found, str) else found

@@ -31,11 +31,11 @@ from .catalogue import Answer, Candidate, Catalogue, LeftOut, PassedOver, Wanted
 from .worth_reading import STAGE, worth_reading
 
 _NAMED = 3
-"""Of what is passed over for one reason, so many are named in its warning."""
-_Looked = Scene | Loss | PassedOver
+"""For each reason, a warning names so many of the skipped products."""
+_Result = Scene | Loss | PassedOver
 
 
-class Found(NamedTuple):
+class FoundScenes(NamedTuple):
     """What a catalogue's products give.
 
     Attributes:
@@ -59,7 +59,7 @@ def find_scenes(
     level: Level,
     max_cloud: float,
     problem: Callable[[Scene], str | None] = lambda scene: None,
-) -> Found:
+) -> FoundScenes:
     """Scenes of an archive; see `scenes_of`.
 
     Args:
@@ -83,12 +83,12 @@ def scenes_of(
     catalogue: Catalogue,
     wanted: Wanted,
     problem: Callable[[Scene], str | None] = lambda scene: None,
-) -> Found:
+) -> FoundScenes:
     """Scenes of MGRS tiles in a period, both days included, up to a cloud cover.
 
-    What the name of a product, or of a folder around it, tells not to be wanted (another tile, day,
-    level or satellite) is not opened. What may be wanted and is not looked into is in the
-    warnings. Of a pass only what `reduce_duplicates` keeps counts, with its own cloud cover.
+    A product is not opened if its name, or that of a folder around it, shows another tile, day,
+    level or satellite. Warnings name everything that may be wanted but is not searched. In each
+    pass only the products that `reduce_duplicates` keeps count, with their own cloud cover.
 
     Args:
         catalogue: what is asked.
@@ -101,22 +101,22 @@ def scenes_of(
     """
     named, unread = worth_reading(catalogue.search(wanted), wanted)
 
-    def look(answer: Answer) -> list[_Looked]:
+    def look(answer: Answer) -> list[_Result]:
         return list(_look(answer, wanted, problem))
 
     with ThreadPoolExecutor(catalogue.products_at_once) as pool:
-        looked = [one for found in pool.map(look, named) for one in found]
-    looked = list(dict.fromkeys(looked))  # links lead to the same place twice
-    scenes = [one for one in looked if isinstance(one, Scene)]
-    losses = [one for one in (*looked, *unread) if isinstance(one, Loss)]
-    passed = [one for one in looked if isinstance(one, PassedOver)]
+        results = [result for group in pool.map(look, named) for result in group]
+    results = list(dict.fromkeys(results))  # two links may lead to the same place
+    scenes = [result for result in results if isinstance(result, Scene)]
+    losses = [result for result in (*results, *unread) if isinstance(result, Loss)]
+    passed = [result for result in results if isinstance(result, PassedOver)]
     kept = reduce_duplicates(scenes)
     clear = clear_enough(kept, wanted.max_cloud)
     outdated, cloudy = set(scenes).difference(kept), set(kept).difference(clear)
     left_out = [one for one in unread if isinstance(one, LeftOut)]
     left_out += [LeftOut.of(scene, "another processing or copy is used") for scene in outdated]
     left_out += [LeftOut.of(scene, _too_cloudy(scene, wanted)) for scene in cloudy]
-    return Found(
+    return FoundScenes(
         clear,
         sorted(losses, key=lambda loss: (loss.file, loss.tile, loss.reason)),
         _warnings(passed, {scene.id for scene in scenes}),
@@ -135,11 +135,11 @@ def _look(
     wanted: Wanted,
     problem: Callable[[Scene], str | None],
     above: tuple[str, ...] = (),
-) -> Iterator[_Looked]:
-    """Scenes of what may be a product, and what cannot be used of it; nothing if its name says so.
+) -> Iterator[_Result]:
+    """Scenes and losses of a candidate; nothing if its name shows that it is not wanted.
 
-    A folder around products is looked into, and so is what is named as a product within another;
-    `above` are the folders that it lies in, links followed.
+    A folder around products is searched, and so is a product inside another product. `above` are
+    the folders around it, with links followed.
     """
     if isinstance(answer, PassedOver):
         yield answer
@@ -147,44 +147,44 @@ def _look(
     if isinstance(answer, SceneError):
         yield _loss(answer)
         return
-    found = answer.location
-    name = parse_name(answer.name or storage.name(found).lstrip("."))
-    place = found if storage.is_url(found) else os.path.realpath(found)
+    entry = answer.location
+    name = parse_name(answer.name or storage.name(entry).lstrip("."))
+    place = entry if storage.is_url(entry) else os.path.realpath(entry)
     if not wanted.by_name(name) or place in above:
         return
     if len(above) > MAX_DEPTH:
-        yield PassedOver(found, f"a folder that is not searched (at most {MAX_DEPTH} deep)")
+        yield PassedOver(entry, f"a folder that is not searched (at most {MAX_DEPTH} deep)")
         return
     tile = (name.tile or "") if name else ""
     try:
-        products = [answer.files] if answer.files else open_products(found)
+        products = [answer.files] if answer.files else open_products(entry)
     except SceneError as error:
         yield _loss(error, tile)
         return
     inner: list[str | PassedOver | SceneError] = []
-    anything = False
+    has_any = False
     if not products:
-        inner += candidates(found, wanted)
-        anything = bool(inner) and not tile
+        inner += candidates(entry, wanted)
+        has_any = bool(inner) and not tile
     for files in products:
         around = name if len(products) == 1 else None
         for scene in _scenes_in(files, around, wanted, problem):
-            anything = True
+            has_any = True
             yield scene
-        if files.in_folder and (name or found.lower().endswith(ENDINGS)):
-            names = [entry for entry in files.names("") if not is_part_folder(entry)]
-            entries = {entry: not files.is_file(entry) for entry in names}
-            inner += within(found, entries, wanted)
+        if files.in_folder and (name or entry.lower().endswith(ENDINGS)):
+            names = [item for item in files.names("") if not is_part_folder(item)]
+            entries = {item: not files.is_file(item) for item in names}
+            inner += within(entry, entries, wanted)
     for product in inner:
         below = Candidate(product) if isinstance(product, str) else product
-        for one in _look(below, wanted, problem, (*above, place)):
-            anything = True
-            yield one
-    if not anything and (tile or not products):
-        reason = "no product in it, expected MTD_MSIL1C.xml or MTD_MSIL2A.xml"
+        for result in _look(below, wanted, problem, (*above, place)):
+            has_any = True
+            yield result
+    if not has_any and (tile or not products):
+        reason = "contains no product, expected MTD_MSIL1C.xml or MTD_MSIL2A.xml"
         if products or inner:
-            reason = f"its name says that it holds a product of {tile}, but none is in it"
-        yield _loss(SceneError(found, reason), tile)
+            reason = f"is named as a product of tile {tile}, but contains none"
+        yield _loss(SceneError(entry, reason), tile)
 
 
 def _scenes_in(
@@ -193,7 +193,7 @@ def _scenes_in(
     wanted: Wanted,
     problem: Callable[[Scene], str | None],
 ) -> Iterator[Scene | Loss]:
-    """Scenes of one product; `around` is the name of the archive that holds it alone."""
+    """Scenes of one product; `around` is the name of the archive that contains only it."""
     name = parse_name(files.name) or around
     if is_other_kind(files.name) or not wanted.by_name(name):
         return
@@ -209,7 +209,9 @@ def _scenes_in(
         yield from (_loss(fault, fault.tile or only or "") for fault in lost)
         if only and not here and not lost:
             others = ", ".join(sorted({tile for _, tile in tiles}))
-            raise SceneError(files.path, f"its name says tile {only}, but it holds {others[:80]}")
+            raise SceneError(
+                files.path, f"is named as tile {only}, but contains tile {others[:80]}"
+            )
         if not here:
             return
         product = read_product(files)
@@ -235,26 +237,28 @@ def _scenes_in(
 def _check_names(
     files: ProductFiles, name: ProductName | None, product: ProductMetadata, tiles: set[str]
 ) -> None:
-    """Raises SceneError where a product's name, its PRODUCT_URI and its metadata tell two products.
+    """Raise SceneError if a product's name, PRODUCT_URI and metadata describe two products.
 
-    `tiles` are those that it holds; `name` is already known to tell one of them.
+    `tiles` are the tiles in it; `name` is already known to name one of them.
     """
     uri = parse_name(product.product_id)
     if uri and uri.tile and uri.tile not in tiles:
-        holds = ", ".join(sorted(tiles))[:80]
-        raise SceneError(files.path, f"its PRODUCT_URI says tile {uri.tile}, but it holds {holds}")
+        inside = ", ".join(sorted(tiles))[:80]
+        raise SceneError(
+            files.path, f"has tile {uri.tile} in its PRODUCT_URI, but contains tile {inside}"
+        )
     satellite = product.satellite
-    for whose, given in (("name", name), ("PRODUCT_URI", uri)):
+    for source, given in (("name", name), ("PRODUCT_URI", uri)):
         if given is None:
             continue
         satellite = satellite or given.satellite
-        told = (given.level, given.satellite, f"{given.sensing:%Y-%m-%d}")
-        found = (product.level, satellite, f"{product.sensing:%Y-%m-%d}")
+        named = (given.level, given.satellite, f"{given.sensing:%Y-%m-%d}")
+        actual = (product.level, satellite, f"{product.sensing:%Y-%m-%d}")
         apart = given.tile is not None and abs(product.sensing - given.sensing) >= SAME_PASS
-        if told[:2] != found[:2] or apart:
+        if named[:2] != actual[:2] or apart:
             raise SceneError(
                 files.path,
-                f"its metadata say {' '.join(found)}, its {whose} says {' '.join(told)}: "
+                f"its metadata says {' '.join(actual)}, but its {source} says {' '.join(named)}; "
                 "one of them is wrong",
             )
 
@@ -264,14 +268,14 @@ def _loss(error: SceneError | StorageError, tile: str = "") -> Loss:
 
 
 def _warnings(passed: Iterable[PassedOver], scenes: Collection[str]) -> list[str]:
-    """One line for each reason; a product that is used anyway is not worth one."""
+    """One line for each reason; a product that is used from elsewhere needs none."""
     by_reason: dict[str, list[str]] = {}
     for one in sorted(passed, key=lambda one: (one.reason, one.path)):
         name = parse_name(storage.name(one.path).lstrip("."))
         if name is None or name.text not in scenes:
             by_reason.setdefault(one.reason, []).append(printable(one.path))
     return [
-        f"passed over, {reason}: {', '.join(paths[:_NAMED])}"
+        f"skipped, {reason}: {', '.join(paths[:_NAMED])}"
         + (f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else "")
         for reason, paths in by_reason.items()
     ]
