@@ -39,6 +39,7 @@ setup(
         "protobuf>=4",
         "psutil>=6",
         "pydantic>=2.10",
+        "pyarrow>=15",
         "pyogrio>=0.8",
         "pyproj>=3.6",
         "pystac>=1.10",

@@ -1,0 +1,1 @@
+"""Road lines with a width, for the cleaning, from OpenStreetMap or Overture."""

@@ -1,0 +1,133 @@
+"""OpenStreetMap's .osm.pbf: whether a file is one, and whole, and how GDAL reads it.
+
+GDAL ends a file that is cut off where it is cut, and says so only where features are not read as
+Arrow. So the blocks are looked at before, and `vector_lines` counts the lines a second way.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from ghsl_beam.tools.roads.tags import OSM_TAGS
+from transforms.elements import StorageError
+from transforms.storage.temporary import process_folder
+from transforms.storage.vector_formats import check_regular
+
+_MAX_HEAD, _MAX_BLOCK = 64 << 10, 64 << 20
+"""Bytes, as the format bounds them (it recommends half of that)."""
+_LINE_TAGS = ",".join(OSM_TAGS)
+_CONFIGURATION = f"""\
+closed_ways_are_polygons=
+attribute_name_laundering=no
+report_all_nodes=no
+report_all_ways=no
+[points]
+osm_id=no
+attributes=highway
+[lines]
+osm_id=no
+attributes={_LINE_TAGS}
+[multipolygons]
+osm_id=no
+attributes=highway
+[multilinestrings]
+osm_id=no
+attributes=highway
+[other_relations]
+osm_id=no
+attributes=highway
+"""
+"""Of GDAL's driver: the tags that are read become fields of their own, and no others are kept. A
+closed way is a line, but for `area=yes`."""
+
+
+def is_pbf(location: str) -> bool:
+    """Whether a name is that of such a file."""
+    return location.lower().endswith(".osm.pbf")
+
+
+def configuration() -> str:
+    """A file that tells GDAL's driver which tags to read; it goes with the process."""
+    handle, path = tempfile.mkstemp(suffix=".ini", dir=process_folder())
+    with os.fdopen(handle, "w") as file:
+        file.write(_CONFIGURATION)
+    return path
+
+
+def check_pbf(path: str) -> None:
+    """Look whether a local file is OpenStreetMap's PBF and ends where its last block ends.
+
+    Raises:
+        StorageError: it is not, or its name cannot be told to GDAL.
+    """
+    check_regular(path)
+    if "!" in path:  # pyogrio takes what is before it for an archive
+        raise StorageError(path, "has a '!' in its path, which GDAL reads otherwise: rename it")
+    size = os.path.getsize(path)
+    with Path(path).open("rb") as file:
+        place, number = 0, 0
+        while place < size:
+            found = _block(file, number)
+            if found is None:
+                reason = (
+                    f"block {number + 1}, at byte {place}, is damaged; download it again"
+                    if number
+                    else "has the name of OpenStreetMap's PBF, but is not one"
+                )
+                raise StorageError(path, reason)
+            place, number = place + found, number + 1
+            if place > size:
+                raise StorageError(
+                    path, f"is cut off: {size} bytes, expected {place} at least; download it again"
+                )
+            file.seek(place)
+    if not number:
+        raise StorageError(path, "is empty, expected OpenStreetMap's PBF; download it again")
+
+
+def _block(file: BinaryIO, number: int) -> int | None:
+    """Bytes of the block that begins here, with its head; None where there is none.
+
+    Source: the OpenStreetMap wiki, PBF Format, File format.
+    """
+    length = int.from_bytes(file.read(4), "big")
+    if not 0 < length <= _MAX_HEAD:
+        return None
+    head = file.read(length)
+    fields = _fields(head)
+    kind, bytes_of_block = fields.get(1), fields.get(3)
+    expected = b"OSMHeader" if number == 0 else b"OSMData"
+    if kind != expected or not isinstance(bytes_of_block, int) or bytes_of_block > _MAX_BLOCK:
+        return None
+    return 4 + length + bytes_of_block
+
+
+def _fields(message: bytes) -> dict[int, int | bytes]:
+    """Numbers and bytes of a message of protocol buffers; what is cut off is left out."""
+    found: dict[int, int | bytes] = {}
+    place = 0
+    while place < len(message):
+        key, place = _number(message, place)
+        value, place = _number(message, place)
+        if key & 7 == 0:
+            found[key >> 3] = value
+        elif key & 7 == 2 and place + value <= len(message):
+            found[key >> 3] = message[place : place + value]
+            place += value
+        else:
+            break
+    return found
+
+
+def _number(message: bytes, place: int) -> tuple[int, int]:
+    """A number of variable length, and the place behind it."""
+    value = shift = 0
+    for byte in message[place : place + 10]:
+        value |= (byte & 127) << shift
+        shift, place = shift + 7, place + 1
+        if byte < 128:
+            break
+    return value, place
