@@ -94,4 +94,7 @@ def _line(geometry: Any) -> Any:
 def _points(places: Any) -> Any:
     if not isinstance(places, list):
         raise TypeError("no list of points")
-    return np.array([place[:2] for place in places], np.float64)
+    points = np.array([place[:2] for place in places], np.float64)
+    if not np.isfinite(points).all():
+        raise ValueError("a point that is nowhere")
+    return points

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def write_roads(path: Path, out: str, batches: Iterator[Roads], credit: str) -> 
                 geometry_name="geometry",
                 geometry_type="LineString",
                 crs="EPSG:4326",
-                dataset_metadata={"ATTRIBUTION": credit},
+                # Of the layer: for metadata of a file, GDAL writes an .aux.xml whenever it is read.
                 layer_metadata={"ATTRIBUTION": credit},
                 layer_options={"DESCRIPTION": f"Road lines, width in metres. {credit}"},
             )
@@ -89,6 +90,10 @@ def write_roads(path: Path, out: str, batches: Iterator[Roads], credit: str) -> 
             raise StorageError(out, reason) from error
     except RasterError as error:
         raise StorageError(out, f"cannot be written: {error}") from error
+    finally:
+        # What GDAL and SQLite leave beside a file that they did not end.
+        for beside in path.parent.glob(f"{glob.escape(path.name)}?*"):
+            beside.unlink(missing_ok=True)
     if source.error is not None:
         raise source.error
 
@@ -106,7 +111,7 @@ class _Source:
     def __init__(self, batches: Iterator[Roads]) -> None:
         self._batches = batches
         self.written = 0
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def record_batches(self) -> Iterator[Any]:
         try:
@@ -114,7 +119,7 @@ class _Source:
                 if roads.lines:
                     yield _record_batch(roads)
                     self.written += len(roads.lines)
-        except Exception as error:
+        except BaseException as error:
             self.error = error
             raise
 
