@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ghsl_beam.process import stopping
 from ghsl_beam.process.terminal import say_json
 
 app = typer.Typer()
@@ -42,4 +43,6 @@ def roads_command(
     """Make road lines with a width, for cleaning.roads. Prints what became of each line."""
     from ghsl_beam.tools.roads.convert import make_roads
 
-    say_json(make_roads(file, out, classes, aoi, overwrite=overwrite), indent=2)
+    with stopping.in_order():  # it writes beside the new file
+        found = make_roads(file, out, classes, aoi, overwrite=overwrite)
+    say_json(found, indent=2)

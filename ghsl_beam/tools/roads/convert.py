@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def make_roads(
     lines = road_lines(file)
     summary = Summary()
     roads = (_roads(batch, asked, near, summary) for batch in lines.batches)
-    with storage.published(out) as partial:
+    with closing(lines.batches), storage.published(out) as partial:
         write_roads(partial, out, roads, CREDITS[lines.origin])
         if not summary.written:
             raise RequestError(

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,14 @@ from pyproj.exceptions import ProjError
 from shapely.errors import ShapelyError
 
 from ghsl_beam.tools.plain_rasters import absence
+from ghsl_beam.tools.roads.count import count, counted_aside
 from ghsl_beam.tools.roads.geojson_lines import features, is_geojson_lines
 from ghsl_beam.tools.roads.pbf import check_pbf, configuration, is_pbf
 from ghsl_beam.tools.roads.schema import EXPECTED, READ, Origin, Reader, reader, schema_of
 from ghsl_beam.tools.roads.tags import OSM_TAGS
 from transforms.elements import RequestError, StorageError, request_error
 from transforms.storage import storage
+from transforms.storage.temporary import process_folder
 from transforms.storage.vector_formats import FORMATS
 from transforms.storage.vectors import local_file, on_this_machine
 
@@ -66,11 +68,11 @@ class RoadLines:
 
     Attributes:
         origin: whose data it is.
-        batches: its lines, in its order.
+        batches: its lines, in its order; to be closed, where it is not read to its end.
     """
 
     origin: Origin
-    batches: Iterator[Batch]
+    batches: Generator[Batch]
 
 
 def road_lines(file: str) -> RoadLines:
@@ -113,7 +115,12 @@ def _of_geojson(label: str, path: str) -> RoadLines:
     kind = schema_of(names)
     if kind is None:
         raise _no_schema(label, names)
-    return RoadLines(kind, chain([first], batches))
+
+    def all_batches() -> Generator[Batch]:
+        yield first
+        yield from batches
+
+    return RoadLines(kind, all_batches())
 
 
 def _batches(label: str, path: str, names: dict[str, None]) -> Iterator[Batch]:
@@ -179,31 +186,30 @@ def _of_layer(
         raise _no_schema(label, fields, f"layer {layer!r}: ")
     chosen = ", ".join(_quoted(name) for name in fields if name in READ)
     source = f"FROM {_quoted(layer)}{where}"
-    return RoadLines(kind, _of_sql(label, path, chosen, source, dict(options or {})))
+    return RoadLines(kind, _of_sql(label, path, chosen, source, options or {}))
 
 
 def _of_sql(
-    label: str, path: str, fields: str, source: str, options: dict[str, str]
-) -> Iterator[Batch]:
+    label: str, path: str, fields: str, source: str, options: Mapping[str, str]
+) -> Generator[Batch]:
     """All lines that a query of OGR's SQL finds.
 
     As Arrow, a file is read in pieces, but what GDAL cannot read on the way ends the stream
-    without a word. So the lines are counted first, which fails where the file is damaged.
+    without a word. So the lines are counted another way too, which fails where it is damaged.
     """
-    count, query = f"SELECT COUNT(*) {source}", f"SELECT {fields} {source}"
+    found, query = 0, f"SELECT {fields} {source}"
     try:
-        plain = pyogrio.raw.read(
-            path, sql=count, sql_dialect="OGRSQL", read_geometry=False, **options
-        )
-        expected, found = int(plain[3][0][0]), 0
-        with pyogrio.raw.open_arrow(
-            path,
-            sql=query,
-            sql_dialect="OGRSQL",
-            batch_size=AT_ONCE,
-            use_pyarrow=True,
-            **options,
-        ) as (meta, batches):
+        with (
+            _counted(path, f"SELECT COUNT(*) {source}", options) as expected,
+            pyogrio.raw.open_arrow(
+                path,
+                sql=query,
+                sql_dialect="OGRSQL",
+                batch_size=AT_ONCE,
+                use_pyarrow=True,
+                **options,
+            ) as (meta, batches),
+        ):
             into = _into_degrees(label, meta["crs"])
             names = [str(name) for name in meta["fields"]]
             for batch in batches:
@@ -211,13 +217,25 @@ def _of_sql(
                 lines = shapely.from_wkb(_geometries(batch, names), on_invalid="ignore")
                 rows = batch.select(names).to_pylist()
                 yield Batch(_sound(into(lines)), [reader(row) for row in rows])
+            number = expected()
     except _UNREADABLE as error:
         raise _unreadable(label, error) from error
-    if found != expected:
+    if found != number:
         raise RequestError(
-            f"{label}: only {found} of {expected} lines could be read: it is damaged, or the "
+            f"{label}: only {found} of {number} lines could be read: it is damaged, or the "
             "temporary folder (TMPDIR) is full"
         )
+
+
+@contextmanager
+def _counted(path: str, query: str, options: Mapping[str, str]) -> Generator[Callable[[], int]]:
+    """Count at once where that is quick; of OpenStreetMap's own files beside the reading."""
+    if is_pbf(path):
+        with counted_aside(path, query, options, str(process_folder())) as number:
+            yield number
+    else:
+        found = count(path, query, options)
+        yield lambda: found
 
 
 def _geometries(batch: Any, names: Sequence[str]) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """OpenStreetMap's .osm.pbf: whether a file is one, and whole, and how GDAL reads it.
 
-GDAL ends a file that is cut off where it is cut, and says so only where features are not read as
-Arrow. So the blocks are looked at before, and `vector_lines` counts the lines a second way.
+A download that broke off is told by its blocks before anything is read, which takes no time. What
+is damaged within a block, GDAL tells (see `lines`).
 """
 
 from __future__ import annotations
