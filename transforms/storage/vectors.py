@@ -29,7 +29,18 @@ UNREADABLE = (
 )
 """Errors that pyogrio raises if GDAL cannot read a file."""
 
-_WHOLE = (".gpkg", ".zip", ".geojson", ".json", ".geojsonl", ".fgb", ".parquet")
+_WHOLE = (
+    ".gpkg",
+    ".zip",
+    ".geojson",
+    ".json",
+    ".geojsonl",
+    ".geojsons",
+    ".geojsonseq",
+    ".fgb",
+    ".parquet",
+    ".pbf",
+)
 """Formats that consist of one file. In other formats, files with the same stem may be parts: a
 shapefile has its fields in the `.dbf` and its CRS in the `.prj`."""
 _SHAPEFILE = ("dbf", "prj", "shx", "cpg", "qix", "sbn", "sbx")

@@ -4,6 +4,7 @@ import json
 import math
 import resource
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyogrio
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from ghsl_beam.tools.roads import convert, output
 from ghsl_beam.tools.roads.convert import cut, make_roads
+from tests.support.file_server import FileServer
 from tests.support.osm_pbf import write_pbf
 from transforms.cleaning.road_file import RoadSource
 from transforms.elements import RequestError, StorageError, utm_grid
@@ -249,6 +251,16 @@ def test_no_room(tmp_path, out):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "\n" not in str(refused.value)
     assert not list(out.parent.iterdir())
+
+
+def test_a_file_at_a_url(pbf, out):
+    server = FileServer()
+    server.files["/a.osm.pbf"] = Path(pbf).read_bytes()
+    with server.running():
+        found = make_roads(f"{server.url}/a.osm.pbf", str(out))
+        with pytest.raises(RequestError, match=r"/b\.geojsonseq: no such file"):
+            make_roads(f"{server.url}/b.geojsonseq", str(out), overwrite=True)
+    assert found["roads_written"] == 4
 
 
 def test_no_road_writes_nothing(pbf, out):

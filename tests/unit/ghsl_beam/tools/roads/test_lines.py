@@ -222,6 +222,11 @@ class TestTables:
         assert [road[1:] for road in roads] == [("secondary", 9.25, "tag")]
         assert none == ["in a tunnel", "not a road (rail, water)"]
 
+    def test_lines_that_get_lost(self, tmp_path, monkeypatch):
+        file = write(tmp_path / "a.gpkg", [shapely.LineString(LINE)], highway=["road"])
+        monkeypatch.setattr(lines, "count", lambda *_: 2)
+        refused(file, "only 1 of 2 lines could be read: it is damaged")
+
     def test_in_another_crs(self, tmp_path):
         line = shapely.LineString([(400000, 5800000, 30), (401000, 5800000, 30)])
         file = write(tmp_path / "a.gpkg", [line], "EPSG:32633", "LineString Z", highway=["road"])
