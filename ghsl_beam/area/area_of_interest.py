@@ -35,6 +35,8 @@ MAX_OVERLAPS = 300_000
 """Crossings of all edges with each other; to join so many takes some ten seconds."""
 EDGE_DEGREES = 0.01
 """Edges are straight in lon/lat; before a projection they are cut to pieces of this length."""
+_MOST_PIECES = 2_000_000
+"""That all edges together are cut into, before they leave a projected CRS."""
 _WKT = re.compile(
     r"\s*(SRID=\d+;)?\s*(MULTI)?(POLYGON|POINT|LINESTRING|GEOMETRYCOLLECTION)\b", re.I
 )
@@ -150,7 +152,7 @@ def _geojson_shapes(label: str, document: Any) -> list[shapely.Geometry]:
     geometries, crs = polygons_of(label, document)
     if not crs:
         return geometries
-    return [_to_lonlat(label, geometry, _crs(label, crs)) for geometry in geometries]
+    return _to_lonlat(label, geometries, _crs(label, crs))
 
 
 def _from_wkt(label: str, text: str) -> shapely.Geometry:
@@ -185,7 +187,7 @@ def _from_vector(path: str, layer: str) -> list[shapely.Geometry]:
     if not meta.get("crs"):
         raise RequestError(f"{path}: has no CRS; assign one and save it again")
     crs = _crs(path, str(meta["crs"]))
-    return [_to_lonlat(path, shape, crs) for shape in shapes]
+    return _to_lonlat(path, shapes, crs)
 
 
 def _crs(label: str, text: str) -> pyproj.CRS:
@@ -195,14 +197,37 @@ def _crs(label: str, text: str) -> pyproj.CRS:
         raise RequestError(f"{label}: unknown CRS {text[:80]!r}; save it in EPSG:4326") from error
 
 
-def _to_lonlat(label: str, geometry: shapely.Geometry, crs: pyproj.CRS) -> shapely.Geometry:
+def _to_lonlat(
+    label: str, shapes: Sequence[shapely.Geometry], crs: pyproj.CRS
+) -> list[shapely.Geometry]:
     if crs.to_epsg() == 4326 or crs.to_authority() == ("OGC", "CRS84"):
-        return geometry
-    if crs.is_projected and not geometry.is_empty:
+        return list(shapes)
+    if crs.is_projected:
         metres = crs.axis_info[0].unit_conversion_factor or 1.0
-        length = max(250 / metres, geometry.length / 1e6)
-        geometry = shapely.segmentize(geometry, length)
-    return _project(label, geometry, _transformer(crs.to_wkt(), "EPSG:4326"))
+        whole = float(np.sum(shapely.length(np.asarray(shapes, dtype=object))))
+        length = max(250 / metres, whole / _MOST_PIECES) if np.isfinite(whole) else np.inf
+        shapes = [_cut_into_pieces(shape, length) for shape in shapes]
+    transformer = _transformer(crs.to_wkt(), "EPSG:4326")
+    return [_project(label, shape, transformer) for shape in shapes]
+
+
+def _cut_into_pieces(shape: shapely.Geometry, length: float) -> shapely.Geometry:
+    """Polygons with no edge longer than a length; what is no polygon as it is.
+
+    Ring by ring, because GEOS first makes a whole polygon valid: where one crosses itself, parts
+    of it are lost, and nobody learns that it was not valid.
+    """
+    if shapely.get_type_id(shape) not in _POLYGONS or not np.isfinite(length):
+        return shape
+    return shapely.MultiPolygon(
+        [
+            shapely.Polygon(
+                shapely.segmentize(part.exterior, length),
+                [shapely.segmentize(ring, length) for ring in part.interiors],
+            )
+            for part in shapely.get_parts(shape)
+        ]
+    )
 
 
 def _project(

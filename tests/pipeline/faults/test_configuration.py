@@ -1,5 +1,6 @@
 """Job files that are wrong: one line that names the key, nothing written."""
 
+import json
 import os
 import re
 import time
@@ -292,7 +293,25 @@ def test_no_scene(job, tmp_path, name):
 
 
 fault("configuration", "a bow-tie as area", "a warning says where and what it is taken for; 0")
+fault(
+    "configuration",
+    "a bow-tie as area, in a projected CRS",
+    "both its halves are taken, and a warning says where and what it is taken for; 0",
+)
 fault("configuration", "a cloud cover below 1", "a warning says that it is percent; 0")
+
+
+def test_a_bow_tie_in_metres_is_a_warning(job, tmp_path):
+    ring = [[330e3, 5.81e6], [340e3, 5.82e6], [340e3, 5.81e6], [330e3, 5.82e6], [330e3, 5.81e6]]
+    area = {
+        "type": "Polygon",
+        "coordinates": [ring],
+        "crs": {"type": "name", "properties": {"name": "EPSG:32633"}},
+    }
+    (tmp_path / "bow.geojson").write_text(json.dumps(area))
+    plan = make_plan(load_job(job.file, (f"area={{file: '{tmp_path}/bow.geojson'}}",)))
+    assert "1 of 1 polygons not valid" in " | ".join(plan.warnings)
+    assert "taken as 2 polygons of 50.0" in " | ".join(plan.warnings)
 
 
 def test_what_is_doubtful_is_a_warning(job):

@@ -9,12 +9,18 @@ import pytest
 import shapely
 from pyproj import Transformer
 
+from ghsl_beam.area import area_of_interest
 from ghsl_beam.area.area_of_interest import area_in_tile, read_area
 from ghsl_beam.area.mgrs_tiles import tile
 from transforms.elements import RequestError
 
 BOX = json.loads(shapely.to_geojson(shapely.box(13, 52, 14, 53)))
 SQUARE = "POLYGON ((13 52, 14 52, 14 53, 13 53, 13 52))"
+
+
+def write(path: Path, polygons: list[shapely.Polygon], epsg: int) -> None:
+    geometry = np.array(shapely.to_wkb(polygons), dtype=object)
+    pyogrio.raw.write(path, geometry, [], [], geometry_type="Polygon", crs=f"EPSG:{epsg}")
 
 
 def test_box_area_and_bounds() -> None:
@@ -133,6 +139,35 @@ def test_bow_tie_is_made_valid() -> None:
     area = read_area("POLYGON ((0 0, 2 2, 2 0, 0 2, 0 0))", ".")
     assert area.geometry.is_valid
     assert area.geometry.area == pytest.approx(2)
+
+
+@pytest.mark.parametrize("epsg", [32633, 3857, 4326])
+def test_a_bow_tie_keeps_both_halves_in_any_crs(tmp_path: Path, epsg: int) -> None:
+    """GEOS drops one where it cuts long edges into pieces."""
+    into = Transformer.from_crs(32633, epsg, always_xy=True)
+    corners = 5000 * np.array([(80, 1160), (81, 1161), (81, 1160), (80, 1161), (80, 1160)])
+    bow_tie = shapely.Polygon(np.column_stack(into.transform(*corners.T)))
+    assert not bow_tie.is_valid
+    write(tmp_path / "bow.gpkg", [bow_tie], epsg)
+    crs = {"type": "name", "properties": {"name": f"EPSG:{epsg}"}}
+    document = json.loads(shapely.to_geojson(bow_tie)) | {"crs": crs}
+    (tmp_path / "bow.geojson").write_text(json.dumps(document))
+    for name in ("bow.gpkg", "bow.geojson"):
+        area = read_area(name, tmp_path)
+        assert area.area_km2 == pytest.approx(12.5, rel=0.002)
+        assert "1 of 1 polygons not valid" in " ".join(area.warnings)
+
+
+def test_polygons_with_long_edges_are_cut_into_so_many_pieces_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a file of kilobytes asks for gigabytes."""
+    monkeypatch.setattr(area_of_interest, "_MOST_PIECES", 1000)
+    width = 20_000_000
+    bands = [shapely.box(-width, y, width, y + 50) for y in range(0, 2000, 100)]
+    write(tmp_path / "bands.gpkg", bands, 3857)
+    vertices = shapely.get_num_coordinates(read_area("bands.gpkg", tmp_path).geometry)
+    assert 1000 <= vertices <= 1000 + 6 * len(bands)
 
 
 @pytest.mark.parametrize(
