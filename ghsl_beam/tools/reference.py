@@ -52,6 +52,8 @@ _SLACK = 1e-4
 _M2_SLACK = 0.02
 _SMALL = {"percent": 1.0, "per-10000": 100.0, "mask255": 1.0, "m2": 1.0}
 """A largest value at or below which another unit is likelier."""
+_LOOKED, _LOOK_SIDE = 64, 1024
+"""A raster without a unit is read at so many places, of so many pixels along a side."""
 _SHOWN = 12
 """So many of the values of a raster of classes are named."""
 
@@ -315,6 +317,23 @@ def fractions(source: Any, window: Window, how: Meaning, seen: Seen) -> Floats:
         first = float(stored[bad][0]) * how.scale + how.offset
         seen.example = first if seen.example is None else seen.example
     return np.where(known & good, np.clip(values / high, 0, 1), np.nan)
+
+
+def look_around(source: Any, how: Meaning, seen: Seen) -> None:
+    """Tell `seen` of values all over a raster without a unit, not only where it is compared.
+
+    Percent may be 0 and 1 alone in the country; in the next town they are more.
+    """
+    rows, cols = source.shape
+    across = -(-cols // _LOOK_SIDE)
+    number = across * -(-rows // _LOOK_SIDE)
+    places = range(number)
+    if number > _LOOKED:
+        places = np.unique(np.random.default_rng(0).integers(0, number, _LOOKED)).tolist()
+    for place in places:
+        row, col = (part * _LOOK_SIDE for part in divmod(place, across))
+        size = min(_LOOK_SIDE, cols - col), min(_LOOK_SIDE, rows - row)
+        fractions(source, Window(col, row, *size), how, seen)
 
 
 def _known(source: Any, window: Window, how: Meaning, stored: NDArray[Any]) -> NDArray[np.bool_]:

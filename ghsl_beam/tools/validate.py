@@ -20,7 +20,14 @@ from ghsl_beam.tools.area_mean import Grid, area_sums, source_windows
 from ghsl_beam.tools.burnt_polygons import FINE, burnt, parts_near, samples_of
 from ghsl_beam.tools.layer_files import LayerFiles
 from ghsl_beam.tools.plain_rasters import absence, opened_reference, unreadable_reference
-from ghsl_beam.tools.reference import Meaning, Seen, check_seen, fractions, meaning
+from ghsl_beam.tools.reference import (
+    Meaning,
+    Seen,
+    check_seen,
+    fractions,
+    look_around,
+    meaning,
+)
 from transforms.elements import RequestError
 from transforms.storage import storage
 
@@ -233,6 +240,8 @@ def _with_raster(
         found = _on_reference(files, source, how, seen, threshold)
     else:
         found = _on_layer(files, source, how, seen, threshold)
+    if not how.certain:
+        look_around(source, how, seen)
     found.warnings += check_seen(location, how, seen)
     size = math.sqrt(area_mean.mean_pixel_area(place if coarser else ours))
     found.about = {

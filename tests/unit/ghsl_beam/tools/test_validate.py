@@ -115,6 +115,17 @@ def test_masks(tmp_path: Path, unit: str, one: int, kind: str) -> None:
             validate(str(tmp_path), f"{tmp_path}/ref.tif")
 
 
+@pytest.mark.parametrize("columns", [300, 100_000])
+def test_values_around_the_layer_tell_what_is_no_mask(tmp_path: Path, columns: int) -> None:
+    """Percent of a place where little is built-up."""
+    layer(tmp_path, np.where(PERCENT > 50, 100, 0).astype("uint8"))
+    values = np.full((30, columns), 77, "uint8")
+    values[:, :40] = PERCENT > 50
+    write(tmp_path / "ref.tif", values, None)
+    with pytest.raises(RequestError, match=r"no unit \(its values are 0 to 77\)"):
+        validate(str(tmp_path), f"{tmp_path}/ref.tif")
+
+
 @pytest.mark.parametrize(
     ("unit", "values", "said"),
     [
