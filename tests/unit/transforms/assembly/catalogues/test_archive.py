@@ -84,6 +84,21 @@ def test_only_the_days_of_the_period_are_visited(tmp_path, monkeypatch):
     }
 
 
+@pytest.mark.parametrize("zone", ["33", "03"])
+def test_a_tree_of_tiles_is_entered_only_for_the_tiles(tmp_path, monkeypatch, zone):
+    """As Google's public bucket: `tiles/33/U/UU/`, and an empty object for each folder."""
+    tile = f"{zone}UUU"
+    wanted = make(tmp_path / "tiles" / zone / "U" / "UU", tile=tile)
+    wanted.with_name(f"{wanted.name}_$folder$").touch()
+    granule = next((wanted / "GRANULE").iterdir())
+    granule.with_name(f"{granule.name}_$folder$").touch()
+    for other in (f"{zone}/U/UV", f"{zone}/V/UU", "32/U/UU", "1/C/CV"):
+        (tmp_path / "tiles" / other).mkdir(parents=True)
+        (tmp_path / "tiles" / other / "anything.zip").touch()
+    found = find(tmp_path, tiles=[tile])
+    assert (names(found), found.losses, found.warnings) == ([wanted.name], [], [])
+
+
 def test_names_out_of_the_request_are_not_opened(tmp_path):
     for name in (
         "S2A_MSIL1C_20200615T102101_N0209_R065_T33UVU_20200615T120000.SAFE",
