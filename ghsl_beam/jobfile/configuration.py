@@ -141,6 +141,26 @@ def _days(value: object, info: ValidationInfo) -> object:
 _PeriodText = Annotated[str | int, Field(description=f"one of: {FORMS}")]
 
 
+class Cache(_Section):
+    """Where fetched files of the archive are kept; has no effect on results."""
+
+    folder: Location | None = Field(
+        None,
+        description="folder on a local or shared disk; by default ghsl-beam in $XDG_CACHE_HOME, "
+        "which is ~/.cache where that is not set",
+    )
+    gigabytes: _Float = Field(
+        50, gt=0, le=1_000_000, description="most that the folder keeps, 10^9 bytes"
+    )
+
+    @field_validator("folder")
+    @classmethod
+    def _on_a_disk(cls, text: str | None) -> str | None:
+        if text is not None and storage.is_url(text):
+            raise ValueError("expected a folder on a disk, not a URL")
+        return text
+
+
 class Input(_Section):
     """Where scenes come from and which are taken."""
 
@@ -149,6 +169,13 @@ class Input(_Section):
     )
     level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
     max_cloud_cover: _Float = Field(90, ge=0, le=100, description="cloud cover of a scene, percent")
+    access: Literal["direct", "download", "download-bands"] | None = Field(
+        None,
+        description="direct: read files where they lie; download: fetch whole files into the "
+        "cache; download-bands: the same, but read masks where they lie; by default download for "
+        "an archive on object storage, else direct; has no effect on results",
+    )
+    cache: Cache = Cache()
 
 
 class Composite(_Section):

@@ -12,6 +12,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from transforms.elements import NODATA, BlockTask, Layer, Pixels, Scene, SceneError
 from transforms.rasters.area_mask import area_mask
 from transforms.rasters.masking import grown, masked
+from transforms.storage.caching import DIRECT, Access
 from transforms.work.losses import LOSSES, loss_of, made_or_lost
 from transforms.work.metrics import count, measured
 from transforms.work.reporter import SILENT, Reporter
@@ -27,13 +28,14 @@ class AssembleScenes(StageTransform):
     """Composite of a block's scenes within the area of interest and `margin` pixels around it.
 
     The margin is the reach of the network, so that a prediction at the area's edge sees real
-    neighbours. A task comes with its tile's plan. Outputs: main, pixels of S2 and S2_COUNT;
-    `losses`, scenes that were set aside.
+    neighbours. A task comes with its tile's plan. `access` says how the archive is read. Outputs:
+    main, pixels of S2 and S2_COUNT; `losses`, scenes that were set aside.
     """
 
     percentile: float = 30.0
     margin: int = 0
     reporter: Reporter = SILENT
+    access: Access = DIRECT
 
     def expand(self, tasks: PCollection[BlockTask]) -> Any:
         """Main output pixels, and losses."""
@@ -63,7 +65,7 @@ class AssembleScenes(StageTransform):
             raise ValueError(f"{task.block}: a task to assemble needs the plan of its tile")
         with measured(self.reporter, STAGE, window.height * window.width, plan.tile, window):
             grid = plan.place(window)
-            made = assemble_block(plan.scenes, grid, self.percentile)
+            made = assemble_block(plan.scenes, grid, self.percentile, self.access)
             inside = grown(area_mask(plan.area, grid.pad(self.margin)), self.margin)
             layers = {
                 Layer.S2: masked(made.composite, inside, NODATA[Layer.S2]),

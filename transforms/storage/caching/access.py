@@ -59,7 +59,10 @@ class Access:
                 raise
             raise SceneError(path, f"not readable: {error.reason}") from error
         try:
-            yield path.replace(gdal_path(file.location), here, 1)
+            before, there, after = path.partition(gdal_path(file.location))
+            if not there:
+                raise ValueError(f"{path} does not lie in {file.location}")
+            yield f"{before}{here}{after}"
         finally:
             held.__exit__(None, None, None)
 
