@@ -55,7 +55,7 @@ Verify = Annotated[
 ]
 
 
-def _learn_credentials(job_file: Path) -> None:
+def learn_credentials(job_file: Path) -> None:
     """Know what must not be shown of a job file, before anything can be said of it."""
     if job_file.is_file():
         with suppress(OSError), job_file.open("rb") as file:
@@ -90,7 +90,7 @@ def run_command(
     logs.configure(log_level, as_json=log_json)
     if log_json:
         stopping.speak_json()
-    _learn_credentials(job_file)
+    learn_credentials(job_file)
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     logs.set_job(job.name)
     log = RunLog(job.output)
@@ -148,7 +148,7 @@ def plan_command(
     from ghsl_beam.planning.plan import make_plan
     from ghsl_beam.running.lock import check_work_area
 
-    _learn_credentials(job_file)
+    learn_credentials(job_file)
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     check_work_area(job.output)
     with stopping.in_order():  # it measures in a temporary folder
@@ -190,6 +190,9 @@ def _say_estimate(content: dict[str, Any]) -> None:
     from ghsl_beam.observing.progress import duration
 
     estimate = content["estimate"]
+    if content["cache"]:
+        fetched = sum(tile["bytes_to_fetch"] for tile in content["tiles"])
+        say(f"to fetch: up to {fetched / 1e6:.1f} MB into {content['cache']['folder']}")
     say(f"to read: {sum(tile['bytes_to_read'] for tile in content['tiles']) / 1e6:.1f} MB")
     if estimate["seconds"] is not None:
         say(f"to write: about {estimate['bytes_to_write'] / 1e6:.1f} MB")

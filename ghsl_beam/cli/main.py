@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from ghsl_beam.cli import jobs, models, training, validation
+from ghsl_beam.cli import fetching, jobs, models, training, validation
 from ghsl_beam.cli.errors import errors_in_one_line
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
@@ -25,6 +25,7 @@ app = typer.Typer(
     help="Map human settlement from Sentinel-2.",
 )
 app.add_typer(jobs.app)
+app.add_typer(fetching.app)
 app.add_typer(validation.app)
 app.add_typer(models.app, name="models")
 app.add_typer(training.app, name="train")
