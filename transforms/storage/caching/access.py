@@ -91,19 +91,16 @@ class Access:
         if self.cache is None or (mask and not self.masks):
             return use(path)
         file = _complete(path, file)
-        try:
-            return self._read(path, file, use)
-        except SceneError:
-            if not self.cache.discard_if_damaged(file):
-                raise
-        return self._read(path, file, use)
-
-    def _read(self, path: str, file: SourceFile, use: Callable[[str], T]) -> T:
-        with self.local(path, file) as here:
-            try:
-                return use(here)
-            except SceneError as error:
-                raise SceneError(path, error.reason) from error
+        for again in (True, False):
+            with self.local(path, file) as here:
+                try:
+                    return use(here)
+                except SceneError as error:
+                    refused = SceneError(path, error.reason)
+                    refused.__cause__ = error
+            if not (again and self.cache.discard_if_damaged(file)):
+                raise refused
+        raise AssertionError("the second turn ends with a result or an error")
 
 
 DIRECT = Access()

@@ -132,7 +132,7 @@ class Cache:
         )
 
     def discard_if_damaged(self, file: SourceFile) -> bool:
-        """Remove a kept file whose bytes are no longer those that came; whether it is gone.
+        """Remove a kept file whose bytes are no longer those that came; whether it was removed.
 
         Raises:
             CacheError: it cannot be removed.
@@ -154,8 +154,9 @@ class Cache:
         if not self.verify:
             return True
         try:
-            inode = os.stat(Path(self.folder, name)).st_ino
-            return _sha256_once(str(Path(self.folder, name)), inode) == note.sha256
+            # The note is written with each file that comes, and never changed.
+            came = os.stat(Path(self.folder, f"{name.partition('.')[0]}.note")).st_mtime_ns
+            return _sha256_once(str(Path(self.folder, name)), came) == note.sha256
         except OSError:
             return False
 
@@ -339,7 +340,7 @@ def _raise_failure(handle: int, begin: float) -> None:
 
 
 @lru_cache(maxsize=65536)
-def _sha256_once(path: str, inode: int) -> str:
+def _sha256_once(path: str, came: int) -> str:
     return _sha256(path)
 
 
