@@ -43,7 +43,7 @@ def main() -> None:
                 bucket = make_bucket(f"scale-{blocks}")
                 archive = put_folder(Path(folder, "archive"), f"{bucket}/archive")
                 front.asked.clear()
-                settings = (f"block_size={size}", f"input.archive={archive}")
+                settings = (f"block_size={size}", f"input.archive={archive}", "input.access=direct")
                 record = run(load_job(job, settings, f"{bucket}/out"))
         if record["exit_code"]:
             raise SystemExit(f"{job}: the run ended with {record['exit_code']}")

@@ -43,6 +43,18 @@ def _nothing_learnt(monkeypatch):
     monkeypatch.setattr(redaction, "_LEARNT", set())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_tests(tmp_path_factory):
+    """What a test fetches of an archive is not kept in the cache of the person who tests."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = before
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real Sentinel-2 data; the test skips where it is absent."""

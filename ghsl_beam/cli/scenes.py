@@ -31,7 +31,7 @@ def scenes_command(
 ) -> None:
     """List the scenes that a run would use, and those left out, with the reason. Writes nothing."""
     from ghsl_beam.jobfile.configuration import load_job
-    from ghsl_beam.planning.scenes import choose_scenes
+    from ghsl_beam.planning.scenes.chosen import choose_scenes
     from ghsl_beam.tools.scene_list import as_geojson, scene_list
 
     learn_credentials(job_file)

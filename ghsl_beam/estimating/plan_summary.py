@@ -16,6 +16,7 @@ from ghsl_beam.estimating.estimate import (
 )
 from ghsl_beam.planning.inventory import Inventory, read_inventory
 from ghsl_beam.planning.plan import JobPlan
+from ghsl_beam.planning.scenes.access import access_of, bytes_to_fetch, room_problem
 from transforms.elements import GhslBeamError
 
 
@@ -28,6 +29,8 @@ def summary(plan: JobPlan) -> dict[str, Any]:
     inventory = read_inventory(plan)
     works = tile_works(inventory)
     models = {model.zone: model.file for model in plan.models}
+    access = access_of(job)
+    room = [problem for problem in room_problem(inventory) if problem]
     return {
         "name": job.name,
         "engine": plan.engine.engine,
@@ -40,6 +43,7 @@ def summary(plan: JobPlan) -> dict[str, Any]:
                     {"id": s.id, "sensing": s.sensing.isoformat(), "cloud_cover": s.cloud_cover}
                     for s in tile.scenes
                 ],
+                "bytes_to_fetch": bytes_to_fetch([tile] if _assembles(work, plan) else [], access),
                 "bytes_to_read": work.bytes_to_read(plan.lines.assembly),
                 "blocks": work.by_line[plan.lines.inference].total,
                 "blocks_to_do": {
@@ -59,8 +63,15 @@ def summary(plan: JobPlan) -> dict[str, Any]:
         ],
         "estimate": _estimate(inventory, works),
         "losses": [asdict(loss) for loss in plan.losses],
-        "warnings": list(plan.warnings),
+        "warnings": [*plan.warnings, *room],
+        "cache": access.cache
+        and {"folder": access.cache.folder, "bytes_at_most": access.cache.limit},
     }
+
+
+def _assembles(work: TileWork, plan: JobPlan) -> bool:
+    of_line = work.by_line[plan.lines.assembly]
+    return bool(of_line.todo and of_line.missing)
 
 
 def _estimate(inventory: Inventory, works: list[TileWork]) -> dict[str, Any]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from ghsl_beam.jobfile.fields import Float, Location, Section
 from transforms.elements import Level
+from transforms.storage import storage
+
+EODATA = "s3://eodata"
+"""The products of Copernicus, for every catalogue of them."""
 
 
 class Source(StrEnum):
@@ -17,6 +22,26 @@ class Source(StrEnum):
     ARCHIVE = "archive"
     ODATA = "odata"
     CREODIAS_FINDER = "creodias-finder"
+
+
+class Cache(Section):
+    """Where fetched files of the archive are kept; has no effect on results."""
+
+    folder: Location | None = Field(
+        None,
+        description="folder on a local or shared disk; by default ghsl-beam in $XDG_CACHE_HOME, "
+        "which is ~/.cache where that is not set",
+    )
+    gigabytes: Float = Field(
+        50, gt=0, le=1_000_000, description="most that the folder keeps, 10^9 bytes"
+    )
+
+    @field_validator("folder")
+    @classmethod
+    def _on_a_disk(cls, text: str | None) -> str | None:
+        if text is not None and storage.is_url(text):
+            raise ValueError("expected a folder on a disk, not a URL")
+        return text
 
 
 class Input(Section):
@@ -37,6 +62,18 @@ class Input(Section):
     )
     level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
     max_cloud_cover: Float = Field(90, ge=0, le=100, description="cloud cover of a scene, percent")
+    access: Literal["direct", "download", "download-bands"] | None = Field(
+        None,
+        description="direct: read files where they lie; download: fetch whole files into the "
+        "cache; download-bands: the same, but read masks where they lie; by default download for "
+        "an archive on object storage, else direct; has no effect on results",
+    )
+    cache: Cache = Cache()
+
+    @property
+    def place(self) -> str:
+        """Where the products lie."""
+        return self.archive or EODATA
 
     @field_validator("catalogue")
     @classmethod

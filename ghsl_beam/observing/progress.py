@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO, cast
@@ -134,30 +134,54 @@ def follow(
         terminal: bars (True) or log lines (False); what it is, where None.
         line_every: seconds between log lines; a run that ends before the first writes none.
     """
+    tally = Tally.of(inventory)
+
+    def look(last: bool) -> None:
+        for event in events.new(last=last):
+            tally.add(event)
+
+    with display(tally.counts, look, terminal=terminal, line_every=line_every):
+        yield
+
+
+@contextmanager
+def display(
+    counts: Mapping[str, Count],
+    look: Callable[[bool], None] = lambda last: None,
+    *,
+    terminal: bool | None = None,
+    line_every: float = LINE_EVERY,
+) -> Iterator[None]:
+    """Within, counts are shown on stderr.
+
+    Args:
+        counts: by stage; they change while they are shown.
+        look: brings the counts up to date; it is told whether it is the last time.
+        terminal: bars (True) or log lines (False); what it is, where None.
+        line_every: seconds between log lines.
+    """
     console = Console(file=stderr(), force_terminal=terminal)
     if not console.is_terminal:
-        with _polled(_Lines(line_every), inventory, events):
+        with _polled(_Lines(line_every), counts, look):
             yield
         return
     around = cast(TextIO, FileProxy(console, stderr()))
-    with _bars(console) as bars, stderr_through(around), _polled(_Bars(bars), inventory, events):
+    with _bars(console) as bars, stderr_through(around), _polled(_Bars(bars), counts, look):
         yield
 
 
 @contextmanager
 def _polled(
-    show: Callable[[Tally], None], inventory: Inventory, events: RunEvents
+    show: Callable[[Mapping[str, Count]], None],
+    counts: Mapping[str, Count],
+    look: Callable[[bool], None],
 ) -> Iterator[None]:
-    tally, stop = Tally.of(inventory), threading.Event()
-
-    def look(*, last: bool = False) -> None:
-        for event in events.new(last=last):
-            tally.add(event)
-        show(tally)
+    stop = threading.Event()
 
     def loop() -> None:
         while not stop.wait(LOOK_EVERY):
-            look()
+            look(False)
+            show(counts)
 
     thread = threading.Thread(target=loop, name="progress", daemon=True)
     thread.start()
@@ -166,7 +190,8 @@ def _polled(
     finally:
         stop.set()
         thread.join()
-        look(last=True)
+        look(True)
+        show(counts)
 
 
 def _bars(console: Console) -> Progress:
@@ -189,9 +214,9 @@ class _Bars:
         self._bars = bars
         self._tasks: dict[str, int] = {}
 
-    def __call__(self, tally: Tally) -> None:
+    def __call__(self, counts: Mapping[str, Count]) -> None:
         now = time.time()
-        for stage, count in tally.counts.items():
+        for stage, count in counts.items():
             if stage not in self._tasks:
                 task = self._bars.add_task(stage, total=count.total, rate="", left="")
                 self._tasks[stage] = task
@@ -199,6 +224,7 @@ class _Bars:
             self._bars.update(
                 self._tasks[stage],  # type: ignore[arg-type]
                 completed=count.done,
+                total=count.total,
                 rate="" if rate is None else f"{rate:.2g}/s",
                 left="" if left is None else f"{duration(left)} left",
             )
@@ -212,12 +238,12 @@ class _Lines:
         self._next = time.monotonic() + every
         self._told: dict[str, int] = {}
 
-    def __call__(self, tally: Tally) -> None:
+    def __call__(self, counts: Mapping[str, Count]) -> None:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + self._every
         now = time.time()
-        for stage, count in tally.counts.items():
+        for stage, count in counts.items():
             if count.done == self._told.get(stage, 0):
                 continue
             self._told[stage] = count.done

@@ -23,7 +23,7 @@ from ghsl_beam.planning.grid_plan import GridPlan, plan_grid
 from ghsl_beam.planning.lines import Lines, lines_of
 from ghsl_beam.planning.products import utm_path
 from ghsl_beam.planning.roads import roads_fingerprint
-from ghsl_beam.planning.scenes import choose_scenes
+from ghsl_beam.planning.scenes.chosen import choose_scenes
 from transforms import assembly, classification, cleaning, greenness, inference
 from transforms.elements import (
     Layer,

@@ -24,6 +24,7 @@ from ghsl_beam.outputs.record_schema import RunRecord
 from ghsl_beam.outputs.run_record import new_record, stages_of, write_record
 from ghsl_beam.planning.inventory import Inventory, read_inventory
 from ghsl_beam.planning.plan import JobPlan, make_plan
+from ghsl_beam.planning.scenes.access import check_cache
 from ghsl_beam.process import stopping
 from ghsl_beam.runners import beam_options, cluster, local_workers
 from ghsl_beam.runners.worker import tell_workers
@@ -87,6 +88,8 @@ def run(
     inventory = read_inventory(plan)
     if inventory.has_work:
         cluster.check(options)
+        for warning in check_cache(inventory):
+            _LOG.warning(warning)
         if _make(plan, record, runner, options, watch, start):
             return record
         inventory = read_inventory(plan)  # another launch has just made it all

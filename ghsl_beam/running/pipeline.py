@@ -14,6 +14,7 @@ from ghsl_beam.planning.lines import Line, cleaning_parameters, greenness_parame
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.products import utm_pattern
 from ghsl_beam.planning.roads import road_source
+from ghsl_beam.planning.scenes.access import access_of
 from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
 from transforms.assembly.transform import AssembleScenes
 from transforms.classification.transform import ClassifyResidential
@@ -144,7 +145,10 @@ def _assembly(pipeline: beam.Pipeline, inventory: Inventory) -> PCollection[Stor
         | "Blocks to assemble" >> _fan_out(plan, line)
     )
     assembled = fanned["todo"] | "AssembleScenes" >> AssembleScenes(
-        plan.job.composite.percentile, line.margin, work_area(plan).reporter
+        plan.job.composite.percentile,
+        line.margin,
+        work_area(plan).reporter,
+        access_of(plan.job, verify=plan.verify),
     )
     tiles, _ = _finish(plan, line, fanned, assembled["pixels"])
     return (

@@ -8,7 +8,7 @@ import shapely
 
 from ghsl_beam.area.mgrs_tiles import tile
 from ghsl_beam.outputs.footprint import footprint
-from ghsl_beam.planning.scenes import ChosenScenes
+from ghsl_beam.planning.scenes.chosen import ChosenScenes
 from transforms.assembly import LeftOut
 from transforms.elements import Loss, Scene
 from transforms.storage.locations import masked

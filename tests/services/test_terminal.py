@@ -47,6 +47,7 @@ def test_plan_shows_odd_names_plainly(capsys, monkeypatch):
                 "model": ODD,
                 "scenes": [{"id": ODD, "sensing": "2020-06-10T10:00", "cloud_cover": 1.0}],
                 "bytes_to_read": 1,
+                "bytes_to_fetch": 1,
                 "blocks": 1,
                 "exists": [],
             }
@@ -55,6 +56,7 @@ def test_plan_shows_odd_names_plainly(capsys, monkeypatch):
         "estimate": {"seconds": None, "basis": ODD},
         "losses": [{"tile": "33UUU", "file": ODD, "reason": ODD}],
         "warnings": [ODD],
+        "cache": {"folder": "cache", "bytes_at_most": 1},
     }
     monkeypatch.setattr(plan_summary, "summary", lambda plan: content)
     monkeypatch.setattr("ghsl_beam.planning.plan.make_plan", lambda job, verify: None)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from transforms.elements import PIXEL, Scene, SceneError, extent_of, window_in
+from transforms.storage.caching import DIRECT, Access
 
 from .composite import Composite
 from .masks import read_mask
@@ -38,6 +39,7 @@ def assemble_block(
     scenes: Iterable[Scene],
     grid: GeoBox,
     percentile: float = 30.0,
+    access: Access = DIRECT,
 ) -> Assembled:
     """Make the composite of scenes over a grid, which is a part of a tile's 10 m grid.
 
@@ -50,6 +52,7 @@ def assemble_block(
         scenes: scenes of the tile.
         grid: the wanted pixels.
         percentile: 0 to 100.
+        access: how the files are reached.
 
     Raises:
         ValueError: the percentile is out of its range.
@@ -57,16 +60,36 @@ def assemble_block(
     failures: list[tuple[Scene, SceneError]] = []
     with Composite(grid.shape, percentile) as composite:
         for one in passes(scenes):
-            observed = _observed(one, grid, failures)
+            observed = _observed(one, grid, access, failures)
             if observed is not None:
                 composite.add(*observed)
         values, count = composite.result()
     return Assembled(values, count, failures)
 
 
+def needs_bands(
+    scene: Scene, grids: Iterable[GeoBox], access: Access = DIRECT, last: bool = True
+) -> bool:
+    """Whether `assemble_block` may read the bands of a scene over any of some grids.
+
+    It does not where the mask of the scene leaves no clear pixel, unless the scene is not the
+    `last` of its pass: then its bands say where the next scene fills a gap. Raises SceneError where
+    the mask cannot be used, StorageError where its storage does not answer.
+    """
+    for grid in grids:
+        _check_grid(scene, grid)
+        own = scene.grid
+        if window_in(grid, own).intersect(extent_of(own)) is None:
+            continue
+        if not last or not read_mask(scene, grid, access).all():
+            return True
+    return False
+
+
 def _observed(
     one: Sequence[Scene],
     grid: GeoBox,
+    access: Access,
     failures: list[tuple[Scene, SceneError]],
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
     """Composite numbers (4, h, w) and mask (h, w) of a pass; None if it has no pixel here.
@@ -77,7 +100,7 @@ def _observed(
     taken: NDArray[np.bool_] = np.zeros(grid.shape, np.bool_)
     for number, scene in enumerate(one, start=1):
         try:
-            observed = _observations(scene, grid, taken, last=number == len(one))
+            observed = _observations(scene, grid, taken, access, last=number == len(one))
         except SceneError as error:
             failures.append((scene, error))
             continue
@@ -95,7 +118,7 @@ def _observed(
 
 
 def _observations(
-    scene: Scene, grid: GeoBox, taken: NDArray[np.bool_], last: bool
+    scene: Scene, grid: GeoBox, taken: NDArray[np.bool_], access: Access, last: bool
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
     """Composite numbers (4, h, w) and mask (h, w) of a scene; None if it adds no pixel.
 
@@ -106,13 +129,14 @@ def _observations(
     own = scene.grid
     if window_in(grid, own).intersect(extent_of(own)) is None or taken.all():
         return None
-    masked = read_mask(scene, grid)
+    masked = read_mask(scene, grid, access)
     dn = np.empty((len(scene.bands), *grid.shape), np.uint16)
     left = ~(taken | masked) if last else ~taken
-    for band, path in zip(dn, scene.bands, strict=True):
+    files = scene.band_files or (None,) * len(scene.bands)
+    for band, path, file in zip(dn, scene.bands, files, strict=True):
         if not left.any():
             return None
-        band[...] = read_band(path, grid, own)
+        band[...] = access.read(path, file, lambda here: read_band(here, grid, own))
         left &= band > 0
     return to_composite_dn(dn, scene.offsets, scene.quantification), masked
 

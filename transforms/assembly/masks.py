@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from transforms.elements import MaskKind, Scene, SceneError
+from transforms.storage.caching import DIRECT, Access
 
 from .polygons import PolygonsError, rasterize
 from .products.metadata import MAX_XML_BYTES, local_name, number, parse_xml
@@ -113,33 +114,47 @@ def cloud_from_gml(xml: bytes, name: str) -> tuple[int | None, list[shapely.Poly
     return (codes.pop() if codes else None), polygons
 
 
-def read_mask(scene: Scene, grid: GeoBox) -> NDArray[np.bool_]:
+def read_mask(scene: Scene, grid: GeoBox, access: Access = DIRECT) -> NDArray[np.bool_]:
     """Masked pixels of a scene over a grid, which is a part of the tile's 10 m grid.
 
     Without a mask file, nothing is masked. Outside an SCL raster, everything is masked (class 0).
+
+    Args:
+        scene: the scene.
+        grid: the wanted pixels.
+        access: how the file is reached.
 
     Returns:
         bool (h, w), True where masked.
 
     Raises:
         SceneError: the mask file cannot be used.
+        StorageError: its storage does not answer.
     """
     if scene.mask is None:
         return np.zeros(grid.shape, np.bool_)
+
+    def read(path: str) -> NDArray[np.bool_]:
+        return _read_mask(path, scene, grid)
+
+    return access.read(scene.mask, scene.mask_file, read, mask=True)
+
+
+def _read_mask(path: str, scene: Scene, grid: GeoBox) -> NDArray[np.bool_]:
     if scene.mask_kind is MaskKind.SCL:
-        return cloud_from_scl(read_band(scene.mask, grid, scene.grid))
+        return cloud_from_scl(read_band(path, grid, scene.grid))
     if scene.mask_kind is MaskKind.CLASSIFICATION:
-        bands = read_bands(scene.mask, grid, scene.grid, bands=(1, 2, 3))
+        bands = read_bands(path, grid, scene.grid, bands=(1, 2, 3))
         return cloud_from_classification(bands)
     if scene.mask_kind is MaskKind.CLOUDS_GML:
-        epsg, polygons = cloud_from_gml(read_bytes(scene.mask, MAX_XML_BYTES), scene.mask)
+        epsg, polygons = cloud_from_gml(read_bytes(path, MAX_XML_BYTES), path)
         if epsg is not None and epsg != scene.epsg:
-            raise SceneError(scene.mask, f"has EPSG:{epsg}, expected EPSG:{scene.epsg}")
+            raise SceneError(path, f"has EPSG:{epsg}, expected EPSG:{scene.epsg}")
         try:
             return rasterize(polygons, grid)
         except PolygonsError as error:
-            raise SceneError(scene.mask, str(error)) from error
-    raise SceneError(scene.mask, f"is a mask of unknown kind {scene.mask_kind}")
+            raise SceneError(path, str(error)) from error
+    raise SceneError(path, f"is a mask of unknown kind {scene.mask_kind}")
 
 
 def _polygon(element: Any, name: str) -> shapely.Polygon | None:

@@ -12,6 +12,7 @@ from apache_beam.pvalue import PCollection, TaggedOutput
 from transforms.elements import NODATA, BlockTask, Layer, Pixels, Scene, SceneError
 from transforms.rasters.area_mask import area_mask
 from transforms.rasters.masking import grown, masked
+from transforms.storage.caching import DIRECT, Access
 from transforms.work.losses import LOSSES, loss_of, made_or_lost
 from transforms.work.metrics import count, measured
 from transforms.work.reporter import SILENT, Reporter
@@ -27,13 +28,14 @@ class AssembleScenes(StageTransform):
     """Make the composite of a block within the area of interest and `margin` pixels around it.
 
     The margin is the context of the network, so that a prediction at the edge of the area has real
-    neighbours. Each task needs the plan of its tile. Outputs: main, pixels of S2 and S2_COUNT;
-    `losses`, scenes that were left out.
+    neighbours. Each task needs the plan of its tile. `access` says how the archive is read.
+    Outputs: main, pixels of S2 and S2_COUNT; `losses`, scenes that were left out.
     """
 
     percentile: float = 30.0
     margin: int = 0
     reporter: Reporter = SILENT
+    access: Access = DIRECT
 
     def expand(self, tasks: PCollection[BlockTask]) -> Any:
         """Main output: pixels; further output: losses."""
@@ -63,7 +65,7 @@ class AssembleScenes(StageTransform):
             raise ValueError(f"{task.block}: the task has no plan of its tile, which it needs")
         with measured(self.reporter, STAGE, window.height * window.width, plan.tile, window):
             grid = plan.place(window)
-            made = assemble_block(plan.scenes, grid, self.percentile)
+            made = assemble_block(plan.scenes, grid, self.percentile, self.access)
             inside = grown(area_mask(plan.area, grid.pad(self.margin)), self.margin)
             layers = {
                 Layer.S2: masked(made.composite, inside, NODATA[Layer.S2]),

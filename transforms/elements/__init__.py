@@ -32,7 +32,7 @@ from .lazy import lazily
 from .pixels import Pixels
 from .references import Block, Loss, RasterRef, StoredTile
 from .rounding import thresholds
-from .scene import BANDS, Level, MaskKind, Scene
+from .scene import BANDS, Level, MaskKind, Scene, SourceFile
 from .tile import BlockTask, Product, TilePlan
 from .versions import package_version
 from .window import Window
@@ -64,6 +64,7 @@ __all__ = [
     "RequestError",
     "Scene",
     "SceneError",
+    "SourceFile",
     "StorageError",
     "StoredTile",
     "StrictError",

@@ -28,6 +28,21 @@ class MaskKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file of an archive as its listing shows it; what is fetched of it must be that.
+
+    `location` is a path or a URL, of the archive for what lies in a zip; `size` are bytes, 0 where
+    they are not known; `version` is the storage's own mark (an ETag); `checksum` is
+    `ALGORITHM:HEXADECIMAL` where a catalogue tells it.
+    """
+
+    location: str
+    size: int = 0
+    version: str = ""
+    checksum: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A product and the facts of its metadata; after the plan, nobody reads the XML again.
 
@@ -62,6 +77,10 @@ class Scene:
     files: str = ""
     """Hash of the facts that every copy of its bands and mask shares: names in the product, sizes,
     kind of the mask, and the content of small files or of files with a checksum in the archive."""
+    band_files: tuple[SourceFile, ...] = ()
+    """The files that the bands are in, in their order; empty where no listing shows them."""
+    mask_file: SourceFile | None = None
+    """The file that the mask is in."""
 
     @property
     def grid(self) -> Grid:

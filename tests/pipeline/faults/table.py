@@ -15,6 +15,7 @@ GROUPS = (
     "reading",
     "archives",
     "storage",
+    "cache",
     "models",
     "configuration",
     "processes",

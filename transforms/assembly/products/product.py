@@ -158,6 +158,8 @@ def read_granule(
         satellite=product.satellite,
         datastrip=place.datastrip,
         files=_files(files, bands, mask, kind),
+        band_files=tuple(files.source(name) for name in bands),
+        mask_file=files.source(mask) if mask else None,
     )
 
 

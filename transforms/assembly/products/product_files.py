@@ -9,9 +9,10 @@ import stat
 import zipfile
 from bisect import bisect_left
 from collections.abc import Collection, Iterable
+from functools import cached_property
 from typing import Protocol
 
-from transforms.elements import SceneError, StorageError
+from transforms.elements import SceneError, SourceFile, StorageError
 from transforms.storage import storage
 from transforms.storage.gdal_access import VSIZIP, gdal_path, location_of
 
@@ -62,6 +63,10 @@ class ProductFiles(Protocol):
 
     def size(self, names: tuple[str, ...]) -> int:
         """Size of these files in bytes; in a zip, the size of the whole archive."""
+        ...
+
+    def source(self, name: str) -> SourceFile:
+        """The file as it is listed; in a zip, the whole archive."""
         ...
 
     def mark(self, name: str, small: bool = False) -> str:
@@ -185,6 +190,10 @@ class FolderFiles:
         except OSError as error:
             raise SceneError(self.path, one_line(error)) from error
 
+    def source(self, name: str) -> SourceFile:
+        """See `ProductFiles`."""
+        return SourceFile(self.gdal_path(name), self.size((name,)))
+
     def mark(self, name: str, small: bool = False) -> str:
         """See `ProductFiles`."""
         size = self.size((name,))
@@ -248,6 +257,11 @@ class ObjectFiles(_Listed):
         """See `ProductFiles`."""
         return sum(self._objects[self._place(name)].size for name in names)
 
+    def source(self, name: str) -> SourceFile:
+        """See `ProductFiles`."""
+        stored = self._objects[self._place(name)]
+        return SourceFile(storage.join(self.path, name), stored.size, stored.version)
+
     def mark(self, name: str, small: bool = False) -> str:
         """See `ProductFiles`."""
         stored = self._objects[self._place(name)]
@@ -269,6 +283,10 @@ class ZipFiles(_Listed):
         super().__init__(path, (entry.filename for entry in entries), prefix)
         self._marks = {entry.filename: f"{entry.file_size} {entry.CRC:08x}" for entry in entries}
 
+    @cached_property
+    def _stored(self) -> storage.Stored:
+        return storage.stored(self.path)
+
     @property
     def name(self) -> str:
         """Name of the product's own folder, or else of the archive."""
@@ -284,7 +302,13 @@ class ZipFiles(_Listed):
 
     def size(self, names: tuple[str, ...]) -> int:
         """See `ProductFiles`."""
-        return storage.size(self.path)
+        return self._stored.size
+
+    def source(self, name: str) -> SourceFile:
+        """See `ProductFiles`."""
+        # A local file's version holds its inode, which a copy does not share.
+        version = self._stored.version if storage.is_url(self.path) else ""
+        return SourceFile(self.path, self._stored.size, version)
 
     def mark(self, name: str, small: bool = False) -> str:
         """See `ProductFiles`."""

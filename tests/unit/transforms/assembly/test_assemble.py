@@ -15,7 +15,9 @@ from transforms.assembly import (
     read_scene,
     to_composite_dn,
 )
-from transforms.elements import SceneError, Window, part_of
+from transforms.assembly.assemble import needs_bands
+from transforms.elements import SceneError, SourceFile, Window, part_of
+from transforms.storage.caching import Access, Cache
 
 GRID = (32633, 300000, 5800020)
 WHOLE = Window(0, 0, 96, 120)
@@ -199,3 +201,57 @@ def test_a_wholly_clouded_block_of_one_scene_is_not_decoded_twice(made, monkeypa
     newer = dataclasses.replace(scenes[0], baseline="05.00", path="/newer")
     assemble_block([scenes[0], newer], grid_at(*GRID, Window(50, 20, 30, 20)), 30)
     assert read == list(newer.bands)
+
+
+def test_bands_are_needed_where_the_mask_leaves_a_clear_pixel(tmp_path):
+    right, bottom = 300000 + 1200, 5800020 - 960
+    cloud = f"300000 5800020 {right} 5800020 {right} {bottom} 300000 {bottom} 300000 5800020"
+    half = cloud.replace(str(right), "300600")
+    clouded, left, clear = (
+        read_scene(str(write_product(tmp_path / name, product)))
+        for name, product in (
+            ("all", Product("33UUU", *GRID, town(96, 120), cloud_polygons=[cloud])),
+            ("half", Product("33UUU", *GRID, town(96, 120), cloud_polygons=[half])),
+            ("none", Product("33UUU", *GRID, town(96, 120))),
+        )
+    )
+    west, whole = grid_at(*GRID, Window(0, 0, 96, 60)), grid_at(*GRID, WHOLE)
+    assert not needs_bands(clouded, [west, whole])
+    assert not needs_bands(left, [west])
+    assert needs_bands(left, [west, whole])
+    assert needs_bands(clear, [west])
+    assert not needs_bands(clear, [grid_at(*GRID, Window(500, 500, 8, 8))])
+    # Its bands say where the next scene of the pass fills a gap.
+    assert needs_bands(clouded, [whole], last=False)
+
+
+def test_a_scene_says_what_its_files_are(made):
+    scene = made[0][0]
+    assert [file.location for file in scene.band_files] == list(scene.bands)
+    assert sum(file.size for file in scene.band_files) == scene.size
+    assert scene.mask_file.location == scene.mask
+
+
+def test_through_a_cache_the_pixels_are_the_same(made, tmp_path):
+    scenes, expected, count = made
+    access = Access(Cache(str(tmp_path / "cache"), 10**9))
+    found = assemble_block(scenes, grid_at(*GRID, WHOLE), 30, access)
+    assert np.array_equal(found.composite, expected)
+    assert np.array_equal(found.count, count)
+    assert len(list((tmp_path / "cache").glob("*.file"))) == 25
+    bare = [dataclasses.replace(s, band_files=(), mask_file=None) for s in scenes]
+    assert not assemble_block(bare, grid_at(*GRID, WHOLE), 30, access).failures
+
+
+def test_a_file_that_the_archive_does_not_give_sets_the_scene_aside(made, tmp_path):
+    scenes = made[0]
+    gone = str(tmp_path / "B04.jp2")
+    bands = (gone, *scenes[0].bands[1:])
+    files = (SourceFile(gone, 5), *scenes[0].band_files[1:])
+    bad = dataclasses.replace(scenes[0], bands=bands, band_files=files)
+    access = Access(Cache(str(tmp_path / "cache"), 10**9))
+    found = assemble_block([bad, *scenes[1:]], grid_at(*GRID, WHOLE), 30, access)
+    ((scene, error),) = found.failures
+    assert scene == bad
+    assert error.file == gone
+    assert "No such file" in error.reason

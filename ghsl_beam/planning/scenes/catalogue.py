@@ -6,7 +6,7 @@ from ghsl_beam.jobfile.sources import Input, Source
 from transforms.assembly import Archive, Catalogue
 from transforms.assembly.catalogues.creodias import CreodiasFinder
 from transforms.assembly.catalogues.json_service import JsonService
-from transforms.assembly.catalogues.odata import COPERNICUS, EODATA, OData
+from transforms.assembly.catalogues.odata import COPERNICUS, OData
 from transforms.elements import RequestError
 
 
@@ -16,7 +16,7 @@ def catalogue_of(settings: Input) -> Catalogue:
     Raises:
         RequestError: it needs a package that is not installed here.
     """
-    archive = settings.archive or EODATA
+    archive = settings.place
     match settings.source:
         case Source.ARCHIVE:
             return Archive(archive)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ghsl_beam.planning.scene_manifest import manifest_problem
+from ghsl_beam.planning.scenes.manifest import manifest_problem
 from tests.support.archive import Product, write_product
 from tests.support.manifest import HEAD, write_manifest
 from transforms.assembly import find_scenes

@@ -19,9 +19,9 @@ from ghsl_beam.area.mgrs_tiles import (
 )
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.jobfile.sources import Source
-from ghsl_beam.planning.catalogues import catalogue_of
-from ghsl_beam.planning.no_scene import no_archive, why_none
-from ghsl_beam.planning.scene_manifest import manifest_problem
+from ghsl_beam.planning.scenes.catalogue import catalogue_of
+from ghsl_beam.planning.scenes.manifest import manifest_problem
+from ghsl_beam.planning.scenes.no_scene import no_archive, why_none
 from transforms.assembly import FoundScenes, LeftOut, Wanted, scenes_of
 from transforms.elements import (
     Loss,

@@ -1,0 +1,77 @@
+"""ghsl-beam fetch."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ghsl_beam.cli.jobs import JobFile, Output, Settings, Today, learn_credentials
+from ghsl_beam.observing import logs
+from ghsl_beam.observing.logs import LogLevel
+from ghsl_beam.process.terminal import say, say_json
+
+app = typer.Typer()
+CONNECTIONS = 4
+"""What the Copernicus Data Space Ecosystem allows a general user."""
+_MOST = 64
+_LOSSES_SHOWN = 20
+_WITH_LOSSES = 3
+
+
+@app.command("fetch")
+def fetch_command(
+    job_file: JobFile,
+    output: Output = None,
+    setting: Settings = None,
+    today: Today = None,
+    connections: Annotated[
+        int, typer.Option(min=1, max=_MOST, help="files that are fetched at a time")
+    ] = CONNECTIONS,
+    as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="read what is in the cache, and fetch damaged files")
+    ] = False,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="lowest level of the log lines on stderr")
+    ] = LogLevel.WARNING,
+    log_json: Annotated[bool, typer.Option("--log-json", help="log lines as JSON")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="show no progress")] = False,
+) -> None:
+    """Fill the cache ahead of a run: masks, then the bands of scenes with a clear pixel.
+
+    What is in the cache is not fetched again: start it again after anything.
+    """
+    from ghsl_beam.jobfile.configuration import load_job
+    from ghsl_beam.observing.progress import display
+    from ghsl_beam.planning.inventory import read_inventory
+    from ghsl_beam.planning.plan import make_plan
+    from ghsl_beam.running.fetching import fetch, new_counts
+
+    logs.configure(log_level, as_json=log_json)
+    learn_credentials(job_file)
+    job = load_job(job_file, tuple(setting or ()), output, today and today.date())
+    logs.set_job(job.name)
+    plan = make_plan(job)
+    counts = new_counts()
+    with nullcontext() if quiet else display(counts):
+        found = fetch(read_inventory(plan), connections, counts, verify=verify)
+    losses = [*plan.losses, *found.losses]
+    if as_json:
+        say_json({**found.as_json(), "losses": [asdict(loss) for loss in losses]}, indent=2)
+    else:
+        for warning in plan.warnings:
+            say(f"warning: {warning}")
+        say(f"scenes: {found.scenes}, of them {found.scenes_that_count} with a clear pixel")
+        say(f"fetched: {found.files} files, {found.bytes / 1e6:.1f} MB, {found.seconds:.0f} s")
+        say(f"in the cache before: {found.files_there} files, {found.bytes_there / 1e6:.1f} MB")
+        for loss in losses[:_LOSSES_SHOWN]:
+            say(f"lost in {loss.stage}: {loss.summary}")
+        if len(losses) > _LOSSES_SHOWN:
+            say(f"and {len(losses) - _LOSSES_SHOWN} more: see them with --json")
+        if losses:
+            say("to fetch only what was lost, give the same command again")
+    sys.exit(_WITH_LOSSES if losses else 0)

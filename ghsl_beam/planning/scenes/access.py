@@ -1,0 +1,137 @@
+"""How a job reaches the files of its archive, and what it keeps of them in its cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.planning.inventory import Inventory
+from transforms.elements import RequestError, Scene, SourceFile, TilePlan
+from transforms.storage import storage
+from transforms.storage.caching import DIRECT, Access, Cache, CacheError
+from transforms.storage.room import in_words
+
+GIGABYTE = 10**9
+_DIRECT, _DOWNLOAD = "direct", "download"
+
+
+def access_kind(job: Job) -> str:
+    """`direct`, `download` or `download-bands`: what the job file says, else by where scenes lie.
+
+    On object storage a window of a JPEG 2000 band costs tens of requests, and a job needs all of
+    the file anyway. On a disk the files are read as they are.
+    """
+    if job.input.access is not None:
+        return job.input.access
+    return _DOWNLOAD if storage.is_url(job.input.place) else _DIRECT
+
+
+def access_of(job: Job, *, verify: bool = False) -> Access:
+    """How the stages of a job reach its archive; where it verifies, what is kept is compared.
+
+    Raises:
+        RequestError: the job keeps files, and there is no home folder for the cache.
+    """
+    kind = access_kind(job)
+    if kind == _DIRECT:
+        return DIRECT
+    limit = int(job.input.cache.gigabytes * GIGABYTE)
+    return Access(Cache(_folder(job), limit, verify), masks=kind == _DOWNLOAD)
+
+
+def _folder(job: Job) -> str:
+    if job.input.cache.folder is not None:
+        return job.input.cache.folder
+    try:
+        above = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:
+        raise RequestError(f"input.cache.folder: {error} Give a folder on a disk") from error
+    return str(Path(above, "ghsl-beam").absolute())
+
+
+def kept_files(
+    scenes: Iterable[Scene], access: Access, *, masks: bool = True, bands: bool = True
+) -> Iterator[SourceFile]:
+    """Files of scenes that go through the cache, masks first; each once."""
+    scenes = tuple(scenes)
+    found = [scene.mask_file for scene in scenes if masks and access.masks]
+    found += [file for scene in scenes if bands for file in scene.band_files]
+    seen = set()
+    for file in found:
+        if file is not None and file.location not in seen:
+            seen.add(file.location)
+            yield file
+
+
+def bytes_to_fetch(tiles: Iterable[TilePlan], access: Access) -> int:
+    """Bytes of the tiles' files that are not in the cache, at most: a mask may leave out bands."""
+    if access.cache is None:
+        return 0
+    files = kept_files((scene for tile in tiles for scene in tile.scenes), access)
+    return sum(file.size for file in files if not access.cache.has(file))
+
+
+def room_problem(inventory: Inventory) -> tuple[str | None, str | None]:
+    """Why the cache is too small for one tile to assemble, and for all of them; None where not.
+
+    The blocks of a tile, and in part of several tiles, are made in any order: what does not stay
+    in the cache until the last of them is fetched again.
+    """
+    job = inventory.plan.job
+    access = access_of(job)
+    todo = inventory.tiles_to_do(inventory.plan.lines.assembly)
+    if access.cache is None or not todo:
+        return None, None
+    sizes = {t.tile: sum(f.size for f in kept_files(t.scenes, access)) for t in todo}
+    largest = max(sizes, key=lambda tile: sizes[tile])
+    key, holds = "input.cache.gigabytes", f"the cache holds {in_words(access.cache.limit)}"
+    if sizes[largest] > access.cache.limit:
+        return (
+            f"{key}: {holds}, but the scenes of tile {largest} have {in_words(sizes[largest])}, "
+            "and each block would fetch them again; "
+            f"give {gigabytes_for(sizes[largest])} or more, or set input.access: direct"
+        ), None
+    if sum(sizes.values()) > access.cache.limit:
+        return None, (
+            f"{key}: {holds}, the scenes of all {len(sizes)} tiles have "
+            f"{in_words(sum(sizes.values()))}: files may be fetched more than once; "
+            f"{gigabytes_for(sum(sizes.values()))} avoids it"
+        )
+    return None, None
+
+
+def check_cache(inventory: Inventory) -> list[str]:
+    """Make sure that the cache of a job can be used for what is to be assembled.
+
+    Returns:
+        Warnings, one line each.
+
+    Raises:
+        RequestError: it cannot be written, is no cache, or is too small for one tile.
+    """
+    refused, warned = room_problem(inventory)
+    if refused:
+        raise RequestError(refused)
+    cache = access_of(inventory.plan.job).cache
+    if cache is not None and inventory.tiles_to_do(inventory.plan.lines.assembly):
+        check_folder(cache)
+    return [warned] if warned else []
+
+
+def check_folder(cache: Cache) -> None:
+    """Make the folder of a cache.
+
+    Raises:
+        RequestError: it cannot be written, or is no cache.
+    """
+    try:
+        cache.check()
+    except CacheError as error:
+        raise RequestError(f"input.cache.folder: {error}") from error
+
+
+def gigabytes_for(size: int) -> str:
+    """A number of gigabytes that holds so many bytes, with one decimal."""
+    return f"{-(-size * 10 // GIGABYTE) / 10:g}"

@@ -1,0 +1,357 @@
+"""A bounded folder of archive files that many processes, and many jobs, share.
+
+An entry is a data file and a note of its bytes and their SHA-256. It appears whole or not at all.
+Each entry has a lock file: who reads the entry shares the lock, who fetches or removes it has it
+alone. So one process fetches while others wait, and nothing goes that is in use. The locks end with
+their processes. Nobody waits for another entry's lock, and the lock of the folder is held for the
+moment of a look alone, so nobody waits in a circle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from transforms.elements import SourceFile, StorageError
+from transforms.storage import storage
+from transforms.storage.locations import is_url
+from transforms.storage.room import in_words, why_not_written
+
+from . import entries
+from .downloading import download
+from .entries import Entry, Note
+from .locks import locked, remove_locked
+
+_WAIT_FOR_ROOM = 60.0
+"""Seconds that a file waits for others to go that are in use."""
+_LOOK_AGAIN = 0.2
+_TOUCH_EVERY = 1.0
+"""Seconds between two notes that a file is in use."""
+_OLD = 86_400.0
+"""Seconds after which what an entry left behind goes."""
+_TURNS = 5
+"""How often an entry may be lost to other jobs between its coming and its use."""
+
+
+class CacheError(StorageError):
+    """The folder of a cache, and no file of the archive, is at fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A folder that keeps whole files of an archive, the most recently used up to a limit.
+
+    Attributes:
+        folder: a folder on a local or shared disk that locks files; made where it is not there.
+        limit: bytes. Each job keeps the folder within its own limit when it adds a file.
+        verify: whether the content of an entry is compared before its first use in a process.
+    """
+
+    folder: str
+    limit: int
+    verify: bool = False
+
+    def check(self) -> None:
+        """Make the folder, or make sure that it is a cache which can be written and locked.
+
+        Raises:
+            CacheError: it is not, or something else lies in it.
+        """
+        if is_url(self.folder):
+            raise CacheError(self.folder, "on object storage, expected a folder on a disk")
+        folder, marker = Path(self.folder), Path(self.folder, entries.MARKER)
+        with self._written(folder / entries.FOLDER_LOCK):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not marker.exists():
+                self._refuse_others()
+            elif marker.read_bytes() != entries.MARKER_TEXT.encode():
+                raise CacheError(
+                    self.folder, f"its {marker.name} is of another program; name another folder"
+                )
+            with locked(folder / entries.FOLDER_LOCK):
+                if not marker.exists():
+                    new = folder / entries.NEW_MARKER
+                    new.write_text(entries.MARKER_TEXT, encoding="utf-8")
+                    os.replace(new, marker)
+
+    def _refuse_others(self) -> None:
+        """Raises CacheError where files lie in a folder that has no marker."""
+        listed = entries.read_folder(self.folder)
+        found = [*listed.others, *(entry.name for entry in listed.entries)]
+        if found:
+            raise CacheError(
+                self.folder,
+                f"no cache of ghsl-beam: it has no {entries.MARKER}, but {', '.join(found[:3])}; "
+                "name a new or an empty folder (nothing in this one was touched)",
+            )
+
+    def has(self, file: SourceFile) -> bool:
+        """Whether a file is kept, by its size."""
+        return _whole(self.folder, entries.name_of(_identified(file)), file.size) is not None
+
+    @contextmanager
+    def held(self, file: SourceFile) -> Iterator[str]:
+        """Within, a file of the archive is a local file; it is fetched if it is not kept.
+
+        A process holds one file at a time: one that waits for room while it holds another may keep
+        the others waiting.
+
+        Yields:
+            The path of the local file.
+
+        Raises:
+            StorageError: the archive does not give the file.
+            CacheError: the folder cannot take it: no room, not writable, not ours.
+        """
+        _checked(self)
+        file = _identified(file)
+        name = entries.name_of(file)
+        path, lock = Path(self.folder, name), self._lock(name)
+        begin = time.time()
+        for _ in range(_TURNS):
+            with self._locked(lock, shared=True):
+                if self._is_good(name, file):
+                    self._touch(path)
+                    yield str(path)
+                    return
+            with self._locked(lock) as handle:
+                if not self._is_good(name, file):
+                    _raise_failure(handle, begin)
+                    self._fetch_or_note(name, file, handle)
+        raise CacheError(
+            self.folder,
+            f"{file.location} was removed {_TURNS} times before its use: jobs with other limits "
+            "fill the folder; give each a folder of its own, or a higher input.cache.gigabytes",
+        )
+
+    def discard_if_damaged(self, file: SourceFile) -> bool:
+        """Remove a kept file whose bytes are no longer those that came; whether it was removed.
+
+        Raises:
+            CacheError: it cannot be removed.
+        """
+        file = _identified(file)
+        name = entries.name_of(file)
+        with self._locked(self._lock(name)):
+            if self._is_sound(name, file):
+                return False
+            with self._written(Path(self.folder, name)):
+                self._unlink(name)
+        return True
+
+    def _is_good(self, name: str, file: SourceFile) -> bool:
+        """Whether an entry can be used: by its size, and once in a process by its content."""
+        note = _whole(self.folder, name, file.size)
+        if note is None:
+            return False
+        if not self.verify:
+            return True
+        try:
+            # The note is written with each file that comes, and never changed.
+            came = os.stat(Path(self.folder, f"{name.partition('.')[0]}.note")).st_mtime_ns
+            return _sha256_once(str(Path(self.folder, name)), came) == note.sha256
+        except OSError:
+            return False
+
+    def _is_sound(self, name: str, file: SourceFile) -> bool:
+        note = _whole(self.folder, name, file.size)
+        try:
+            return note is not None and _sha256(str(Path(self.folder, name))) == note.sha256
+        except OSError:
+            return False  # a sector that cannot be read
+
+    def _fetch_or_note(self, name: str, file: SourceFile, handle: int) -> None:
+        """Fetch an entry that is locked; where that fails, tell those who wait for it why."""
+        try:
+            self._fetch(name, file)
+        except StorageError as error:
+            content = (time.time(), type(error) is CacheError, *error.__reduce__()[1])
+            with suppress(OSError):
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, json.dumps(content).encode(), 0)
+            raise
+        with suppress(OSError):
+            os.ftruncate(handle, 0)
+
+    def _fetch(self, name: str, file: SourceFile) -> None:
+        if not file.size:
+            raise StorageError(file.location, "its size is not known: set input.access to direct")
+        if file.size > self.limit:
+            raise CacheError(
+                self.folder,
+                f"holds up to {in_words(self.limit)}, but {file.location} alone has "
+                f"{in_words(file.size)}: raise input.cache.gigabytes",
+            )
+        key = name.partition(".")[0]
+        with self._written(Path(self.folder, name)):
+            self._unlink(name)  # damaged: its bytes are room for the new ones
+        partial = self._reserved(key, file)
+        try:
+            try:
+                sha256 = download(file, partial)
+            except StorageError as error:
+                if error.file == str(partial):
+                    raise CacheError(self.folder, error.reason) from error
+                raise
+            path = Path(self.folder, name)
+            with self._written(path, file.size):
+                entries.write_note(self.folder, key, Note(file.size, sha256), file)
+                os.replace(partial, path)
+                _to_disk(Path(self.folder))
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _reserved(self, key: str, file: SourceFile) -> Path:
+        """An empty file whose name reserves the bytes to come; older entries go for it.
+
+        Raises:
+            CacheError: all that could go is in use for longer than a file waits.
+        """
+        end = time.monotonic() + _WAIT_FOR_ROOM
+        path = Path(self.folder, entries.partial_name(key, file.size))
+        while True:
+            with self._locked(Path(self.folder, entries.FOLDER_LOCK)), self._written(path):
+                self._tidy(key)
+                listed = entries.read_folder(self.folder)
+                needed = listed.size + file.size - self.limit
+                if entries.make_room(listed.entries, needed, self._removed) >= needed:
+                    path.open("xb").close()
+                    return path
+            if time.monotonic() > end:
+                raise CacheError(
+                    self.folder,
+                    f"{in_words(file.size)} do not fit: {in_words(listed.size)} of "
+                    f"{in_words(self.limit)} are in use; raise input.cache.gigabytes",
+                    passing=True,
+                )
+            time.sleep(_LOOK_AGAIN)
+
+    def _removed(self, entry: Entry) -> bool:
+        """Remove an entry; False where somebody uses it."""
+        lock = self._lock(entry.name)
+        with locked(lock, wait=False) as handle:
+            if handle is None:
+                return False
+            self._unlink(entry.name)
+            remove_locked(lock)
+        return True
+
+    def _tidy(self, own: str) -> None:
+        """Remove what killed processes were writing, and old locks and notes without a file.
+
+        `own` is the entry that the caller has locked.
+        """
+        listed = entries.read_folder(self.folder)
+        kept = {entry.key for entry in listed.entries}
+        dead = [(key, name, True) for key, _, name in listed.partials]
+        before = time.time() - _OLD
+        dead += [(k, name, False) for k, name, at in listed.beside if k not in kept and at < before]
+        for key, name, partial in dead:
+            lock = self._lock(name)
+            if key == own:
+                if partial:
+                    Path(self.folder, name).unlink(missing_ok=True)
+                continue
+            with locked(lock, wait=False) as handle:
+                if handle is None:
+                    continue  # it is being written
+                here = any(Path(self.folder, f"{key}.{end}").exists() for end in ("file", "zip"))
+                if partial or not here:
+                    Path(self.folder, name).unlink(missing_ok=True)
+                if not here:
+                    remove_locked(lock)
+
+    def _unlink(self, name: str) -> None:
+        Path(self.folder, name).unlink(missing_ok=True)
+        Path(self.folder, f"{name.partition('.')[0]}.note").unlink(missing_ok=True)
+
+    def _touch(self, path: Path) -> None:
+        with suppress(OSError):  # one that is read only is not evicted by us either
+            if time.time() - path.stat().st_mtime > _TOUCH_EVERY:
+                os.utime(path)
+
+    def _lock(self, name: str) -> Path:
+        return Path(self.folder, f"{name.partition('.')[0]}.lock")
+
+    @contextmanager
+    def _locked(self, path: Path, *, shared: bool = False) -> Iterator[int]:
+        """A lock; the errors of taking it are those of the folder, those of the body pass."""
+        lock = locked(path, shared=shared)
+        with self._written(path):
+            handle = lock.__enter__()
+        try:
+            yield handle if handle is not None else -1
+        finally:
+            lock.__exit__(None, None, None)
+
+    @contextmanager
+    def _written(self, path: Path, needed: int = 0) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = f"cannot be written: {why_not_written(error, path, needed)}"
+            raise CacheError(self.folder, reason) from error
+
+
+@lru_cache(maxsize=16)
+def _checked(cache: Cache) -> None:
+    """Check a cache once in a process."""
+    cache.check()
+
+
+def _identified(file: SourceFile) -> SourceFile:
+    """The file as it is now where it is a local one: nothing else tells that it was changed.
+
+    Raises:
+        StorageError: there is none.
+    """
+    if is_url(file.location):
+        return file
+    about = storage.stored(file.location)
+    return SourceFile(file.location, about.size, about.version, file.checksum)
+
+
+def _whole(folder: str, name: str, size: int) -> Note | None:
+    """The note of an entry that has its size; None of any other."""
+    note = entries.read_note(folder, name.partition(".")[0])
+    try:
+        about = os.stat(Path(folder, name), follow_symlinks=False)
+    except OSError:
+        return None
+    known = note is not None and note.size == about.st_size and size in (0, about.st_size)
+    return note if known else None
+
+
+def _raise_failure(handle: int, begin: float) -> None:
+    """Raise what befell a fetch that ended while we waited for it: a second one would wait too."""
+    try:
+        told, ours, *parts = json.loads(os.pread(handle, 1 << 16, 0))
+    except (OSError, ValueError):
+        return
+    if begin < told <= time.time():
+        raise (CacheError if ours else StorageError)(*parts)
+
+
+@lru_cache(maxsize=65536)
+def _sha256_once(path: str, came: int) -> str:
+    return _sha256(path)
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _to_disk(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

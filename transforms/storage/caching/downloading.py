@@ -1,0 +1,277 @@
+"""One file of an archive to the local disk, by one request where nothing fails.
+
+What breaks off goes on where it was, where the service says that the file is still the same.
+`object_store.call` decides what is tried again, and when.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import fsspec.asyn
+
+from transforms.elements import SourceFile, StorageError
+from transforms.storage import object_store, storage
+from transforms.storage.locations import is_url, masked, parts
+from transforms.storage.room import why_not_written
+
+from . import checksums
+
+_PIECE = 1 << 20
+_SLOWEST = 500_000
+"""Bytes a second that a service gives at least: what is slower ends as if it did not answer."""
+_ANOTHER, _PARTIAL, _WHOLE = 412, 206, 200
+
+
+class _Answer(NamedTuple):
+    """What a service answers: its body, the ETag, the MD5 where it tells one, the first byte."""
+
+    body: Any
+    etag: str
+    checksum: str
+    start: int
+    size: int | None
+    """Bytes of the whole file, as the answer says; None where it does not."""
+
+
+def download(file: SourceFile, path: Path) -> str:
+    """Write a file of an archive to a local path, and to the disk.
+
+    Returns:
+        The hexadecimal SHA-256 of its bytes.
+
+    Raises:
+        StorageError: the archive does not give the file that was listed (its location is named),
+            or the local file cannot be written (its path is named).
+    """
+    partial = _Partial(file, path)
+    try:
+        if not is_url(file.location):
+            storage.with_file(file.location, partial.copy)
+        else:
+            seconds = object_store.POLICY.seconds + file.size / _SLOWEST
+            policy = object_store.POLICY._replace(seconds=seconds)
+            object_store.call(file.location, partial.fetch, policy)
+        return partial.finished()
+    finally:
+        partial.close()
+
+
+class _Partial:
+    """A file as far as it has come, and the sums of that."""
+
+    def __init__(self, file: SourceFile, path: Path) -> None:
+        self.file, self.path = file, path
+        self.etag = ""
+        self.damaged = False
+        """Whether a whole file came that is not the one of the checksum: asked for once more."""
+        with self._written():
+            self.out = path.open("wb")
+        self.begin("")
+
+    def begin(self, checksum: str) -> None:
+        """Nothing has come."""
+        with self._written():
+            self.out.seek(0)
+            self.out.truncate()
+        self.size = 0
+        self.sha256 = hashlib.sha256()
+        told = (self.file.checksum, checksum)
+        self.checksum = next((text for text in told if checksums.is_known(text)), "")
+        self.sum = checksums.new(self.checksum) if self.checksum else None
+
+    def copy(self, source: BinaryIO) -> None:
+        """Take the whole from a file that is open for reading."""
+        self.begin("")
+        while piece := source.read(_PIECE):
+            self.write(piece)
+        self.check()
+
+    def fetch(self, system: Any, path: str) -> None:
+        """Ask the file system of a URL for the rest."""
+        ask = _ASK.get(parts(self.file.location)[0])
+        if ask is None:
+            with system.open(path, "rb", cache_type="readahead", block_size=16 * _PIECE) as source:
+                self.copy(source)
+            return
+        etag = self.etag if self.size else ""
+        try:
+            answer = fsspec.asyn.sync(system.loop, ask, system, path, self.size, etag)
+        except OSError as error:
+            if object_store.status_of(error) == _ANOTHER:
+                self.begin("")  # the object was written anew: the next try begins anew too
+            raise
+        try:
+            self._check(answer)
+            if answer.start == 0:
+                self.begin(answer.checksum)
+            self.etag = answer.etag
+            self._take(system, answer.body)
+        finally:
+            fsspec.asyn.sync(system.loop, _closed, answer.body)
+        self.check()
+
+    def _take(self, system: Any, body: Any) -> None:
+        from botocore.exceptions import IncompleteReadError
+
+        with suppress(IncompleteReadError):  # the size tells the same, of every client
+            while piece := fsspec.asyn.sync(system.loop, body.read, _PIECE):
+                self.write(piece)
+        if self.size < self.file.size:
+            raise ConnectionError(f"broke off after {self.size} of {self.file.size} bytes")
+
+    def _check(self, answer: _Answer) -> None:
+        """Refuse what is not the file of the listing, before it comes.
+
+        Raises:
+            StorageError: it is another one.
+            ConnectionError: the answer comes short, or does not go on where the last one ended.
+        """
+        if answer.start not in (0, self.size):
+            raise ConnectionError(f"got byte {answer.start} on, expected {self.size}")
+        listed = self.file.version.strip('"')
+        found = answer.etag.removeprefix("W/").strip('"')
+        if listed and found and listed.removeprefix("W/").strip('"') != found:
+            raise self._changed(f"found ETag {found[:40]}, expected {listed[:40]}")
+        if answer.size is not None and self.file.size and answer.size != self.file.size:
+            text = f"found {answer.size} bytes, expected {self.file.size}"
+            if found and listed:
+                raise self._changed(text)
+            raise ConnectionError(text)
+
+    def _changed(self, text: str) -> StorageError:
+        return StorageError(
+            self.file.location, f"not what the archive listed: {text}; plan again, or copy it again"
+        )
+
+    def write(self, piece: bytes) -> None:
+        """Keep bytes that came."""
+        with self._written():
+            self.out.write(piece)
+        self.size += len(piece)
+        self.sha256.update(piece)
+        if self.sum is not None:
+            self.sum.update(piece)
+        if self.file.size and self.size > self.file.size:
+            raise self._changed(f"found more than {self.file.size} bytes")
+
+    def check(self) -> None:
+        """Compare size and checksum of the whole with what the archive says.
+
+        Raises:
+            ConnectionError: the checksum differs for the first time.
+            StorageError: it is another file.
+        """
+        if self.file.size and self.size != self.file.size:
+            raise self._changed(f"found {self.size} bytes, expected {self.file.size}")
+        if self.sum is None or checksums.same(self.checksum, self.sum):
+            return
+        name, _, expected = self.checksum.partition(":")
+        text = f"found {name} {self.sum.hexdigest()[:12]}..., expected {expected[:12]}..."
+        if self.damaged or not is_url(self.file.location):
+            raise self._changed(text)
+        self.damaged = True
+        self.begin("")
+        raise ConnectionError(text)
+
+    def finished(self) -> str:
+        """Bring the file to the disk; returns its SHA-256."""
+        with self._written():
+            self.out.flush()
+            os.fsync(self.out.fileno())
+        return self.sha256.hexdigest()
+
+    def close(self) -> None:
+        """Close the file; what cannot be written then was not `finished`."""
+        try:
+            self.out.close()
+        except OSError:
+            return  # the disk is full, and this has been said
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = f"cannot be written: {why_not_written(error, self.path, self.file.size)}"
+            raise StorageError(str(self.path), reason) from error
+
+
+async def _ask_s3(system: Any, path: str, start: int, etag: str) -> _Answer:
+    bucket, key, _ = system.split_path(path)
+    more = {"Range": f"bytes={start}-", "IfMatch": etag} if etag else {}
+    got = await system._call_s3("get_object", Bucket=bucket, Key=key, **more)
+    own_key = str(got.get("ServerSideEncryption", "")).startswith("aws:kms")
+    own_key = own_key or "SSECustomerAlgorithm" in got
+    first, total = _range(str(got.get("ContentRange", "")))
+    found = str(got.get("ETag", ""))
+    return _Answer(
+        got["Body"],
+        found,
+        "" if own_key else checksums.from_etag(found),
+        first,
+        total if total is not None else got.get("ContentLength"),
+    )
+
+
+async def _ask_http(system: Any, path: str, start: int, etag: str) -> _Answer:
+    import aiohttp
+
+    session = await system.set_session()
+    headers = {"Accept-Encoding": "identity"}
+    if etag and not etag.startswith("W/"):
+        headers |= {"Range": f"bytes={start}-", "If-Range": etag}
+    patience = aiohttp.ClientTimeout(
+        total=None, sock_connect=min(10, object_store.STALL), sock_read=object_store.STALL
+    )
+    got = await session.get(system.encode_url(path), headers=headers, timeout=patience)
+    try:
+        system._raise_not_found_for_status(got, masked(path))
+        if got.status not in (_WHOLE, _PARTIAL):
+            raise ValueError(f"the server answers {got.status}, expected the file")
+        first, total = _range(got.headers.get("Content-Range", ""))
+        length = got.headers.get("Content-Length", "")
+        if total is None and got.status == _WHOLE and length.isdecimal():
+            total = int(length)
+    except BaseException:
+        got.close()
+        raise
+    return _Answer(_HttpBody(got), got.headers.get("ETag", ""), "", first, total)
+
+
+class _HttpBody:
+    """The body of an answer, read and closed as that of s3fs."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+
+    async def read(self, size: int) -> bytes:
+        """At most so many bytes; none at the end."""
+        return bytes(await self._response.content.read(size))
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._response.close()
+
+
+async def _closed(body: Any) -> None:
+    body.close()
+
+
+_ASK = {"s3": _ask_s3, "https": _ask_http, "http": _ask_http}
+"""How the rest of a file is asked for, by scheme; of any other, the file is read from its start."""
+
+
+def _range(text: str) -> tuple[int, int | None]:
+    """First byte and bytes of the whole file in a `Content-Range`: `bytes 10-99/100`."""
+    unit, _, rest = text.partition(" ")
+    span, _, total = rest.partition("/")
+    first = span.partition("-")[0]
+    if unit != "bytes" or not first.isdecimal():
+        return 0, None
+    return int(first), int(total) if total.isdecimal() else None
