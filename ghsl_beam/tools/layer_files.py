@@ -16,9 +16,10 @@ from rasterio.windows import Window
 
 from ghsl_beam.area import mgrs_tiles
 from ghsl_beam.tools.area_mean import Grid, source_windows
-from ghsl_beam.tools.plain_rasters import opened_product, unreadable
+from ghsl_beam.tools.plain_rasters import opened_product, read_part, unreadable
 from transforms.aggregation.source import TileSource
 from transforms.elements import RequestError
+from transforms.elements import Window as Part
 from transforms.storage import storage
 
 _PATTERNS = {"BUFRAC": "utm/*/BUFRAC_E*.tif", "BUILT_S": "grid/*/BUILT_S_E*.tif"}
@@ -96,10 +97,9 @@ class LayerFiles:
         Raises:
             RasterError: a file is damaged.
         """
-        try:
-            values = _read(source, window, self.grids[number], self.layer)
-        except RasterioError as error:
-            raise unreadable(self._location(number), error) from error
+        place = Part(window.row_off, window.col_off, window.height, window.width)
+        stored = read_part(source, place, self._location(number))[0]
+        values = _of_fraction(stored, source.nodata, self.grids[number].part(window), self.layer)
         if self.tiles and np.isfinite(values).any():
             values[~self._owned(number, window)] = np.nan
         return values
@@ -144,10 +144,10 @@ class LayerFiles:
                 raise unreadable(self._location(number), error) from error
 
 
-def _read(source: Any, window: Window, grid: Grid, layer: str) -> Floats:
-    values = source.read(1, window=window).astype(np.float64)
-    values[values == source.nodata] = np.nan
-    whole = 100.0 if layer == "BUFRAC" else grid.part(window).pixel_areas()
+def _of_fraction(stored: NDArray[Any], nodata: float, grid: Grid, layer: str) -> Floats:
+    values = stored.astype(np.float64)
+    values[values == nodata] = np.nan
+    whole = 100.0 if layer == "BUFRAC" else grid.pixel_areas()
     return np.asarray(values / whole)
 
 

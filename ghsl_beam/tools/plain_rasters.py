@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import rasterio
+import rasterio.windows
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
@@ -23,9 +24,11 @@ from transforms.elements import (
     RequestError,
     StorageError,
     UnavailableError,
+    Window,
     request_error,
 )
 from transforms.rasters.geotiff import opened
+from transforms.rasters.tile_sums import SUMS_TAG, read_checked
 from transforms.storage import storage
 from transforms.storage.gdal_access import connection_lost
 from transforms.storage.vector_formats import check_regular
@@ -100,16 +103,24 @@ def absence(location: str) -> str:
     return "not a file that can be read"
 
 
-def read_all(source: Any, location: str) -> NDArray[Any]:
-    """All bands of an opened product.
+def read_part(source: Any, window: Window, location: str) -> NDArray[Any]:
+    """A window of all bands of an opened product, compared with its checksums where it has some.
 
     Raises:
         RasterError: it is damaged.
     """
     try:
-        return np.asarray(source.read())
+        if SUMS_TAG in source.tags():
+            return read_checked(source, window)
+        place = rasterio.windows.Window(window.col, window.row, window.width, window.height)
+        return np.asarray(source.read(window=place))
     except RasterioError as error:
         raise unreadable(location, error) from error
+
+
+def read_all(source: Any, location: str) -> NDArray[Any]:
+    """All bands of an opened product; see `read_part`."""
+    return read_part(source, Window(0, 0, source.height, source.width), location)
 
 
 def why(error: Exception) -> str:

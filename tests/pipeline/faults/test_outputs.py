@@ -15,8 +15,10 @@ from rasterio.transform import from_origin
 
 from ghsl_beam.outputs.report import write_report
 from ghsl_beam.outputs.stored_record import MAX_RECORD_BYTES
+from ghsl_beam.tools.validate import validate
 from tests.pipeline.faults.table import fault
-from transforms.elements import GhslBeamError, RequestError
+from transforms.elements import GhslBeamError, RasterError, RequestError
+from transforms.rasters.tile_sums import SUMS_TAG, as_tag, sums_of
 
 OWN = "utm/33UUU/BUFRAC_E2017_x_33UUU.tif"
 ONE_LINE = (
@@ -267,3 +269,22 @@ def test_a_report_folder_that_lies_elsewhere(output):
     with pytest.raises(GhslBeamError, match="a link leads out of the output"):
         write_report(str(output))
     assert not list((output.parent / "other").iterdir())
+
+
+fault(
+    "outputs",
+    "a flipped bit in a product that `validate` or `train` reads",
+    "one line that names the product; 1",
+)
+
+
+def test_a_flipped_bit_in_a_product_that_a_tool_reads(tmp_path):
+    path = tmp_path / OWN
+    raster(path)
+    with rasterio.open(path, "r+") as made:
+        pixels = made.read()
+        made.update_tags(**{SUMS_TAG: as_tag(sums_of(pixels, 40))})
+        made.write(pixels ^ 4 * (np.arange(40) == 20).astype("uint8"))
+    with pytest.raises(RasterError, match=f"{OWN}: damaged.*fit their checksum") as no:
+        validate(str(tmp_path), str(path))
+    assert str(no.value).isprintable()

@@ -12,10 +12,11 @@ from pyproj import Transformer
 from rasterio.transform import from_origin
 
 from ghsl_beam.planning.mosaic import write_vrt
-from ghsl_beam.tools.plain_rasters import opened_product, opened_reference
+from ghsl_beam.tools.plain_rasters import opened_product, opened_reference, read_all
 from ghsl_beam.tools.validate import validate
 from tests.unit.ghsl_beam.tools.test_validate import PERCENT, boxes, layer, write
 from transforms.elements import RasterError, RequestError
+from transforms.rasters.tile_sums import SUMS_TAG, as_tag, sums_of
 
 GRID = {"crs": "ESRI:54009", "transform": from_origin(900000, 6200000, 10, 10)}
 WHOLE = np.full((30, 40), 50, "uint8")
@@ -238,6 +239,24 @@ def test_the_layer_that_is_damaged_is_named(tmp_path: Path, reference: str) -> N
     with pytest.raises(RasterError, match=r"BUFRAC_E2017_x_33UUU\.tif: damaged") as caught:
         validate(str(tmp_path / "out"), f"{tmp_path}/{reference}", unit=unit)
     assert reference not in str(caught.value)
+
+
+def test_a_flipped_bit_in_a_product_is_noticed(tmp_path: Path) -> None:
+    """Its pixels decode to others than were written: the checksums tell."""
+    layer(tmp_path / "out", PERCENT, tiled=True, blockxsize=16, blockysize=16)
+    write(tmp_path / "ref.tif", PERCENT, None)
+    path = f"{tmp_path}/out/utm/33UUU/BUFRAC_E2017_x_33UUU.tif"
+    with rasterio.open(path, "r+") as made:
+        made.update_tags(**{SUMS_TAG: as_tag(sums_of(PERCENT[np.newaxis], 16))})
+    found = validate(f"{tmp_path}/out", f"{tmp_path}/ref.tif", unit="percent")
+    assert found["rmse"] == 0
+    with rasterio.open(path, "r+") as made:
+        made.write(PERCENT ^ (np.arange(40) == 20), 1)
+    said = "BUFRAC_E2017_x_33UUU.tif: damaged.*do not fit their checksum.*run the job again"
+    with pytest.raises(RasterError, match=said):
+        validate(f"{tmp_path}/out", f"{tmp_path}/ref.tif", unit="percent")
+    with opened_product(path) as made, pytest.raises(RasterError, match=said):
+        read_all(made, path)
 
 
 def test_what_is_wrong_with_polygons_is_said(tmp_path: Path) -> None:
