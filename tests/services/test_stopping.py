@@ -50,6 +50,28 @@ def test_where_nothing_is_held_it_ends_at_once(number):
     assert seconds < 5
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_word_before_it_is_listened_to_waits(number):
+    """While the module that listens is loaded; Python itself would end with a traceback."""
+    program = f"""
+import builtins, os, sys
+sys.argv[1:] = ["run"]
+import ghsl_beam.__main__ as command
+load = builtins.__import__
+def told(name, *rest):
+    if name == "ghsl_beam.process":
+        os.kill(os.getpid(), {int(number)})
+    return load(name, *rest)
+builtins.__import__ = told
+command.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == LINE.replace("SIGTERM", number.name)
+
+
 IN_ORDER = """
 try:
     with stopping.in_order():
