@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from hypothesis import given, strategies
 
 from transforms.assembly.catalogues.catalogue import Candidate, Wanted
 from transforms.assembly.catalogues.stac.items import ItemReader, NotAskedFor, checksum_of
@@ -305,3 +306,49 @@ def test_presets_say_what_is_wrong_with_them():
             make()
     assert Preset("x", "https://host/v1", safe).levels() == (Level.L1C,)
     assert Preset("x", "https://host/v1", replace(safe, roots=("/eodata",))).local()
+
+
+JSON = strategies.recursive(
+    strategies.none()
+    | strategies.booleans()
+    | strategies.integers()
+    | strategies.floats()
+    | strategies.text(max_size=20)
+    | strategies.sampled_from(["s3://eodata/../x", f"s3://eodata/x/{L1C}.SAFE/", L1C, "MGRS-1CCV"]),
+    lambda inner: (
+        strategies.lists(inner, max_size=3)
+        | strategies.dictionaries(strategies.text(max_size=9), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+PLACES = (
+    *(("id",), ("collection",), ("links",), ("assets",), ("properties",), ("assets", "B04")),
+    *(("assets", "B04", "href"), ("assets", "B04", "raster:bands"), ("assets", "B04", "nodata")),
+    *(("assets", "B04", "file:size"), ("assets", "B04", "file:checksum")),
+    *(("properties", key) for key in ("grid:code", "s2:product_uri", "eo:cloud_cover")),
+    *(("properties", key) for key in ("s2:mgrs_tile", "processing:version", "s2:datastrip_id")),
+)
+
+
+@pytest.mark.parametrize("preset", [COPERNICUS, PLANETARY_COMPUTER])
+@given(changes=strategies.dictionaries(strategies.sampled_from(PLACES), JSON, max_size=3))
+def test_no_item_breaks_a_search(recorded, preset, changes):
+    if preset is COPERNICUS:
+        item, ask = recorded("cdse_stac_item_l1c"), copernicus()
+    else:
+        item = recorded("planetary_computer_l2a_item")
+        ask = reader(preset, "06VVN", Level.L2A, date(2019, 6, 29))
+    for place, value in changes.items():
+        where = item
+        for key in place[:-1]:
+            where = where.get(key, {}) if isinstance(where, dict) else {}
+        if isinstance(where, dict):
+            where[place[-1]] = value
+    found = ask.read(item)
+    assert found is None or isinstance(found, (Candidate, NotAskedFor, SceneError))
+    if isinstance(found, Candidate):
+        assert ask.collection.root_of(found.location)
+        hash(found)
+    if isinstance(found, SceneError):
+        assert str(found).isprintable()
+        assert len(str(found)) < 700
