@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 import time
 from dataclasses import replace
 from datetime import date, timedelta
@@ -273,9 +274,10 @@ def private(server, tmp_path):
     _, _, item = cogs(server, tmp_path, folder="/container")
     server.items = [{**item, "collection": "sentinel-2-l2a"}]
     server.private = "/container/"
-    known = signing.signers()
-    signing.use((signing.Signer(server.host, f"http://{server.host}/sas"),))
-    yield apart(server, EARTH_SEARCH, f"http://{server.host}/container", name="sentinel-2-l2a")
+    known = signing.current()
+    signing.add(signing.Signer(server.host, f"http://{server.host}/sas"))
+    changes = {"name": "sentinel-2-l2a", "tokens": f"http://{server.host}/sas"}
+    yield apart(server, EARTH_SEARCH, f"http://{server.host}/container", **changes)
     signing.use(known)
 
 
@@ -307,13 +309,23 @@ def test_a_token_that_cannot_be_had_is_said(server, private):
     server.token_lasts = 30
     with pytest.raises(StorageError, match="/sas/container: gives a token that ends at"):
         storage.size(place)
-    signing.use((signing.Signer(server.host, f"http://{server.host}/nothing"),))
+    signing.add(signing.Signer(server.host, f"http://{server.host}/nothing"))
     with pytest.raises(StorageError, match="/nothing/container: gives no token to read with: "):
         storage.size(place)
-    signing.use((signing.Signer(server.host, f"http://{server.host}/v1"),))
+    signing.add(signing.Signer(server.host, f"http://{server.host}/v1"))
     server.files["/v1/container"] = b"<html>sign in</html>"
     with pytest.raises(StorageError, match="expected JSON with `token` and `msft:expiry`"):
         storage.size(place)
+
+
+def test_a_worker_learns_who_signs(server, private):
+    sent = pickle.dumps(signing.current())
+    assert b"sig=" not in sent
+    signing.use(signing.Signers())
+    place = f"http://{server.host}/container/x/B04.tif"
+    assert signing.signed(place) == place
+    assert pickle.loads(sent) == signing.current()  # noqa: S301 - our own
+    assert "sig=" in signing.signed(place)
 
 
 def test_other_hosts_are_not_signed(server, private):

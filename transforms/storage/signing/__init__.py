@@ -4,6 +4,6 @@ Locations stay without a token, because a token ends after about an hour: it is 
 read. The host of a location says who gives its tokens.
 """
 
-from .tokens import SHIPPED, Signer, forget, signed, signers, use
+from .tokens import SHIPPED, Signer, Signers, add, current, forget, signed, use
 
-__all__ = ["SHIPPED", "Signer", "forget", "signed", "signers", "use"]
+__all__ = ["SHIPPED", "Signer", "Signers", "add", "current", "forget", "signed", "use"]

@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from transforms.elements import StorageError
@@ -47,27 +48,55 @@ SHIPPED = (
 """The signers that every process knows."""
 
 
+@dataclass(frozen=True)
+class Signers:
+    """The signers of a job. Whoever unpickles them knows them from then on.
+
+    So a worker knows them on every runner, as soon as a step of the job reaches it. They hold no
+    token.
+    """
+
+    known: tuple[Signer, ...] = SHIPPED
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How they are pickled: as what makes the process know them."""
+        return _arrived, (self.known,)
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     query: str
     ends: float
 
 
-_KNOWN: tuple[Signer, ...] = SHIPPED
+_KNOWN = Signers()
 _TOKENS: dict[str, _Token] = {}
 _LOCK = threading.Lock()
 
 
-def use(known: tuple[Signer, ...]) -> None:
+def use(signers: Signers) -> None:
     """Make these the signers of this process, in place of those that it knew."""
     global _KNOWN  # a location is a text, which cannot carry its signer
-    _KNOWN = known
-    forget()
+    if signers != _KNOWN:
+        _KNOWN = signers
+        forget()
 
 
-def signers() -> tuple[Signer, ...]:
-    """The signers that this process knows."""
+def current() -> Signers:
+    """The signers of this process: those shipped until `use` or `add` is called."""
     return _KNOWN
+
+
+def add(*signers: Signer) -> None:
+    """Make the process know these too; of two for a host the new one counts."""
+    hosts = {signer.host for signer in signers}
+    use(Signers((*signers, *(one for one in _KNOWN.known if one.host not in hosts))))
+
+
+def _arrived(known: tuple[Signer, ...]) -> Signers:
+    signers = Signers(known)
+    use(signers)
+    return signers
 
 
 def forget() -> None:
@@ -90,7 +119,7 @@ def signed(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         return url
     parts = urlsplit(url)
-    signer = next((one for one in _KNOWN if one.host == parts.netloc.lower()), None)
+    signer = next((one for one in _KNOWN.known if one.host == parts.netloc.lower()), None)
     if signer is None:
         return url
     container = parts.path.lstrip("/").partition("/")[0]

@@ -7,9 +7,12 @@ each API.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from transforms.elements import BANDS, Level
 from transforms.storage.locations import is_url, problem
+from transforms.storage.remote import is_http
+from transforms.storage.signing import Signer
 
 FILTER, QUERY = "filter", "query"
 """How an API is asked for tiles: by a CQL2 filter, or by the older query extension."""
@@ -38,6 +41,8 @@ class Collection:
         offset_applied: whether the offset that the product's XML states has been added to the
             pixels already.
         offset_flag: property of an item that says so for this item, true or false.
+        tokens: address of the tokens that the files are signed with, where they are: the name of
+            the container, which is the first part of their path, follows it.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Collection:
     nodata: int = 0
     offset_applied: bool = False
     offset_flag: str = ""
+    tokens: str = ""
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -66,6 +72,8 @@ class Collection:
         for place in places:
             if reason := problem(place):
                 raise ValueError(f"collection {self.name}: {place!r} {reason}")
+        if self.tokens and (problem(self.tokens) or not is_http(self.tokens)):
+            raise ValueError(f"collection {self.name}: tokens {self.tokens!r} is no http(s) URL")
         if self.nodata != 0:
             raise ValueError(f"collection {self.name}: nodata {self.nodata}, only 0 is read")
         if self.safe:
@@ -85,6 +93,11 @@ class Collection:
     def bands(self) -> tuple[str, str, str, str]:
         """Assets of the four bands, in the order of `BANDS`."""
         return self.red, self.green, self.blue, self.nir
+
+    def signers(self) -> tuple[Signer, ...]:
+        """Who gives the tokens for its files; empty where they are open."""
+        hosts = {urlsplit(root).netloc.lower() for root in self.roots if is_http(root)}
+        return tuple(Signer(host, self.tokens) for host in sorted(hosts) if self.tokens)
 
     def root_of(self, location: str) -> str | None:
         """The root that a location lies below, without a step back; None where it is outside."""
@@ -123,7 +136,7 @@ class Preset:
 
     def __post_init__(self) -> None:
         reason = problem(self.address)
-        if reason is None and not self.address.startswith(("http://", "https://")):
+        if reason is None and not is_http(self.address):
             reason = "is no http or https URL"
         if reason:
             raise ValueError(f"{self.name}: address {self.address!r} {reason}")
@@ -232,6 +245,7 @@ PLANETARY_COMPUTER = Preset(
         mask="SCL",
         granule="granule-metadata",
         product="product-metadata",
+        tokens="https://planetarycomputer.microsoft.com/api/sas/v1/token/sentinel2l2a01",
     ),
     tile_property="s2:mgrs_tile",
     tile_prefix="",

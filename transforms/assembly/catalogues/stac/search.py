@@ -18,6 +18,7 @@ from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 
 from transforms.elements import SceneError, StorageError
+from transforms.storage import signing
 from transforms.storage.locations import is_url, masked
 
 from ..catalogue import Answer, Candidate, PassedOver, Wanted
@@ -48,6 +49,8 @@ _BOUNDS = Bounds()
 class StacCatalogue:
     """A STAC API that a preset describes; see `Catalogue`.
 
+    From its making on, the process signs the files of the preset where they need that.
+
     Args:
         preset: the API; its `per_second` bounds the requests.
         archive: where the root of what the API names lies here, such as a mount `/eodata` for
@@ -56,6 +59,8 @@ class StacCatalogue:
     """
 
     def __init__(self, preset: Preset, archive: str = "", bounds: Bounds = _BOUNDS) -> None:
+        used = [one for one in (preset.l1c, preset.l2a) if one is not None]
+        signing.add(*(signer for one in used for signer in one.signers()))
         self.place = preset.address
         local = not is_url(archive) if archive else preset.local()
         self.products_at_once = 1 if local else _AT_A_TIME

@@ -20,6 +20,7 @@ from transforms.assembly.catalogues.stac.presets import (
     Preset,
 )
 from transforms.elements import Level, SceneError
+from transforms.storage import signing
 
 L1C = "S2A_MSIL1C_20240116T000741_N0510_R130_T51CVP_20240116T010505"
 L2A = "S2A_MSIL2A_20220217T183431_N0510_R027_T13VEK_20240516T022440"
@@ -295,6 +296,7 @@ def test_presets_say_what_is_wrong_with_them():
         (lambda: replace(EARTH_SEARCH.l2a, granule=""), r"the tile's XML \(granule\)"),
         (lambda: replace(EARTH_SEARCH.l2a, product=""), "nor a place of products"),
         (lambda: replace(EARTH_SEARCH.l2a, nodata=65535), "nodata 65535, only 0 is read"),
+        (lambda: replace(EARTH_SEARCH.l2a, tokens="s3://x"), r"tokens 's3://x' is no http"),
         (lambda: Preset("x", "s3://bucket", safe), "is no http or https URL"),
         (lambda: Preset("x", "https://user:pw@host/v1", safe), "is a URL with credentials"),
         (lambda: Preset("x", "https://host/v1"), "no collection, expected l1c or l2a"),
@@ -304,6 +306,8 @@ def test_presets_say_what_is_wrong_with_them():
     ):
         with pytest.raises(ValueError, match=reason):
             make()
+    assert PLANETARY_COMPUTER.l2a.signers() == signing.SHIPPED
+    assert EARTH_SEARCH.l2a.signers() == ()
     assert Preset("x", "https://host/v1", safe).levels() == (Level.L1C,)
     assert Preset("x", "https://host/v1", replace(safe, roots=("/eodata",))).local()
 
