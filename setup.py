@@ -43,6 +43,7 @@ setup(
         "pyogrio>=0.8",
         "pyproj>=3.6",
         "pystac>=1.10",
+        "pystac-client>=0.9",
         "python-dateutil>=2.8",
         "pyyaml>=6",
         "rasterio>=1.4",

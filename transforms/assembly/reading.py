@@ -24,7 +24,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from transforms.elements import SceneError, Window
-from transforms.storage.gdal_access import gdal_environment, is_remote, read_again
+from transforms.storage.gdal_access import gdal_environment, is_remote, read_again, signed_path
 from transforms.storage.locations import masked
 
 from .products.zips import check_member
@@ -182,7 +182,7 @@ def _open(path: str, driver: str) -> Any:
     )
     try:
         with alone:
-            return rasterio.open(path, driver=driver, **options)
+            return rasterio.open(signed_path(path), driver=driver, **options)
     except RasterioError:
         raise_if_unreadable(path)
         raise

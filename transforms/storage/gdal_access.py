@@ -17,6 +17,7 @@ from rasterio.session import DummySession
 
 from . import object_store
 from .locations import is_url, parts
+from .signing import signed
 
 T = TypeVar("T")
 _PREFIXES = {
@@ -58,6 +59,17 @@ def location_of(path: str) -> str:
         if prefix and path.startswith(prefix):
             return f"{scheme}://{path.removeprefix(prefix)}"
     return path
+
+
+def signed_path(path: str) -> str:
+    """What GDAL opens now for a path of `gdal_path`: with a token where the host asks for one.
+
+    Raises:
+        StorageError: no token can be had.
+    """
+    prefix = "/vsicurl/"
+    url = path.removeprefix(prefix)
+    return path if url == path else f"{prefix}{signed(url)}"
 
 
 def gdal_environment(path: str, retries: int = 0) -> AbstractContextManager[Any]:

@@ -19,6 +19,7 @@ import stamina
 from transforms.elements import StorageError
 
 from .locations import masked, parts
+from .signing import signed
 
 WAIT = 10.0
 """The longest wait before the next try, in seconds, if the server does not ask for another."""
@@ -112,7 +113,11 @@ def _keys(environment: tuple[tuple[str, str], ...]) -> tuple[Any, str | None]:
 
 
 def _system(location: str) -> tuple[Any, str]:
-    """The file system of a URL, and the path in it; it caches no listings."""
+    """The file system of a URL, and the path in it; it caches no listings.
+
+    Raises:
+        StorageError: the location cannot be used, or no token to read it with can be had.
+    """
     scheme, _ = parts(location)
     options: dict[str, Any] = {"use_listings_cache": False}
     if scheme == "s3":
@@ -126,7 +131,7 @@ def _system(location: str) -> tuple[Any, str]:
         options |= {"endpoint_url": endpoint(), "config_kwargs": config, "max_concurrency": 4}
     system = fsspec.filesystem(scheme, **options)
     system.retries = 1  # `call` decides which errors are retried, and when
-    return system, str(system._strip_protocol(location))
+    return system, signed(str(system._strip_protocol(location)))
 
 
 def answers(location: str, seconds: float) -> bool:

@@ -8,7 +8,7 @@ the product's list; if it has none, they are searched by name.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transforms.elements import BANDS, Level, MaskKind, Scene, SceneError, fingerprint
 from transforms.storage import storage
@@ -103,13 +103,19 @@ def tile_of(files: ProductFiles, granule: Granule) -> str:
 
 
 def read_product(files: ProductFiles) -> ProductMetadata:
-    """The product's own metadata; SceneError if it is missing, broken or unsafe."""
+    """The product's own metadata; SceneError if it is missing, broken or unsafe.
+
+    The offsets are those of the pixels: 0 where they have been applied since the metadata were
+    written.
+    """
     name = product_file(files)
     product = parse_product(files.read(name, MAX_XML_BYTES), files.gdal_path(name))
     for listed in product.images:
         reason = unsafe(listed)
         if reason:
             raise SceneError(files.gdal_path(name), f"has {reason}: {listed[:120]!r}")
+    if files.offset_applied:
+        return replace(product, offsets=dict.fromkeys(product.offsets, 0.0))
     return product
 
 

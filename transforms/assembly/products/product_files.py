@@ -39,6 +39,8 @@ class ProductFiles(Protocol):
     path: str
     in_folder: bool
     """Whether the product is unpacked, in its own folder."""
+    offset_applied: bool
+    """Whether the offset that the metadata state has been added to the pixels already."""
 
     @property
     def name(self) -> str:
@@ -146,6 +148,7 @@ class FolderFiles:
     """An unpacked product in a local folder; links out of it are not followed."""
 
     in_folder = True
+    offset_applied = False
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -202,6 +205,8 @@ class FolderFiles:
 
 class _Listed:
     """A product whose names are all known at once, below a folder of a zip or of a bucket."""
+
+    offset_applied = False
 
     def __init__(self, path: str, names: Iterable[str], prefix: str = "") -> None:
         self.path = path

@@ -1,0 +1,156 @@
+"""Pages of a STAC API for pystac-client: none is lost, none is followed for ever.
+
+By itself, pystac-client ends at an empty page though another follows it, follows a `next` link that
+leads back or to another host, and has neither time-outs nor bounds. `JsonService` has these.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urljoin
+
+from pystac_client.stac_api_io import StacApiIO
+
+from transforms.elements import StorageError
+
+from ..json_service import JsonService
+
+MOST_EMPTY = 20
+"""Pages without an item, one after the other, that may be followed by one with some."""
+MOST_PAGES = 10_000
+
+
+class Pages(StacApiIO):
+    """How pystac-client asks a STAC API.
+
+    Args:
+        service: that is asked.
+
+    Attributes:
+        doubt: what is odd about the pages that came last, in a few words; "" where nothing is.
+    """
+
+    def __init__(self, service: JsonService) -> None:
+        super().__init__(max_retries=None)
+        self.doubt = ""
+        self._service = service
+
+    def request(
+        self,
+        href: str,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> str:
+        """The JSON of one request, as text.
+
+        Raises:
+            StorageError: there is none.
+        """
+        return json.dumps(self._ask(href, method or "GET", parameters))
+
+    def get_pages(
+        self,
+        url: str,
+        method: str | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """The pages of a search that hold items, in order.
+
+        Raises:
+            StorageError: a page cannot be had or is none; the `next` links lead back, or on and on
+                without an item; or fewer items came than the API tells.
+        """
+        self.doubt = ""
+        asked: set[str] = set()
+        seen: set[str] = set()
+        came = empty = 0
+        told: int | None = None
+        step: tuple[str, str, dict[str, Any] | None] | None = (url, method or "GET", parameters)
+        while step is not None:
+            asked.add(_key(*step))
+            page = self._ask(*step)
+            items = self._items(page)
+            told = _matched(page) if told is None else told
+            new = {_identity(item) for item in items} - seen
+            seen |= new
+            came += len(items)
+            empty = 0 if new else empty + 1
+            step = self._next(page, *step)
+            if step is not None:
+                self._check_step(step, asked, empty, bool(items))
+            if items:
+                yield page
+        if told is not None and came < told:
+            reason = f"tells of {told} items, but gave {came}: the list is not whole; run again"
+            raise StorageError(self._service.address, reason, passing=True)
+        if told is not None and len(seen) < told:
+            self.doubt = (
+                f"it tells of {told} items and names {came - len(seen)} of them twice: another "
+                "may be missing"
+            )
+
+    def _ask(self, url: str, method: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+        if method.upper() == "POST":
+            return self._service.post(url, parameters or {})
+        return self._service.get(url, parameters or None)
+
+    def _items(self, page: Mapping[str, Any]) -> list[Any]:
+        items = page.get("features")
+        if not isinstance(items, list):
+            found = f"features of type {type(items).__name__}" if items else "no features"
+            raise self._no_page(f"a page with {found}, expected a list of items")
+        return items
+
+    def _next(
+        self, page: Mapping[str, Any], url: str, method: str, parameters: Mapping[str, Any] | None
+    ) -> tuple[str, str, dict[str, Any] | None] | None:
+        """What the `next` link of a page asks for; None on the last page."""
+        links = page.get("links") or []
+        if not isinstance(links, list) or not all(isinstance(link, dict) for link in links):
+            raise self._no_page("a page whose links are no list of links")
+        link = next((link for link in links if link.get("rel") == "next"), None)
+        if link is None:
+            return None
+        href, body = link.get("href"), link.get("body")
+        if not isinstance(href, str) or not isinstance(body, dict | None):
+            raise self._no_page("a next link without an address, or with a body of another kind")
+        if str(link.get("method") or "GET").upper() != "POST":
+            return urljoin(url, href), "GET", None
+        whole = {**(parameters or {}), **(body or {})} if link.get("merge") or not body else body
+        return urljoin(url, href), "POST", dict(whole)
+
+    def _check_step(
+        self, step: tuple[str, str, dict[str, Any] | None], asked: set[str], empty: int, items: bool
+    ) -> None:
+        if _key(*step) in asked:
+            raise self._no_page(f"a next link that leads back, after {len(asked)} pages")
+        if empty > MOST_EMPTY:
+            what = "only items that it named before" if items else "no item"
+            raise self._no_page(f"{empty} pages in a row with {what}, each with a next link")
+        if len(asked) >= MOST_PAGES:
+            raise self._no_page(f"more than {MOST_PAGES} pages")
+
+    def _no_page(self, what: str) -> StorageError:
+        reason = f"gave {what}: its list of products cannot be read whole"
+        return StorageError(self._service.address, reason)
+
+
+def _key(url: str, method: str, parameters: Mapping[str, Any] | None) -> str:
+    return json.dumps([url, method, parameters], sort_keys=True)
+
+
+def _identity(item: object) -> str:
+    return str(item.get("id")) if isinstance(item, dict) else json.dumps(item)
+
+
+def _matched(page: Mapping[str, Any]) -> int | None:
+    """How many items a page says that there are in all; None where it does not say it."""
+    context = page.get("context")
+    inner = context.get("matched") if isinstance(context, dict) else None
+    for told in (page.get("numberMatched"), inner):
+        if isinstance(told, int) and not isinstance(told, bool):
+            return told
+    return None

@@ -1,0 +1,260 @@
+"""STAC APIs as data: where each keeps which collection, and what the assets of its items are named.
+
+A job file can describe any other STAC API in the same way. Source of the names: recorded items of
+each API.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from transforms.elements import BANDS, Level
+from transforms.storage.locations import is_url, problem
+from transforms.storage.remote import is_http
+from transforms.storage.signing import Signer
+
+FILTER, QUERY = "filter", "query"
+"""How an API is asked for tiles: by a CQL2 filter, or by the older query extension."""
+MOST_ITEMS, MOST_TILES, FASTEST = 1000, 100, 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection of Sentinel-2 products in a STAC API.
+
+    Where products lie as they were delivered (`safe`), an item only tells the folder. Elsewhere the
+    names of an item's assets say which file is what.
+
+    Attributes:
+        name: identifier of the collection.
+        roots: folders or URLs; what an item names must lie below one of them.
+        safe: whether products lie as SAFE folders.
+        red, green, blue, nir: assets with B04, B03, B02 and B08 at 10 m.
+        mask: asset with the cloud mask: SCL of L2A, MSK_CLASSI or MSK_CLOUDS of L1C.
+        granule: asset with the tile's XML, MTD_TL.xml.
+        product: asset with the product's XML, MTD_MSIL1C.xml or MTD_MSIL2A.xml.
+        tile_info: asset with tileInfo.json, whose `productPath` leads to the product's XML.
+        products: folder or URL that `productPath` is counted from, where there is no `product`.
+        masks: folder beside the tile's XML that holds its masks, where there is no `mask`.
+        nodata: digital number without data; only 0 is read.
+        offset_applied: whether the offset that the product's XML states has been added to the
+            pixels already.
+        offset_flag: property of an item that says so for this item, true or false.
+        tokens: address of the tokens that the files are signed with, where they are: the name of
+            the container, which is the first part of their path, follows it.
+    """
+
+    name: str
+    roots: tuple[str, ...]
+    safe: bool = False
+    red: str = ""
+    green: str = ""
+    blue: str = ""
+    nir: str = ""
+    mask: str = ""
+    granule: str = ""
+    product: str = ""
+    tile_info: str = ""
+    products: str = ""
+    masks: str = ""
+    nodata: int = 0
+    offset_applied: bool = False
+    offset_flag: str = ""
+    tokens: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("a collection without a name")
+        places = (*self.roots, *((self.products,) if self.products else ()))
+        if not self.roots:
+            raise ValueError(f"collection {self.name}: no roots, expected where its products lie")
+        for place in places:
+            if reason := problem(place):
+                raise ValueError(f"collection {self.name}: {place!r} {reason}")
+        if self.tokens and (problem(self.tokens) or not is_http(self.tokens)):
+            raise ValueError(f"collection {self.name}: tokens {self.tokens!r} is no http(s) URL")
+        if self.nodata != 0:
+            raise ValueError(f"collection {self.name}: nodata {self.nodata}, only 0 is read")
+        if self.safe:
+            return
+        missing = [band for band, asset in zip(BANDS, self.bands, strict=True) if not asset]
+        if missing:
+            raise ValueError(f"collection {self.name}: no asset named for {', '.join(missing)}")
+        if not self.granule:
+            raise ValueError(f"collection {self.name}: no asset named for the tile's XML (granule)")
+        if not (self.product or self.products):
+            raise ValueError(
+                f"collection {self.name}: neither an asset with the product's XML (product) nor a "
+                "place of products"
+            )
+
+    @property
+    def bands(self) -> tuple[str, str, str, str]:
+        """Assets of the four bands, in the order of `BANDS`."""
+        return self.red, self.green, self.blue, self.nir
+
+    def signers(self) -> tuple[Signer, ...]:
+        """Who gives the tokens for its files; empty where they are open."""
+        hosts = {urlsplit(root).netloc.lower() for root in self.roots if is_http(root)}
+        return tuple(Signer(host, self.tokens) for host in sorted(hosts) if self.tokens)
+
+    def root_of(self, location: str) -> str | None:
+        """The root that a location lies below, without a step back; None where it is outside."""
+        if problem(location) or ".." in location.split("/"):
+            return None
+        roots = (root.rstrip("/") for root in self.roots)
+        return next((root for root in roots if location.startswith(f"{root}/")), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A STAC API, and what of it is used.
+
+    Attributes:
+        name: for messages.
+        address: of its landing page.
+        l1c, l2a: the collection of each level; None where it has none.
+        ask: `filter` (CQL2, basic) or `query`, the extension by which a tile is asked for.
+        tile_property: property of an item that names its tile.
+        tile_prefix: what stands there before the name of the tile.
+        page: items a page, 1 to 1000.
+        tiles: that one search asks for, 1 to 100.
+        per_second: requests that begin within a second, above 0, at most 50.
+    """
+
+    name: str
+    address: str
+    l1c: Collection | None = None
+    l2a: Collection | None = None
+    ask: str = FILTER
+    tile_property: str = "grid:code"
+    tile_prefix: str = "MGRS-"
+    page: int = 100
+    tiles: int = 10
+    per_second: float = 4.0
+
+    def __post_init__(self) -> None:
+        reason = problem(self.address)
+        if reason is None and not is_http(self.address):
+            reason = "is no http or https URL"
+        if reason:
+            raise ValueError(f"{self.name}: address {self.address!r} {reason}")
+        if self.l1c is None and self.l2a is None:
+            raise ValueError(f"{self.name}: no collection, expected l1c or l2a")
+        if self.ask not in (FILTER, QUERY):
+            raise ValueError(f"{self.name}: ask {self.ask!r}, expected {FILTER} or {QUERY}")
+        if not self.tile_property:
+            raise ValueError(f"{self.name}: no tile_property, expected one such as grid:code")
+        for key, value, most in (
+            ("page", self.page, MOST_ITEMS),
+            ("tiles", self.tiles, MOST_TILES),
+        ):
+            if not 1 <= value <= most:
+                raise ValueError(f"{self.name}: {key} {value}, expected 1 to {most}")
+        if not 0 < self.per_second <= FASTEST:
+            text = f"per_second {self.per_second:g}, expected above 0 and at most {FASTEST:g}"
+            raise ValueError(f"{self.name}: {text}")
+
+    def of(self, level: Level) -> Collection | None:
+        """The collection of a level; None where the API has none."""
+        return self.l1c if level is Level.L1C else self.l2a
+
+    def levels(self) -> tuple[Level, ...]:
+        """The levels that it has."""
+        return tuple(level for level in Level if self.of(level) is not None)
+
+    def local(self) -> bool:
+        """Whether its products lie on this machine or a mount."""
+        used = [one for one in (self.l1c, self.l2a) if one is not None]
+        return not any(is_url(root) for one in used for root in one.roots)
+
+
+_EODATA = ("s3://eodata",)
+COPERNICUS = Preset(
+    name="copernicus",
+    address="https://stac.dataspace.copernicus.eu/v1/",
+    l1c=Collection("sentinel-2-l1c", _EODATA, safe=True),
+    l2a=Collection("sentinel-2-l2a", _EODATA, safe=True),
+)
+"""The Copernicus Data Space Ecosystem. Its service refuses more than five requests in a second."""
+
+_AWS_L1C = Collection(
+    "sentinel-2-l1c",
+    ("s3://sentinel-s2-l1c/tiles",),
+    red="red",
+    green="green",
+    blue="blue",
+    nir="nir",
+    granule="granule_metadata",
+    tile_info="tileinfo_metadata",
+    products="s3://sentinel-s2-l1c",
+    masks="qi",
+)
+EARTH_SEARCH = Preset(
+    name="earth-search",
+    address="https://earth-search.aws.element84.com/v1",
+    l1c=_AWS_L1C,
+    l2a=Collection(
+        "sentinel-2-c1-l2a",
+        ("https://e84-earth-search-sentinel-data.s3.us-west-2.amazonaws.com/sentinel-2-c1-l2a",),
+        red="red",
+        green="green",
+        blue="blue",
+        nir="nir",
+        mask="scl",
+        granule="granule_metadata",
+        product="product_metadata",
+    ),
+    ask=QUERY,
+)
+"""Earth Search with Collection 1: every file of L2A is open, and pixels are as ESA made them."""
+EARTH_SEARCH_L2A = Preset(
+    name="earth-search-l2a",
+    address="https://earth-search.aws.element84.com/v1",
+    l1c=_AWS_L1C,
+    l2a=Collection(
+        "sentinel-2-l2a",
+        ("https://sentinel-cogs.s3.us-west-2.amazonaws.com/sentinel-s2-l2a-cogs",),
+        red="red",
+        green="green",
+        blue="blue",
+        nir="nir",
+        mask="scl",
+        granule="granule_metadata",
+        tile_info="tileinfo_metadata",
+        products="s3://sentinel-s2-l2a",
+        offset_applied=True,
+        offset_flag="earthsearch:boa_offset_applied",
+    ),
+    ask=QUERY,
+)
+"""Earth Search with its first L2A collection: the offset is applied, and the product's own XML lies
+in a bucket whose requester pays."""
+
+PLANETARY_COMPUTER = Preset(
+    name="planetary-computer",
+    address="https://planetarycomputer.microsoft.com/api/stac/v1",
+    l2a=Collection(
+        "sentinel-2-l2a",
+        ("https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2",),
+        red="B04",
+        green="B03",
+        blue="B02",
+        nir="B08",
+        mask="SCL",
+        granule="granule-metadata",
+        product="product-metadata",
+        tokens="https://planetarycomputer.microsoft.com/api/sas/v1/token/sentinel2l2a01",
+    ),
+    tile_property="s2:mgrs_tile",
+    tile_prefix="",
+    tiles=1,  # its searches time out where they ask for much
+)
+"""The Planetary Computer. `transforms.storage.signing` signs its files when they are read."""
+
+PRESETS = {
+    preset.name: preset
+    for preset in (COPERNICUS, EARTH_SEARCH, EARTH_SEARCH_L2A, PLANETARY_COMPUTER)
+}
+"""The presets that a job file names."""

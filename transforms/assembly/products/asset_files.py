@@ -1,0 +1,123 @@
+"""The files of a product that lie apart, shown as the tree of the product that they come from.
+
+Some archives keep each file of a product under a name of its own, bands as Cloud Optimized GeoTIFF
+(COG) among them. Shown under the names of a product, they are read as any product is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+from transforms.elements import SceneError, StorageError
+from transforms.storage import storage
+from transforms.storage.gdal_access import gdal_path
+
+from .product_files import SMALL, check_names, read_bytes, unsafe
+
+
+class AssetFiles:
+    """A product's tree whose files lie anywhere; see `ProductFiles`.
+
+    Args:
+        path: where the product is said to lie, for messages and `Scene.path`.
+        name: the name of the product's folder, with `.SAFE`.
+        files: where each file lies, by its name in the product.
+        looked_up: gives the place of a file that is known at its first use only.
+        folders: folders of the product whose files are those of a folder elsewhere.
+        offset_applied: see `ProductFiles`.
+    """
+
+    in_folder = False
+
+    def __init__(
+        self,
+        path: str,
+        name: str,
+        files: Mapping[str, str],
+        looked_up: Mapping[str, Callable[[], str]] | None = None,
+        folders: Mapping[str, str] | None = None,
+        offset_applied: bool = False,
+    ) -> None:
+        self.path = path
+        self.offset_applied = offset_applied
+        self._name = name
+        self._places = dict(files)
+        self._looked_up = dict(looked_up or {})
+        self._folders = dict(folders or {})
+        self._stored: dict[str, storage.Stored] = {}
+        check_names(path, [*self._places, *self._looked_up, *self._folders], "in the product")
+
+    @property
+    def name(self) -> str:
+        """See `ProductFiles`."""
+        return self._name
+
+    def names(self, folder: str) -> list[str]:
+        """See `ProductFiles`."""
+        self._list(folder)
+        prefix = f"{folder}/" if folder else ""
+        known = [*self._places, *self._looked_up, *(f"{name}/" for name in self._folders)]
+        below = [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
+        return sorted({name.partition("/")[0] for name in below if name})
+
+    def is_file(self, name: str) -> bool:
+        """See `ProductFiles`; what its catalogue names is taken to be there."""
+        self._list(name.rpartition("/")[0])
+        return name in self._places or name in self._looked_up
+
+    def read(self, name: str, limit: int) -> bytes:
+        """See `ProductFiles`."""
+        return read_bytes(self.gdal_path(name), limit)
+
+    def gdal_path(self, name: str) -> str:
+        """See `ProductFiles`."""
+        return gdal_path(self._place(name))
+
+    def size(self, names: tuple[str, ...]) -> int:
+        """See `ProductFiles`; each file costs one request."""
+        return sum(self._about(name).size for name in names)
+
+    def mark(self, name: str, small: bool = False) -> str:
+        """See `ProductFiles`; no listing tells it, so each file costs one request."""
+        size = self._about(name).size
+        if not small or size > SMALL:
+            return str(size)
+        content = self.read(name, SMALL)
+        return f"{size} {hashlib.md5(content, usedforsecurity=False).hexdigest()}"
+
+    def _about(self, name: str) -> storage.Stored:
+        if name not in self._stored:
+            place = self._place(name)
+            try:
+                about = storage.stored(place)
+            except StorageError as error:
+                if error.passing:
+                    raise
+                raise SceneError(place, f"not readable: {error.reason}") from error
+            if about.size <= 0:
+                raise SceneError(place, "empty, or its storage does not tell its size")
+            self._stored[name] = about
+        return self._stored[name]
+
+    def _place(self, name: str) -> str:
+        self._list(name.rpartition("/")[0])
+        if name in self._looked_up:
+            self._places[name] = self._looked_up.pop(name)()
+        if name not in self._places:
+            raise SceneError(self.path, f"no such file in the product: {name[:120]!r}")
+        return self._places[name]
+
+    def _list(self, folder: str) -> None:
+        """Takes in the files of a folder that lies elsewhere, once."""
+        place = self._folders.get(folder)
+        if place is None:
+            return
+        try:
+            inside = storage.contents(place)
+        except StorageError as error:
+            raise SceneError(place, f"not a readable folder: {error.reason}") from error
+        for name, is_folder in inside.items():
+            if not is_folder and unsafe(name) is None and "/" not in name:
+                self._places.setdefault(f"{folder}/{name}", storage.join(place, name))
+        del self._folders[folder]
