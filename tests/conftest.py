@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from transforms.storage import redaction
+from transforms.storage import redaction, services
 
 # The tests run in as many processes as there are cores: threads that wait for each other there cost
 # many times what they do. Set before any library reads it.
@@ -41,6 +41,13 @@ def pytest_xdist_make_scheduler(config, log):
 def _nothing_learnt(monkeypatch):
     """What one test taught to be secret is no secret of the next."""
     monkeypatch.setattr(redaction, "_LEARNT", set())
+
+
+@pytest.fixture(autouse=True)
+def _shipped_services_alone():
+    """The services of one test's job are not those of the next."""
+    yield
+    services.use(services.Services())
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ from transforms.elements import (
 from transforms.inference.engines import FAST, Choice, choose
 from transforms.inference.predict import CONTEXT
 from transforms.rasters.area_mask import pixel_bounds
-from transforms.storage import storage
+from transforms.storage import services, storage
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     Raises:
         RequestError: one line that names what is wrong and the remedy.
     """
+    services.use(job.services)
     area = _area(job)
     candidates = tiles_of(area)
     if not candidates:

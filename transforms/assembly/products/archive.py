@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from transforms.elements import Level, Loss, Scene, SceneError, StorageError
 from transforms.storage import storage
+from transforms.storage.services import refused
 
 from .candidates import ENDINGS, MAX_DEPTH, PassedOver, Wanted, candidates, within
 from .metadata import ProductMetadata
@@ -218,6 +219,8 @@ def _check_names(
 
 
 def _loss(error: SceneError | StorageError, tile: str = "") -> Loss:
+    if keys_error := refused(error):  # then nothing can be read
+        raise keys_error
     return Loss(STAGE, tile, printable(error.reason), file=printable(error.file))
 
 
