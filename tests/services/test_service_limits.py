@@ -94,7 +94,7 @@ def test_processes_of_a_machine_share_the_limits(counted, faults):
     if faults:  # one of so many requests: they are sent again, and counted
         front.every, front.fault = faults, (503, {}, "")
     said = work(described, processes=3)
-    assert said == [""] * 3
+    assert not [text for text in said if "s3://" in text]  # what was lost
     assert front.most == CONNECTIONS
     assert len(front.arrivals) >= 3 * 10 * 7
     assert front.given >= faults

@@ -13,6 +13,7 @@ from tests.support.object_storage import Front
 
 KEYS = {
     "FAR": ("PLANTED-KEY-OF-FAR", "planted-secret-of-far"),
+    "OWN": ("PLANTED-KEY-OF-MINE", "planted-secret-of-mine"),
     "AWS": ("PLANTED-KEY-OF-OWN", "planted-secret-of-own"),
 }
 """Key and secret by the prefix of their variables."""
@@ -29,7 +30,8 @@ class Service(Front):
     Attributes:
         key: of the requests that it takes; "" takes unsigned ones alone.
         buckets: that it has.
-        expires_after: requests after which it says that the key has expired; None never.
+        expires: a text and a number: after so many requests with the text in their path the key has
+            expired, for all requests; None never.
         most: requests that were in flight at the same time, at most.
         arrivals: when requests came, seconds.
         slow: seconds that each takes at least.
@@ -37,7 +39,7 @@ class Service(Front):
 
     def __init__(self, service: str, key: str, *buckets: str, host: str = "127.0.0.1") -> None:
         self.key, self.buckets = key, buckets
-        self.expires_after: int | None = None
+        self.expires: tuple[str, int] | None = None
         self.most, self.arrivals, self.slow = 0, [], 0.0
         self.refused = 0
         self._now, self._counting = 0, threading.Lock()
@@ -61,8 +63,12 @@ class Service(Front):
         bucket = request.path.lstrip("/").partition("/")[0].partition("?")[0]
         if (signed[1] if signed else "") != self.key:
             return self._refused("InvalidAccessKeyId")
-        if self.expires_after is not None and len(self.arrivals) > self.expires_after:
-            return self._refused("ExpiredToken")
+        if self.expires is not None:
+            text, left = self.expires
+            left -= text in request.path
+            self.expires = text, left
+            if left < 0:
+                return self._refused("ExpiredToken")
         if bucket not in self.buckets:
             return "", 404, {}, "<Error><Code>NoSuchBucket</Code><Message>none</Message></Error>"
         return None
@@ -83,6 +89,14 @@ def keys(*prefixes: str) -> Iterator[None]:
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        with more_keys(*prefixes):
+            yield
+
+
+@contextmanager
+def more_keys(*prefixes: str) -> Iterator[None]:
+    """Within, variables with the keys of these prefixes too."""
+    with pytest.MonkeyPatch.context() as patch:
         for prefix in prefixes:
             key, secret = KEYS[prefix]
             patch.setenv(f"{prefix}_ACCESS_KEY_ID", key)

@@ -15,6 +15,7 @@ GROUPS = (
     "reading",
     "archives",
     "storage",
+    "services",
     "models",
     "configuration",
     "processes",

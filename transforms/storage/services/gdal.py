@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from .environment import NAME, botocore_keys
-from .keys import keys_of
+from .keys import keys_of, profile_of
 from .service import ANONYMOUS, Service
 
 _AMAZON = "s3.amazonaws.com"
@@ -40,7 +40,7 @@ def credential_options(service: Service, location: str) -> dict[str, str]:
 
     keys = keys_of(service, location)
     try:
-        region = service.region or botocore_keys()[1]
+        region = service.region or botocore_keys(profile_of(service))[1]
     except BotoCoreError:
         region = None  # whoever connects says so
     options = {"AWS_REGION": region} if region else {}

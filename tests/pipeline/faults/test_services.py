@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.pipeline.faults.conftest import small_job
+from tests.pipeline.faults.table import fault
 from tests.support.jobs import MODELS, differing, layers
 from tests.support.object_storage import get_folder, make_bucket, put_folder, s3_service, using
 from tests.support.storage_services import KEYS, PLANTED, Service, keys
@@ -95,6 +96,9 @@ def test_each_part_at_its_own_service(three, undisturbed, tmp_path, mode):
     assert [one["keys"] for one in record["storage"]] == ["default", "env:FAR", "anonymous"]
 
 
+fault("services", "keys of another service", "one line names service and variables; 2")
+
+
 def test_a_key_of_another_service_is_one_line(three, tmp_path):
     file = job_file(three, tmp_path, far={"keys": "default"})
     ended = launch(file, three[3])
@@ -105,11 +109,21 @@ def test_a_key_of_another_service_is_one_line(three, tmp_path):
     assert not any(planted in line for planted in PLANTED)
 
 
+fault("services", "no keys", "one line names service and variables; 2")
+
+
 def test_a_missing_key_is_one_line(three, tmp_path):
     ended = launch(job_file(three, tmp_path), three[3], prefixes=("AWS",))
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert "storage service far has no credentials here; set FAR_ACCESS_KEY_ID" in line
+
+
+fault(
+    "services",
+    "more machines than a service allows connections",
+    "one line says how many may work; nothing is asked for, nothing is written; 2",
+)
 
 
 def test_more_machines_than_connections_are_refused(three, tmp_path):
@@ -122,6 +136,9 @@ def test_more_machines_than_connections_are_refused(three, tmp_path):
     assert "storage service far allows 4 connections and 2000 requests a minute" in line
     assert "lower --parallelism to 4" in line
     assert len(three[2].arrivals) == asked
+
+
+fault("services", "output at a service with limits", "one line, nothing is written; 2")
 
 
 def test_an_output_with_limits_is_refused(three, tmp_path):
@@ -156,29 +173,28 @@ def test_limits_hold_for_a_whole_job(three, undisturbed, tmp_path):
     assert {key: told[key] for key in expected} == expected
 
 
-@pytest.mark.parametrize("which", ["archive", "output"])
-@pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
-def test_keys_that_expire_in_the_middle(three, undisturbed, tmp_path, which, mode):
+EXPIRED = (
+    "the run ends with one line that names service and variables; nothing is half published; a "
+    "rerun with new keys goes on; 1"
+)
+fault("services", "keys of the archive expire in the middle", EXPIRED)
+fault("services", "keys of the output expire in the middle", EXPIRED)
+
+
+@pytest.mark.parametrize(
+    ("which", "mode", "expires"),
+    [("archive", "multi_processing", (".jp2", 6)), ("output", "in_memory", ("work/blocks", 6))],
+    ids=["archive", "output"],
+)
+def test_keys_that_expire_in_the_middle(three, undisturbed, tmp_path, which, mode, expires):
     """The run ends, nothing is half published, and a rerun with new keys goes on."""
     address, _, far, own, _ = three
     front = far if which == "archive" else own
     file = job_file(three, tmp_path)
     options = [f"--direct_running_mode={mode}", "--direct_num_workers=2"]
-    before = len(front.arrivals)
-    if which == "archive":  # so many are asked for while the job is planned
-        with keys("FAR", "AWS"):
-            subprocess.run(
-                [sys.executable, "-m", "ghsl_beam", "plan", str(file)],
-                env={**os.environ, "AWS_ENDPOINT_URL": own.address},
-                capture_output=True,
-                check=True,
-            )
-        planned = len(front.arrivals) - before
-    else:
-        planned = 20
-    front.expires_after = len(front.arrivals) + planned + 5
+    front.expires = expires
     ended = launch(file, own, *options)
-    front.expires_after = None
+    front.expires = None
     assert ended.returncode == 1, ended.stderr
     (line,) = ended.stderr.splitlines()
     named = "storage service far" if which == "archive" else "storage service of the environment"
@@ -189,7 +205,7 @@ def test_keys_that_expire_in_the_middle(three, undisturbed, tmp_path, which, mod
         broken = layers(get_folder(f"s3://{OWN}/{tmp_path.name}", tmp_path / "broken"))
         assert not any((undisturbed[path] != values).any() for path, values in broken.items())
         assert len(broken) < len(undisturbed)
-        storage.remove(f"s3://{OWN}/{tmp_path.name}/work/launch.lock")
+        storage.remove(f"s3://{OWN}/{tmp_path.name}/work/launch.lock")  # or wait for a minute
     ended = launch(file, own, *options)
     assert ended.stderr == ""
     assert ended.returncode == 0
