@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -59,6 +60,10 @@ def _begin() -> None:
 
 def _main() -> None:
     with errors_in_one_line():
+        if os.environ.get("GHSL_BEAM_STORAGE"):
+            from ghsl_beam.jobfile.storage_services import use_those_of_environment
+
+            use_those_of_environment()
         code = app(standalone_mode=False)  # that of `typer.Exit`, None without one
         if not code:
             _check_said()

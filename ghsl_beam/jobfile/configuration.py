@@ -29,8 +29,14 @@ from ghsl_beam.jobfile.period import FORMS, days_of, label
 from ghsl_beam.jobfile.plain_yaml import parse_yaml, shown, text_of
 from ghsl_beam.jobfile.sections import Cleaning, Greenness, Grid, Models, Residential
 from ghsl_beam.jobfile.sources import Input
+from ghsl_beam.jobfile.storage_services import (
+    StorageService,
+    services_of,
+    with_those_of_environment,
+)
 from transforms.elements import RequestError
 from transforms.storage import storage
+from transforms.storage.services import Services, use
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.A)
 
@@ -151,6 +157,20 @@ class Job(Section):
         description="side of a block, pixels of 10 m; has no effect on results",
     )
     strict: bool = Field(False, description="stop at the first loss")
+    storage: dict[str, StorageService] = Field(
+        {}, description="storage services by name, over the shipped ones: copernicus and google"
+    )
+
+    @field_validator("storage")
+    @classmethod
+    def _fit_together(cls, given: dict[str, StorageService]) -> dict[str, StorageService]:
+        services_of(given)
+        return given
+
+    @property
+    def services(self) -> Services:
+        """The storage services of the job."""
+        return services_of(self.storage)
 
     @field_validator("name", "output", mode="before")
     @classmethod
@@ -292,9 +312,14 @@ def _validated(
 ) -> Job:
     if output is not None:
         content["output"] = _absolute(output, Path.cwd(), "output")
+    section = content.get("storage", {})
+    if isinstance(section, Mapping) and (told := with_those_of_environment(section)):
+        content["storage"] = told
     try:
         context = {"today": today or datetime.now(UTC).date()}
-        return Job.model_validate(content, context=context).resolved(folder)
+        job = Job.model_validate(content, context=context).resolved(folder)
+        use(job.services)
+        return job
     except ValidationError as error:
         raise RequestError(f"{source}: {first_mistake(error, Job)}") from error
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields, is_dataclass
+from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
@@ -91,10 +92,14 @@ def _is_number(value: object) -> bool:
 def _keys_at(location: tuple[int | str, ...], schema: type[BaseModel]) -> list[str]:
     model: Any = schema
     for part in location:
-        if isinstance(part, str) and part in model.model_fields:
-            annotation = model.model_fields[part].annotation
+        if isinstance(part, str) and part in get_type_hints(model):
+            annotation = get_type_hints(model)[part]
             inner = [annotation, *getattr(annotation, "__args__", ())]
-            model = next(
-                (t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)), model
-            )
+            model = next((kind for kind in inner if _has_keys(kind)), model)
+    if is_dataclass(model):
+        return [field.name for field in fields(model)]
     return list(model.model_fields)
+
+
+def _has_keys(kind: object) -> bool:
+    return isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind))

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from ghsl_beam.jobfile.fields import Float, Location, Section
+from transforms.assembly.catalogues.stac.presets import COPERNICUS, PRESETS, Preset
 from transforms.elements import Level
 from transforms.storage import storage
 
@@ -20,6 +21,7 @@ class Source(StrEnum):
     """What tells which products exist."""
 
     ARCHIVE = "archive"
+    STAC = "stac"
     ODATA = "odata"
     CREODIAS_FINDER = "creodias-finder"
 
@@ -49,8 +51,8 @@ class Input(Section):
 
     source: Source = Field(
         Source.ARCHIVE,
-        description="what tells which products exist: archive (the folders themselves), odata (the "
-        "catalogue of Copernicus), creodias-finder (the same, through that package)",
+        description="what tells which products exist: archive (the folders themselves), stac (a "
+        "STAC API), odata (that of Copernicus), creodias-finder (the same, by that package)",
     )
     archive: Location | None = Field(
         None,
@@ -58,7 +60,12 @@ class Input(Section):
         "catalogue, where its products lie: s3://eodata by default, or a mount such as /eodata",
     )
     catalogue: str | None = Field(
-        None, description="address of the catalogue; by default that of Copernicus"
+        None,
+        description="stac: the name of a preset, copernicus by default; odata: the address of the "
+        "catalogue, by default that of Copernicus",
+    )
+    api: Preset | None = Field(
+        None, description="description of another STAC API, in place of a preset"
     )
     level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
     max_cloud_cover: Float = Field(90, ge=0, le=100, description="cloud cover of a scene, percent")
@@ -71,21 +78,21 @@ class Input(Section):
     cache: Cache = Cache()
 
     @property
+    def preset(self) -> Preset:
+        """The STAC API of source `stac`."""
+        return self.api or PRESETS[self.catalogue or COPERNICUS.name]
+
+    @property
     def place(self) -> str:
         """Where the products lie."""
-        return self.archive or EODATA
+        collection = self.preset.of(self.level) if self.source is Source.STAC else None
+        return self.archive or (collection.roots[0] if collection else EODATA)
 
-    @field_validator("catalogue")
-    @classmethod
-    def _is_address(cls, text: str | None) -> str | None:
-        if text is None:
-            return None
-        address = urlsplit(text)
-        if address.scheme not in ("http", "https") or not address.hostname:
-            raise ValueError("expected an address such as https://catalogue.example.org/odata/v1")
-        if address.username or address.password or address.query or address.fragment:
-            raise ValueError("an address with user, password, ? or #: give it without")
-        return text
+    @property
+    def cogs(self) -> bool:
+        """Whether the bands are COGs: the files of L2A that do not lie in SAFE folders."""
+        collection = self.preset.of(self.level) if self.source is Source.STAC else None
+        return collection is not None and not collection.safe and self.level is Level.L2A
 
     @model_validator(mode="after")
     def _fits(self) -> Input:
@@ -94,6 +101,32 @@ class Input(Section):
                 "give archive, the folder or URL of the products, or the source of a catalogue "
                 f"({', '.join(one for one in Source if one is not Source.ARCHIVE)})"
             )
-        if self.catalogue is not None and self.source is not Source.ODATA:
+        if self.source is Source.STAC:
+            self._check_preset()
+        elif self.source is Source.ODATA:
+            _check_address(self.catalogue)
+        elif self.catalogue is not None:
             raise ValueError(f"source {self.source} takes no catalogue")
+        if self.api is not None and (self.source is not Source.STAC or self.catalogue is not None):
+            raise ValueError("api describes a STAC API: give it with source stac, no catalogue")
         return self
+
+    def _check_preset(self) -> None:
+        if self.catalogue is not None and self.catalogue not in PRESETS:
+            raise ValueError(
+                f"there is no preset {self.catalogue[:60]!r}: use one of {', '.join(PRESETS)}, or "
+                "describe an API under input.api (docs/catalogues.md)"
+            )
+        if self.preset.of(self.level) is None:
+            levels = " and ".join(self.preset.levels())
+            raise ValueError(f"{self.preset.name} has no {self.level}, only {levels}")
+
+
+def _check_address(catalogue: str | None) -> None:
+    if catalogue is None:
+        return
+    address = urlsplit(catalogue)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise ValueError("expected an address such as https://catalogue.example.org/odata/v1")
+    if address.username or address.password or address.query or address.fragment:
+        raise ValueError("an address with user, password, ? or #: give it without")

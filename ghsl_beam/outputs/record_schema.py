@@ -126,6 +126,25 @@ class FileRecord(TypedDict):
 
 
 @_closed
+class StorageRecord(TypedDict):
+    """A storage service that the job uses, its limits, and the share of each machine."""
+
+    service: str
+    buckets: list[str]
+    endpoint: Annotated[str | None, Field(description="null: Amazon S3")]
+    keys: Annotated[str, Field(description="where the keys are; never a key")]
+    connections: Annotated[int | None, Field(description="of the whole job; null: no limit")]
+    requests_per_minute: Annotated[
+        int | None, Field(description="of the whole job; null: no limit")
+    ]
+    machines: Annotated[int, Field(description="that share the limits")]
+    connections_each: Annotated[int | None, Field(description="requests at a time of a machine")]
+    requests_per_minute_each: Annotated[
+        float | None, Field(description="of a machine, with what is kept back")
+    ]
+
+
+@_closed
 class RunRecord(TypedDict):
     """A run of ghsl-beam.
 
@@ -149,6 +168,9 @@ class RunRecord(TypedDict):
     tiles: list[TileRecord]
     classifier: ClassifierRecord
     prediction: PredictionRecord
+    storage: Annotated[
+        list[StorageRecord], Field(description="the services of the job's `s3://` locations")
+    ]
     warnings: list[str]
     stages: Annotated[
         dict[str, dict[str, float]],

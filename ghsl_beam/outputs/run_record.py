@@ -84,6 +84,7 @@ def new_record(plan: JobPlan) -> RunRecord:
             "precision": plan.engine.precision,
             "engine": plan.engine.engine,
         },
+        "storage": [],
         "warnings": list(plan.warnings),
         "stages": {},
         "counts": {},

@@ -34,7 +34,7 @@ from transforms.elements import (
     fingerprint,
 )
 from transforms.inference.engines import FAST, Choice, choose
-from transforms.storage import storage
+from transforms.storage import services, storage
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     Raises:
         RequestError: one line that names what is wrong and the remedy.
     """
+    services.use(job.services)
     chosen = choose_scenes(job, verify)
     models = chosen_models(job, sorted({tile.zone for tile in chosen.tiles}))
     engine = choose(job.models.precision)

@@ -27,11 +27,24 @@ class ClusterOptions(PipelineOptions):
             default=600,
             help="seconds until a worker of the cluster must have begun; 0: without limit",
         )
+        parser.add_argument(
+            "--worker_machines",
+            type=_machines,
+            default=0,
+            help="machines (TaskManagers, executors) that share the limits of a storage service; "
+            "by default the parallelism",
+        )
 
 
 def _seconds(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text}: expected a whole number of seconds")
+    return int(text)
+
+
+def _machines(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number of machines")
     return int(text)
 
 

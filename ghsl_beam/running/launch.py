@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import apache_beam as beam
@@ -33,6 +34,7 @@ from ghsl_beam.running.lock import check_work_area, only_launch
 from ghsl_beam.running.outcome import complete_record, in_brief, record_failure
 from ghsl_beam.running.pipeline import build, work_area
 from ghsl_beam.running.product_sums import keep_recorded_sums, remove_changed
+from ghsl_beam.running.shares import divided, storage_record
 from transforms.elements import (
     GhslBeamError,
     RequestError,
@@ -41,7 +43,8 @@ from transforms.elements import (
     request_error,
 )
 from transforms.observe.events import events_folder
-from transforms.storage import storage
+from transforms.storage import services, storage
+from transforms.storage.services import KeysError, Services
 from transforms.work import work_files
 
 _LOG = logging.getLogger(__name__)
@@ -49,8 +52,20 @@ _WORKER_GONE = (local_workers.LOST, "Channel closed prematurely", "SDK harness",
 """What runners say when a worker process was killed."""
 
 
+_REFUSAL = re.compile(r"KeysError: (.+?)(?: \[while running|\\n|\n|$)")
+"""What a worker says whose storage service refuses its keys, in the error of any runner."""
+
+
 class LaunchError(GhslBeamError):
     """The run broke off: exit code 1."""
+
+
+class _Workers(NamedTuple):
+    """What computes: a runner, its options, and the storage services as its workers share them."""
+
+    runner: PipelineRunner
+    options: PipelineOptions
+    services: Services
 
 
 Watch = Callable[[Inventory, RunEvents], AbstractContextManager[None]]
@@ -74,23 +89,27 @@ def run(
         UnavailableError: a storage does not answer, or another launch is at work; nothing was
             written.
         StrictError: the job is strict, and something was lost.
-        LaunchError: a worker process ended before its work was done.
+        LaunchError: a worker process ended before its work was done, or a storage service refused
+            its keys.
         ClusterError: the cluster asked for is not there, does not fit, or failed.
     """
     start = time.monotonic()
     runner, options = _runner(beam_options)
+    services.use(job.services)
+    shared = divided(job, options)
     plan = make_plan(job, verify=verify)
     if job.strict and plan.losses:
         raise StrictError(f"strict: stopped before the run began: {plan.losses[0].summary}")
     _check_writable(job.output)
     check_work_area(job.output)
     record = new_record(plan)
+    record["storage"] = storage_record(job, shared)
     inventory = read_inventory(plan)
     if inventory.has_work:
         cluster.check(options)
         for warning in check_cache(inventory):
             _LOG.warning(warning)
-        if _make(plan, record, runner, options, watch, start):
+        if _make(plan, record, _Workers(runner, options, shared), watch, start):
             return record
         inventory = read_inventory(plan)  # another launch has just made it all
     there = inventory.products
@@ -103,8 +122,7 @@ def run(
 def _make(
     plan: JobPlan,
     record: RunRecord,
-    runner: PipelineRunner,
-    options: PipelineOptions,
+    workers: _Workers,
     watch: Watch,
     start: float,
 ) -> bool:
@@ -122,11 +140,11 @@ def _make(
             write_record(output, record)
             work = work_area(plan)
             work.reporter.forget()
-            sums = None if isinstance(runner, FnApiRunner) else work.reporter.sums
+            sums = None if isinstance(workers.runner, FnApiRunner) else work.reporter.sums
             with _events(output) as folder, watch(inventory, events := RunEvents(folder, sums)):
                 _LOG.info("run started", extra={"tiles": len(plan.tiles), "output": output})
                 try:
-                    counters = _compute(inventory, runner, options, events)
+                    counters = _compute(inventory, workers, events)
                     record["stages"], record["counts"] = _stages(counters)
                     record["counts"]["scenes"] = sum(len(tile.scenes) for tile in plan.tiles)
                 except BaseException:
@@ -135,6 +153,10 @@ def _make(
             products = read_inventory(plan).products
             complete_record(record, plan, before, products, work.losses.recorded(), start)
             finish(plan, record, products, lock)
+        except KeysError as error:
+            failure = LaunchError(str(error))
+            record_failure(record, plan, before, start, failure)
+            raise failure from error
         except BaseException as error:
             record_failure(record, plan, before, start, error)
             raise
@@ -208,32 +230,27 @@ def _check_writable(output: str) -> None:
         raise RequestError(f"output: {existing} is not writable: {error.strerror}") from error
 
 
-def _compute(
-    inventory: Inventory, runner: PipelineRunner, options: PipelineOptions, events: RunEvents
-) -> Any:
+def _compute(inventory: Inventory, workers: _Workers, events: RunEvents) -> Any:
     """Run the graph for what an inventory lacks; returns Beam's counters.
 
     Raises:
         StrictError: the job is strict, and something was lost.
-        LaunchError: a worker process ended before its work was done.
+        LaunchError: a worker process ended before its work was done, or a storage service refused
+            its keys.
     """
     plan = inventory.plan
     work = work_area(plan)
     for tile in plan.tiles:
         work.plans.write(tile)
-    pipeline = beam.Pipeline(runner=runner, options=options)
-    build(pipeline, inventory)
+    pipeline = beam.Pipeline(runner=workers.runner, options=workers.options)
     try:
-        with cluster.failures_in_one_line(options):
-            result: PipelineResult = pipeline.run()
-            try:
-                cluster.await_worker(result, options, events.worker_has_begun)
-                result.wait_until_finish()
-            except BaseException:
-                _cancel(result)
-                raise
-            return result.metrics().query()["counters"]
+        # The graph takes them to the workers. On one machine this process is one of them.
+        with services.known(workers.services):
+            build(pipeline, inventory)
+            return _result(pipeline, workers.options, events)
     except Exception as error:
+        if refusal := _REFUSAL.search(str(error)):
+            raise LaunchError(refusal[1]) from error
         if plan.job.strict and (losses := work.losses.recorded()):
             raise StrictError(f"strict: stopped at the first loss: {losses[0].summary}") from error
         if any(text in str(error) for text in _WORKER_GONE):
@@ -242,6 +259,19 @@ def _compute(
                 "run the same command again; it goes on from here"
             ) from error
         raise
+
+
+def _result(pipeline: beam.Pipeline, options: PipelineOptions, events: RunEvents) -> Any:
+    """Run a pipeline to its end; returns Beam's counters."""
+    with cluster.failures_in_one_line(options):
+        result: PipelineResult = pipeline.run()
+        try:
+            cluster.await_worker(result, options, events.worker_has_begun)
+            result.wait_until_finish()
+        except BaseException:
+            _cancel(result)
+            raise
+        return result.metrics().query()["counters"]
 
 
 def _cancel(result: PipelineResult) -> None:

@@ -22,6 +22,7 @@ from tests.conftest import ROOT
 from tests.support import four_tiles
 from tests.support.jobs import MODELS, make, write_job
 from tests.support.object_storage import make_bucket, put_folder, s3_service, using
+from tests.support.storage_services import more_keys
 
 DEMONSTRATION = ROOT / "examples" / "havelland.yaml"
 
@@ -38,10 +39,12 @@ def pytest_collection_modifyitems(items):
 class Running:
     """A cluster at work, and the profile of it."""
 
-    def __init__(self, engine, cluster, profile, bucket, address):
+    def __init__(self, engine, cluster, profile, bucket, address, service):
         self.engine, self.cluster, self.profile, self.bucket = engine, cluster, profile, bucket
         self.address = address
         """This machine's, as the hosts of the cluster see it."""
+        self.service = service
+        """URL of the storage service."""
 
     def command(self, job_file, output, *arguments):
         """A launch in a process of its own."""
@@ -74,6 +77,7 @@ def running(request, tmp_path_factory):
         hosts.Network(tmp_path_factory.mktemp(engine), hidden=base) as network,
         s3_service(network.address) as address,
         using(address),
+        more_keys("FAR", "OWN"),  # the workers have them in their environment
     ):
         bucket = make_bucket(engine)
         boto3.client("s3").put_bucket_versioning(
@@ -85,7 +89,7 @@ def running(request, tmp_path_factory):
             pytest.skip(f"no cluster can be started: {error}")
         profile = tmp_path_factory.mktemp("profile") / "profile.yaml"
         profile.write_text(yaml.safe_dump({**options(engine), **cluster.options}))
-        yield Running(engine, cluster, profile, bucket, network.address)
+        yield Running(engine, cluster, profile, bucket, network.address, address)
 
 
 @pytest.fixture(scope="session")

@@ -86,7 +86,16 @@ class Front:
         """Whether the fault can befall a request: a HEAD has no body that could come short."""
         return self.every > 0 and (self.fault[0] != Front.SHORT or method != "HEAD")
 
-    def __init__(self, service: str) -> None:
+    def refusal(self, request: BaseHTTPRequestHandler) -> tuple[str, int, dict, str] | None:
+        """The fault that a request gets for its own sake; None lets it pass."""
+
+    def begins(self) -> None:
+        """A request has come."""
+
+    def ends(self) -> None:
+        """It is about to be answered."""
+
+    def __init__(self, service: str, host: str = "127.0.0.1") -> None:
         self.faults: deque[tuple[str, int, dict[str, str], str]] = deque()
         self.every, self.fault = 0, (0, {}, "")
         self.given = 0
@@ -94,16 +103,19 @@ class Front:
         """Requests for what has this in its name are forbidden."""
         self.ignored: tuple[str, ...] = ()
         """Headers, in small letters, that the service does not hear of."""
+        self.added: dict[str, str] = {}
+        """Headers that the service hears of besides."""
         self.asked: list[str] = []
         self.served = 0
         self._lock, self._writes = threading.Lock(), threading.Lock()
         self._dice = np.random.default_rng(1)
-        front, (host, port) = self, urlsplit(service).netloc.split(":")
+        front, (server, port) = self, urlsplit(service).netloc.split(":")
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def answer(self) -> None:
+                front.begins()
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 with front._lock:
                     front.asked.append(f"{self.command} {self.path}")
@@ -115,6 +127,7 @@ class Front:
                     elif front.fits(self.command) and front._dice.integers(front.every) == 0:
                         fault = ("", *front.fault)
                         front.given += 1
+                fault = fault or front.refusal(self)
                 if fault is not None and fault[1] <= 0:
                     if fault[1] == front.STALL:
                         time.sleep(6)
@@ -131,9 +144,10 @@ class Front:
                     self.reply(fault[1], fault[2], fault[3].encode())
                     return
                 told = {k: v for k, v in self.headers.items() if k.lower() not in front.ignored}
+                told |= front.added
                 # moto compares and writes in two steps; a storage does so in one.
                 with front._writes if self.command == "PUT" else nullcontext():
-                    ask = HTTPConnection(host, int(port))
+                    ask = HTTPConnection(server, int(port))
                     ask.request(self.command, self.path, body, told)
                     got = ask.getresponse()
                     status, headers, answer = got.status, dict(got.getheaders()), got.read()
@@ -141,6 +155,7 @@ class Front:
                 self.reply(status, headers, answer)
 
             def reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
+                front.ends()
                 self.send_response_only(status)
                 dropped = {"transfer-encoding", "connection", "content-length"}
                 for name, value in headers.items():
@@ -157,8 +172,8 @@ class Front:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = ThreadingHTTPServer((host, 0), Handler)
+        self.address = f"http://{host}:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:

@@ -8,14 +8,15 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import rasterio
 import stamina
 from rasterio.errors import RasterioError
 from rasterio.session import DummySession
 
-from . import object_store
+from transforms.elements import StorageError
+
+from . import object_store, services
 from .locations import is_url, parts
 from .signing import signed
 
@@ -81,15 +82,28 @@ def gdal_environment(path: str, retries: int = 0) -> AbstractContextManager[Any]
     """
     if not is_remote(path):
         return nullcontext()
-    return rasterio.Env(session=_Session(), **gdal_options(retries))
+    location = _file(path)
+    service = services.of(location)
+    if service and service.limited:
+        raise StorageError(
+            location,
+            f"lies at storage service {service.name}, which limits requests, and those of GDAL "
+            "cannot be counted; set input.access to download",
+        )
+    return rasterio.Env(session=_Session(location), **gdal_options(retries, location))
 
 
 class _Session(DummySession):
-    """The keys of `object_store`; rasterio would look for them in its own way."""
+    """The keys of a location's service: rasterio would ask for them in its own way."""
+
+    def __init__(self, location: str) -> None:
+        super().__init__()
+        self._location = location
 
     def get_credential_options(self) -> dict[str, str]:
-        """Keys and region, as GDAL options."""
-        return object_store.credentials()
+        """Keys and region, as options of GDAL."""
+        service = services.of(self._location)
+        return services.credential_options(service, self._location) if service else {}
 
 
 def read_again(path: str, read: Callable[[], T]) -> T:
@@ -151,11 +165,12 @@ def is_remote(path: str) -> bool:
     return is_url(location_of(path.removeprefix(VSIZIP)))
 
 
-def gdal_options(retries: int = 0) -> dict[str, str]:
-    """GDAL options for the storage that fsspec reaches with the same environment.
+def gdal_options(retries: int = 0, location: str = "s3://bucket") -> dict[str, str]:
+    """GDAL options for the storage of a location.
 
     Args:
         retries: how often GDAL itself repeats a request that the service did not answer.
+        location: of the file; its bucket chooses the service.
     """
     options = {
         # These options hold for one thread. With more threads, the JPEG 2000 driver opens the file
@@ -170,12 +185,5 @@ def gdal_options(retries: int = 0) -> dict[str, str]:
         # Block files are rewritten under the same names, and archives are repaired.
         "CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsigs/:/vsicurl/",
     }
-    address = object_store.endpoint()
-    if address:
-        url = urlsplit(address)
-        options |= {
-            "AWS_S3_ENDPOINT": f"{url.netloc}{url.path}".rstrip("/"),
-            "AWS_HTTPS": "NO" if url.scheme == "http" else "YES",
-            "AWS_VIRTUAL_HOSTING": "FALSE",
-        }
-    return options
+    service = services.of(location)
+    return options | services.gdal_options(service) if service else options

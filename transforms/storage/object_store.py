@@ -8,9 +8,10 @@ computed again because of an error that `call` raised (`transforms.work.losses`)
 from __future__ import annotations
 
 import errno
-import os
-from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import fsspec
@@ -18,6 +19,7 @@ import stamina
 
 from transforms.elements import StorageError
 
+from . import services
 from .locations import masked, parts
 from .signing import signed
 
@@ -52,64 +54,10 @@ class Policy(NamedTuple):
 
 POLICY = Policy()
 _NO_LONGER_SO = 412
+_BARE_REFUSAL = "403"
 # 409: two conditional writes at the same time.
 _TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504})
 T = TypeVar("T")
-
-
-def endpoint() -> str | None:
-    """Address of the S3 service if it is not Amazon's; it is set as for the AWS tools."""
-    address = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    return address or _configured(os.environ.get("AWS_CONFIG_FILE"), os.environ.get("AWS_PROFILE"))
-
-
-@lru_cache(maxsize=4)
-def _configured(file: str | None, profile: str | None) -> str | None:
-    """The address in the configuration file of the AWS tools; the arguments are the cache key."""
-    import botocore.exceptions
-    import botocore.session
-
-    session = botocore.session.get_session()
-    try:
-        scoped = session.get_scoped_config()
-    except botocore.exceptions.ProfileNotFound:
-        return None  # the connection itself reports this error
-    services = session.full_config.get("services", {}).get(scoped.get("services"), {})
-    return services.get("s3", {}).get("endpoint_url") or scoped.get("endpoint_url")
-
-
-def credentials() -> dict[str, str]:
-    """Keys and region that s3fs finds with the same environment, as GDAL options.
-
-    GDAL itself looks in fewer places. Keys that expire are renewed in time.
-    """
-    from botocore.exceptions import BotoCoreError
-
-    relevant = (
-        item for item in os.environ.items() if item[0].startswith("AWS_") or item[0] == "HOME"
-    )
-    try:
-        keys, region = _keys(tuple(sorted(relevant)))
-        frozen = keys.get_frozen_credentials() if keys else None
-    except BotoCoreError:
-        return {}  # the connection itself reports this error
-    options = {"AWS_REGION": region or ""}
-    if frozen:
-        options |= {
-            "AWS_ACCESS_KEY_ID": frozen.access_key,
-            "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
-            "AWS_SESSION_TOKEN": frozen.token or "",
-        }
-    return {name: value for name, value in options.items() if value}
-
-
-@lru_cache(maxsize=4)
-def _keys(environment: tuple[tuple[str, str], ...]) -> tuple[Any, str | None]:
-    """The keys and the region that belong to an environment."""
-    import botocore.session
-
-    session = botocore.session.get_session()
-    return session.get_credentials(), session.get_config_variable("region")
 
 
 def _system(location: str) -> tuple[Any, str]:
@@ -120,15 +68,13 @@ def _system(location: str) -> tuple[Any, str]:
     """
     scheme, _ = parts(location)
     options: dict[str, Any] = {"use_listings_cache": False}
-    if scheme == "s3":
-        config: dict[str, Any] = {
+    if service := services.of(location):
+        config = {
             "retries": {"mode": "standard", "total_max_attempts": 1},
             "connect_timeout": min(10, STALL),
             "read_timeout": STALL,
         }
-        if endpoint():
-            config["s3"] = {"addressing_style": "path"}
-        options |= {"endpoint_url": endpoint(), "config_kwargs": config, "max_concurrency": 4}
+        options |= services.client_options(service, location, config)
     system = fsspec.filesystem(scheme, **options)
     system.retries = 1  # `call` decides which errors are retried, and when
     return system, signed(str(system._strip_protocol(location)))
@@ -144,7 +90,7 @@ def answers(location: str, seconds: float) -> bool:
     try:
         call(location, lambda system, path: system.cat_file(path, start=0, end=1), policy)
     except StorageError as error:
-        if error.passing:
+        if error.passing or services.refused(error):
             raise
         return False
     return True
@@ -164,25 +110,86 @@ def call(location: str, action: Callable[[Any, str], T], policy: Policy = POLICY
     Raises:
         StorageError: the last try failed, or the error cannot pass.
     """
+    begun, queued = time.monotonic(), 0.0
+
+    def again(error: Exception) -> bool | float:
+        # Waiting for a free connection takes nothing of the time to try again in.
+        late = time.monotonic() - begun - queued > policy.timeout()
+        return False if late else _again(error)
+
     try:
         system, path = _system(location)
         for attempt in stamina.retry_context(
-            on=_again,
+            on=again,
             attempts=policy.tries,
-            timeout=policy.timeout(),
+            timeout=None,
             wait_initial=policy.first_wait,
             wait_max=WAIT,
         ):
-            with attempt:
+            with attempt, services.slot(services.of(location)) as seconds:
+                queued += seconds
                 return action(system, path)
     except FileNotFoundError as error:
         raise StorageError(
             location, f"does not exist: {masked(str(error))}", absent=True
         ) from error
     except _errors() as error:
-        reason = masked(str(error)) or type(error).__name__
-        raise StorageError(location, reason, passing=bool(_again(error))) from error
+        raise storage_error(location, error) from error
     raise AssertionError("stamina ends with a result or an error")
+
+
+@contextmanager
+def one_try(location: str) -> Iterator[tuple[Any, str]]:
+    """The file system of a URL and the path in it, for who tries again by a policy of its own.
+
+    Within, a connection of the service is held.
+
+    Raises:
+        KeysError: the service has no keys here.
+    """
+    system, path = _system(location)
+    with services.slot(services.of(location)):
+        yield system, path
+
+
+def storage_error(location: str, error: Exception) -> StorageError:
+    """What an error of a client says of a location, in one line.
+
+    It is a KeysError where the service has no keys here, or refuses them.
+    """
+    service = services.of(location)
+    if service and (reason := _refusal(service, location, error)):
+        return services.KeysError(location, reason)
+    reason = masked(str(error)) or type(error).__name__
+    return StorageError(location, reason, passing=bool(_again(error)))
+
+
+def _refusal(service: services.Service, location: str, error: Exception) -> str | None:
+    """Why a service does not take its keys; None where an error says another thing."""
+    from botocore.exceptions import NoCredentialsError, PartialCredentialsError
+
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return services.missing_reason(service)
+    code = _code(error)
+    if code == _BARE_REFUSAL:  # of a request whose answer has no body
+        system, path = _system(location)
+        bucket, key, _ = system.split_path(path)
+        try:
+            with services.slot(service):
+                system.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
+        except _errors() as told:
+            code = _code(told)
+    return services.refused_reason(service, code)
+
+
+def _code(error: BaseException | None) -> str:
+    """The code in a service's answer, such as `ExpiredToken`; "" where it has none."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if isinstance(response, dict):
+            return str(response.get("Error", {}).get("Code", ""))
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 @cache

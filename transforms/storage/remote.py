@@ -8,19 +8,20 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-import fsspec
 import requests
 import stamina
 import urllib3
 
-from transforms.storage.storage import masked
+from transforms.storage.locations import masked
+from transforms.storage.object_store import one_try, storage_error
+from transforms.storage.services import KeysError
 
 _PIECE = 1 << 16
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -269,15 +270,14 @@ def _pieces(
 
 @contextmanager
 def _open_fsspec(url: str, limits: Limits) -> Iterator[Part]:
-    with faults(url):
-        stream = fsspec.open(url, "rb").open()
-    try:
+    with ExitStack() as held:
+        with faults(url):
+            system, path = held.enter_context(one_try(url))
+            stream = held.enter_context(closing(system.open(path, "rb")))
         size = getattr(stream, "size", None)
         if size is not None and size > limits.size:
             raise TooLarge(f"the file has {size} bytes, expected at most {limits.size}")
         yield Part(0, size, "", _read(stream, url))
-    finally:
-        stream.close()
 
 
 def _read(stream: Any, url: str) -> Iterator[bytes]:
@@ -299,9 +299,13 @@ def faults(url: str) -> Iterator[None]:
         kinds += (BotoCoreError,)
     try:
         yield
+    except KeysError as error:
+        raise Unavailable(error.reason) from error
     except FileNotFoundError as error:
         raise Unavailable("there is no such file", missing=True) from error
     except kinds as error:
+        if isinstance(found := storage_error(url, error), KeysError):
+            raise Unavailable(found.reason) from found
         again = isinstance(error, (ConnectionError, TimeoutError))
         raise Unavailable(f"cannot be read: {cause_of(error)}", again=again) from error
 

@@ -2,7 +2,8 @@
 
 A location is a str: a local path, or a URL (`s3://bucket/key`, `gs://...`, `https://...` to read).
 Address and credentials of the service are set as for the AWS tools: in the environment
-(`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...) or in `~/.aws`.
+(`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...) or in `~/.aws`. Some buckets have a service of their
+own, see `services`.
 """
 
 from __future__ import annotations

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transforms.elements import Loss
 from transforms.observe.event_sums import EventSums, SumsReader, sums_of_process
 from transforms.observe.events import Event, begin, has_folder
 from transforms.storage import storage
+from transforms.storage.services import Services, current
 
 from . import work_files
 from .block_files import discard
@@ -25,6 +26,7 @@ class JobReporter:
     folder: str
     launch: str = ""
     strict: bool = False
+    services: Services = field(default_factory=current)
 
     @property
     def sums(self) -> str:

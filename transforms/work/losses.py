@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 import stamina
@@ -24,6 +24,7 @@ from transforms.elements import (
 )
 from transforms.storage import storage
 from transforms.storage.gdal_access import is_remote
+from transforms.storage.services import Services, current, refused
 
 from . import work_files
 from .metrics import lost
@@ -97,7 +98,11 @@ def loss_of(
 
     Raises:
         StrictError: the job is strict.
+        KeysError: a storage service refuses its keys, or has none: everything else would be lost
+            too.
     """
+    if keys_error := refused(error):
+        raise keys_error
     if isinstance(error, MemoryError):
         file, reason = "", f"not enough memory: {error}".rstrip(": ")
     else:
@@ -119,6 +124,7 @@ class Losses:
     """The losses of a launch in a work area, each in a small file."""
 
     folder: str
+    services: Services = field(default_factory=current)
 
     def record(self, loss: Loss) -> None:
         """Record a loss; the same loss twice is one file.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from transforms.storage.services import Services, current
+
 from .block_files import BlockFiles
 from .job_reporter import JobReporter
 from .losses import Losses
@@ -16,13 +18,15 @@ class WorkArea:
     """The place of a launch's files. It holds only a location, so it can be sent to workers.
 
     Its parts are made when they are used. A `strict` job stops at its first loss. `version` is the
-    version of the launcher; see `Plans`.
+    version of the launcher; see `Plans`. `services` are the storage services of the job; a worker
+    learns them when it unpickles a work area, its losses or its reporter.
     """
 
     folder: str
     launch: str = ""
     strict: bool = False
     version: str = field(default_factory=installed_version)
+    services: Services = field(default_factory=current)
 
     @property
     def plans(self) -> Plans:
@@ -37,7 +41,7 @@ class WorkArea:
     @property
     def losses(self) -> Losses:
         """The losses of the launch."""
-        return Losses(self.folder)
+        return Losses(self.folder, self.services)
 
     @property
     def notes(self) -> Notes:
@@ -47,4 +51,4 @@ class WorkArea:
     @property
     def reporter(self) -> JobReporter:
         """The reporter of the stages."""
-        return JobReporter(self.folder, self.launch, self.strict)
+        return JobReporter(self.folder, self.launch, self.strict, self.services)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.planning.inventory import Inventory
 from transforms.elements import RequestError, Scene, SourceFile, TilePlan
-from transforms.storage import storage
+from transforms.storage import signing, storage
 from transforms.storage.caching import DIRECT, Access, Cache, CacheError
 from transforms.storage.room import in_words
 
@@ -21,11 +22,12 @@ def access_kind(job: Job) -> str:
     """`direct`, `download` or `download-bands`: what the job file says, else by where scenes lie.
 
     On object storage a window of a JPEG 2000 band costs tens of requests, and a job needs all of
-    the file anyway. On a disk the files are read as they are.
+    the file anyway. On a disk the files are read as they are, and so are COGs, which are made for
+    it.
     """
     if job.input.access is not None:
         return job.input.access
-    return _DOWNLOAD if storage.is_url(job.input.place) else _DIRECT
+    return _DOWNLOAD if storage.is_url(job.input.place) and not job.input.cogs else _DIRECT
 
 
 def access_of(job: Job, *, verify: bool = False) -> Access:
@@ -36,9 +38,10 @@ def access_of(job: Job, *, verify: bool = False) -> Access:
     """
     kind = access_kind(job)
     if kind == _DIRECT:
-        return DIRECT
+        return replace(DIRECT, signers=signing.current())
     limit = int(job.input.cache.gigabytes * GIGABYTE)
-    return Access(Cache(_folder(job), limit, verify), masks=kind == _DOWNLOAD)
+    cache = Cache(_folder(job), limit, verify)
+    return Access(cache, masks=kind == _DOWNLOAD, signers=signing.current())
 
 
 def _folder(job: Job) -> str:

@@ -7,7 +7,7 @@ from transforms.assembly import Archive, Catalogue
 from transforms.assembly.catalogues.creodias import CreodiasFinder
 from transforms.assembly.catalogues.json_service import JsonService
 from transforms.assembly.catalogues.odata import COPERNICUS, OData
-from transforms.elements import RequestError
+from transforms.assembly.catalogues.stac import StacCatalogue
 
 
 def catalogue_of(settings: Input) -> Catalogue:
@@ -20,8 +20,9 @@ def catalogue_of(settings: Input) -> Catalogue:
     match settings.source:
         case Source.ARCHIVE:
             return Archive(archive)
+        case Source.STAC:
+            return StacCatalogue(settings.preset, settings.archive or "")
         case Source.ODATA:
-            return OData(JsonService(settings.catalogue or COPERNICUS), archive)
+            return OData(JsonService(str(settings.catalogue or COPERNICUS)), archive)
         case Source.CREODIAS_FINDER:
             return CreodiasFinder(archive)
-    raise RequestError(f"input.source: {settings.source}")

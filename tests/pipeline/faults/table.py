@@ -16,6 +16,7 @@ GROUPS = (
     "archives",
     "storage",
     "cache",
+    "services",
     "models",
     "configuration",
     "processes",

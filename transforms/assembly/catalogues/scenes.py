@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
 
@@ -23,8 +24,9 @@ from transforms.assembly.products.naming import (
 from transforms.assembly.products.passes import SAME_PASS, clear_enough, reduce_duplicates
 from transforms.assembly.products.product import granules, read_granule, read_product, tile_of
 from transforms.assembly.products.product_files import ProductFiles, open_products
-from transforms.elements import Level, Loss, Scene, SceneError, StorageError
+from transforms.elements import Level, Loss, Scene, SceneError, SourceFile, StorageError
 from transforms.storage import storage
+from transforms.storage.services import refused
 
 from .archive import Archive
 from .catalogue import Answer, Candidate, Catalogue, LeftOut, PassedOver, Wanted
@@ -168,23 +170,38 @@ def _look(
         has_any = bool(inner) and not tile
     for files in products:
         around = name if len(products) == 1 else None
-        for scene in _scenes_in(files, around, wanted, problem):
+        for result in _scenes_in(files, around, wanted, problem):
             has_any = True
-            yield scene
+            yield _with_checksums(result, answer) if isinstance(result, Scene) else result
         if files.in_folder and (name or entry.lower().endswith(ENDINGS)):
             names = [item for item in files.names("") if not is_part_folder(item)]
             entries = {item: not files.is_file(item) for item in names}
             inner += within(entry, entries, wanted)
     for product in inner:
         below = Candidate(product) if isinstance(product, str) else product
-        for result in _look(below, wanted, problem, (*above, place)):
+        for inner_result in _look(below, wanted, problem, (*above, place)):
             has_any = True
-            yield result
+            yield inner_result
     if not has_any and (tile or not products):
         reason = "contains no product, expected MTD_MSIL1C.xml or MTD_MSIL2A.xml"
         if products or inner:
             reason = f"is named as a product of tile {tile}, but contains none"
         yield _loss(SceneError(entry, reason), tile)
+
+
+def _with_checksums(scene: Scene, candidate: Candidate) -> Scene:
+    """The scene with the checksums that its catalogue tells of its files."""
+    sums = {f"{candidate.location}/{name}": checksum for name, checksum in candidate.checksums}
+
+    def known(file: SourceFile) -> SourceFile:
+        return replace(file, checksum=sums.get(file.location, file.checksum))
+
+    mask = scene.mask_file
+    return replace(
+        scene,
+        band_files=tuple(known(file) for file in scene.band_files),
+        mask_file=known(mask) if mask else None,
+    )
 
 
 def _scenes_in(
@@ -264,6 +281,8 @@ def _check_names(
 
 
 def _loss(error: SceneError | StorageError, tile: str = "") -> Loss:
+    if keys_error := refused(error):  # then nothing can be read
+        raise keys_error
     return Loss(STAGE, tile, printable(error.reason), file=printable(error.file))
 
 

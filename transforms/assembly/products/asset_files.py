@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 
-from transforms.elements import SceneError, StorageError
+from transforms.elements import SceneError, SourceFile, StorageError
 from transforms.storage import storage
 from transforms.storage.gdal_access import gdal_path
 
@@ -77,6 +77,11 @@ class AssetFiles:
     def size(self, names: tuple[str, ...]) -> int:
         """See `ProductFiles`; each file costs one request."""
         return sum(self._about(name).size for name in names)
+
+    def source(self, name: str) -> SourceFile:
+        """See `ProductFiles`."""
+        about = self._about(name)
+        return SourceFile(self._place(name), about.size, about.version)
 
     def mark(self, name: str, small: bool = False) -> str:
         """See `ProductFiles`; no listing tells it, so each file costs one request."""

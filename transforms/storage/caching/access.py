@@ -12,6 +12,7 @@ from transforms.elements import SceneError, SourceFile, StorageError
 from transforms.storage import storage
 from transforms.storage.gdal_access import VSIZIP, gdal_path, location_of
 from transforms.storage.locations import is_url
+from transforms.storage.signing import NO_OTHERS, Signers
 
 from .cache import Cache, CacheError
 
@@ -25,10 +26,13 @@ class Access:
     Attributes:
         cache: keeps whole files; None where they are read where they lie.
         masks: whether masks are kept too.
+        signers: who gives the tokens for files that need some; a worker that gets this value knows
+            them.
     """
 
     cache: Cache | None = None
     masks: bool = True
+    signers: Signers = NO_OTHERS
 
     @contextmanager
     def local(self, path: str, file: SourceFile | None = None) -> Iterator[str]:

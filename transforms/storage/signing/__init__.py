@@ -4,6 +4,6 @@ Locations stay without a token, because a token ends after about an hour: it is 
 read. The host of a location says who gives its tokens.
 """
 
-from .tokens import SHIPPED, Signer, Signers, add, current, forget, signed, use
+from .tokens import NO_OTHERS, SHIPPED, Signer, Signers, add, current, forget, signed, use
 
-__all__ = ["SHIPPED", "Signer", "Signers", "add", "current", "forget", "signed", "use"]
+__all__ = ["NO_OTHERS", "SHIPPED", "Signer", "Signers", "add", "current", "forget", "signed", "use"]

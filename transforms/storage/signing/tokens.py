@@ -17,11 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 from transforms.elements import StorageError
 
 from ..redaction import learn
-from ..remote import Limits, Unavailable, read_url
 
 EARLY = 60.0
 """Seconds before its end at which a token is no longer used: a read that begins then may go on."""
-_LIMITS = Limits(size=1 << 16, stall=20.0, total=60.0, attempts=4)
 _SIGNATURE = "sig"
 """Of a token's parts, the one that is secret; the others are times and permissions."""
 
@@ -69,7 +67,9 @@ class _Token:
     ends: float
 
 
-_KNOWN = Signers()
+NO_OTHERS = Signers()
+"""The shipped signers alone."""
+_KNOWN = NO_OTHERS
 _TOKENS: dict[str, _Token] = {}
 _LOCK = threading.Lock()
 
@@ -132,8 +132,10 @@ def signed(url: str) -> str:
 
 
 def _fetch(address: str) -> _Token:
+    from ..remote import Limits, Unavailable, read_url  # which itself reads signed files
+
     try:
-        content = read_url(address, _LIMITS)
+        content = read_url(address, Limits(size=1 << 16, stall=20.0, total=60.0, attempts=4))
     except Unavailable as error:
         reason = f"gives no token to read with: {error}"
         raise StorageError(address, reason, passing=bool(error.again)) from error

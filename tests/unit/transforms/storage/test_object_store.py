@@ -12,7 +12,7 @@ import s3fs
 from transforms.elements import StorageError
 from transforms.storage import storage
 from transforms.storage.gdal_access import gdal_environment, gdal_options
-from transforms.storage.object_store import endpoint
+from transforms.storage.services import endpoint
 
 FILE = """
 [default]

@@ -20,6 +20,7 @@ from transforms.assembly.products.naming import TILE, ProductName, parse_name, p
 from transforms.assembly.products.product_files import read_bytes, unsafe
 from transforms.elements import BANDS, Level, SceneError
 from transforms.storage import storage
+from transforms.storage.caching.checksums import from_multihash
 from transforms.storage.gdal_access import gdal_path
 from transforms.storage.locations import masked
 
@@ -33,8 +34,6 @@ _PLAIN_TILE = re.compile(rf"(?:MGRS-|T)?({TILE})")
 _STRIP_START = re.compile(r"_S(\d{8}T\d{6})(?=_|$)")
 _ORBIT = re.compile(r"_(A\d{6})_")
 _BASELINE = re.compile(r"\d{2}\.\d{2}")
-_MULTIHASH = {"d50110": ("md5", 32), "1220": ("sha256", 64), "1620": ("sha3_256", 64)}
-"""Code and length of a multihash in hexadecimal digits: the algorithm, and its digits."""
 _MOST_TILE_INFO = 1 << 20
 
 
@@ -289,34 +288,15 @@ def _below(location: str, asset: Mapping[str, Any]) -> str:
 
 
 def _checksums(assets: Mapping[str, Any], names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """What the assets tell of files of the product: `size:BYTES` and `ALGORITHM:digits`."""
-    found = []
-    for key, name in names.items():
-        asset = _mapping(assets.get(key))
-        size = _count(asset.get("file:size"))
-        digest = checksum_of(_text(asset.get("file:checksum")))
-        if name and size is not None:
-            found.append((name, f"size:{size}"))
-        if name and digest:
-            found.append((name, digest))
-    return tuple(sorted(found))
+    """Checksums that the assets tell, by the file's name in the product.
 
-
-def checksum_of(multihash: str) -> str:
-    """The checksum in a multihash of hexadecimal digits, as `ALGORITHM:digits`.
-
-    Returns "" for an algorithm that is not compared, and for digits that are not as many as the
-    algorithm has: some checksums of Copernicus have 32 bytes under the code of MD5.
-
-    Example:
-        >>> checksum_of("d50110d1429923b75f83c651065be6109194dc")
-        'md5:d1429923b75f83c651065be6109194dc'
+    Some checksums of Copernicus have 32 bytes under the code of MD5: they are left out.
     """
-    for start, (algorithm, digits) in _MULTIHASH.items():
-        rest = multihash.lower().removeprefix(start)
-        if rest != multihash.lower() and re.fullmatch(f"[0-9a-f]{{{digits}}}", rest):
-            return f"{algorithm}:{rest}"
-    return ""
+    sums = (
+        (name, from_multihash(_text(_mapping(assets.get(key)).get("file:checksum"))))
+        for key, name in names.items()
+    )
+    return tuple(sorted((name, checksum) for name, checksum in sums if name and checksum))
 
 
 def _tile(text: str) -> str | None:

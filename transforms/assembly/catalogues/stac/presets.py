@@ -7,6 +7,7 @@ each API.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from transforms.elements import BANDS, Level
@@ -16,6 +17,8 @@ from transforms.storage.signing import Signer
 
 FILTER, QUERY = "filter", "query"
 """How an API is asked for tiles: by a CQL2 filter, or by the older query extension."""
+STRICT = {"extra": "forbid"}
+"""A key that a job file adds, and that is none of these, is a mistake."""
 MOST_ITEMS, MOST_TILES, FASTEST = 1000, 100, 50.0
 
 
@@ -44,6 +47,8 @@ class Collection:
         tokens: address of the tokens that the files are signed with, where they are: the name of
             the container, which is the first part of their path, follows it.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     name: str
     roots: tuple[str, ...]
@@ -122,6 +127,8 @@ class Preset:
         tiles: that one search asks for, 1 to 100.
         per_second: requests that begin within a second, above 0, at most 50.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     name: str
     address: str

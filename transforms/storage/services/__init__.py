@@ -1,0 +1,37 @@
+"""Storage services: which endpoint, which keys and which limits belong to the bucket of a location.
+
+A location says only its bucket: `s3://bucket/key`. The bucket chooses the service. Every other
+bucket lies where the environment says, as the AWS tools read it. A launch makes the services of its
+job known with `use`; they travel to the workers with the job's work area, without keys. Each worker
+finds the keys in its own environment.
+"""
+
+from .environment import endpoint
+from .gdal import credential_options, gdal_options
+from .keys import KeysError, check_keys, missing_reason, refused, refused_reason
+from .limits import slot
+from .registry import Services, current, known, limited, of, use
+from .s3 import client_options
+from .service import SHIPPED, Service, ServiceError
+
+__all__ = [
+    "SHIPPED",
+    "KeysError",
+    "Service",
+    "ServiceError",
+    "Services",
+    "check_keys",
+    "client_options",
+    "credential_options",
+    "current",
+    "endpoint",
+    "gdal_options",
+    "known",
+    "limited",
+    "missing_reason",
+    "of",
+    "refused",
+    "refused_reason",
+    "slot",
+    "use",
+]

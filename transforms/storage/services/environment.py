@@ -1,0 +1,58 @@
+"""The S3 service that the environment names, as the AWS tools read it."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import Any
+
+from .service import Service
+
+NAME = "environment"
+
+
+def endpoint() -> str | None:
+    """Address of the S3 service where it is not Amazon's, as the AWS tools are told it."""
+    told = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return told or _configured(os.environ.get("AWS_CONFIG_FILE"), os.environ.get("AWS_PROFILE"))
+
+
+@lru_cache(maxsize=4)
+def _configured(file: str | None, profile: str | None) -> str | None:
+    """The address in the file of the AWS tools; the arguments are those that it depends on."""
+    import botocore.exceptions
+    import botocore.session
+
+    session = botocore.session.get_session()
+    try:
+        scoped = session.get_scoped_config()
+    except botocore.exceptions.ProfileNotFound:
+        return None  # whoever connects says so
+    services = session.full_config.get("services", {}).get(scoped.get("services"), {})
+    return services.get("s3", {}).get("endpoint_url") or scoped.get("endpoint_url")
+
+
+def environment() -> Service:
+    """The service of the environment; it has no limits of its own."""
+    address = endpoint()
+    return Service(NAME, endpoint=address, path_style=bool(address))
+
+
+def botocore_keys(profile: str | None = None) -> tuple[Any, str | None]:
+    """Keys, None where there are none, and the region that botocore finds now.
+
+    Raises:
+        BotoCoreError: there is no such profile, or its keys cannot be had.
+    """
+    told = (item for item in os.environ.items() if item[0].startswith("AWS_") or item[0] == "HOME")
+    keys, region = _keys(tuple(sorted(told)), profile)
+    return (keys.get_frozen_credentials() if keys else None), region
+
+
+@lru_cache(maxsize=8)
+def _keys(told: tuple[tuple[str, str], ...], profile: str | None) -> tuple[Any, str | None]:
+    """Keys, and the region, that belong to an environment; keys that expire renew themselves."""
+    import botocore.session
+
+    session = botocore.session.Session(profile=profile)
+    return session.get_credentials(), session.get_config_variable("region")

@@ -1,0 +1,164 @@
+"""The keys of a service: where they are, what is wrong with them, and the remedy. Never a key."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from transforms.elements import StorageError
+
+from ..redaction import learn
+from .environment import NAME, botocore_keys
+from .service import ANONYMOUS, DEFAULT, ENV, PROFILE, Service
+
+REFUSED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidToken",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+        "UnrecognizedClientException",
+    }
+)
+"""Codes of S3 services that say that the keys are wrong or too old, whatever is asked for."""
+
+
+_SHORTEST = 8
+"""Signs of a key; a shorter one, such as the `test` of a test server, stands elsewhere too."""
+
+
+class KeysError(StorageError):
+    """A service has no keys here, or refuses them.
+
+    No part of a job can be lost by it alone: nothing more can be read or written, so it ends the
+    job. The same command goes on with new keys.
+    """
+
+
+class AccessKeys(NamedTuple):
+    """What requests are signed with; no `token` is ""."""
+
+    access: str
+    secret: str
+    token: str
+
+    def __repr__(self) -> str:
+        """No key."""
+        return "AccessKeys(***)"
+
+
+def prefix_of(service: Service) -> str | None:
+    """The prefix of the variables with its keys; None where they are elsewhere."""
+    return service.keys.removeprefix(ENV) if service.keys.startswith(ENV) else None
+
+
+def profile_of(service: Service) -> str | None:
+    """The profile of the AWS tools with its keys; None where they are elsewhere."""
+    return service.keys.removeprefix(PROFILE) if service.keys.startswith(PROFILE) else None
+
+
+def has_keys(service: Service) -> bool:
+    """Whether the variables of a service with `env:PREFIX` are set; True for any other."""
+    prefix = prefix_of(service)
+    return prefix is None or bool(os.environ.get(f"{prefix}_ACCESS_KEY_ID"))
+
+
+def keys_of(service: Service, location: str) -> AccessKeys | None:
+    """The keys of a service; None where requests are not signed, or `default` finds none.
+
+    Raises:
+        KeysError: a variable is not set, or there is no such profile or no key in it.
+    """
+    if service.keys == ANONYMOUS:
+        return None
+    if prefix := prefix_of(service):
+        access, secret, token = (
+            os.environ.get(f"{prefix}_{part}", "").strip()
+            for part in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")
+        )
+        if not (access and secret):
+            raise KeysError(location, missing_reason(service))
+        return _learnt(AccessKeys(access, secret, token))
+    from botocore.exceptions import BotoCoreError
+
+    profile = profile_of(service)
+    try:
+        found, _ = botocore_keys(profile)
+    except BotoCoreError as error:
+        if profile is None:
+            return None  # whoever connects says so
+        raise KeysError(location, missing_reason(service)) from error
+    if found is None:
+        if profile is None:
+            return None
+        raise KeysError(location, missing_reason(service))
+    return _learnt(AccessKeys(found.access_key, found.secret_key, found.token or ""))
+
+
+def check_keys(service: Service, location: str) -> None:
+    """Look whether a named service has keys.
+
+    Raises:
+        KeysError: it has none.
+    """
+    keys_of(service, location)
+
+
+def _learnt(keys: AccessKeys) -> AccessKeys:
+    """The keys, which no message shows from now on."""
+    for value in keys:
+        if len(value) >= _SHORTEST:
+            learn(value, "secret")
+    return keys
+
+
+def missing_reason(service: Service) -> str:
+    """Why a service without keys cannot be used, and what to do."""
+    where = f", made at {service.help}" if service.help else ""
+    return f"{_title(service)} has no credentials here; set {_place(service)}{where}"
+
+
+def refused(error: BaseException | None) -> KeysError | None:
+    """The error that says that keys are refused, among the causes of an error; else None."""
+    while error is not None and not isinstance(error, KeysError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def refused_reason(service: Service, code: str) -> str | None:
+    """Why a service does not take its keys, and what to do; None where a code says another thing.
+
+    Args:
+        service: that answered.
+        code: what it answered, such as `ExpiredToken`.
+    """
+    if code not in REFUSED:
+        return None
+    made = f" at {service.help}" if service.help else ""
+    return (
+        f"{_title(service)} refuses the keys in {_place(service)} ({code}); make new ones{made}, "
+        "set them for the launcher and its workers, and run the same command again: it goes on "
+        "from there"
+    )
+
+
+def _title(service: Service) -> str:
+    if service.name == NAME:
+        return f"the storage service of the environment ({service.endpoint or 'Amazon S3'})"
+    return f"storage service {service.name}"
+
+
+def _place(service: Service) -> str:
+    """Where the keys are, for a person to change them."""
+    prefix, profile = prefix_of(service), profile_of(service)
+    if service.keys == DEFAULT:
+        prefix = "AWS"
+    if profile:
+        return f"profile {profile} of ~/.aws"
+    if service.keys == ANONYMOUS:
+        return "no place, since it is anonymous"
+    more = " or ~/.aws" if service.keys == DEFAULT else ""
+    return f"{prefix}_ACCESS_KEY_ID and {prefix}_SECRET_ACCESS_KEY{more}"

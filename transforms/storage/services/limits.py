@@ -1,0 +1,139 @@
+"""The limits of a service, shared by all processes of a machine.
+
+A folder of the temporary directory belongs to each service. Its slots are files: who has locked one
+may have a request in flight. One more file says when the next request may be sent. The system frees
+a lock when its process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import random
+import stat
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transforms.elements import StorageError
+
+from .service import BURST, Service
+
+_LOOK_EVERY = (0.005, 0.03)
+"""Seconds between two looks for a free slot: by chance, so that everybody gets one."""
+_LONGEST_QUEUE = 600.0
+"""Seconds ahead that the next request may be due; more means that the clock was set back."""
+_held = threading.local()
+
+
+@contextmanager
+def slot(service: Service | None) -> Iterator[float]:
+    """Hold one of the service's connections, waiting until one is free; gives the seconds waited.
+
+    A thread that holds one already goes on with it: it has one request in flight at a time.
+
+    Raises:
+        StorageError: the files of the limits cannot be used.
+    """
+    if service is None or service.slots is None:
+        yield 0.0
+        return
+    folder = _folder(service)
+    mine: set[Path] = _held.__dict__.setdefault("folders", set())
+    if folder in mine:
+        yield 0.0
+        return
+    begun = time.monotonic()
+    handle = _lock_one(folder, max(1, service.slots))
+    mine.add(folder)
+    try:
+        yield time.monotonic() - begun
+    finally:
+        mine.discard(folder)
+        os.close(handle)
+
+
+def _lock_one(folder: Path, slots: int) -> int:
+    while True:
+        for number in random.sample(range(slots), slots):
+            handle = _open(folder / f"slot-{number}")
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return handle
+            except BlockingIOError:
+                os.close(handle)
+            except OSError as error:
+                os.close(handle)
+                raise _unusable(folder, error) from error
+        time.sleep(random.uniform(*_LOOK_EVERY))  # noqa: S311 - no secret
+
+
+def count_requests(service: Service) -> Callable[..., Awaitable[None]]:
+    """What a client calls before each request: it waits for the request's turn."""
+
+    async def wait(**_: object) -> None:
+        if (seconds := turn(service)) > 0:
+            await asyncio.sleep(seconds)
+
+    return wait
+
+
+def turn(service: Service) -> float:
+    """Seconds from now to the turn of a request that wants to be sent now; it must be sent then.
+
+    Raises:
+        StorageError: the files of the limits cannot be used.
+    """
+    if service.pause is None:
+        return 0.0
+    folder = _folder(service)
+    handle = _open(folder / "turn")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        now = time.time()
+        stored = os.pread(handle, 8, 0)
+        due = struct.unpack("<d", stored)[0] if len(stored) == 8 else now
+        # `due` is when the next request would come, if they came at even intervals.
+        if not 0 <= due <= now + max(_LONGEST_QUEUE, 100 * service.pause):
+            due = now
+        due = max(due, now)
+        os.pwrite(handle, struct.pack("<d", due + service.pause), 0)
+        return max(0.0, due - BURST - now)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    finally:
+        os.close(handle)
+
+
+def _folder(service: Service) -> Path:
+    """The folder of a service, made if need be, that nobody else can write to."""
+    mark = hashlib.sha256((service.endpoint or "Amazon S3").encode()).hexdigest()[:16]
+    base = Path(tempfile.gettempdir(), f"ghsl-beam-limits-{os.getuid()}")
+    folder = base / mark
+    try:
+        for part in (base, folder):
+            part.mkdir(mode=0o700, exist_ok=True)
+        about = base.lstat()
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode) or about.st_mode & 0o022:
+        raise StorageError(str(base), "belongs to others; remove it, or set TMPDIR")
+    return folder
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> StorageError:
+    reason = f"cannot hold the limits of a storage service ({error.strerror}); set TMPDIR"
+    return StorageError(str(path), reason)

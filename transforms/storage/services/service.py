@@ -1,0 +1,113 @@
+"""What a storage service is, and those that need no description in a job file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT, ANONYMOUS = "default", "anonymous"
+ENV, PROFILE = "env:", "profile:"
+"""How the `keys` of a service begin that names a prefix of variables, or a profile."""
+BURST = 3.0
+"""Seconds of requests that may be sent at once after a pause."""
+_MINUTE = 60.0
+_LEAST = 8
+"""Requests a minute that a machine can work with."""
+
+
+class ServiceError(ValueError):
+    """The limits of a service cannot be kept by so many machines; one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An S3 service. It holds no key, so it may be stored, shown and sent to workers.
+
+    Attributes:
+        name: short name; messages and the run record use it.
+        buckets: the buckets that lie at this service.
+        endpoint: http or https URL; None is Amazon's.
+        region: what requests are signed for; None is what the environment says.
+        path_style: whether the bucket stands in the path of a URL, not in the name of the host.
+        keys: where the keys are: `default` (as the AWS tools find them), `anonymous`, `env:PREFIX`
+            (PREFIX_ACCESS_KEY_ID, PREFIX_SECRET_ACCESS_KEY, PREFIX_SESSION_TOKEN) or `profile:NAME`
+            of `~/.aws`.
+        requester_pays: whether each request says that its sender pays for it.
+        connections: requests at the same time, at least 1; None is without limit.
+        requests_per_minute: in any minute, at least 10; None is without limit.
+        machines: how many share both limits, this one included.
+        gives_way: whether the environment serves the buckets if it names an endpoint and the
+            service has no keys.
+        help: where a person makes new keys; "" is not known.
+    """
+
+    name: str
+    buckets: tuple[str, ...] = ()
+    endpoint: str | None = None
+    region: str | None = None
+    path_style: bool = True
+    keys: str = DEFAULT
+    requester_pays: bool = False
+    connections: int | None = None
+    requests_per_minute: int | None = None
+    machines: int = 1
+    gives_way: bool = False
+    help: str = ""
+
+    @property
+    def limited(self) -> bool:
+        """Whether its requests are counted."""
+        return self.connections is not None or self.requests_per_minute is not None
+
+    @property
+    def slots(self) -> int | None:
+        """Requests at the same time from this machine; None is without limit."""
+        return None if self.connections is None else self.connections // self.machines
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds from one request of this machine to the next; None is without limit.
+
+        After a pause, `BURST` seconds of requests may go at once. Each machine may do so, and the
+        launcher did so before the workers began. So in any minute all machines together send at
+        most (60 + 2 BURST) / pause + 1 requests of each machine, and the pause is chosen for that.
+        """
+        if self.requests_per_minute is None:
+            return None
+        left = max(1, self.requests_per_minute - self.machines - 1)
+        return self.machines * (_MINUTE + 2 * BURST) / left
+
+    @property
+    def most_machines(self) -> int | None:
+        """How many machines can share the limits at most; None is any number."""
+        bounds = [
+            bound
+            for bound in (
+                self.connections,
+                self.requests_per_minute and max(1, self.requests_per_minute // _LEAST),
+            )
+            if bound is not None
+        ]
+        return min(bounds, default=None)
+
+
+COPERNICUS = Service(
+    name="copernicus",
+    buckets=("eodata",),
+    endpoint="https://eodata.dataspace.copernicus.eu",
+    region="default",
+    keys="env:COPERNICUS",
+    connections=4,
+    requests_per_minute=2000,
+    gives_way=True,
+    help="https://eodata-s3keysmanager.dataspace.copernicus.eu",
+)
+"""The archive of the Copernicus Data Space Ecosystem, with the limits of a general user."""
+GOOGLE = Service(
+    name="google",
+    buckets=("gcp-public-data-sentinel-2",),
+    endpoint="https://storage.googleapis.com",
+    region="auto",
+    keys=ANONYMOUS,
+)
+"""Google's public copy of Sentinel-2, by the interface that is compatible with S3."""
+SHIPPED = (COPERNICUS, GOOGLE)
