@@ -41,7 +41,7 @@ def first_mistake(error: ValidationError, schema: type[BaseModel]) -> str:
     if first["type"] == "missing" and parts[:2] == _BOX:
         parts = _BOX  # the list is too short, rather than its fourth number missing
     key = one_line(".".join(str(part) for part in parts), 80) or "job"
-    if first["type"] == "extra_forbidden":
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _keys_at(first["loc"][:-1], schema)
         close = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
         hint = f"; did you mean {close[0]}?" if close else f"; allowed: {', '.join(known)}"

@@ -30,6 +30,7 @@ from transforms.elements import (
 )
 from transforms.storage.caching import Access, Cache, CacheError
 from transforms.storage.room import in_words
+from transforms.storage.services import refused
 
 STAGE = "fetch"
 MASKS, BANDS = "masks", "bands"
@@ -206,6 +207,8 @@ def _each(
         except CacheError:
             raise  # no other file would fit either
         except (SceneError, StorageError) as error:
+            if keys_error := refused(error):
+                raise keys_error from error
             wanted = whose(item)
             return Loss(STAGE, wanted.tile.tile, error.reason, wanted.scene.id, error.file)
 

@@ -34,7 +34,7 @@ from ghsl_beam.running.lock import check_work_area, only_launch
 from ghsl_beam.running.outcome import complete_record, in_brief, record_failure
 from ghsl_beam.running.pipeline import build, work_area
 from ghsl_beam.running.product_sums import keep_recorded_sums, remove_changed
-from ghsl_beam.running.shares import divided, storage_record
+from ghsl_beam.running.shares import check_shares, divided, storage_record
 from transforms.elements import (
     GhslBeamError,
     RequestError,
@@ -96,15 +96,16 @@ def run(
     start = time.monotonic()
     runner, options = _runner(beam_options)
     services.use(job.services)
-    shared = divided(job, options)
+    check_shares(job, options)
     plan = make_plan(job, verify=verify)
     if job.strict and plan.losses:
         raise StrictError(f"strict: stopped before the run began: {plan.losses[0].summary}")
     _check_writable(job.output)
     check_work_area(job.output)
     record = new_record(plan)
-    record["storage"] = storage_record(job, shared)
     inventory = read_inventory(plan)
+    shared = divided(inventory, options)
+    record["storage"] = storage_record(job, shared)
     if inventory.has_work:
         cluster.check(options)
         for warning in check_cache(inventory):

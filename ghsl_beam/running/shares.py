@@ -6,6 +6,8 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.outputs.record_schema import StorageRecord
+from ghsl_beam.planning.inventory import Inventory
+from ghsl_beam.planning.scenes.access import access_kind, access_of, bytes_to_fetch
 from ghsl_beam.runners.machines import machines
 from transforms.elements import RequestError
 from transforms.storage import services
@@ -14,16 +16,38 @@ from transforms.storage.services import Service, ServiceError, Services
 _MINUTE = 60
 
 
-def divided(job: Job, options: PipelineOptions) -> Services:
-    """The services of a job for its workers, each with a machine's share of the limits.
+def check_shares(job: Job, options: PipelineOptions) -> None:
+    """Make sure, before anything is asked for, that the workers can keep to the limits.
+
+    Where the archive's files may be in a cache, `divided` finds out for the archive.
 
     Raises:
         RequestError: a share would be too small, or nothing tells how many machines there are.
     """
     _check_output(job)
+    _divided(job, options, archive=access_kind(job) == "direct")
+
+
+def divided(inventory: Inventory, options: PipelineOptions) -> Services:
+    """The services of a job for its workers, each with a machine's share of the limits.
+
+    Raises:
+        RequestError: a share would be too small, or nothing tells how many machines there are.
+    """
+    job = inventory.plan.job
+    todo = inventory.tiles_to_do(inventory.plan.lines.assembly)
+    access = access_of(job)
+    read = bool(todo) and (access.cache is None or bytes_to_fetch(todo, access) > 0)
+    return _divided(job, options, archive=read)
+
+
+def _divided(job: Job, options: PipelineOptions, *, archive: bool) -> Services:
+    """So, where workers read the archive, or have all of it in the cache."""
+    places = list(_read_by_workers(job, archive=archive))
     number = machines(options)
     if number is None:
-        limited = next((one.name for one in _used(job) if one.limited), None)
+        found = (one for place in places if (one := services.of(place)))
+        limited = next((one.name for one in found if one.limited), None)
         if limited:
             runner = options.view_as(StandardOptions).runner
             raise RequestError(
@@ -32,9 +56,12 @@ def divided(job: Job, options: PipelineOptions) -> Services:
             )
         return job.services
     try:
-        return job.services.divided(number, list(_read_by_workers(job)))
+        return job.services.divided(number, places, [job.input.place])
     except ServiceError as error:
-        raise RequestError(str(error)) from error
+        of_archive = services.of(job.input.place)
+        fetch = of_archive and of_archive.name == error.service and access_kind(job) != "direct"
+        more = "; or fill a cache that all machines share with `ghsl-beam fetch` first"
+        raise RequestError(f"{error}{more if fetch else ''}") from error
 
 
 def storage_record(job: Job, shared: Services) -> list[StorageRecord]:
@@ -75,11 +102,11 @@ def _check_output(job: Job) -> None:
 
 def _used(job: Job) -> list[Service]:
     """The services of the job's locations, each once, by name."""
-    places = (*_read_by_workers(job), job.area.file, job.output)
+    places = (*_read_by_workers(job, archive=True), job.area.file, job.output)
     found = {one.name: one for place in places if place and (one := services.of(place))}
     return [found[name] for name in sorted(found)]
 
 
-def _read_by_workers(job: Job) -> tuple[str, ...]:
-    places = (job.input.archive, job.models.folder, job.residential.model, job.cleaning.roads)
-    return tuple(place for place in places if place)
+def _read_by_workers(job: Job, *, archive: bool) -> tuple[str, ...]:
+    places = (job.models.folder, job.residential.model, job.cleaning.roads)
+    return (*((job.input.place,) if archive else ()), *(place for place in places if place))

@@ -88,7 +88,7 @@ def gdal_environment(path: str, retries: int = 0) -> AbstractContextManager[Any]
         raise StorageError(
             location,
             f"lies at storage service {service.name}, which limits requests, and those of GDAL "
-            "cannot be counted; set input.access to download",
+            "cannot be counted; read a whole copy of it (input.access: download)",
         )
     return rasterio.Env(session=_Session(location), **gdal_options(retries, location))
 

@@ -62,12 +62,12 @@ def job_file(three, folder, **over):
     return file
 
 
-def launch(file, own, *options, prefixes=("FAR", "AWS"), **variables):
+def launch(file, own, *options, command="run", prefixes=("FAR", "AWS"), **variables):
     """In a process of its own, as keys are remembered as long as a process lives."""
     with keys(*prefixes):
         environment = {**os.environ, "AWS_ENDPOINT_URL": own.address, **variables}
         return subprocess.run(
-            [sys.executable, "-m", "ghsl_beam", "run", str(file), "--quiet", *options],
+            [sys.executable, "-m", "ghsl_beam", command, str(file), "--quiet", *options],
             capture_output=True,
             text=True,
             timeout=300,
@@ -122,20 +122,34 @@ def test_a_missing_key_is_one_line(three, tmp_path):
 fault(
     "services",
     "more machines than a service allows connections",
-    "one line says how many may work; nothing is asked for, nothing is written; 2",
+    "one line says how many may work; no file of the archive is read, nothing is written; 2",
 )
 
 
 def test_more_machines_than_connections_are_refused(three, tmp_path):
-    """Before anything is asked or written."""
+    """Unless all that the workers would read there is in the cache."""
+    _, _, far, own, anyone = three
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     file = job_file(three, tmp_path, far={"connections": 4, "requests_per_minute": 2000})
-    asked = len(three[2].arrivals)
-    ended = launch(file, three[3], "--worker_machines=5")
+    far.asked.clear()
+    ended = launch(file, own, "--worker_machines=5", **cache)
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert "storage service far allows 4 connections and 2000 requests a minute" in line
     assert "lower --parallelism to 4" in line
-    assert len(three[2].arrivals) == asked
+    assert "`ghsl-beam fetch` first" in line
+    assert not [ask for ask in far.asked if ask.startswith("GET") and ".jp2" in ask]
+    assert launch(file, own, command="fetch", **cache).returncode == 0
+    far.asked.clear()
+    ended = launch(file, own, "--worker_machines=5", **cache)
+    assert ended.stderr == ""
+    assert ended.returncode == 0
+    assert not [ask for ask in far.asked if ask.startswith("GET") and ".jp2" in ask]
+    anyone.asked.clear()
+    file = job_file(three, tmp_path, open={"connections": 4})
+    ended = launch(file, own, "--worker_machines=5", **cache)
+    assert ended.returncode == 2
+    assert not anyone.asked, "something was asked for before the limits were looked at"
 
 
 fault("services", "output at a service with limits", "one line, nothing is written; 2")
@@ -150,20 +164,22 @@ def test_an_output_with_limits_is_refused(three, tmp_path):
 
 
 def test_limits_hold_for_a_whole_job(three, undisturbed, tmp_path):
-    """Models, classifier and area lie at a service with limits; two processes share them."""
-    address, _, _, own, anyone = three
+    """Archive and models lie at services with limits; two processes share them."""
+    address, _, far, own, anyone = three
     content = yaml.safe_load(job_file(three, tmp_path).read_text())
     limits = {"connections": 1, "requests_per_minute": 600}
     content["storage"]["open"] |= limits
+    content["storage"]["far"] |= limits
     file = tmp_path / "job.yaml"
     file.write_text(yaml.safe_dump(content))
-    anyone.most, anyone.slow = 0, 0.02
+    for front in (far, anyone):
+        front.most, front.slow = 0, 0.02
     options = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
     ended = launch(file, own, *options, TMPDIR=str(tmp_path))
-    anyone.slow = 0.0
+    far.slow = anyone.slow = 0.0
     assert ended.stderr == ""
     assert ended.returncode == 0
-    assert anyone.most == 1
+    assert (far.most, anyone.most) == (1, 1)
     with using(address):
         folder = get_folder(f"s3://{OWN}/{tmp_path.name}", tmp_path / "got")
     assert not any(differing(layers(folder), undisturbed).values())

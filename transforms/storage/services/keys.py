@@ -27,7 +27,7 @@ REFUSED = frozenset(
 
 
 _SHORTEST = 8
-"""Signs of a key; a shorter one, such as the `test` of a test server, stands elsewhere too."""
+"""Signs of a key; what is shorter, such as `test`, stands elsewhere too."""
 
 
 class KeysError(StorageError):

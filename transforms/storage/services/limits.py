@@ -39,7 +39,8 @@ def slot(service: Service | None) -> Iterator[float]:
     A thread that holds one already goes on with it: it has one request in flight at a time.
 
     Raises:
-        StorageError: the files of the limits cannot be used.
+        StorageError: this machine has no part of the connections, or the files of the limits cannot
+            be used.
     """
     if service is None or service.slots is None:
         yield 0.0
@@ -49,8 +50,14 @@ def slot(service: Service | None) -> Iterator[float]:
     if folder in mine:
         yield 0.0
         return
+    if not service.slots:
+        raise StorageError(
+            service.endpoint or "Amazon S3",
+            f"storage service {service.name} has no connection for this machine, since "
+            f"{service.machines} share {service.connections}; lower --parallelism",
+        )
     begun = time.monotonic()
-    handle = _lock_one(folder, max(1, service.slots))
+    handle = _lock_one(folder, service.slots)
     mine.add(folder)
     try:
         yield time.monotonic() - begun

@@ -32,25 +32,31 @@ class Services:
         """The service of a bucket; None where none of these has it."""
         return next((one for one in self.known if bucket in one.buckets), None)
 
-    def divided(self, machines: int, locations: Iterable[str]) -> Services:
+    def divided(
+        self, machines: int, locations: Iterable[str], unread: Iterable[str] = ()
+    ) -> Services:
         """The same services, with the limits of those that serve a location divided.
 
         Args:
             machines: how many work for the job at the same time.
             locations: what they read.
+            unread: what they do not read, unless something goes wrong: a part of its limits that is
+                less than a connection is no error here, but for who asks for it.
 
         Raises:
             ServiceError: the share of a machine is less than a connection, or too few requests.
         """
-        used = {service.name: service for place in locations if (service := of(place))}
-        for name, service in used.items():
+        read = {service.name: service for place in locations if (service := of(place))}
+        for name, service in read.items():
             most = service.most_machines
             if most is not None and machines > most:
                 raise ServiceError(
-                    f"storage service {name} allows {_limits(service)}, too few to share among "
-                    f"{machines} machines; lower --parallelism to {most}, or tell how many "
-                    "machines there are with --worker_machines"
+                    name,
+                    f"allows {_limits(service)}, too few to share among {machines} machines; "
+                    f"lower --parallelism to {most}, or tell how many machines there are with "
+                    "--worker_machines",
                 )
+        used = read.keys() | {service.name for place in unread if (service := of(place))}
         return Services(
             tuple(replace(one, machines=machines if one.name in used else 1) for one in self.known)
         )

@@ -15,7 +15,14 @@ _LEAST = 8
 
 
 class ServiceError(ValueError):
-    """The limits of a service cannot be kept by so many machines; one line."""
+    """The limits of a service cannot be shared by so many machines; one line.
+
+    `service` is its name.
+    """
+
+    def __init__(self, service: str, reason: str) -> None:
+        super().__init__(f"storage service {service} {reason}")
+        self.service = service
 
 
 @dataclass(frozen=True, slots=True)
