@@ -158,7 +158,7 @@ class _TakenError(Exception):
 def _leased(output: str, location: str, beat: float) -> Iterator[Lock]:
     left_behind = _left_behind(output, location, beat)
     etag = left_behind.etag if left_behind else None
-    claim = _Claim(uuid.uuid4().hex, conditional.can(location), etag)
+    claim = _Claim(uuid.uuid4().hex, conditional.available(location), etag)
     began = time.monotonic()
     with stopping.in_order(duty=lambda: _release(location, claim)):
         try:
@@ -175,7 +175,7 @@ def _leased(output: str, location: str, beat: float) -> Iterator[Lock]:
             _release(location, claim)
 
 
-def _left_behind(output: str, location: str, beat: float) -> conditional.Found | None:
+def _left_behind(output: str, location: str, beat: float) -> conditional.StoredText | None:
     """The lock that its holder left behind; None where there is none.
 
     Raises:
@@ -192,8 +192,8 @@ def _left_behind(output: str, location: str, beat: float) -> conditional.Found |
 
 
 def _wait_for_a_sign_of_life(
-    output: str, location: str, first: conditional.Found, beat: float
-) -> conditional.Found | None:
+    output: str, location: str, first: conditional.StoredText, beat: float
+) -> conditional.StoredText | None:
     end = time.monotonic() + _BEATS_TO_DEATH * beat
     while time.monotonic() < end:
         time.sleep(beat / 2)
@@ -209,7 +209,7 @@ def _wait_for_a_sign_of_life(
 def _is_honoured(location: str, claim: _Claim) -> bool:
     """Whether the service refuses to create the lock once more; else it took no notice before."""
     try:
-        return conditional.honoured(location, claim.content(0))
+        return conditional.enforced(location, claim.content(0))
     except StorageError as error:
         if error.passing:
             raise
@@ -304,12 +304,12 @@ def _sign(location: str, claim: _Claim, number: int) -> None:
     raise StorageError(location, "written by others again and again", passing=True)
 
 
-def _look(location: str) -> conditional.Found | None:
+def _look(location: str) -> conditional.StoredText | None:
     """The lock with its age, where the service tells it."""
-    if conditional.can(location):
+    if conditional.available(location):
         return conditional.read(location, _LONGEST)
     text = _read(location)
-    return conditional.Found(text, "", None) if text else None
+    return conditional.StoredText(text, "", None) if text else None
 
 
 def _read(location: str) -> str:

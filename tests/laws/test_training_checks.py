@@ -27,7 +27,7 @@ NOT_WRITABLE = {
     "below a file": "cannot be written",
     "a pipe": "is a pipe or a device",
     "/dev/null": "is a pipe or a device",
-    "https://example.org/m.h5": "read only",
+    "https://example.org/m.h5": "read-only",
     "too long": "cannot be written",
 }
 
@@ -127,7 +127,7 @@ def test_labels_outside_the_run_say_where_both_lie(
 
 def test_labels_that_are_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.gpkg")
-    with pytest.raises(RequestError, match=r"pipe\.gpkg: a pipe or a device, expected a file"):
+    with pytest.raises(RequestError, match=r"pipe\.gpkg: is a pipe or a device, expected a file"):
         read_polygons(f"{tmp_path}/pipe.gpkg")
 
 

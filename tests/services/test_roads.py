@@ -104,6 +104,6 @@ def test_a_wrong_file_is_a_wrong_request(tmp_path, mark):
         mark(tmp_path / "roads" / "roads.gpkg")
     (tmp_path / "roads" / "junk.gpkg").write_text("hello")
     with pytest.raises(
-        RequestError, match=r"junk\.gpkg.*has the name of a GeoPackage, but is not one"
+        RequestError, match=r"junk\.gpkg.*is named like a GeoPackage, but is not one"
     ):
         mark(tmp_path / "roads" / "junk.gpkg")

@@ -224,7 +224,7 @@ def test_no_service_and_no_bucket_are_one_line(bucket, front, waits, monkeypatch
 
 
 def test_nothing_is_written_over_http(tmp_path):
-    with pytest.raises(StorageError, match="read only"):
+    with pytest.raises(StorageError, match="read-only"):
         storage.write_whole("https://host/a.bin", b"new")
 
 

@@ -195,18 +195,18 @@ HOSTILE = {
     "an OGR VRT named .gpkg": (text("a.gpkg", virtual("/vsicurl/URL/a")), "but XML"),
     "an OGR VRT named .shp": (text("a.shp", virtual("/vsicurl/URL/a")), "but XML"),
     "an OGR VRT named .fgb": (text("a.fgb", virtual("/vsicurl/URL/a")), "but XML"),
-    "an OGR VRT": (text("a.vrt", virtual("/vsicurl/URL/a")), "ending of no known format"),
+    "an OGR VRT": (text("a.vrt", virtual("/vsicurl/URL/a")), "without a known extension"),
     "a WFS named .gpkg": (
         text("a.gpkg", "<OGRWFSDataSource><URL>URL/wfs</URL></OGRWFSDataSource>"),
         "but XML",
     ),
     "a KML with a link": (
         text("a.kml", "<kml><NetworkLink><Link><href>URL/a.kml</href></Link></NetworkLink></kml>"),
-        "ending of no known format",
+        "without a known extension",
     ),
     "a GML with a schema elsewhere": (
         text("a.gml", '<FeatureCollection xmlns:xsi="x" xsi:schemaLocation="a URL/a.xsd"/>'),
-        "ending of no known format",
+        "without a known extension",
     ),
     "a pipeline of GDAL named .geojson": (
         text(
@@ -218,7 +218,7 @@ HOSTILE = {
     "GeoJSON with a URL as its CRS": (link("url", "url"), "a.geojson"),
     "a key twice in GeoJSON": (
         text("a.geojsonl", '{"type": "Feature", "type": "Polygon", "properties": null}'),
-        "a key twice",
+        "the same key twice",
     ),
     "a GeoPackage with an endless view": (
         changed(
@@ -226,11 +226,11 @@ HOSTILE = {
             "INSERT INTO gpkg_contents (table_name, data_type, identifier, srs_id) "
             "VALUES ('v', 'features', 'v', 4326)",
         ),
-        "holds a view 'v'",
+        "contains a view 'v'",
     ),
     "a GeoPackage whose list of layers is a view": (
         changed("DROP TABLE gpkg_contents", f"CREATE VIEW gpkg_contents AS {ENDLESS}"),
-        "holds a view 'gpkg_contents'",
+        "contains a view 'gpkg_contents'",
     ),
     "a view that calls itself a table": (
         changed(
@@ -241,23 +241,23 @@ HOSTILE = {
     ),
     "a GeoPackage with a computed column": (
         changed("CREATE TABLE t (x, y AS (hex(zeroblob(500000000))))"),
-        "'t' has a computed column",
+        "a computed column in table 't'",
     ),
     "a GeoPackage with a foreign virtual table": (
         changed(
             "INSERT INTO sqlite_master VALUES "
             "('table', 'o', 'o', 0, 'CREATE VIRTUAL TABLE o USING VirtualOGR(''/vsicurl/URL/a'')')"
         ),
-        "holds a table 'o'",
+        "contains a table 'o'",
     ),
     "a GeoPackage with 5000 layers": (many_tables, "more than 1000 layers"),
     "a GeoPackage that states fewer features": (
         changed("UPDATE gpkg_ogr_contents SET feature_count = 1"),
-        "2 features where the file states 1",
+        "expected 1 as the file states",
     ),
     "a GeoPackage that states a billion features": (
         changed("UPDATE gpkg_ogr_contents SET feature_count = 1000000000"),
-        "2 features where the file states 1000000000",
+        "expected 1000000000 as the file states",
     ),
     "a GeoPackage that is cut": (cut("a.gpkg", 0.7), "damaged"),
     "a FlatGeobuf that is cut": (cut("a.fgb", 0.3), "damaged"),
@@ -267,17 +267,17 @@ HOSTILE = {
     "a shapefile whose .dbf is cut": (cut("a.shp", 0.7, ".dbf"), "rows in"),
     "a shapefile whose .shx is cut": (cut("a.shp", 0.7, ".shx"), "copy it again"),
     "a shapefile without .shx": (no_index, "no .shx"),
-    "a shapefile whose .prj is no text": (no_text_as_crs, "is not a text"),
+    "a shapefile whose .prj is no text": (no_text_as_crs, "is not a UTF-8 text"),
     "a zip with a line break in a name": (zipped(("a\nb.shp", "x")), "a control character"),
-    "a zip whose directory points before its begin": (zip_out_of_place, "damaged zip"),
+    "a zip whose directory points before its begin": (zip_out_of_place, "cannot be read as a zip"),
     "a pipe": (pipe, "a pipe or a device"),
     "a device without an end": (device, "a pipe or a device"),
-    "a folder named .gpkg": (directory, "Is a directory"),
+    "a folder named .gpkg": (directory, "is a directory"),
     "a zip with an OGR VRT": (zipped(("a.vrt", virtual("/vsicurl/URL/a"))), "found none"),
     "a zip with an OGR VRT named .shp": (zipped(("a.shp", virtual("/vsicurl/URL/a"))), "but XML"),
     "a zip of two vector files": (zipped(("a.geojson", "{}"), ("b.fgb", "")), "a.geojson, b.fgb"),
     "a zip bomb (a vector file)": (zip_bomb, "unpacks to more than"),
-    "a zip with a flipped bit (a vector file)": (zip_with_a_flipped_bit, "damaged zip"),
+    "a zip with a flipped bit (a vector file)": (zip_with_a_flipped_bit, "cannot be read as a zip"),
 }
 """Refused by whatever reads vector files: how each is made, and what the line says."""
 

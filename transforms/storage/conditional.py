@@ -1,6 +1,7 @@
-"""Conditional writes of object storage: an object is written only where it is as it was.
+"""Conditional writes of object storage: write an object only if nobody else has changed it.
 
-The service compares and writes in one step, so of two that write at the same moment one is refused.
+The service compares and writes in one step. If two processes write at the same moment, the service
+refuses one of them.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ _REFUSED, _UNKNOWN = 412, 501
 
 
 class UnsupportedError(StorageError):
-    """The service says that it knows no conditional writes."""
+    """The service does not support conditional writes."""
 
 
-class Found(NamedTuple):
-    """A small object: its text, what identifies this writing of it, and its age.
+class StoredText(NamedTuple):
+    """A small object: its text, the ETag of this version, and its age.
 
-    `age` are seconds by the service's own clock, to a second; None where it does not tell.
+    `age` is in seconds, to one second, by the clock of the service. It is None if the service does
+    not give it.
     """
 
     text: str
@@ -32,29 +34,31 @@ class Found(NamedTuple):
     age: float | None
 
 
-def can(location: str) -> bool:
-    """Whether there are conditional writes at a location at all: s3fs alone passes them on."""
+def available(location: str) -> bool:
+    """Whether conditional writes are possible at a location: only s3fs passes them on."""
     return location.startswith("s3://")
 
 
-def read(location: str, limit: int) -> Found | None:
-    """An object, or as much of it as the limit allows; None where there is none.
+def read(location: str, limit: int) -> StoredText | None:
+    """Read an object, at most `limit` characters of it; None if there is no such object.
 
     Raises:
         StorageError: the storage does not answer, or refuses.
     """
 
-    def get(system: Any, path: str) -> Found:
-        async def ask() -> Found:
-            got = await system._call_s3("get_object", **_place(system, path))
-            async with got["Body"] as body:
+    def get(system: Any, path: str) -> StoredText:
+        async def ask() -> StoredText:
+            answer = await system._call_s3("get_object", **_place(system, path))
+            async with answer["Body"] as body:
                 text = (await body.read()).decode(errors="replace")[:limit]
-            told = got["ResponseMetadata"]["HTTPHeaders"].get("date")
-            age = (parsedate_to_datetime(told) - got["LastModified"]).total_seconds() if told else 0
-            return Found(text, got["ETag"], age if told else None)
+            date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+            if not date:
+                return StoredText(text, answer["ETag"], None)
+            age = (parsedate_to_datetime(date) - answer["LastModified"]).total_seconds()
+            return StoredText(text, answer["ETag"], age)
 
-        found: Found = fsspec.asyn.sync(system.loop, ask)
-        return found
+        stored: StoredText = fsspec.asyn.sync(system.loop, ask)
+        return stored
 
     try:
         return call(location, get)
@@ -65,15 +69,21 @@ def read(location: str, limit: int) -> Found | None:
 
 
 def write(location: str, data: bytes, etag: str | None) -> str | None:
-    """Write an object that is not there, or in the place of the one with an ETag.
+    """Create an object, or replace the version of it that has this ETag.
 
-    A write whose answer is lost is tried again, and may then be refused for its own sake.
+    If the answer to a write is lost, the write is repeated. The service may then refuse the second
+    write because the first one succeeded.
+
+    Args:
+        location: URL of the object.
+        data: its new content.
+        etag: ETag of the version to replace; None to create the object.
 
     Returns:
-        The new ETag; None where the condition does not hold.
+        The new ETag; None if the condition does not hold.
 
     Raises:
-        UnsupportedError: the service knows no conditions.
+        UnsupportedError: the service does not support conditional writes.
         StorageError: the storage does not answer, or refuses.
     """
     condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
@@ -86,7 +96,9 @@ def write(location: str, data: bytes, etag: str | None) -> str | None:
             if status_of(error) == _REFUSED:
                 return None
             if status_of(error) == _UNKNOWN:
-                raise UnsupportedError(location, "knows no conditional writes") from error
+                raise UnsupportedError(
+                    location, "the service does not support conditional writes"
+                ) from error
             raise
         return str(answer["ETag"])
 
@@ -98,10 +110,14 @@ def write(location: str, data: bytes, etag: str | None) -> str | None:
         raise
 
 
-def honoured(location: str, data: bytes) -> bool:
-    """Whether the service refuses to write an object that is there, and is this one.
+def enforced(location: str, data: bytes) -> bool:
+    """Whether the service checks the conditions; a service that does not know them may ignore them.
 
-    A service that does not know conditions may ignore them.
+    The test tries two writes to an object that exists. Both must be refused.
+
+    Args:
+        location: URL of the object.
+        data: its present content.
 
     Raises:
         StorageError: the storage does not answer, or refuses.

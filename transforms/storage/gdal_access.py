@@ -1,4 +1,4 @@
-"""How GDAL reaches what fsspec reaches with the same environment."""
+"""GDAL's access to the same storage that fsspec reaches, with the same environment."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _PREFIXES = {
     "http": "/vsicurl/http://",
     "https": "/vsicurl/https://",
 }
-"""What GDAL puts before the rest of a location, by scheme."""
+"""The prefix that GDAL needs in front of a location, by scheme."""
 VSIZIP = "/vsizip/"
-"""What GDAL puts before the name of a zip, to open a member of it."""
+"""The prefix that GDAL needs in front of the name of a zip, to open a member of it."""
 _READS = 8
-"""Of one raster, where the storage answers between them."""
+"""Reads of one raster, if the storage answers between them."""
 _REQUESTS_TO_OPEN = 3
-"""That GDAL makes before it gives up a raster that it cannot open."""
+"""Requests that GDAL makes before it gives up a raster that it cannot open."""
 _WAIT, _JITTER = 2.0, 0.2
-"""Seconds at most before a next read, and by how much they vary."""
+"""The longest wait before the next read, and how much the wait varies, in seconds."""
 _SOON = 0.1
-"""Seconds before the next read where GDAL does not say what was wrong."""
+"""Seconds before the next read if GDAL does not say what failed."""
 GDAL_RETRIES = 4
-"""Of one request by GDAL itself, where a raster stays open and nobody reads it again."""
+"""Repeats of one request by GDAL itself, for a raster that stays open and is not read again."""
 _SILENT = re.compile(r"CURL error|HTTP response code: (?:408|429|50[0234])")
 
 
@@ -61,11 +61,11 @@ def location_of(path: str) -> str:
 
 
 def gdal_environment(path: str, retries: int = 0) -> AbstractContextManager[Any]:
-    """What GDAL must know while it opens and reads what `gdal_path` named, in a zip or not.
+    """The settings that GDAL needs to open and read a path of `gdal_path`, in a zip or not.
 
     Args:
-        path: what GDAL opens.
-        retries: how often GDAL itself repeats a request; 0 where `read_again` reads.
+        path: the path that GDAL opens.
+        retries: how often GDAL itself repeats a request; 0 if `read_again` repeats the read.
     """
     if not is_remote(path):
         return nullcontext()
@@ -73,20 +73,24 @@ def gdal_environment(path: str, retries: int = 0) -> AbstractContextManager[Any]
 
 
 class _Session(DummySession):
-    """The keys of `object_store`: rasterio would ask for them in its own way."""
+    """The keys of `object_store`; rasterio would look for them in its own way."""
 
     def get_credential_options(self) -> dict[str, str]:
-        """Keys and region, as options of GDAL."""
+        """Keys and region, as GDAL options."""
         return object_store.credentials()
 
 
 def read_again(path: str, read: Callable[[], T]) -> T:
-    """What `read` returns, at a later try where it failed on object storage that answers.
+    """Return what `read` returns; repeat it if object storage fails for a short time.
 
-    GDAL does not say what a storage answered while it read. An answer that came short it takes for
-    the whole piece, and fails on it in ways that do not differ from those of a damaged file. So
-    after a read that failed, `object_store` asks for a byte of the file, by its policy. If it gets
-    one, the read is made anew: a damaged file costs eight reads and a second of waiting.
+    GDAL does not tell what a storage answered during a read. It takes a short answer for the whole
+    piece, and then fails in the same ways as on a damaged file. So after a failed read,
+    `object_store` asks for one byte of the file, by its policy. If the byte comes, the read is
+    repeated. A damaged file therefore costs eight reads and a second of waiting.
+
+    Args:
+        path: the path that GDAL opens.
+        read: opens and reads it.
 
     Raises:
         StorageError: the storage does not answer.
@@ -95,7 +99,7 @@ def read_again(path: str, read: Callable[[], T]) -> T:
         return read()
     again = stamina.RetryingCaller(
         attempts=_READS,
-        timeout=None,  # `_wait` says when it is too late
+        timeout=None,  # `_wait` ends the reads in time
         wait_initial=object_store.POLICY.first_wait,
         wait_max=_WAIT - _JITTER,
         wait_jitter=_JITTER,
@@ -105,19 +109,19 @@ def read_again(path: str, read: Callable[[], T]) -> T:
 
 
 def longest_read() -> float:
-    """Seconds of a read whose storage stalls from the first request on."""
+    """Seconds that one read takes if the storage stalls from the first request on."""
     return float(_REQUESTS_TO_OPEN * object_store.STALL)
 
 
 def _file(path: str) -> str:
-    """The location of what GDAL opens, or of the zip that it is in."""
+    """The location of the file that GDAL opens, or of the zip that holds it."""
     location = location_of(path.removeprefix(VSIZIP))
     archive = re.match(r"(?is)(.*\.zip)/", location) if path.startswith(VSIZIP) else None
     return archive[1] if archive else location
 
 
 def _wait(file: str, latest: float, error: Exception) -> bool | float:
-    """Whether to read again, and after how long where it is not to be ever longer."""
+    """Whether to read again; as a number, the seconds to wait before that."""
     if not isinstance(error, RasterioError) or (left := latest - time.monotonic()) < 0:
         return False
     if not object_store.answers(file, left) or time.monotonic() > latest:
@@ -126,24 +130,24 @@ def _wait(file: str, latest: float, error: Exception) -> bool | float:
 
 
 def connection_lost(error: Exception) -> bool:
-    """Whether GDAL says that object storage did not answer, or could not just then."""
+    """Whether GDAL says that object storage did not answer, or could not answer just then."""
     return isinstance(error, RasterioError) and _SILENT.search(str(error)) is not None
 
 
 def is_remote(path: str) -> bool:
-    """Whether what `gdal_path` named lies on object storage, in a zip or not."""
+    """Whether a path of `gdal_path` is on object storage, in a zip or not."""
     return is_url(location_of(path.removeprefix(VSIZIP)))
 
 
 def gdal_options(retries: int = 0) -> dict[str, str]:
-    """GDAL's options for the storage that fsspec reaches with the same environment.
+    """GDAL options for the storage that fsspec reaches with the same environment.
 
     Args:
-        retries: how often GDAL itself repeats a request that a service did not answer.
+        retries: how often GDAL itself repeats a request that the service did not answer.
     """
     options = {
-        # These options hold for one thread. With more, the JPEG 2000 driver opens the file again in
-        # threads of its own, where it cannot reach it; see transforms.assembly.reading.
+        # These options hold for one thread. With more threads, the JPEG 2000 driver opens the file
+        # again in its own threads, where it has no access; see transforms.assembly.reading.
         "GDAL_NUM_THREADS": "1",
         "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
         "GDAL_HTTP_MAX_RETRY": str(retries),
@@ -151,7 +155,7 @@ def gdal_options(retries: int = 0) -> dict[str, str]:
         "GDAL_HTTP_CONNECTTIMEOUT": str(min(10, object_store.STALL)),
         "GDAL_HTTP_LOW_SPEED_TIME": str(object_store.STALL),
         "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
-        # Block files are written anew under the same names, and archives are repaired.
+        # Block files are rewritten under the same names, and archives are repaired.
         "CPL_VSIL_CURL_NON_CACHED": "/vsis3/:/vsigs/:/vsicurl/",
     }
     address = object_store.endpoint()

@@ -11,7 +11,7 @@ from transforms.elements import StorageError
 from .redaction import redact
 
 SCHEMES = ("s3", "gs", "http", "https")
-"""Of URLs; `http` and `https` are read only."""
+"""Schemes of URLs; `http` and `https` are read-only."""
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 
 
@@ -21,34 +21,34 @@ def is_url(location: str) -> bool:
 
 
 def problem(location: str) -> str | None:
-    """Why a location cannot be used, in a few words without the location; None where it can."""
+    """Why a location cannot be used, without the location itself; None if it can be used."""
     if not location.isprintable() or not location:
-        return "empty, or a control character in it"
+        return "is empty or contains a control character"
     match = _URL.match(location)
     if match is None:
         return None
     scheme, rest = match[1], match[2]
     if scheme not in SCHEMES:
-        return f"scheme {scheme!r}, expected a local path or one of {', '.join(SCHEMES)}"
+        return f"has scheme {scheme!r}, expected a local path or one of {', '.join(SCHEMES)}"
     if "@" in rest.partition("/")[0]:
-        return "credentials in a URL: put them into the environment"
+        return "is a URL with credentials; put them into the environment instead"
     if "?" in rest or "#" in rest:
-        return "a URL with '?' or '#'"
+        return "is a URL with '?' or '#', expected one without"
     if not rest.strip("/") or "::" in rest:
-        return "a URL without a bucket, or a chain of URLs"
+        return "is a URL without a bucket, or a chain of URLs; expected scheme://bucket/path"
     if any(part in ("", ".", "..") for part in rest.rstrip("/").split("/")):
-        return "a URL with an empty part, '.' or '..'"
+        return "is a URL with an empty part, '.' or '..'; expected one without"
     return None
 
 
 def absolute(location: str, folder: str | Path) -> str:
-    """A URL without its last slash; a local path made absolute, a relative one from `folder`.
+    """A URL without its last slash, or an absolute local path; relative paths start at `folder`.
 
-    Symbolic links are not followed: what one points to may have a name that says nothing, and lie
-    beside other files.
+    Symbolic links are not followed, because the target may have another name and lie beside other
+    files.
 
     Raises:
-        RuntimeError: there is no such home folder (`~name`).
+        RuntimeError: the home folder `~name` does not exist.
     """
     if is_url(location):
         return location.rstrip("/")
@@ -68,7 +68,7 @@ def name(location: str) -> str:
 
 
 def parts(location: str) -> tuple[str, str]:
-    """Scheme and the rest of a URL; of a local path, "" and the path.
+    """The scheme and the rest of a URL; for a local path, "" and the path.
 
     Raises:
         StorageError: the location cannot be used.
@@ -81,5 +81,5 @@ def parts(location: str) -> tuple[str, str]:
 
 
 def masked(text: str) -> str:
-    """A text on one line, without credentials."""
+    """The text on one line, without credentials."""
     return " ".join(redact(text).split())

@@ -1,8 +1,8 @@
-"""The clients of object storage: one policy for what is tried again, errors of one line.
+"""Access to object storage: one policy for retries, and errors of one line.
 
-`call` is the one place that tries again what a storage does not give. GDAL tries nothing again by
-itself where `gdal_access.read_again` reads: that asks here whether the storage answers. A block is
-not begun anew for what failed here (`transforms.work.losses`).
+`call` is the only place that repeats an operation of a storage. GDAL repeats nothing itself where
+`gdal_access.read_again` reads; that function asks here whether the storage answers. A block is not
+computed again because of an error that `call` raised (`transforms.work.losses`).
 """
 
 from __future__ import annotations
@@ -21,18 +21,20 @@ from transforms.elements import StorageError
 from .locations import masked, parts
 
 WAIT = 10.0
-"""Seconds at most before a next try, where no server asks for others."""
+"""The longest wait before the next try, in seconds, if the server does not ask for another."""
 LONGEST_WAIT = 30.0
-"""Seconds that a server may ask us to wait before the next try; asked for more, we wait this."""
+"""The longest wait that a server may ask for, in seconds; a longer one is cut to this."""
 STALL = 20
-"""Seconds without a byte after which a request is given up, and tried again."""
+"""A request that receives no byte for so many seconds is given up and repeated."""
 
 
 class Policy(NamedTuple):
-    """How an operation is tried again that the storage does not answer.
+    """How often and how long an operation is tried that the storage does not answer.
 
-    `tries` counts the first; `first_wait` are the seconds before the second, which double from try
-    to try; `seconds` are those within which the operation ends.
+    Attributes:
+        tries: Number of tries, with the first.
+        first_wait: Seconds before the second try; they double from try to try.
+        seconds: Time limit of the whole operation.
     """
 
     tries: int = 5
@@ -40,29 +42,29 @@ class Policy(NamedTuple):
     seconds: float = 180.0
 
     def timeout(self) -> float:
-        """Seconds within which a try has to fail for another to follow.
+        """Seconds within which a try must fail for another to follow.
 
-        The next one begins after the longest wait that a server may ask for, and may stall.
+        The next try begins after the longest wait that a server may ask for, and may then stall.
         """
         return max(0.001, self.seconds - LONGEST_WAIT - STALL)
 
 
 POLICY = Policy()
 _NO_LONGER_SO = 412
-# 409: two conditional writes met.
+# 409: two conditional writes at the same time.
 _TRANSIENT = frozenset({408, 409, 429, 500, 502, 503, 504})
 T = TypeVar("T")
 
 
 def endpoint() -> str | None:
-    """Address of the S3 service where it is not Amazon's, as the AWS tools are told it."""
-    told = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    return told or _configured(os.environ.get("AWS_CONFIG_FILE"), os.environ.get("AWS_PROFILE"))
+    """Address of the S3 service if it is not Amazon's; it is set as for the AWS tools."""
+    address = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return address or _configured(os.environ.get("AWS_CONFIG_FILE"), os.environ.get("AWS_PROFILE"))
 
 
 @lru_cache(maxsize=4)
 def _configured(file: str | None, profile: str | None) -> str | None:
-    """The address in the file of the AWS tools; the arguments are those that it depends on."""
+    """The address in the configuration file of the AWS tools; the arguments are the cache key."""
     import botocore.exceptions
     import botocore.session
 
@@ -70,37 +72,39 @@ def _configured(file: str | None, profile: str | None) -> str | None:
     try:
         scoped = session.get_scoped_config()
     except botocore.exceptions.ProfileNotFound:
-        return None  # whoever connects says so
+        return None  # the connection itself reports this error
     services = session.full_config.get("services", {}).get(scoped.get("services"), {})
     return services.get("s3", {}).get("endpoint_url") or scoped.get("endpoint_url")
 
 
 def credentials() -> dict[str, str]:
-    """Keys and region that s3fs finds with the same environment, as options of GDAL.
+    """Keys and region that s3fs finds with the same environment, as GDAL options.
 
-    GDAL itself looks in fewer places. Keys that expire are asked for anew when their time comes.
+    GDAL itself looks in fewer places. Keys that expire are renewed in time.
     """
     from botocore.exceptions import BotoCoreError
 
-    told = (item for item in os.environ.items() if item[0].startswith("AWS_") or item[0] == "HOME")
+    relevant = (
+        item for item in os.environ.items() if item[0].startswith("AWS_") or item[0] == "HOME"
+    )
     try:
-        keys, region = _keys(tuple(sorted(told)))
-        found = keys.get_frozen_credentials() if keys else None
+        keys, region = _keys(tuple(sorted(relevant)))
+        frozen = keys.get_frozen_credentials() if keys else None
     except BotoCoreError:
-        return {}  # whoever connects says so
+        return {}  # the connection itself reports this error
     options = {"AWS_REGION": region or ""}
-    if found:
+    if frozen:
         options |= {
-            "AWS_ACCESS_KEY_ID": found.access_key,
-            "AWS_SECRET_ACCESS_KEY": found.secret_key,
-            "AWS_SESSION_TOKEN": found.token or "",
+            "AWS_ACCESS_KEY_ID": frozen.access_key,
+            "AWS_SECRET_ACCESS_KEY": frozen.secret_key,
+            "AWS_SESSION_TOKEN": frozen.token or "",
         }
     return {name: value for name, value in options.items() if value}
 
 
 @lru_cache(maxsize=4)
-def _keys(told: tuple[tuple[str, str], ...]) -> tuple[Any, str | None]:
-    """Keys, and the region, that belong to an environment."""
+def _keys(environment: tuple[tuple[str, str], ...]) -> tuple[Any, str | None]:
+    """The keys and the region that belong to an environment."""
     import botocore.session
 
     session = botocore.session.get_session()
@@ -108,7 +112,7 @@ def _keys(told: tuple[tuple[str, str], ...]) -> tuple[Any, str | None]:
 
 
 def _system(location: str) -> tuple[Any, str]:
-    """The file system of a URL, and the path in it; nothing it lists or finds is remembered."""
+    """The file system of a URL, and the path in it; it caches no listings."""
     scheme, _ = parts(location)
     options: dict[str, Any] = {"use_listings_cache": False}
     if scheme == "s3":
@@ -121,15 +125,15 @@ def _system(location: str) -> tuple[Any, str]:
             config["s3"] = {"addressing_style": "path"}
         options |= {"endpoint_url": endpoint(), "config_kwargs": config, "max_concurrency": 4}
     system = fsspec.filesystem(scheme, **options)
-    system.retries = 1  # `call` decides what is tried again, and when
+    system.retries = 1  # `call` decides which errors are retried, and when
     return system, str(system._strip_protocol(location))
 
 
 def answers(location: str, seconds: float) -> bool:
-    """Whether the storage gives a byte of a file; otherwise it refuses, or there is no such file.
+    """Whether the storage gives one byte of a file; if not, it refuses or has no such file.
 
     Raises:
-        StorageError: it gives no answer at three tries, or for so many seconds.
+        StorageError: it does not answer three tries, or not within `seconds`.
     """
     policy = Policy(tries=3, first_wait=1.0, seconds=seconds)
     try:
@@ -142,15 +146,18 @@ def answers(location: str, seconds: float) -> bool:
 
 
 def call(location: str, action: Callable[[Any, str], T], policy: Policy = POLICY) -> T:
-    """Do something with the file system of a URL and the path in it, again if it fails in passing.
+    """Run an action on the file system of a URL; repeat it after errors that may pass.
 
     Args:
         location: the URL.
-        action: what to do; it is begun anew at each try.
-        policy: how it is tried again.
+        action: takes the file system and the path in it; it starts anew at each try.
+        policy: how often and how long to try.
+
+    Returns:
+        The result of the action.
 
     Raises:
-        StorageError: it failed for good.
+        StorageError: the last try failed, or the error cannot pass.
     """
     try:
         system, path = _system(location)
@@ -164,7 +171,9 @@ def call(location: str, action: Callable[[Any, str], T], policy: Policy = POLICY
             with attempt:
                 return action(system, path)
     except FileNotFoundError as error:
-        raise StorageError(location, f"not there: {masked(str(error))}", absent=True) from error
+        raise StorageError(
+            location, f"does not exist: {masked(str(error))}", absent=True
+        ) from error
     except _errors() as error:
         reason = masked(str(error)) or type(error).__name__
         raise StorageError(location, reason, passing=bool(_again(error))) from error
@@ -173,7 +182,7 @@ def call(location: str, action: Callable[[Any, str], T], policy: Policy = POLICY
 
 @cache
 def _errors() -> tuple[type[Exception], ...]:
-    """What the clients of the storages raise; they are imported when first needed."""
+    """The errors that the storage clients raise; the clients are imported when first needed."""
     import aiohttp
     import botocore.exceptions
 
@@ -188,7 +197,7 @@ def _errors() -> tuple[type[Exception], ...]:
 
 
 def _again(error: Exception) -> bool | float:
-    """Whether an error may be gone at the next try, and how long its server asks to wait."""
+    """Whether an error may pass; as a number, the seconds that the server asks to wait."""
     import aiohttp
     import botocore.exceptions
 
@@ -199,7 +208,7 @@ def _again(error: Exception) -> bool | float:
         cut = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)
         return isinstance(error, (*lost, *theirs, *cut))
     if status == _NO_LONGER_SO and isinstance(error, OSError) and error.errno == errno.EBUSY:
-        return True  # the object was written anew between two requests of one reading
+        return True  # the object was rewritten between two requests of one read
     if status not in _TRANSIENT:
         return False
     wait = str(headers.get("retry-after") or headers.get("Retry-After") or "")
@@ -207,15 +216,15 @@ def _again(error: Exception) -> bool | float:
 
 
 def status_of(error: Exception) -> int | None:
-    """The HTTP status that an error of a client is about; None where no answer came."""
+    """The HTTP status behind an error of a client; None if no answer came."""
     return _answer(error)[0]
 
 
 def _answer(error: Exception) -> tuple[int | None, Mapping[str, str]]:
-    """Status and headers of the answer that an error is about."""
+    """Status and headers of the answer behind an error."""
     cause: BaseException = error
     while not (hasattr(cause, "response") or hasattr(cause, "status")):
-        # s3fs raises an OSError of its own in the place of what the service answered.
+        # s3fs raises its own OSError in place of the answer of the service.
         before = cause.__cause__ or cause.__context__
         if before is None:
             break

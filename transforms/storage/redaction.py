@@ -1,4 +1,4 @@
-"""Texts that leave the process (logs, errors, records): credentials masked, signs made visible."""
+"""Masks credentials, and makes control characters visible, in logs, errors and records."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _HEADER = re.compile(
     (?:[A-Za-z][\w\-]*[ \t]+)? {_VALUE} (?: [,;][ \t]*[\w\-]+=(?:"[^"\n]*"|[^\s,;"']+) )*
     """
 )
-"""A header: the name of a scheme may come first, and parts of the credential after a comma."""
+"""A header: a scheme name may come first, and more parts of the credential after a comma."""
 _NAMED = re.compile(
     rf"""(?ix) (?<![A-Za-z0-9_])
     (?P<kept> (?: {_NAME} | session(?:[_-]?id)?(?=\\*["']?\s*=) ) {_SIGN} )
@@ -39,24 +39,24 @@ _NAMED = re.compile(
     {_VALUE}
     """
 )
-"""A name, a sign and a value, in quotes or not; a `session: 3` may be any."""
+"""A name, a sign and a value, in quotes or not; `session: 3` is no credential."""
 _OPTION = re.compile(
     rf"""(?ix) (?<![A-Za-z0-9_\-])
     (?P<kept> --(?:{_NAME}) ["']?,?[ \t]+ ) (?!["']?--) {_VALUE}
     """
 )
-"""An option, and its value as the argument after it, in a command or a list of arguments."""
+"""An option followed by its value as the next argument, in a command or a list of arguments."""
 _ARGUMENT = re.compile(
     rf"""(?ix) (?<![A-Za-z0-9_\-]) (?P<kept> --(?:{_NAME})= ) (?!{re.escape(MASK)})
     (?!\\*["']) {_PLAIN}+ (?: [ \t]+(?!-){_PLAIN}+ )*
     """
 )
-"""An option with its value, as a shell has read it: spaces may be in it, up to the next option."""
+"""An option with its value, as a shell has parsed it: it can contain spaces up to the next one."""
 _SPACED = re.compile(
     rf"(?i)(?<![A-Za-z0-9_])({_NAME}|(?:secret |account |private )?(?:access )?keys?)([ \t]+)"
     r"(?=[^\s]*\d)[A-Za-z0-9/+=_.\-]{16,}"
 )
-"""A name and, after spaces alone, what looks like a key."""
+"""A name, spaces, and text that looks like a key."""
 _QUERY = re.compile(
     rf"""(?ix)
     (?P<kept> [?&;\#] (?: {_NAME} | [\w.\-]*key|code|pass\w*|pw|user\w*|login|jwt|sas|sid|session\w*
@@ -64,7 +64,7 @@ _QUERY = re.compile(
     {_VALUE}
     """
 )
-"""Of a URL's query, also names that elsewhere say nothing."""
+"""A parameter in the query of a URL; here more names mean a credential than elsewhere."""
 _SCHEME = re.compile(
     r"""(?ix)
     (?<![a-z0-9+.\-])
@@ -76,13 +76,14 @@ _SCHEME = re.compile(
       (?= [\w.+%\-]{1,128} : (?![/\\]) \S{4,256}? @(?!sha256:)[\w\[] )
     """
 )
-"""Where user and password of a URL may begin: after its scheme, well written or not, or without."""
+"""The place where user and password of a URL may begin: after its scheme, even a mistyped one, or
+without a scheme."""
 _AT = re.compile(r"(?i)@|%(?:25)*40")
 _AUTHORITY = re.compile(r"""[^/\\?#\s"'<>]*""")
 _TOKEN = re.compile(r"[^\s:@/]+:\s+[^\s@]*@\S*|\S*")
-"""What is of one URL; a password may be typed with a space before it."""
+"""The text of one URL; a password may have been typed with a space before it."""
 _HOST = re.compile(r"(?i)(?:\[[0-9a-f:.%]*\]|[^:@]*)(?::\d+)?[\]).,;:}>]*")
-"""A host, with a port or without, and a sentence's signs after it."""
+"""A host, with or without a port, and the punctuation of a sentence after it."""
 _PATTERNS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/\-]{8,}=*"), rf"\1 {MASK}"),
     (re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA)[A-Z0-9]{12,}\b"), MASK),
@@ -102,19 +103,19 @@ _SECRET_VARIABLE = re.compile(
     r"(?i)secret|token|passw|credential|api_?key|access_?key|private_?key"
 )
 _SHORTEST = 8
-"""Values of environment variables shorter than this are too common to be looked for."""
+"""Shorter values of environment variables are too common to search for."""
 
 
 def redact(text: str) -> str:
     """The text with credentials masked.
 
-    Masked are: user and password in URLs; AWS access keys; bearer and basic tokens; JSON web
-    tokens; private keys; what follows a name such as `secret`, `token`, `password` or `Signature`
-    (in query strings, settings, headers and options alike); and, wherever they stand, the values of
-    this process's environment variables that are named so, and what `learn` has learnt.
+    These are masked: user and password in URLs; AWS access keys; bearer and basic tokens; JSON web
+    tokens; private keys; the value after a name such as `secret`, `token`, `password` or
+    `Signature`, in query strings, settings, headers and options. Values of environment variables of
+    this process with such names, and values that `learn` was given, are masked everywhere.
 
-    Where it cannot be told whether a part of a URL is a password (people type them with `@`, `/`
-    and spaces in them), it is masked.
+    People type passwords with `@`, `/` and spaces in them. If a part of a URL may be a password, it
+    is masked.
     """
     for value in _secret_values():
         text = text.replace(value, MASK)
@@ -126,10 +127,10 @@ def redact(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    r"""The text on one line, with all that is not plainly seen made visible.
+    r"""The text on one line, with every character visible.
 
-    Control characters, escapes of terminals, marks that turn the direction of a text and halves of
-    characters (from names that are not UTF-8) are written as in Python: `\x1b`, `\u202e`.
+    Control characters, terminal escapes, marks that change the direction of text, and surrogates
+    (from names that are not UTF-8) are written as in Python: `\x1b`, `\u202e`.
     """
     if text.isprintable():
         return text
@@ -140,10 +141,10 @@ def harmless(text: str) -> str:
 
 
 def redacted_command(arguments: Sequence[str]) -> str:
-    """A command as it may be typed again, with credentials masked.
+    """A command that can be typed again, with credentials masked.
 
-    What an option or a setting of a secret name is given is masked whole: in the quotes that a
-    shell needs, `redact` alone would see a part of it.
+    The value of an option or a setting with a secret name is masked whole. Inside the quotes that a
+    shell needs, `redact` alone would see only a part of it.
     """
     shown: list[str] = []
     for before, argument in zip(("", *arguments), arguments, strict=False):
@@ -158,30 +159,30 @@ def redacted_command(arguments: Sequence[str]) -> str:
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether what stands under this name is to be masked."""
+    """Whether the value of this name must be masked."""
     return re.fullmatch(_NAME, name, re.IGNORECASE) is not None
 
 
 def learn(text: str, name: str = "") -> None:
-    """Mask from now on the credentials in the URLs of a text, and the parts of them, anywhere.
+    """Mask the credentials in the URLs of a text from now on, and their parts, everywhere.
 
-    Libraries tell of a URL what they take for its host or its path, which may be half a password.
+    Libraries report the host or the path of a URL as they parse it, which may be half a password.
 
     Args:
-        text: any.
-        name: what it is the value of; the whole of it is a credential where the name says so.
+        text: any text.
+        name: the name that the text is the value of; a secret name makes the whole text secret.
     """
     for start, end in _credentials(text, greedy=True):
         secret = text[start:end].partition(":")[2] or text[start:end]
         _learn_parts(secret)
-    for found in _QUERY.finditer(text):
-        _learn_parts(found[0][len(found["kept"]) :].strip("\"'"))
+    for match in _QUERY.finditer(text):
+        _learn_parts(match[0][len(match["kept"]) :].strip("\"'"))
     if is_secret_name(name):
         _learn_parts(text)
 
 
 def learn_arguments(arguments: Sequence[str]) -> None:
-    """Do so with a command line, and with what its options of a secret name are given."""
+    """Do the same for a command line, and for the values of options with a secret name."""
     for before, argument in zip(("", *arguments), arguments, strict=False):
         after = before.startswith("--") and not argument.startswith("--")
         learn(argument, before if after else "")
@@ -198,7 +199,7 @@ def _learn_parts(secret: str) -> None:
 
 
 def _credentials(text: str, *, greedy: bool = False) -> Iterator[tuple[int, int]]:
-    """Where in a text user and password of URLs stand; if greedy, as far as they may reach."""
+    """Positions of user and password of URLs in a text; if greedy, as far as they may reach."""
     reached = 0
     for scheme in _SCHEME.finditer(text):
         start = scheme.end()
@@ -208,13 +209,13 @@ def _credentials(text: str, *, greedy: bool = False) -> Iterator[tuple[int, int]
         token = _TOKEN.match(line)[0]  # type: ignore[index]
         plain = unquote(unquote(line)) if scheme["coded"] else line
         authority = _AUTHORITY.match(plain)[0]  # type: ignore[index]
-        odd = not _HOST.fullmatch(authority)  # what is no port follows a colon, or an @ is there
+        odd = not _HOST.fullmatch(authority)  # it has a colon without a port, or an @
         if not odd and ":" not in authority:
             continue
-        sure = not (scheme["mistyped"] or scheme["none"])  # else it may be a path, or two
-        # A space is part of a password, not the end of the URL, where no @ has come yet.
+        sure = not (scheme["mistyped"] or scheme["none"])  # otherwise it may be one path, or two
+        # If no @ has come yet, a space belongs to the password and does not end the URL.
         beyond = sure and (greedy or (odd and not _AT.search(token)))
-        signs = [found.start() for found in _AT.finditer(line if beyond else token)]
+        signs = [match.start() for match in _AT.finditer(line if beyond else token)]
         if signs or (odd and sure):
             reached = start + (signs[-1] if signs else len(token))
             yield start, reached
@@ -225,9 +226,9 @@ _SHORTEST_PART = 4
 
 
 def _secret_values() -> list[str]:
-    found = {
+    secrets = {
         value
         for name, value in os.environ.items()
         if len(value) >= _SHORTEST and _SECRET_VARIABLE.search(name) and not os.path.exists(value)
     }
-    return sorted(found | _LEARNT, key=len, reverse=True)
+    return sorted(secrets | _LEARNT, key=len, reverse=True)

@@ -1,6 +1,6 @@
-"""Model files at a URL: read in pieces, bounded in size and time, tried again where that helps.
+"""Reads model files at a URL: in pieces, within limits of size and time, with retries.
 
-http and https by requests, for ranges, validators and Retry-After; anything else by fsspec.
+http and https use requests, for ranges, validators and Retry-After; other URLs use fsspec.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _PIECE = 1 << 16
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MISSING = frozenset({404, 410})
 _RANGED = frozenset({206, 416})
-"""What a server says to a request for the rest that it understood."""
+"""Answers of a server that understood a request for the rest of a file."""
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on reading one file; times in seconds.
+    """Limits for reading one file; times in seconds.
 
     Attributes:
-        size: bytes. The JRC's files have 17.4 MB, optimizer state included.
-        stall: without a byte.
-        total: for one attempt.
-        attempts: how often a file is asked for.
-        pause: before the second attempt; it doubles from one to the next.
-        longest_wait: a server that asks to wait longer (Retry-After) is given up.
+        size: Bytes. The files of the JRC have 17.4 MB, with the optimizer's state.
+        stall: Longest time without a byte.
+        total: Longest time of one attempt.
+        attempts: How often a file is requested.
+        pause: Wait before the second attempt; it doubles from one to the next.
+        longest_wait: If a server asks to wait longer (Retry-After), the file is given up.
     """
 
     size: int = 64 * 2**20
@@ -51,12 +51,12 @@ class Limits:
     longest_wait: float = 120.0
 
 
-class Unavailable(Exception):  # noqa: N818 - says what the file is
-    """A URL that did not give its file; the text is the reason, without the URL.
+class Unavailable(Exception):  # noqa: N818 - the state of the file, not the error
+    """A URL did not give its file; the text is the reason, without the URL.
 
     Attributes:
-        again: whether another attempt may help, or after how many seconds.
-        missing: whether the server says that there is no such file.
+        again: Whether another attempt may help; as a number, after how many seconds.
+        missing: Whether the server says that there is no such file.
     """
 
     def __init__(self, reason: str, *, again: bool | float = False, missing: bool = False) -> None:
@@ -66,18 +66,18 @@ class Unavailable(Exception):  # noqa: N818 - says what the file is
 
 
 class TooLarge(Unavailable):
-    """A file larger than the limit."""
+    """The file is larger than the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The rest of a file, as it comes.
+    """The rest of a file, while it arrives.
 
     Attributes:
-        start: bytes of the file before the first piece; 0 where it begins anew.
-        total: bytes of the whole file, None where the server does not say.
-        mark: the server's name for this content (ETag, else Last-Modified), "" where it has none.
-        pieces: the bytes; iterating raises `Unavailable` where they break off.
+        start: Bytes of the file before the first piece; 0 if it starts from the beginning.
+        total: Bytes of the whole file; None if the server does not say.
+        mark: The server's identifier of this version (ETag, else Last-Modified); "" if it has none.
+        pieces: The bytes; iteration raises `Unavailable` if they break off.
     """
 
     start: int
@@ -87,12 +87,12 @@ class Part:
 
 
 def is_http(location: str) -> bool:
-    """Whether a location is read by HTTP."""
+    """Whether a location is read over HTTP."""
     return location.lower().startswith(("http://", "https://"))
 
 
 def retrying(limits: Limits) -> Iterator[AbstractContextManager[object]]:
-    """Attempts, spaced as the error asks or ever wider; other errors pass."""
+    """Attempts, with waits that the error asks for or that grow; other errors are raised."""
     return iter(
         stamina.retry_context(
             on=lambda error: error.again if isinstance(error, Unavailable) else False,
@@ -106,10 +106,10 @@ def retrying(limits: Limits) -> Iterator[AbstractContextManager[object]]:
 
 
 def read_url(url: str, limits: Limits = Limits()) -> bytes:
-    """A whole file.
+    """Read a whole file.
 
     Raises:
-        Unavailable: the URL gives none, or a larger one than the limit.
+        Unavailable: the URL gives no file, or one that is larger than the limit.
     """
     for attempt in retrying(limits):
         with attempt, open_part(url, limits) as part:
@@ -121,7 +121,7 @@ def url_exists(url: str, limits: Limits = Limits()) -> bool:
     """Whether a URL gives a file.
 
     Raises:
-        Unavailable: it cannot be told.
+        Unavailable: the server does not say.
     """
     try:
         for attempt in retrying(limits):
@@ -134,15 +134,20 @@ def url_exists(url: str, limits: Limits = Limits()) -> bool:
 
 
 def bounded(pieces: Iterator[bytes], size: int, start: int = 0) -> Iterator[bytes]:
-    """The pieces, as long as they and the bytes before them stay within a size.
+    """The pieces, while their total size stays within a limit.
+
+    Args:
+        pieces: the bytes that arrive.
+        size: the limit in bytes.
+        start: bytes that came before the pieces.
 
     Raises:
-        TooLarge: there are more.
+        TooLarge: there are more bytes.
     """
     for piece in pieces:
         start += len(piece)
         if start > size:
-            raise TooLarge(f"found more than {size} bytes, no model is that large")
+            raise TooLarge(f"the file has more than {size} bytes, no model is that large")
         yield piece
 
 
@@ -150,14 +155,14 @@ def bounded(pieces: Iterator[bytes], size: int, start: int = 0) -> Iterator[byte
 def open_part(
     url: str, limits: Limits, start: int = 0, mark: str = "", total: int | None = None
 ) -> Iterator[Part]:
-    """Open a URL's file, from where an earlier attempt broke off if the server can.
+    """Open the file of a URL, if possible at the place where an earlier attempt broke off.
 
     Args:
-        url: http, https, or anything fsspec reads; the latter begin anew.
-        limits: bounds.
-        start: bytes that are here already.
-        mark: the mark of the content that they are of.
-        total: the size of that content.
+        url: http, https, or another URL that fsspec reads; the last kind starts from the beginning.
+        limits: the limits.
+        start: number of bytes that are already here.
+        mark: the mark of the version that these bytes are from.
+        total: the size of that version.
 
     Raises:
         Unavailable: the URL gives no file.
@@ -177,7 +182,7 @@ def open_part(
         length = response.headers.get("Content-Length", "")
         size = start + int(length) if length.isdecimal() else None
         if size is not None and size > limits.size:
-            raise TooLarge(f"found {size} bytes stated, expected at most {limits.size}")
+            raise TooLarge(f"the server states {size} bytes, expected at most {limits.size}")
         yield Part(start, size, _mark(response), _pieces(response, size, start, limits))
     finally:
         response.close()
@@ -187,24 +192,24 @@ def _get(url: str, limits: Limits, start: int, mark: str) -> requests.Response:
     headers = {"Accept-Encoding": "identity"}
     if start and mark:
         headers["Range"] = f"bytes={start}-"
-        if not mark.startswith("W/"):  # a weak mark may not stand there; _continues compares it
+        if not mark.startswith("W/"):  # If-Range takes no weak mark; _continues compares it
             headers["If-Range"] = mark
     try:
         return requests.get(url, headers=headers, stream=True, timeout=limits.stall)
     except (requests.ConnectionError, requests.Timeout) as error:
-        raise Unavailable(f"no answer: {_cause(error)}", again=True) from error
+        raise Unavailable(f"no answer from the server: {_cause(error)}", again=True) from error
     except (requests.RequestException, ValueError) as error:
-        raise Unavailable(f"not a URL that can be read: {_cause(error)}") from error
+        raise Unavailable(f"is not a URL that can be read: {_cause(error)}") from error
 
 
 def _continues(response: requests.Response, start: int, mark: str, total: int | None) -> bool:
-    """Whether a partial answer goes on with the very content that was begun."""
-    said = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    """Whether a partial answer continues the same version that an earlier attempt began."""
+    content_range = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     return (
         response.status_code == HTTPStatus.PARTIAL_CONTENT
-        and said is not None
-        and int(said[1]) == start
-        and (total is None or int(said[2]) == total)
+        and content_range is not None
+        and int(content_range[1]) == start
+        and (total is None or int(content_range[2]) == total)
         and _mark(response) == mark
     )
 
@@ -225,7 +230,7 @@ def _check(response: requests.Response, limits: Limits) -> None:
 
 
 def _retry_after(value: str) -> float | None:
-    """Seconds that a Retry-After header asks for: a number, or a date."""
+    """Seconds that a Retry-After header asks for, as a number or as a date."""
     if value.strip().isdecimal():
         return float(value)
     try:
@@ -249,17 +254,17 @@ def _pieces(
             piece = response.raw.read1(_PIECE)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unavailable(
-                f"broke off after {done} bytes: {_cause(error)}", again=True
+                f"the transfer broke off after {done} bytes: {_cause(error)}", again=True
             ) from error
         if not piece:
             break
         done += len(piece)
         yield piece
         if time.monotonic() > end:
-            reason = f"took longer than {limits.total:g} s, after {done} bytes"
+            reason = f"the transfer took longer than {limits.total:g} s, after {done} bytes"
             raise Unavailable(reason, again=True)
     if size is not None and done < size:
-        raise Unavailable(f"broke off after {done} of {size} bytes", again=True)
+        raise Unavailable(f"the transfer broke off after {done} of {size} bytes", again=True)
 
 
 @contextmanager
@@ -269,7 +274,7 @@ def _open_fsspec(url: str, limits: Limits) -> Iterator[Part]:
     try:
         size = getattr(stream, "size", None)
         if size is not None and size > limits.size:
-            raise TooLarge(f"found {size} bytes, expected at most {limits.size}")
+            raise TooLarge(f"the file has {size} bytes, expected at most {limits.size}")
         yield Part(0, size, "", _read(stream, url))
     finally:
         stream.close()
@@ -286,7 +291,7 @@ def _read(stream: Any, url: str) -> Iterator[bytes]:
 
 @contextmanager
 def faults(url: str) -> Iterator[None]:
-    """What fsspec's file systems raise, as `Unavailable`."""
+    """Turn the errors of fsspec's file systems into `Unavailable`."""
     kinds: tuple[type[Exception], ...] = (OSError, ValueError, ImportError)
     if url.startswith("s3"):
         from botocore.exceptions import BotoCoreError
@@ -302,7 +307,7 @@ def faults(url: str) -> Iterator[None]:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason, in one line, without secrets."""
+    """The innermost reason, on one line, without secrets."""
     while inner := error.__cause__ or error.__context__:
         error = inner
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__

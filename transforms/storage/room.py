@@ -1,4 +1,4 @@
-"""Why a file could not be written: the disk it was to lie on, its room, and what was needed."""
+"""Says why a file could not be written: its disk, the free space, and the space needed."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from pathlib import Path
 from .locations import masked
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""What the system says of a full disk, a quota, and the limit on the size of a file."""
+"""Error numbers for a full disk, a quota, and the limit on the size of a file."""
 OF_THE_DISK = NO_ROOM | {errno.EIO, errno.EROFS}
-"""These, and a disk that fails or takes nothing."""
+"""The same, and the numbers for a disk that fails or is read-only."""
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def why_not_written(error: Exception, path: Path, needed: int = 0) -> str:
-    """Why a local file could not be written, on one line, with its disk where that is at fault.
+    """Why a local file could not be written, on one line; it names the disk if that is the cause.
 
-    GDAL does not say why: the system is asked once more, for as much room.
+    GDAL does not give the cause. So this function asks the system for as much space once more.
 
     Args:
-        error: what was raised while it was written.
+        error: the error of the write.
         path: the file.
-        needed: bytes of it, or more; 0 where that is not known.
+        needed: an upper bound of its size in bytes; 0 if it is not known.
     """
     folder = _nearest(path)
-    number = error.errno if isinstance(error, OSError) else None  # GDAL's errors number otherwise
-    number = number or _told(error) or _refusal(folder, needed)
+    number = error.errno if isinstance(error, OSError) else None  # GDAL's numbers mean other things
+    number = number or _named_in(error) or _refusal(folder, needed)
     reason = os.strerror(number) if number else masked(str(_first(error)))
     if number is not None and number not in OF_THE_DISK:
         return reason
@@ -53,7 +53,7 @@ def in_words(size: int) -> str:
 
 
 def _nearest(path: Path) -> Path:
-    """The nearest folder above a file that is there."""
+    """The nearest folder above a file that exists."""
     folder = path.parent.absolute()
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
@@ -68,7 +68,7 @@ def _mount_point(folder: Path) -> str:
 
 
 def _refusal(folder: Path, needed: int) -> int | None:
-    """The error of the system where as much room is asked for; None where there is none."""
+    """The system's error number when it is asked for as much space; None if it gives the space."""
     try:
         with tempfile.TemporaryFile(dir=folder) as probe:
             probe.write(b"\0")
@@ -81,14 +81,14 @@ def _refusal(folder: Path, needed: int) -> int | None:
 
 
 def _first(error: BaseException) -> BaseException:
-    """The error that all others come from: rasterio's own say `see previous exception`."""
+    """The error that caused all others: rasterio's own text only says `see previous exception`."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
-def _told(error: BaseException) -> int | None:
-    """The system's error that GDAL names in its text; None where it names none."""
+def _named_in(error: BaseException) -> int | None:
+    """The number of the system error that GDAL names in its text; None if it names none."""
     text = str(_first(error))
     return next((number for number in sorted(OF_THE_DISK) if os.strerror(number) in text), None)
 

@@ -1,7 +1,7 @@
-"""Files at locations: local paths and object storage, through the same few functions.
+"""Files on local paths and object storage, through the same few functions.
 
 A location is a str: a local path, or a URL (`s3://bucket/key`, `gs://...`, `https://...` to read).
-Endpoint and credentials are found where the AWS tools find them, in the environment
+Address and credentials of the service are set as for the AWS tools: in the environment
 (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, ...) or in `~/.aws`.
 """
 
@@ -57,37 +57,37 @@ __all__ = [
 ]
 _PIECE = 1 << 20
 _PART = 16 << 20
-"""Bytes of a part of an upload: a few of them are in memory at a time."""
+"""Bytes of one part of an upload; a few parts are in memory at a time."""
 _PARTIAL = ".partial"
-"""In the name of a local file, which then begins with a dot: it is still being written."""
+"""Part of the name of a local file that is still being written; its name begins with a dot."""
 OF_THIS_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
-"""Errors of a machine that has no room for one more open file; the file is not at fault."""
+"""Errors of a machine that cannot open one more file; the file itself is not at fault."""
 T = TypeVar("T")
 
 
 def is_file(location: str) -> bool:
-    """Whether there is such a file.
+    """Whether a file exists.
 
     Raises:
-        StorageError: the storage cannot be asked.
+        StorageError: the storage does not say.
     """
     return _kind(location) == "file" if is_url(location) else os.path.isfile(location)
 
 
 def is_folder(location: str) -> bool:
-    """Whether there is such a folder; on object storage, anything below it.
+    """Whether a folder exists; on object storage, whether there is an object below it.
 
     Raises:
-        StorageError: the storage cannot be asked.
+        StorageError: the storage does not say.
     """
     return _kind(location) == "directory" if is_url(location) else os.path.isdir(location)
 
 
 def size(location: str) -> int:
-    """Bytes of a file.
+    """Size of a file in bytes.
 
     Raises:
-        StorageError: there is none, or the storage cannot be asked.
+        StorageError: there is no such file, or the storage does not say.
     """
     if is_url(location):
         return int(call(location, lambda system, path: system.info(path)["size"]))
@@ -96,10 +96,13 @@ def size(location: str) -> int:
 
 
 def with_file(location: str, use: Callable[[BinaryIO], T]) -> T:
-    """What `use` makes of a file, open for reading; begun again where the storage fails in passing.
+    """Open a file and pass it to `use`; start again after errors of the storage that may pass.
+
+    Returns:
+        The result of `use`.
 
     Raises:
-        StorageError: there is none, or it cannot be read.
+        StorageError: there is no such file, or it cannot be read.
     """
 
     def read(system: Any, path: str) -> T:
@@ -116,11 +119,11 @@ def read_bytes(location: str, limit: int) -> bytes:
     """The bytes of a file.
 
     Raises:
-        StorageError: there is none, it cannot be read, or it has more than `limit` bytes.
+        StorageError: there is no such file, it cannot be read, or it has more than `limit` bytes.
     """
     data = with_file(location, lambda file: file.read(limit + 1))
     if len(data) > limit:
-        raise StorageError(location, f"larger than {limit} bytes")
+        raise StorageError(location, f"is larger than {limit} bytes")
     return data
 
 
@@ -128,32 +131,37 @@ def sha256(location: str) -> str:
     """Hexadecimal SHA-256 of a file's bytes.
 
     Raises:
-        StorageError: there is none, or it cannot be read.
+        StorageError: there is no such file, or it cannot be read.
     """
 
-    def digest(file: BinaryIO) -> str:
-        found = hashlib.sha256()
+    def digest_of(file: BinaryIO) -> str:
+        digest = hashlib.sha256()
         while piece := file.read(_PIECE):
-            found.update(piece)
-        return found.hexdigest()
+            digest.update(piece)
+        return digest.hexdigest()
 
-    return with_file(location, digest)
+    return with_file(location, digest_of)
 
 
 @contextmanager
 def published(location: str, needed: int = 0) -> Iterator[Path]:
-    """A local file to write, published as `location` when the body ends well, else removed.
+    """Yield a path for a new local file; publish it as `location` if the body ends without error.
 
-    On a local disk it lies beside `location`; file and folder reach the disk before and after the
-    move, so that a power cut leaves what was there or the whole. On object storage it is uploaded
-    in one go: an object is there whole or not at all. `needed` bytes at most are written.
+    On a local disk the new file lies beside `location`. The file is flushed to the disk before it
+    is renamed, and the folder after that. So a power cut leaves either the old file or the whole
+    new one. On object storage the file is uploaded in one operation: the object is there whole or
+    not at all. After an error, the new file is removed.
+
+    Args:
+        location: the name of the file when it is complete.
+        needed: an upper bound of its size in bytes, for the error message.
 
     Raises:
-        StorageError: it cannot be written or uploaded; a full disk is named.
+        StorageError: it cannot be written or uploaded; the text names a full disk.
     """
     if is_url(location):
         if location.startswith("http"):
-            raise StorageError(masked(location), "read only, expected a local path, s3 or gs")
+            raise StorageError(masked(location), "is read-only, expected a local path, s3 or gs")
         with (
             _written(location, Path(tempfile.gettempdir(), name(location)), needed),
             tempfile.TemporaryDirectory(dir=process_folder()) as folder,
@@ -179,7 +187,7 @@ def published(location: str, needed: int = 0) -> Iterator[Path]:
 def _written(location: str, path: Path, needed: int) -> Iterator[None]:
     try:
         yield
-    except (OSError, RasterioError, CPLE_BaseError) as error:  # GDAL's own, from a copy
+    except (OSError, RasterioError, CPLE_BaseError) as error:  # rasterio's copy raises the last one
         reason = f"cannot be written: {why_not_written(error, path, needed)}"
         raise StorageError(location, reason) from error
 
@@ -195,7 +203,7 @@ def write_whole(location: str, data: bytes) -> None:
 
 
 def remove(location: str) -> None:
-    """Remove a file; one that is not there is removed already.
+    """Remove a file; if there is none, do nothing.
 
     Raises:
         StorageError: it cannot be removed.
@@ -212,7 +220,7 @@ def remove(location: str) -> None:
 
 
 def remove_files(locations: Sequence[str]) -> None:
-    """Remove many files of one storage; those that are not there are removed already.
+    """Remove many files of one storage; files that do not exist are ignored.
 
     Raises:
         StorageError: one cannot be removed.
@@ -224,7 +232,7 @@ def remove_files(locations: Sequence[str]) -> None:
 
     def remove_all(system: Any, path: str) -> None:
         paths = [str(system._strip_protocol(location)) for location in locations]
-        # A list is taken for patterns.
+        # fsspec takes the names of a list as patterns.
         plain = [path for path in paths if local_glob.escape(path) == path]
         for path in set(paths).difference(plain):
             system.rm_file(path)
@@ -235,18 +243,18 @@ def remove_files(locations: Sequence[str]) -> None:
 
 
 def listing(folder: str) -> list[str]:
-    """Names directly in a folder, sorted; empty where there is no such folder.
+    """Names directly in a folder, sorted; empty if there is no such folder.
 
-    What `published` is writing, or what was being written when a process was killed, is not there.
+    Files that `published` has not finished are left out.
 
     Raises:
         StorageError: it cannot be listed.
     """
 
     def names(system: Any, path: str) -> list[str]:
-        found = {str(entry["name"]).rstrip("/") for entry in system.ls(path, detail=True)}
-        # A file, and the empty object that some tools leave for a folder, list themselves.
-        return sorted(name(entry) for entry in found - {path.rstrip("/")})
+        entries = {str(entry["name"]).rstrip("/") for entry in system.ls(path, detail=True)}
+        # A file, and the empty object that some tools create for a folder, list themselves.
+        return sorted(name(entry) for entry in entries - {path.rstrip("/")})
 
     try:
         if is_url(folder):
@@ -262,33 +270,33 @@ def listing(folder: str) -> list[str]:
 def contents(folder: str) -> dict[str, bool]:
     """Names directly in a folder, sorted, each with whether it is a folder.
 
-    Unlike in `listing`, hidden and partial files are there. A link counts as what it leads to. On
-    object storage the name "" says that keys go on with an empty part (`folder//`), which no
-    location has. The result is empty where there is no such folder.
+    Unlike in `listing`, hidden and partial files are included. A link counts as its target. On
+    object storage, the name "" means that there are keys with an empty part (`folder//`), which no
+    location has. The result is empty if there is no such folder.
 
     Raises:
         StorageError: it cannot be listed.
     """
 
     def entries(system: Any, path: str) -> dict[str, bool]:
-        found: dict[str, bool] = {}
+        kinds: dict[str, bool] = {}
         for entry in system.ls(path, detail=True):
             below = str(entry["name"]).rstrip("/")
             is_folder = entry["type"] == "directory"
             if below != path.rstrip("/"):
-                # A key may be an object and the start of others.
-                found[name(below)] = found.get(name(below), False) or is_folder
-            elif is_folder:  # an empty object that stands for the folder is a file here
-                found[""] = True
-        return found
+                # A key may be an object and also the beginning of other keys.
+                kinds[name(below)] = kinds.get(name(below), False) or is_folder
+            elif is_folder:  # the empty object that stands for the folder counts as a file
+                kinds[""] = True
+        return kinds
 
     try:
         if is_url(folder):
-            found = call(folder, entries)
+            kinds = call(folder, entries)
         else:
             with _local(folder), os.scandir(folder) as opened:
-                # A link that leads to itself is an error for `is_dir`.
-                found = {
+                # `is_dir` raises an error for a link to itself.
+                kinds = {
                     entry.name: os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
                     for entry in opened
                 }
@@ -296,7 +304,7 @@ def contents(folder: str) -> dict[str, bool]:
         if error.absent:
             return {}
         raise
-    return dict(sorted(found.items()))
+    return dict(sorted(kinds.items()))
 
 
 def _is_partial(name: str) -> bool:
@@ -304,35 +312,35 @@ def _is_partial(name: str) -> bool:
 
 
 class Stored(NamedTuple):
-    """The bytes of a file or an object, and a text that changes when it is written anew."""
+    """The size of a file or object in bytes, and a text that changes when it is rewritten."""
 
     size: int
     version: str
 
 
 def stored(location: str) -> Stored:
-    """What the storage says of a file.
+    """Size and version of a file, as the storage reports them.
 
     Raises:
-        StorageError: there is none, but maybe a folder, or the storage cannot be asked.
+        StorageError: there is no such file (but maybe a folder), or the storage does not say.
     """
     if not is_url(location):
         with _local(location):
             about = os.stat(location)
         if not stat.S_ISREG(about.st_mode):
-            raise StorageError(location, "no file", absent=True)
+            raise StorageError(location, "is not a file", absent=True)
         return Stored(about.st_size, f"{about.st_dev}-{about.st_ino}-{about.st_mtime_ns}")
     about_object = call(location, lambda system, path: system.info(path))
     if about_object["type"] != "file":
-        raise StorageError(location, "a folder, expected a file", absent=True)
+        raise StorageError(location, "is a folder, expected a file", absent=True)
     return _stored(about_object)
 
 
 def stored_or_none(location: str) -> Stored | None:
-    """What the storage says of a file; None where there is none.
+    """Size and version of a file, as the storage reports them; None if there is no such file.
 
     Raises:
-        StorageError: the storage cannot be asked.
+        StorageError: the storage does not say.
     """
     try:
         return stored(location)
@@ -343,7 +351,7 @@ def stored_or_none(location: str) -> Stored | None:
 
 
 def files_below(folder: str) -> dict[str, Stored]:
-    """All files below a folder by their paths from there, sorted; links are not followed.
+    """All files below a folder, by relative path, sorted; links are not followed.
 
     Raises:
         StorageError: it cannot be listed.
@@ -362,22 +370,22 @@ def files_below(folder: str) -> dict[str, Stored]:
 
 
 def objects_below(url: str) -> dict[str, Stored]:
-    """All objects below a URL by their names from there, sorted; empty where there are none.
+    """All objects below a URL, by relative name, sorted; empty if there are none.
 
     Raises:
         StorageError: it cannot be listed.
     """
 
     def find(system: Any, path: str) -> dict[str, Stored]:
-        found = system.find(path, detail=True)
-        below = {key.removeprefix(path).lstrip("/"): found[key] for key in sorted(found)}
+        objects = system.find(path, detail=True)
+        below = {key.removeprefix(path).lstrip("/"): objects[key] for key in sorted(objects)}
         return {key: _stored(about) for key, about in below.items() if key}
 
     return call(url, find)
 
 
 def glob(base: str, pattern: str) -> list[str]:
-    """Files below a folder whose path from there fits a pattern, as such paths, sorted.
+    """Relative paths of the files below a folder that match a pattern, sorted.
 
     Raises:
         StorageError: it cannot be listed.
@@ -387,8 +395,8 @@ def glob(base: str, pattern: str) -> list[str]:
             return sorted(local_glob.glob(pattern, root_dir=base))
 
     def find(system: Any, path: str) -> list[str]:
-        found = system.glob(f"{local_glob.escape(path)}/{pattern}")
-        return sorted(entry.removeprefix(path).lstrip("/") for entry in found)
+        matches = system.glob(f"{local_glob.escape(path)}/{pattern}")
+        return sorted(entry.removeprefix(path).lstrip("/") for entry in matches)
 
     return call(base, find)
 
@@ -408,7 +416,7 @@ def _kind(location: str) -> str:
 
 
 def _regular_file(location: str) -> BinaryIO:
-    """A regular file, open for reading; nothing waits for the other end of a pipe.
+    """Open a regular file for reading, without waiting for the other end of a pipe.
 
     Raises:
         StorageError: it is a pipe, a device or the like.
@@ -421,7 +429,7 @@ def _regular_file(location: str) -> BinaryIO:
     os.close(handle)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    raise StorageError(location, "a pipe or a device, expected a file")
+    raise StorageError(location, "is a pipe or a device, expected a file")
 
 
 @contextmanager

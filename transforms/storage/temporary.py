@@ -1,4 +1,4 @@
-"""A temporary folder of this process, which goes with it however it ends."""
+"""A temporary folder of this process, removed when the process ends in any way."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from pathlib import Path
 _PREFIX = "ghsl-beam-of-"
 _LOCK = "in-use"
 _NAME = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
-"""What `mkdtemp` makes of the prefix."""
+"""The form of the names that `mkdtemp` makes from the prefix."""
 
 
 @cache
 def process_folder() -> Path:
-    """The folder, below the one for temporary files (`TMPDIR`).
+    """The folder of this process, below the folder for temporary files (`TMPDIR`).
 
-    It is removed when the process ends. A process that is killed cannot do that: what such ones
-    left is removed when the next makes its own. That they are gone is seen by a lock on a file,
-    which holds across containers that share the folder, where process numbers say nothing.
+    It is removed when the process ends. A killed process cannot do that, so the next process
+    removes what killed processes left. A lock on a file shows whether the owner still runs. The
+    lock also works across containers that share the folder, where process numbers say nothing.
     """
     _remove_left_behind(Path(tempfile.gettempdir()))
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     beside = folder / f"{_LOCK}.new"
     handle = os.open(beside, os.O_CREAT | os.O_RDWR, 0o600)  # stays open: the lock is on it
-    with suppress(OSError):  # where there are no locks, nothing that is left can be told either
+    with suppress(OSError):  # without locks, nobody removes this folder either
         fcntl.flock(handle, fcntl.LOCK_EX)
-    beside.rename(folder / _LOCK)  # so whoever finds the file finds it locked
+    beside.rename(folder / _LOCK)  # the file gets its name only after it is locked
     owner = os.getpid()
 
     def remove() -> None:
-        if os.getpid() == owner:  # not in a child that was forked
+        if os.getpid() == owner:  # not in a forked child
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(remove)
@@ -50,7 +50,7 @@ def _remove_left_behind(below: Path) -> None:
         try:
             handle = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
-            continue  # being made, or another user's
+            continue  # it is being created, or belongs to another user
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,10 +1,10 @@
-"""What a vector file is, by its content: only formats that refer to nothing else are opened.
+"""Checks what a vector file is by its content; opens only formats that refer to nothing else.
 
-GDAL takes a file for what it looks like, whatever its name says: a text in `roads.gpkg` may be an
-OGR VRT, a WFS or a pipeline, which read other files and ask other machines. So a file is opened
-only where its name and its content say the same format of the few in `FORMATS`, and where GDAL can
-take it for no other. What GDAL would leave out without a word (a shapefile that was cut, a layer
-with more features than its file states) is an error here.
+GDAL chooses the driver by content, not by name: a text in `roads.gpkg` may be an OGR VRT, a WFS
+or a pipeline, which read other files and contact other machines. So a file is opened only if its
+name and its content agree on one format of `FORMATS`, and if GDAL cannot take it for another. GDAL
+omits some data silently (in a truncated shapefile, in a layer with more features than its file
+states). Here that is an error.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ FORMATS = (
     "GeoPackage (.gpkg), FlatGeobuf (.fgb), Shapefile (.shp), GeoJSON (.geojson, .json) or "
     "GeoJSONSeq (.geojsonl, .geojsons)"
 )
-"""The formats that are read; each also as the only vector file of a .zip."""
+"""The formats that are read; a .zip may contain one file of any of them."""
 MAX_TEXT_BYTES = 256 << 20
-"""Of GeoJSON, which is read whole."""
+"""Largest GeoJSON, which is read whole."""
 _MAX_VALUES = 30_000_000
 MAX_LAYERS = 1000
 _MAX_CRS = 1 << 16
 _SECONDS = 20.0
-"""For a look at a GeoPackage; its tables alone take a second per gigabyte."""
+"""Longest check of a GeoPackage; the check of its tables takes a second per gigabyte."""
 _QUICK_BYTES = 64 << 20
-"""Up to this size all pages of a GeoPackage are looked at."""
+"""Up to this size, all pages of a GeoPackage are checked."""
 _SQL = re.compile(r"CREATE (TABLE|INDEX|UNIQUE INDEX|TRIGGER) |CREATE VIRTUAL TABLE .* USING rtree")
 
 
@@ -47,40 +47,40 @@ class _RefusedError(Exception):
 
 
 def check_regular(path: str) -> None:
-    """Whether a local path is a file: what opens a FIFO waits, and a device has no end.
+    """Check that a local path is a regular file: a FIFO would block, and a device has no end.
 
     Raises:
-        StorageError: it is none, or there is nothing.
+        StorageError: it is not a regular file, or does not exist.
     """
     try:
         if os.path.isdir(path):
-            raise StorageError(path, "Is a directory, expected a file")
+            raise StorageError(path, "is a directory, expected a file")
         os.stat(path)
     except OSError as error:
         absent = isinstance(error, FileNotFoundError | NotADirectoryError)
         raise StorageError(path, error.strerror or str(error), absent) from error
     if not os.path.isfile(path):
-        raise StorageError(path, "a pipe or a device, expected a file")
+        raise StorageError(path, "is a pipe or a device, expected a file")
 
 
 def gdal_name(path: str) -> str:
-    """The name that GDAL opens a local vector file by, once its content is what its name says.
+    """The name by which GDAL opens a local vector file, after a check of its content.
 
     Raises:
-        StorageError: it is none of `FORMATS`, is damaged, or computes what it holds.
+        StorageError: its format is none of `FORMATS`, it is damaged, or it computes its content.
     """
     check_regular(path)
-    if "!" in path:  # pyogrio takes what is before it for an archive
-        raise StorageError(path, "has a '!' in its path, which GDAL reads otherwise: rename it")
+    if "!" in path:  # pyogrio takes the part before it for an archive
+        raise StorageError(path, "has a '!' in its path, which GDAL misreads; rename it")
     check = _CHECKS.get(Path(path).suffix.lower())
     if check is None:
-        raise StorageError(path, f"its name has the ending of no known format, expected {FORMATS}")
+        raise StorageError(path, f"has a name without a known extension, expected {FORMATS}")
     try:
         return check(path)
     except _RefusedError as refused:
         raise StorageError(path, str(refused)) from refused
     except (OSError, ValueError, RecursionError, struct.error) as error:
-        raise StorageError(path, f"damaged ({_line(error)})") from error
+        raise StorageError(path, f"is damaged ({_line(error)}); save or copy it again") from error
 
 
 def _geopackage(path: str) -> str:
@@ -88,7 +88,7 @@ def _geopackage(path: str) -> str:
         head = file.read(100)
     if head[:16] != b"SQLite format 3\0" or len(head) < 100:
         raise _RefusedError(
-            f"has the name of a GeoPackage, but is not one{_looks_like(head)}; save it as one"
+            f"is named like a GeoPackage, but is not one{_looks_like(head)}; save it as GeoPackage"
         )
     begun = time.monotonic()
     try:
@@ -101,17 +101,19 @@ def _geopackage(path: str) -> str:
             raise _RefusedError(
                 f"cannot be checked within {_SECONDS:.0f} s; save it again"
             ) from None
-        raise _RefusedError(f"damaged or no GeoPackage ({_line(error)}); save it again") from error
+        raise _RefusedError(
+            f"is damaged or not a GeoPackage ({_line(error)}); save it again"
+        ) from error
     return path
 
 
 def _check_tables(db: sqlite3.Connection, size: int) -> None:
-    """Whether all layers are tables, whole, and with as many rows as GDAL will believe."""
-    # The text decides: SQLite makes what the text says, whatever the columns beside it state.
+    """Check that all layers are tables, complete, and with as many rows as the file states."""
+    # The SQL text decides: SQLite executes it, whatever the columns beside it say.
     for kind, name, sql in db.execute("SELECT type, name, sql FROM sqlite_master"):
         if sql is not None and not _SQL.match(str(sql)):
             raise _RefusedError(
-                f"holds a {kind} {str(name)[:40]!r} that computes what it shows; "
+                f"contains a {kind} {str(name)[:40]!r} that computes its content; "
                 "export the layer alone into a new GeoPackage"
             )
     computed = db.execute(
@@ -119,29 +121,32 @@ def _check_tables(db: sqlite3.Connection, size: int) -> None:
         "WHERE m.type = 'table' AND c.hidden IN (2, 3) LIMIT 1"
     ).fetchone()
     if computed:
-        raise _RefusedError(f"table {computed[0]!r} has a computed column; export it without")
+        raise _RefusedError(
+            f"has a computed column in table {computed[0]!r}; export the table without it"
+        )
     if size <= _QUICK_BYTES:
-        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise _RefusedError(f"damaged ({_line(found)}); save it again")
+        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise _RefusedError(f"is damaged ({_line(verdict)}); save it again")
     layers = db.execute(
         "SELECT table_name FROM gpkg_contents WHERE data_type = 'features' LIMIT ?",
         (MAX_LAYERS + 1,),
     ).fetchall()
     if len(layers) > MAX_LAYERS:
-        raise _RefusedError(f"has more than {MAX_LAYERS} layers; export the one that is meant")
+        raise _RefusedError(f"has more than {MAX_LAYERS} layers; export the one that you need")
     stated = {}
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'gpkg_ogr_contents'").fetchone():
-        # One row a layer, as its primary key demands.
-        found = db.execute("SELECT lower(table_name), feature_count FROM gpkg_ogr_contents")
-        stated = dict(found.fetchmany(MAX_LAYERS * 10))
+        # One row for each layer, by its primary key.
+        counts = db.execute("SELECT lower(table_name), feature_count FROM gpkg_ogr_contents")
+        stated = dict(counts.fetchmany(MAX_LAYERS * 10))
     for (layer,) in layers:
         quoted = str(layer).replace('"', '""')
         (rows,) = db.execute(f'SELECT COUNT(*) FROM "{quoted}"').fetchone()  # noqa: S608 - quoted
         count = stated.get(str(layer).lower())
         if count is not None and count != rows:
             raise _RefusedError(
-                f"layer {layer!r} has {rows} features where the file states {count}; save it again"
+                f"has {rows} features in layer {layer!r}, expected {count} as the file states; "
+                "save it again"
             )
 
 
@@ -152,29 +157,29 @@ def _flatgeobuf(path: str) -> str:
     ):
         if data[:7] != b"fgb\x03fgb":
             raise _RefusedError(
-                "has the name of a FlatGeobuf, but is not one"
-                f"{_looks_like(data[:100])}; save it as one"
+                "is named like a FlatGeobuf, but is not one"
+                f"{_looks_like(data[:100])}; save it as FlatGeobuf"
             )
         (length,) = struct.unpack_from("<I", data, 8)
-        if not 16 <= length <= 10 << 20:  # GDAL's own bound; so byte 11 is 0, and no text goes on
-            raise _RefusedError(f"damaged (a head of {length} bytes); save it again")
+        if not 16 <= length <= 10 << 20:  # GDAL's own bound; byte 11 is then 0, so it is no text
+            raise _RefusedError(f"is damaged (its header has {length} bytes); save it again")
         stated, node = _fgb_counts(data, 12)
         place = 12 + length + _fgb_index_bytes(stated, node)
-        found, end = 0, len(data)
+        features, end = 0, len(data)
         while place < end:
             (size,) = struct.unpack_from("<I", data, place)
             place += 4 + size
-            found += 1
-        if place != end or (stated and stated != found):
+            features += 1
+        if place != end or (stated and stated != features):
             raise _RefusedError(
-                f"damaged: {found} features that end at byte {place}, expected {stated} "
-                f"that end at {end}; save it again"
+                f"is damaged: it has {features} features up to byte {place}, expected {stated} "
+                f"up to byte {end}; save it again"
             )
     return path
 
 
 def _fgb_counts(data: mmap.mmap, head: int) -> tuple[int, int]:
-    """Features and children of an index node that a FlatGeobuf states; 0 where it does not.
+    """Number of features, and node size of the index, that a FlatGeobuf states; 0 if not stated.
 
     Source: header.fbs of FlatGeobuf 3; fields 8 and 9 of a FlatBuffers table.
     """
@@ -201,27 +206,27 @@ def _fgb_index_bytes(features: int, node: int) -> int:
 
 
 def _shapefile(path: str) -> str:
-    """A main file, its index and its table agree on the records: GDAL reads on where they do not.
+    """Check that main file, index and table agree on the records; GDAL does not check this.
 
     Source: ESRI Shapefile Technical Description, July 1998; lengths are in words of 16 bits.
     """
     records = _shape_file(path)
     index = _beside(path, "shx")
     if index is None:
-        raise _RefusedError("has no .shx beside it; copy all files of the shapefile")
+        raise _RefusedError("has no .shx file beside it; copy all files of the shapefile")
     entries = _shape_file(index) // 8
     with open(index, "rb") as file:
         file.seek(100)
         places, lengths = np.frombuffer(file.read(8 * entries), ">u4").reshape(-1, 2).T * 2.0
     if entries and (places + lengths).max() + 8 > records + 100:
-        raise _RefusedError("its .shx names records beyond its end; save it again")
+        raise _RefusedError("is damaged: its .shx names records beyond its end; save it again")
     crs = _beside(path, "prj")
     if crs is not None:
         try:
             Path(crs).read_bytes()[:_MAX_CRS].decode()
         except UnicodeDecodeError as error:
             raise _RefusedError(
-                f"{Path(crs).name} is not a text in UTF-8; copy it again"
+                f"has a {Path(crs).name} that is not a UTF-8 text; copy it again"
             ) from error
     table = _beside(path, "dbf")
     if table is not None:
@@ -231,25 +236,26 @@ def _shapefile(path: str) -> str:
         size = os.path.getsize(table)
         if rows != entries or size < first + rows * width:
             raise _RefusedError(
-                f"{entries} shapes, but its .dbf has {rows} rows in {size} bytes; save it again"
+                f"has {entries} shapes, but its .dbf has {rows} rows in {size} bytes; save it again"
             )
     return path
 
 
 def _shape_file(path: str) -> int:
-    """Bytes after the head of a .shp or .shx."""
+    """Check a .shp or .shx; return its bytes after the header."""
     with open(path, "rb") as file:
         head = file.read(100)
     if len(head) < 100 or head[:4] != b"\x00\x00\x27\x0a":
         raise _RefusedError(
-            f"{Path(path).name} is not a part of a shapefile{_looks_like(head)}; save it as one"
+            f"is not a shapefile: {Path(path).name} is not one of its parts{_looks_like(head)}; "
+            "save it as shapefile"
         )
-    stated, found = 2 * struct.unpack_from(">I", head, 24)[0], os.path.getsize(path)
-    if stated != found:
+    stated, actual = 2 * struct.unpack_from(">I", head, 24)[0], os.path.getsize(path)
+    if stated != actual:
         raise _RefusedError(
-            f"{Path(path).name} has {found} bytes, expected {stated}; copy it again"
+            f"is damaged: {Path(path).name} has {actual} bytes, expected {stated}; copy it again"
         )
-    return found - 100
+    return actual - 100
 
 
 def _beside(path: str, extension: str) -> str | None:
@@ -271,24 +277,25 @@ def _geojson_sequence(path: str) -> str:
     for number, line in enumerate(_text(path).splitlines(), 1):
         text = line.strip("\x1e \t\r")
         if text and not isinstance(_json(text), _Object):
-            raise _RefusedError(f"line {number} is not a feature; export it again")
+            raise _RefusedError(f"has no feature in line {number}; export it again")
     return f"GeoJSONSeq:{os.path.abspath(path)}"
 
 
 def _text(path: str) -> str:
-    """The file's text, bounded: what is made of it takes some ten times its bytes."""
+    """The text of the file, within a limit: the parsed text takes about ten times its bytes."""
     if (size := os.path.getsize(path)) > MAX_TEXT_BYTES:
         raise _RefusedError(
-            f"{size >> 20} MiB of GeoJSON, at most {MAX_TEXT_BYTES >> 20}; save it as GeoPackage"
+            f"has {size >> 20} MiB of GeoJSON, expected at most {MAX_TEXT_BYTES >> 20}; "
+            "save it as GeoPackage"
         )
     text = Path(path).read_bytes().decode("utf-8-sig")
     if text.count(",") + text.count("[") > _MAX_VALUES:
-        raise _RefusedError(f"more than {_MAX_VALUES} values of GeoJSON; save it as GeoPackage")
+        raise _RefusedError(f"has more than {_MAX_VALUES} values of GeoJSON; save it as GeoPackage")
     return text
 
 
 class _Object(str):
-    """What is kept of a JSON object: the text of its type."""
+    """The only part of a JSON object that is kept: its type."""
 
     __slots__ = ()
 
@@ -301,16 +308,16 @@ def _json(text: str) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    """A CRS of GeoJSON 2008 may be a link, which GDAL follows."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _RefusedError("an object has a key twice; export it again")
-    crs = found.get("crs")
+    """Check one JSON object; a CRS of GeoJSON 2008 may be a link, which GDAL would follow."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _RefusedError("has an object with the same key twice; export it again")
+    crs = members.get("crs")
     if isinstance(crs, _Object) and crs != "name":
         raise _RefusedError(
-            f"its crs is a {str(crs)[:20]!r}, expected a name; save it in EPSG:4326"
+            f"has a crs of type {str(crs)[:20]!r}, expected 'name'; save it in EPSG:4326"
         )
-    kind = found.get("type")
+    kind = members.get("type")
     return _Object(kind if isinstance(kind, str) else "")
 
 

@@ -1,4 +1,4 @@
-"""The one vector file of a zip, unpacked within bounds."""
+"""Unpacks the one vector file of a zip, within limits."""
 
 from __future__ import annotations
 
@@ -18,44 +18,49 @@ _UNREADABLE = (
     EOFError,
     NotImplementedError,
     RuntimeError,
-    OSError,  # a place before the file's begin, too
+    OSError,  # also for a position before the beginning of the file
     ValueError,
 )
 
 
 def unpack(path: str, folder: Path) -> str:
-    """Unpack the vector file of a zip, with all parts of a shapefile; its CRC is looked at.
+    """Unpack the vector file of a zip, with all parts of a shapefile; check the CRCs.
 
     Args:
-        path: of the zip.
-        folder: where its files go, without the zip's own folders.
+        path: path of the zip.
+        folder: where the files go, without the folders inside the zip.
 
     Returns:
         The path of the vector file in `folder`.
 
     Raises:
-        StorageError: it is no zip, is damaged, holds not just one vector file, or too much.
+        StorageError: it is not a zip, is damaged, holds no or several vector files, or is too
+            large.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             if len(members) > _MAX_MEMBERS:
-                raise StorageError(path, f"{len(members)} files, at most {_MAX_MEMBERS}; unpack it")
+                raise StorageError(
+                    path, f"has {len(members)} files, expected at most {_MAX_MEMBERS}; unpack it"
+                )
             names = [PurePosixPath(member.filename) for member in members]
             if not all(str(name).isprintable() for name in names):
-                raise StorageError(path, "a control character in the name of a file in it")
-            hidden = ("__MACOSX", ".")  # what some systems add beside each file
-            found = [
+                raise StorageError(
+                    path, "has a file with a control character in its name; pack it again"
+                )
+            hidden = ("__MACOSX", ".")  # files that some systems add beside each file
+            vectors = [
                 name
                 for name in names
                 if name.suffix.lower() in _VECTORS and not str(name).startswith(hidden)
             ]
-            if len(found) != 1:
-                listed = ", ".join(map(str, found[:5])) or "none"
+            if len(vectors) != 1:
+                listed = ", ".join(map(str, vectors[:5])) or "none"
                 raise StorageError(
-                    path, f"expected one vector file in it, found {listed[:200]}; unpack it"
+                    path, f"expected one vector file in the zip, found {listed[:200]}; unpack it"
                 )
-            (main,) = found
+            (main,) = vectors
             left, seen = _MAX_BYTES, set()
             for member, name in zip(members, names, strict=True):
                 if name.parent != main.parent or name.stem.lower() != main.stem.lower():
@@ -65,15 +70,17 @@ def unpack(path: str, folder: Path) -> str:
                 seen.add(name.name)
                 left -= _unpack(archive, member, folder / name.name, left)
                 if left < 0:
-                    raise StorageError(path, f"unpacks to more than {_MAX_BYTES >> 20} MiB")
+                    raise StorageError(
+                        path, f"unpacks to more than {_MAX_BYTES >> 20} MiB; unpack it"
+                    )
             return str(folder / main.name)
     except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:160]
-        raise StorageError(path, f"damaged zip, or one that cannot be read ({reason})") from error
+        raise StorageError(path, f"is damaged or cannot be read as a zip ({reason})") from error
 
 
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, limit: int) -> int:
-    """Bytes written, at most a piece more than the limit."""
+    """Unpack one member; return the bytes written, at most one piece more than the limit."""
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise zipfile.BadZipFile(f"{member.filename}: compression {member.compress_type}")
     written = 0

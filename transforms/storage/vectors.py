@@ -1,4 +1,4 @@
-"""Vector files on storage: the files that one is made of, its copy on this machine, its format."""
+"""Vector files on storage: their parts, their copies on this machine, their formats."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ UNREADABLE = (
     MemoryError,
     UnboundLocalError,  # of pyogrio 0.13, for a CRS that is not UTF-8
 )
-"""What pyogrio ends in where GDAL cannot read a file."""
+"""Errors that pyogrio raises if GDAL cannot read a file."""
 
 _WHOLE = (".gpkg", ".zip", ".geojson", ".json", ".geojsonl", ".fgb", ".parquet")
-"""Formats that are one file; of any other, files of the same stem may be parts (a shapefile's
-fields are in its `.dbf`, its CRS in its `.prj`)."""
+"""Formats that consist of one file. In other formats, files with the same stem may be parts: a
+shapefile has its fields in the `.dbf` and its CRS in the `.prj`."""
 _SHAPEFILE = ("dbf", "prj", "shx", "cpg", "qix", "sbn", "sbx")
-"""What to ask for where nothing can be listed."""
+"""Parts to ask for if the folder cannot be listed."""
 _PIECE = 1 << 20
 _copying = threading.Lock()
 
 
 def on_this_machine(location: str) -> str:
-    """The name that GDAL opens a vector file by: of the file itself, or of its copy.
+    """The name by which GDAL opens a vector file, or its copy on this machine.
 
-    It may differ from a path, for it tells GDAL the format.
+    The name may differ from a path because it also tells GDAL the format.
 
     Raises:
-        StorageError: there is no such file, it cannot be copied, or it is of no format that is
-            read, see `vector_formats`.
+        StorageError: there is no such file, it cannot be copied, or its format is not supported;
+            see `vector_formats`.
     """
     file = local_file(location)
     try:
@@ -59,11 +59,11 @@ def on_this_machine(location: str) -> str:
 
 
 def local_file(location: str) -> str:
-    """The path of a vector file: its own, or that of a copy where it is a URL or in a zip.
+    """The path of a vector file; of a copy if it is at a URL or in a zip.
 
-    GDAL reads features of a URL only as long as every answer comes whole, and pyogrio lets no
-    other thread run meanwhile. So each process copies a vector file once, with its parts, and again
-    when it is written anew; the copies go with the process.
+    GDAL reads features from a URL only while every answer is complete, and pyogrio blocks all other
+    threads meanwhile. So each process copies a vector file once, with its parts, and again when the
+    file is rewritten. The copies are removed when the process ends.
 
     Raises:
         StorageError: there is no such file, or it cannot be copied.
@@ -84,8 +84,8 @@ def _local_copy(location: str) -> str:
         try:
             files[part] = storage.stored(part)
         except StorageError as error:
-            # A web server lists nothing; what it does not give, whatever it says to that, is not
-            # there.
+            # A web server cannot list a folder. A part that it does not give, for any reason, is
+            # taken as absent.
             if error.passing or not (error.absent or location.startswith("http")):
                 raise
     with _copying:
@@ -93,7 +93,7 @@ def _local_copy(location: str) -> str:
 
 
 def parts_of(location: str) -> list[str]:
-    """The other files that a vector file may be made of, in order; of a URL, not all may be there.
+    """The other files that may belong to a vector file, in order; at a URL, some may not exist.
 
     Raises:
         StorageError: their folder cannot be listed.
@@ -110,7 +110,7 @@ def parts_of(location: str) -> list[str]:
         if other.rpartition(".")[0].lower() == stem.lower() and other != name
     )
     paths = [f"{folder}{other}" for other in same]
-    # At a URL each would be asked for twice: whoever wants it asks for more than whether it is.
+    # A part at a URL is not checked here: the caller asks for more about it anyway.
     return [path for path in paths if storage.is_url(path) or storage.is_file(path)]
 
 
@@ -134,15 +134,15 @@ def _gdal_name(path: str, state: tuple[tuple[int, ...], ...]) -> str:
 
 
 def _state(path: str) -> tuple[tuple[int, ...], ...]:
-    """What changes when a file, or a part of a shapefile, is written anew."""
-    found = []
+    """A value that changes when a file, or a part of a shapefile, is rewritten."""
+    states = []
     for part in (Path(path), *(Path(path).with_suffix(f".{other}") for other in ("shx", "dbf"))):
         try:
             about = os.stat(part)
-        except OSError:  # who reads it says so
+        except OSError:  # the reader reports it
             continue
-        found.append((about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns))
-    return tuple(found)
+        states.append((about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns))
+    return tuple(states)
 
 
 def _keep(file: BinaryIO, path: Path) -> None:

@@ -172,7 +172,7 @@ def test_rubbish_files(name: str, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=name):
         read_area(name, tmp_path)
     (tmp_path / "dir.geojson").mkdir()
-    with pytest.raises(RequestError, match="Is a directory"):
+    with pytest.raises(RequestError, match="is a directory"):
         read_area("dir.geojson", tmp_path)
 
 

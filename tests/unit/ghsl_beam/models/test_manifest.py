@@ -166,7 +166,7 @@ def test_a_busy_or_boundless_server(server):
     with pytest.raises(RequestError, match="answers 403"):
         refreshed(of(server.url + LIST), QUICK)
     server.script[LIST] = [Length(10**9)]
-    with pytest.raises(RequestError, match="1000000000 bytes stated, expected at most"):
+    with pytest.raises(RequestError, match="states 1000000000 bytes, expected at most"):
         refreshed(of(server.url + LIST), QUICK)
 
 

@@ -218,7 +218,7 @@ def test_a_reference_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
     said = {
         "cut": r"damaged, cut short or not a raster \((?!Read failed)",
         "pipe": "a pipe or a device, expected a file",
-        "folder": "Is a directory, expected a file",
+        "folder": "is a directory, expected a file",
     }.get(kind, "not a GeoTIFF by its first bytes")
     with pytest.raises(RequestError, match=said) as caught:
         validate(str(tmp_path / "out"), str(path), unit="percent")

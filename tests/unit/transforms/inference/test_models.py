@@ -141,7 +141,7 @@ def test_a_model_at_a_url_is_read_into_memory(server: FileServer, tmp_path: Path
         (b"<html>", "a web page"),
         (GOOD[:1000], "truncated"),
         (b"\x80\x04", "a Python pickle"),
-        (bytes(64 * 2**20 + 1), "67108865 bytes stated"),
+        (bytes(64 * 2**20 + 1), "states 67108865 bytes"),
     ],
 )
 def test_what_is_no_model_at_a_url(server: FileServer, content: bytes | None, says: str) -> None:

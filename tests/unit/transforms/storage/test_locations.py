@@ -57,7 +57,7 @@ def test_the_home_folder(tmp_path, monkeypatch):
         ("ftp://host/a", "scheme 'ftp', expected a local path or one of s3"),
         ("file:///a", "scheme 'file'"),
         ("s3://", "without a bucket"),
-        ("s3://key:secret@bucket/a", "credentials in a URL"),
+        ("s3://key:secret@bucket/a", "URL with credentials"),
         ("https://host/a?X-Amz-Signature=1", "'?'"),
         ("s3://bucket/../a", "'..'"),
         ("s3://bucket//a", "empty part"),
