@@ -56,7 +56,7 @@ def test_models_are_found_and_read(bucket):
         resolve(["32T"], URL)
     with pytest.raises(ModelError, match=rf"{URL}/MODEL_CNN_5Q\.h5: .*truncated"):
         load_model(f"{URL}/MODEL_CNN_5Q.h5")
-    with pytest.raises(ModelError, match=r"MODEL_CNN_32T\.h5: not there"):
+    with pytest.raises(ModelError, match=r"MODEL_CNN_32T\.h5: does not exist"):
         load_model(f"{URL}/MODEL_CNN_32T.h5")
 
 

@@ -1,8 +1,8 @@
-"""What can go wrong, by kind; each error names the thing at fault in one line."""
+"""The errors of the job, by kind; each names the thing at fault in one line."""
 
 
 class GhslBeamError(Exception):
-    """Base of every error the job raises on purpose; its text is one line for the user."""
+    """Base of every error that the job raises on purpose; its text is one line for the user."""
 
 
 class RequestError(GhslBeamError):
@@ -10,11 +10,11 @@ class RequestError(GhslBeamError):
 
 
 class UnavailableError(GhslBeamError):
-    """A storage does not answer now, or another launch is at work: exit code 1, try again."""
+    """A storage does not answer now, or another launch runs: exit code 1, try again later."""
 
 
 class SceneError(GhslBeamError):
-    """A Sentinel-2 product, or a file of it, cannot be used."""
+    """A Sentinel-2 product, or one of its files, cannot be used."""
 
     def __init__(self, file: str, reason: str) -> None:
         super().__init__(f"{file}: {reason}")
@@ -42,7 +42,7 @@ class RasterError(GhslBeamError):
 
 
 class VersionError(GhslBeamError):
-    """A worker has another package, engine or model than was planned with: exit code 1."""
+    """A worker has another package, engine or model than the plan names: exit code 1."""
 
 
 class StrictError(GhslBeamError):
@@ -52,7 +52,7 @@ class StrictError(GhslBeamError):
 class StorageError(RasterError):
     """A file on local or object storage cannot be read, written, listed or removed.
 
-    `absent`: there is none. `passing`: the storage does not answer now, and may later.
+    `absent`: there is no such file. `passing`: the storage does not answer now, but may later.
     """
 
     def __init__(self, file: str, reason: str, absent: bool = False, passing: bool = False) -> None:
@@ -67,22 +67,27 @@ class StorageError(RasterError):
 
 
 def check_planned(file: str, found: str, planned: str) -> None:
-    """Whether a file is the one that the launch looked at, by SHA-256.
+    """Check by SHA-256 that a worker has the same file as the launch.
+
+    Args:
+        file: path or name of the file.
+        found: its SHA-256 on the worker.
+        planned: its SHA-256 in the plan.
 
     Raises:
-        VersionError: it is another.
+        VersionError: the worker has another file.
     """
     if found != planned:
         raise VersionError(
-            f"{file}: a worker found SHA-256 {found[:12]}, the launch planned with {planned[:12]}: "
-            "give all machines the same file, and leave it as it is while the job runs"
+            f"{file}: a worker has a file with SHA-256 {found[:12]}, the launch planned with "
+            f"{planned[:12]}: copy the same file to all machines, and do not change it during a run"
         )
 
 
 def request_error(text: str, error: Exception) -> RequestError | UnavailableError:
-    """The error of a request that names what `error` says cannot be used.
+    """The error to raise for a request that `error` makes impossible.
 
-    Where the storage does not answer now, the request is not at fault.
+    If the storage does not answer now, the request itself may be right: `UnavailableError`.
     """
     if isinstance(error, StorageError) and error.passing:
         return UnavailableError(text)

@@ -1,4 +1,4 @@
-"""What a result depends on, as one short hash."""
+"""One short hash of everything that a result depends on."""
 
 import hashlib
 import json
@@ -8,9 +8,11 @@ from typing import Any
 def fingerprint(*parts: Any) -> str:
     """Hash of JSON-like values (inputs, parameters, versions), the same on every machine.
 
-    Returns 32 hexadecimal digits of SHA-256 over the canonical JSON of the parts. Values that
-    JSON does not know are an error: a representation that changes from run to run would make
-    every result look new.
+    Values that JSON does not know are an error. Their text could change from run to run, and every
+    result would then look new.
+
+    Returns:
+        32 hexadecimal digits of SHA-256 over the canonical JSON of the parts.
     """
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

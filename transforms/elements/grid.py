@@ -1,4 +1,4 @@
-"""Where pixels lie: a grid is a `GeoBox` of odc-geo, cropped and padded by odc-geo."""
+"""Grids of pixels: a grid is a `GeoBox` of odc-geo, which also crops and pads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyproj import Transformer
 from .window import Window
 
 PIXEL = 10.0
-"""Metres: side of a pixel of a tile's layers."""
+"""Side of a pixel in a tile's layers, in metres."""
 
 
 def utm_grid(epsg: int, ulx: float, uly: float, rows: int, cols: int) -> GeoBox:
@@ -35,7 +35,7 @@ def utm_grid(epsg: int, ulx: float, uly: float, rows: int, cols: int) -> GeoBox:
 
 
 def part_of(grid: GeoBox, window: Window) -> GeoBox:
-    """The grid of a window of a grid, which may reach past it.
+    """The grid of a window of another grid; the window may reach past the edge of that grid.
 
     Example:
         >>> grid = utm_grid(32633, 300000, 5900040, 100, 100)
@@ -51,11 +51,11 @@ def extent_of(grid: GeoBox) -> Window:
 
 
 def window_in(part: GeoBox, grid: GeoBox) -> Window:
-    """Rows and columns of a grid that another covers, to the nearest pixel.
+    """Rows and columns of a grid that another grid covers, rounded to the nearest pixel.
 
     Args:
         part: a grid of the same CRS and pixel size.
-        grid: the grid that rows and columns are counted in.
+        grid: the grid in which rows and columns are counted.
 
     Example:
         >>> grid = utm_grid(32633, 300000, 5900040, 100, 100)
@@ -67,7 +67,7 @@ def window_in(part: GeoBox, grid: GeoBox) -> Window:
 
 
 def pixel_centres(grid: GeoBox) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centres of the rows and of the columns of a grid whose axes are those of its CRS.
+    """Centres of the rows and columns of a grid whose axes are parallel to those of its CRS.
 
     Returns:
         (y, x): float64 (rows,) and (columns,), in units of the CRS.
@@ -79,7 +79,7 @@ def pixel_centres(grid: GeoBox) -> tuple[NDArray[np.float64], NDArray[np.float64
 
 
 def centre_of(grid: GeoBox) -> tuple[float, float]:
-    """Longitude and latitude of a grid's centre, degrees."""
+    """Longitude and latitude of the centre of a grid, in degrees."""
     rows, cols = grid.shape
     to_degrees = Transformer.from_crs(str(grid.crs), "EPSG:4326", always_xy=True)
     lon, lat = to_degrees.transform(*grid.pix2wld(cols / 2, rows / 2))
@@ -87,12 +87,12 @@ def centre_of(grid: GeoBox) -> tuple[float, float]:
 
 
 def origin_of(grid: GeoBox) -> tuple[int, int]:
-    """Row and column of a grid's corner in the 10 m grid of its CRS, counted from 0, 0 m."""
+    """Row and column of a grid's upper left corner, in 10 m pixels from 0, 0 m of its CRS."""
     return -round(grid.affine.f / PIXEL), round(grid.affine.c / PIXEL)
 
 
 def grid_as_json(grid: GeoBox) -> dict[str, Any]:
-    """A grid as JSON holds it: CRS, transform (six numbers, row by row), shape (rows, columns)."""
+    """A grid as JSON: CRS, transform (six numbers, row by row), shape (rows, columns)."""
     return {
         "crs": str(grid.crs),
         "transform": [float(value) for value in grid.affine[:6]],
@@ -101,10 +101,10 @@ def grid_as_json(grid: GeoBox) -> dict[str, Any]:
 
 
 def grid_from_json(value: Any) -> GeoBox:
-    """The grid that `grid_as_json` wrote; a grid stays as it is.
+    """The grid that `grid_as_json` wrote; a value that is a grid already is returned as it is.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the value is not a grid.
     """
     if isinstance(value, GeoBox):
         return value

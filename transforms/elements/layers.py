@@ -1,4 +1,4 @@
-"""Everything that is so of a layer, wherever it is made, written, listed or shown.
+"""All facts about a layer in one place: how it is made, written, listed and shown.
 
 A layer is one entry: a member of `Layer` (on MGRS tiles) or of `GridLayer` (on output grids) with
 its `LayerSpec`.
@@ -14,27 +14,27 @@ from typing import Any, Self
 
 
 class Overviews(StrEnum):
-    """How the pixels of an overview come from those below them that are valid."""
+    """How a pixel of an overview is computed from the valid pixels below it."""
 
     MEAN = "mean"
-    """The mean at full resolution, rounded so that means stay (`rasters.overviews`): what is sparse
-    grows faint, and is never left out."""
+    """The mean at full resolution, rounded so that means are kept (`rasters.overviews`). Sparse
+    values become faint, but never disappear."""
     AVERAGE = "average"
-    """GDAL's mean of the level before, rounded at each: quicker, and as good where values are in
-    the hundreds or thousands everywhere."""
+    """GDAL's mean of the previous level, rounded at each level. It is faster, and as good for a
+    layer whose values are in the hundreds or thousands everywhere."""
     MODE = "mode"
-    """The most frequent class: a mean of classes is none."""
+    """The most frequent class; classes have no mean."""
 
 
 class Coarser(StrEnum):
-    """What a coarser level of an output grid holds of a layer."""
+    """The content of a layer on a coarser level of an output grid."""
 
     SUM = "sum"
     """The sum of the fine pixels."""
     MEAN = "mean"
-    """The mean of the fine pixels that are valid."""
+    """The mean of the valid fine pixels."""
     NONE = "none"
-    """Nothing: the layer exists at the fine level alone."""
+    """Nothing: the layer exists only on the fine level."""
 
 
 _GREY = ("#1d2b53", "#3a6ea5", "#7fb8d8", "#e6f2d5")
@@ -49,11 +49,11 @@ class Picture:
 
     Attributes:
         colours: The colour scale from the lowest to the highest value, as `#rrggbb`.
-        lowest: The stored value at the begin of the scale.
-        highest: The stored value at its end. None takes the greatest value of the picture.
-        faintest: The place on the scale, 0 to 1, below which nothing above 0 is drawn.
+        lowest: The stored value at the start of the scale.
+        highest: The stored value at the end. None takes the greatest value of the picture.
+        faintest: The place on the scale, 0 to 1, below which values above 0 are not drawn.
         legend: The factor by which the legend multiplies stored values.
-        counts: Whether values are counts, so that the legend has whole numbers alone.
+        counts: Whether values are counts, so that the legend shows only whole numbers.
         classes: Name and colour of the classes 0, 1, 2 and so on. Empty for a continuous layer.
     """
 
@@ -72,20 +72,20 @@ class LayerSpec:
 
     Attributes:
         name: The name in paths, tags and records.
-        title: What the report calls it.
-        values: What its values are, for the catalogue.
+        title: The name in the report.
+        values: The meaning of the values, for the catalogue.
         line: The line of the graph that makes it.
         stage: The stage that makes it.
-        dtype: The type of its pixels. Empty where the level of an output grid decides.
-        nodata: The value of a pixel without data. Of no meaning where `dtype` is empty.
-        unit: The unit of value x scale; empty where it has none.
-        scale: The factor that makes a stored value a quantity.
-        measure: The unit in which it measures all that is built-up, as `ghsl-beam validate` calls
-            units. Empty where it measures something else, or a part.
-        overviews: How its overviews are made.
-        coarser: What a coarser level of an output grid holds of it.
+        dtype: The type of its pixels. Empty if the level of an output grid decides it.
+        nodata: The value of a pixel without data. It has no meaning if `dtype` is empty.
+        unit: The unit of value x scale; empty if it has none.
+        scale: The factor that turns a stored value into a quantity.
+        measure: The unit for `ghsl-beam validate`, if the layer measures everything that is
+            built-up. Empty if it measures something else, or only a part.
+        overviews: How its overviews are computed.
+        coarser: Its content on a coarser level of an output grid.
         picture: How the report shows it. One with bands red, green, blue is shown in true colour.
-        named_bands: The names of its bands, where it has more than one.
+        named_bands: The names of its bands, if it has more than one.
     """
 
     name: str
@@ -114,12 +114,12 @@ _AREA_PICTURE = Picture(_HEAT, faintest=0.1)
 
 
 class _Specified(StrEnum):
-    """Layers by name, each with its facts."""
+    """Layers by name, each with its facts in `spec`."""
 
     spec: LayerSpec
 
     def __new__(cls, spec: Any) -> Self:
-        """A member; its entry is a `LayerSpec`, its value the name, by which it is looked up."""
+        """Make a member from a `LayerSpec`; its value is the name of the layer."""
         member = str.__new__(cls, spec.name)
         member._value_ = spec.name
         member.spec = spec
@@ -127,7 +127,7 @@ class _Specified(StrEnum):
 
 
 class Layer(_Specified):
-    """The layers of a tile, in the order they are made."""
+    """The layers of a tile, in the order in which they are made."""
 
     S2 = LayerSpec(
         "S2",
@@ -162,7 +162,7 @@ class Layer(_Specified):
         scale=1e-4,
         measure="per-10000",
         overviews=Overviews.AVERAGE,
-        picture=Picture(_HEAT, highest=10000),  # a probability is above 0 everywhere
+        picture=Picture(_HEAT, highest=10000),  # the network never predicts exactly 0
     )
     BUFRAC = LayerSpec(
         "BUFRAC",
@@ -244,9 +244,9 @@ LAYERS: Mapping[str, LayerSpec] = MappingProxyType(
     {str(layer): layer.spec for layer in Layer}
     | {str(layer): layer.spec for layer in GridLayer if layer not in {*Layer}}
 )
-"""By name, in the order in which they are made; a layer of a run is one of these.
+"""All layers by name, in the order in which they are made.
 
-A name that tiles and grids share stands for the layer of the tiles, which reads the same.
+A name that tiles and grids share gives the layer of the tiles; the facts read the same.
 """
 DTYPE: Mapping[Layer, str] = MappingProxyType({layer: layer.spec.dtype for layer in Layer})
 NODATA: Mapping[Layer, int] = MappingProxyType({layer: layer.spec.nodata for layer in Layer})

@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first asked for: Beam takes a second."""
+"""Imports names of a package only when they are first used, because Beam takes a second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def lazily(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: its name, `__name__`.
-        names: the module that holds each name, from the package (`.transform`).
+        names: for each name, the module that defines it, relative to the package (`.transform`).
 
     Example:
         >>> get = lazily("transforms", {"Window": ".elements"})

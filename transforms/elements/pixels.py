@@ -1,4 +1,4 @@
-"""Pixels of a block on their way through one fused stretch."""
+"""The pixels of a block, on their way through one line."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from .window import Window
 class Pixels:
     """Arrays of a block; they never pass a shuffle.
 
-    Each array covers `window` (the block and a halo, counted from the tile's corner), which lies
-    on the ground where `grid` says; axes (rows, columns) or (bands, rows, columns), in the layer's
-    dtype and nodata.
+    Each array covers `window`, which is the block and a halo, counted from the corner of the tile.
+    `grid` is the grid of `window`. The axes are (rows, columns) or (bands, rows, columns); dtype
+    and nodata are those of the layer.
     """
 
     block: Block
@@ -28,25 +28,25 @@ class Pixels:
     grid: Grid
     layers: dict[Layer, NDArray[Any]]
     whole: bool = True
-    """False where an input was lost on the way, so that the result is not taken for whole."""
+    """False if an input was lost on the way; the result then does not count as whole."""
     make: tuple[Layer, ...] = ()
-    """Layers to make and store; others of the line are stored or published already."""
+    """Layers to make and store; the other layers of the line are stored or published already."""
     zone: str = ""
-    """Grid zone, the key of the tile's model (`33U`)."""
+    """Grid zone, which is the key of the tile's model (`33U`)."""
     area_wkb: str = ""
-    """Area of interest in the grid's CRS, hexadecimal WKB; empty where all pixels count."""
+    """Area of interest in the grid's CRS, hexadecimal WKB; empty if all pixels count."""
 
     @classmethod
     def of(
         cls, tile: str, grid: Grid, area: shapely.Geometry | None = None, **layers: NDArray[Any]
     ) -> Pixels:
-        """Pixels made in memory, as one block without a halo; every layer is to be made.
+        """Make pixels in memory, as one block without a halo; every layer is to be made.
 
         Args:
             tile: MGRS tile; its first letters are the grid zone.
-            grid: where the arrays lie.
-            area: area of interest in the grid's CRS, None for all of it.
-            layers: arrays by the name of their layer.
+            grid: the grid of the arrays.
+            area: area of interest in the grid's CRS, None for the whole grid.
+            layers: arrays by the names of their layers.
 
         Example:
             >>> import numpy as np
@@ -64,14 +64,14 @@ class Pixels:
 
     @property
     def area(self) -> shapely.Geometry | None:
-        """The area of interest in the grid's CRS; None where all pixels count."""
+        """The area of interest in the grid's CRS; None if all pixels count."""
         return shapely.from_wkb(bytes.fromhex(self.area_wkb)) if self.area_wkb else None
 
     def __getitem__(self, layer: Layer) -> NDArray[Any]:
         return self.layers[layer]
 
     def having(self, **layers: NDArray[Any]) -> Pixels:
-        """The same pixels with one layer more (or another), by its name."""
+        """The same pixels with more layers, or with other arrays for them, by name."""
         added = {Layer(name): array for name, array in layers.items()}
         return replace(self, layers={**self.layers, **added})
 

@@ -1,4 +1,4 @@
-"""What travels between stages: references, never pixels."""
+"""The elements that travel between stages: references, never pixels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Block:
 
     @property
     def zone(self) -> str:
-        """The grid zone that the tile's name begins with: `33U` of `33UUU`."""
+        """The grid zone, with which the tile's name begins: `33U` of `33UUU`."""
         return self.tile[:-2]
 
 
@@ -25,9 +25,9 @@ class Block:
 class RasterRef:
     """A stored raster that holds one layer over a window of a tile.
 
-    `path` is empty for a block file, whose place follows from the rest (`BlockFiles.located`): a
-    task has many of them, and they travel. `whole` is False where an input was lost on the way to
-    it.
+    `path` is empty for a block file, whose path follows from the other fields
+    (`BlockFiles.located`): a task has many references, and they are sent between workers. `whole`
+    is False if an input of the raster was lost.
     """
 
     tile: str
@@ -39,7 +39,7 @@ class RasterRef:
 
 @dataclass(frozen=True, slots=True)
 class StoredTile:
-    """A tile and the rasters that hold what was made of it so far."""
+    """A tile and the rasters that have been made of it so far."""
 
     tile: str
     references: tuple[RasterRef, ...] = ()
@@ -47,7 +47,7 @@ class StoredTile:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Something that could not be made, and why; it ends in the run record."""
+    """Something that could not be made, and the reason; it ends in the run record."""
 
     stage: str
     tile: str

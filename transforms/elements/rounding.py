@@ -1,4 +1,4 @@
-"""Rounding that keeps means."""
+"""Rounding that keeps the mean."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from numpy.typing import NDArray
 
 from .window import Window
 
-# Generalised golden ratio in two dimensions: thresholds that are spread evenly (Roberts 2018).
+# Generalised golden ratio in two dimensions: evenly spread thresholds (Roberts 2018).
 _SPREAD_ROW, _SPREAD_COL = 0.5698402909980532, 0.7548776662466927
 
 
 def thresholds(window: Window) -> NDArray[np.float32]:
-    """Rounding thresholds 0..1, shape of the window, by a pixel's place in the whole grid.
+    """Rounding thresholds 0..1 for the pixels of a window, by their position in the whole grid.
 
-    With one threshold (0.5) an area of equal values would round the same way everywhere, and 0.3
-    of 100.3 m² be lost in each pixel; with these, the mean of the rounded values is the mean.
+    With one threshold (0.5), an area of equal values would round the same way everywhere, and each
+    pixel of 100.3 m² would lose 0.3 m². With these thresholds, the mean of the rounded values is
+    the mean of the values.
+
+    Args:
+        window: rows and columns, counted in the whole grid.
+
+    Returns:
+        float32 (rows, columns), the shape of the window.
+
+    Source:
+        Roberts (2018), The unreasonable effectiveness of quasirandom sequences.
     """
     rows = np.arange(window.row, window.bottom) * _SPREAD_ROW % 1.0
     cols = np.arange(window.col, window.right) * _SPREAD_COL % 1.0

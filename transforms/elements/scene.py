@@ -1,4 +1,4 @@
-"""One Sentinel-2 product as the job uses it."""
+"""One Sentinel-2 product, as the job uses it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class Level(StrEnum):
 
 
 class MaskKind(StrEnum):
-    """Where a scene's cloud mask comes from."""
+    """The file that a scene's cloud mask comes from."""
 
-    CLASSIFICATION = "MSK_CLASSI"  # JP2, baseline 04.00 and later
+    CLASSIFICATION = "MSK_CLASSI"  # JPEG 2000, baseline 04.00 and later
     CLOUDS_GML = "MSK_CLOUDS"  # polygons, earlier baselines
     SCL = "SCL"  # scene classification of L2A
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A product and what its metadata says; nothing here needs the XML again.
+    """A product and the facts of its metadata; after the plan, nobody reads the XML again.
 
-    `bands` and `offsets` follow `BANDS`; paths are what GDAL opens (`/vsizip/...` in archives).
-    The grid is the tile's 10 m grid as MTD_TL.xml gives it.
+    `bands` and `offsets` are in the order of `BANDS`. Paths are in the form that GDAL opens
+    (`/vsizip/...` in archives). The grid is the 10 m grid of the tile, from MTD_TL.xml.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Scene:
     baseline: str
     sensing: datetime
     cloud_cover: float
-    """Percent of the product, as its metadata states."""
+    """Cloud cover of the product in percent, from its metadata."""
     quantification: float
     offsets: tuple[float, float, float, float]
     bands: tuple[str, str, str, str]
@@ -54,14 +54,14 @@ class Scene:
     rows: int
     cols: int
     size: int
-    """Bytes of the band files (of the archive for a zip)."""
+    """Bytes of the band files (of the zip for a product in a zip)."""
     satellite: str = ""
-    """`S2A`, `S2B` and so on; empty where the metadata name none."""
+    """`S2A`, `S2B` and so on; empty if the metadata does not give it."""
     datastrip: str = ""
-    """Sensing start of the datastrip, `YYYYMMDDTHHMMSS`; empty where the metadata name none."""
+    """Sensing start of the datastrip, `YYYYMMDDTHHMMSS`; empty if the metadata does not give it."""
     files: str = ""
-    """Hash of what every copy of its bands and mask shares: names in the product, sizes, kind of
-    the mask, and the content of what is small or of what the archive has a checksum of."""
+    """Hash of the facts that every copy of its bands and mask shares: names in the product, sizes,
+    kind of the mask, and the content of small files or of files with a checksum in the archive."""
 
     @property
     def grid(self) -> Grid:

@@ -1,4 +1,4 @@
-"""What the plan fixes for one MGRS tile."""
+"""The plan of one MGRS tile, and the tasks that come from it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .window import Window
 
 @dataclass(frozen=True, slots=True)
 class TilePlan:
-    """One tile of a job: its grid, its part of the area, its scenes and what its layers depend on.
+    """One tile of a job: its grid, its part of the area, its scenes, its layers' fingerprints.
 
     `grid` is the 10 m UTM grid of the tile's data. `window` is the part of it that the products
-    cover. `area_wkb` is the area of interest in the tile's CRS (hexadecimal WKB). `tags` is what a
-    layer's file says of its making, by layer.
+    cover. `area_wkb` is the area of interest in the tile's CRS (hexadecimal WKB). `tags` are the
+    tags that describe the making of a layer in its file, by layer.
     """
 
     tile: str
@@ -41,7 +41,7 @@ class TilePlan:
         return extent_of(self.grid)
 
     def place(self, window: Window) -> Grid:
-        """Where a window of the tile lies; it may reach past the tile's data."""
+        """The grid of a window of the tile; the window may reach past the tile's data."""
         return part_of(self.grid, window)
 
     @property
@@ -52,11 +52,11 @@ class TilePlan:
 
 @dataclass(frozen=True, slots=True)
 class BlockTask:
-    """A block to be made, and the stored rasters within its reach.
+    """A block to make, and the stored rasters within its reach.
 
-    `make` are the layers to store; `whole` is False where a raster within reach is not whole, or
-    is not there though it should be. `plan` is what the tile's plan says; it is added where the
-    block is made, so that it passes no shuffle.
+    `make` are the layers to store. `whole` is False if a raster within reach is not whole, or is
+    missing. `plan` is the plan of the tile; it is added on the worker that makes the block, so
+    that it passes no shuffle.
     """
 
     block: Block
@@ -67,12 +67,12 @@ class BlockTask:
 
     @classmethod
     def of(cls, scenes: Sequence[Scene], grid: Grid, area: shapely.Geometry | None = None) -> Self:
-        """A task made in memory: to assemble scenes of one tile over a grid.
+        """A task in memory that assembles scenes of one tile over a grid.
 
         Args:
             scenes: at least one, all of the same tile.
-            grid: the pixels wanted, a part of the tile's 10 m grid.
-            area: area of interest in the grid's CRS, None for all of the grid.
+            grid: the wanted pixels, a part of the tile's 10 m grid.
+            area: area of interest in the grid's CRS, None for the whole grid.
         """
         tile, window = scenes[0].tile, extent_of(grid)
         wkb = shapely.to_wkb(area or shapely.box(*grid.boundingbox.bbox), hex=True)

@@ -31,7 +31,7 @@ class Window:
         return self.height, self.width
 
     def expand(self, pixels: int) -> Window:
-        """The window with a halo of so many pixels on each side."""
+        """The window with a halo of `pixels` on each side."""
         return Window(
             self.row - pixels,
             self.col - pixels,
@@ -40,21 +40,21 @@ class Window:
         )
 
     def intersect(self, other: Window) -> Window | None:
-        """What both windows cover, None where they share no pixel."""
+        """The part that both windows cover; None if they share no pixel."""
         row, col = max(self.row, other.row), max(self.col, other.col)
         height = min(self.bottom, other.bottom) - row
         width = min(self.right, other.right) - col
         return Window(row, col, height, width) if height > 0 and width > 0 else None
 
     def slices_in(self, other: Window) -> tuple[slice, slice]:
-        """Index of this window in an array that covers `other` (which must contain it)."""
+        """Index of this window in an array that covers `other`, which must contain it."""
         row, col = self.row - other.row, self.col - other.col
         if row < 0 or col < 0 or self.bottom > other.bottom or self.right > other.right:
             raise ValueError(f"{self} is not inside {other}")
         return slice(row, row + self.height), slice(col, col + self.width)
 
     def split(self, size: int) -> Iterator[Window]:
-        """Parts along the grid's multiples of `size`, row by row; they tile the window."""
+        """Parts of the window, cut at the grid's multiples of `size`, row by row."""
         for row in range(self.row // size * size, self.bottom, size):
             for col in range(self.col // size * size, self.right, size):
                 part = Window(row, col, size, size).intersect(self)

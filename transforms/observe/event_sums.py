@@ -1,9 +1,9 @@
-"""What happened on a cluster's workers, while it runs: sums of events, beside the block files.
+"""Sums of the events on a cluster's workers, in the work area, for progress during a run.
 
-Runners hand out their metrics when a job has ended, so each worker process keeps sums of its own
-and writes them every few seconds to a small file in the job's work area, always the same one.
-There is nothing in the background: a file is written when a process begins, when something
-happened or a bundle ended, never after the job.
+Runners give out their metrics only when a job has ended. So each worker process keeps its own sums,
+and writes them every few seconds to its own small file in the job's work area. There is no
+background thread: a process writes when it begins, when it has an event, or when a bundle ends, and
+never after the job.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from transforms.storage import storage
 from .events import Event, parsed
 
 EVERY = 10.0
-"""Seconds between two writings, and between two looks at what was written."""
+"""Seconds between two writes, and between two reads."""
 _MAX_BYTES = 1 << 20
 _LOG = logging.getLogger(__name__)
 _Key = tuple[str, str]
@@ -34,12 +34,12 @@ def _key(event: Event) -> _Key:
 
 
 class EventSums:
-    """The sums of this process for one launch: an event for each stage and what happened."""
+    """The sums of this process for one launch: one summed event for each stage and kind."""
 
     def __init__(self, folder: str) -> None:
-        """Begin at nothing; the file will lie in `folder`, a location, and has a name of its own.
+        """Start with no events; `folder` is the location of the file, whose name is unique.
 
-        Processes of several hosts may have one name and number.
+        The name is random, because processes of several hosts may have the same name and number.
         """
         self._path = storage.join(folder, f"{uuid.uuid4().hex}.json")
         self._sums: dict[_Key, Event] = {}
@@ -48,14 +48,14 @@ class EventSums:
         self._begun, self._new = False, True
 
     def begin(self) -> None:
-        """Write, the first time, that there is a process, before anything has happened in it."""
+        """Write the first time that this process runs, before it has any event."""
         with self._adding:
             first, self._begun = not self._begun, True
         if first:
             self.write()
 
     def add(self, event: Event) -> None:
-        """Count an event; what is known by then is written when its time has come."""
+        """Add an event; write the sums if the last write was long enough ago."""
         with self._adding:
             key = _key(event)
             before = self._sums.get(key)
@@ -68,7 +68,7 @@ class EventSums:
             self.write()
 
     def write(self) -> None:
-        """Write the sums, where something is new; a storage that fails costs a warning alone."""
+        """Write the sums if they have changed; a storage that fails causes only a warning."""
         with self._writing:
             with self._adding:
                 if not self._new:
@@ -79,12 +79,12 @@ class EventSums:
                 storage.write_whole(self._path, "\n".join(lines).encode())
             except StorageError as error:
                 self._new = True
-                _LOG.warning("progress not written: %s", error)
+                _LOG.warning("cannot write the progress: %s", error)
 
 
 def sums_of_process(folder: str) -> EventSums:
-    """This process's sums for a folder, begun; a process may serve several launches."""
-    with _MAKING:  # else threads that come together would each have their own
+    """The sums of this process for a folder; a process may serve several launches."""
+    with _MAKING:  # otherwise threads at the same time would each make their own
         sums = _made(folder)
     sums.begin()
     return sums
@@ -95,15 +95,15 @@ _made = lru_cache(maxsize=8)(EventSums)
 
 
 class SumsReader:
-    """The sums of all processes, read on from where the last look ended."""
+    """Reads the sums of all processes; each call continues after the last one."""
 
     def __init__(self, folder: str) -> None:
-        """Keep the folder, a location; it need not exist yet."""
+        """Keep the location of the folder, which need not exist yet."""
         self._folder = folder
         self._seen: dict[str, dict[_Key, Event]] = {}
 
     def has_any(self) -> bool:
-        """Whether a process has begun.
+        """Whether any process has begun.
 
         Raises:
             StorageError: the folder cannot be listed.
@@ -111,18 +111,18 @@ class SumsReader:
         return bool(storage.listing(self._folder))
 
     def new(self) -> Iterator[Event]:
-        """What has been added since the last look; a storage that fails adds nothing."""
+        """Events since the last call; a storage that fails adds nothing."""
         try:
             names = storage.listing(self._folder)
         except StorageError as error:
-            _LOG.info("progress not read: %s", error)
+            _LOG.info("cannot read the progress: %s", error)
             return
         for name in names:
             path = storage.join(self._folder, name)
             try:
                 lines = storage.read_bytes(path, _MAX_BYTES).splitlines()
             except StorageError as error:
-                _LOG.info("progress not read: %s", error)
+                _LOG.info("cannot read the progress: %s", error)
                 continue
             for line in lines:
                 sums = parsed(line, path)

@@ -1,8 +1,8 @@
-"""What happens on the way, as lines in files: for live progress, and for a run that is killed.
+"""Events of a run, as lines in files: for live progress, and for the record of a killed run.
 
-Every process of a run on this machine appends to a file of its own in the folder that the
-environment names, one short write an event, so that nothing is locked and a line is whole or
-absent. Where the environment names no folder (a cluster's workers), see `event_sums`.
+Every process of a run on this machine appends to its own file, in a folder that an environment
+variable names. Each event is one short write, so nothing is locked, and a line is complete or
+absent. On a cluster's workers the variable is not set; see `event_sums`.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from transforms.elements import Window
 from transforms.storage.room import why_not_written
 
 FOLDER = "GHSL_BEAM_EVENTS"
-"""Environment variable with the folder of the run's events; worker processes inherit it."""
+"""Environment variable that names the folder of the run's events; worker processes inherit it."""
 _LOG = logging.getLogger(__name__)
 _PLACE: ContextVar[Mapping[str, str]] = ContextVar("place", default={})  # noqa: B039 - never changed
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened, or a `number` of them: `what` is `done`, `reused` or `lost`.
+    """One event, or the sum of `number` events: `what` is `done`, `reused` or `lost`.
 
-    `time` is when it was over, in seconds since 1970, UTC; `tile` an MGRS tile or an output cell;
-    `block` the window as `block_label` writes it, empty where the whole tile is meant; `seconds`
-    what it took. Of several, `began` is when the first of them did, and `seconds` are their sum.
+    `time` is the end, in seconds since 1970, UTC. `tile` is an MGRS tile or an output cell.
+    `block` is the window as `block_label` writes it, empty for the whole tile. `seconds` is the
+    duration. In a sum, `began` is the start of the first event, and `seconds` is the sum.
     """
 
     time: float
@@ -49,11 +49,11 @@ class Event:
 
     @property
     def start(self) -> float:
-        """When it began, or the first of them did."""
+        """The start of the event, or of the first event of a sum."""
         return self.time - self.seconds if self.began is None else self.began
 
     def plus(self, other: Event) -> Event:
-        """Both as one, of the same stage and kind."""
+        """The sum of two events of the same stage and kind."""
         return replace(
             self,
             time=max(self.time, other.time),
@@ -63,13 +63,13 @@ class Event:
         )
 
     def minus(self, part: Event) -> Event:
-        """What is left of a sum without a part that it had before."""
+        """A sum without a part that was in it before."""
         seconds, number = round(self.seconds - part.seconds, 3), self.number - part.number
         return replace(self, seconds=seconds, number=number)
 
 
 def block_label(window: Window | None) -> str:
-    """A block as logs and events name it: first row and column, height and width."""
+    """The name of a block in logs and events: first row and column, height and width."""
     if window is None:
         return ""
     return f"r{window.row}_c{window.col}_{window.height}x{window.width}"
@@ -77,7 +77,7 @@ def block_label(window: Window | None) -> str:
 
 @contextmanager
 def at(tile: str, window: Window | None) -> Iterator[None]:
-    """Within, log lines carry tile and block."""
+    """Within the context, log lines carry this tile and block."""
     place = {"tile": tile, "block": block_label(window)}
     token = _PLACE.set({key: value for key, value in place.items() if value})
     try:
@@ -87,29 +87,29 @@ def at(tile: str, window: Window | None) -> Iterator[None]:
 
 
 def place() -> Mapping[str, str]:
-    """Tile and block that this thread is at work on, where known."""
+    """The tile and the block that this thread works on, as far as known."""
     return _PLACE.get()
 
 
 def happened(
     stage: str, what: str, tile: str = "", window: Window | None = None, seconds: float = 0.0
 ) -> Event:
-    """What has happened now."""
+    """An event that ends now."""
     return Event(time.time(), stage, what, tile, block_label(window), round(seconds, 3))
 
 
 def has_folder() -> bool:
-    """Whether the run has a folder for events here, which its launcher reads."""
+    """Whether the run has a folder for events on this machine, which its launcher reads."""
     return bool(os.environ.get(FOLDER))
 
 
 def emit(event: Event) -> bool:
-    """Append an event to this process's file; False where the run has no folder for them here."""
+    """Append an event to the file of this process; return False if the run has no folder here."""
     return _append(json.dumps(asdict(event), separators=(",", ":")) + "\n")
 
 
 def begin() -> bool:
-    """Have a file for this process, before anything has happened; False as for `emit`."""
+    """Create the file of this process before its first event; return False as `emit` does."""
     return _append("")
 
 
@@ -125,19 +125,19 @@ def _append(line: str) -> bool:
         finally:
             os.close(target)
     except OSError as error:
-        # No pixel depends on it; where the storage is at fault, the stages meet it themselves.
+        # No pixel depends on it. If the storage fails, the stages meet the error themselves.
         _say_once(path, error.errno or 0)
     return True
 
 
 @cache
 def _say_once(path: Path, number: int) -> None:
-    _LOG.warning("event not written: %s: %s", path, why_not_written(OSError(number, ""), path))
+    _LOG.warning("cannot write an event: %s: %s", path, why_not_written(OSError(number, ""), path))
 
 
 @contextmanager
 def events_folder(parent: Path) -> Iterator[Path]:
-    """A new folder for the events of one run; within, this process and those it starts append."""
+    """Make a folder for the events of one run; this process and its children append there."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     folder = parent / f"{stamp}-{os.getpid()}"
     folder.mkdir(parents=True)
@@ -149,19 +149,19 @@ def events_folder(parent: Path) -> Iterator[Path]:
 
 
 class EventReader:
-    """The events of a folder, read on from where the last look ended."""
+    """Reads the events of a folder; each call continues after the last one."""
 
     def __init__(self, folder: Path) -> None:
-        """Keep the folder; it need not exist yet."""
+        """Keep the folder, which need not exist yet."""
         self._folder = folder
         self._read: dict[Path, int] = {}
 
     def has_any(self) -> bool:
-        """Whether a process has begun."""
+        """Whether any process has begun."""
         return any(self._folder.glob("*.jsonl"))
 
     def new(self) -> Iterator[Event]:
-        """Events since the last look, file by file; a line that is still being written waits."""
+        """Events since the last call, file by file; incomplete lines are left for the next call."""
         for path in sorted(self._folder.glob("*.jsonl")):
             with path.open("rb") as source:
                 source.seek(self._read.get(path, 0))
@@ -175,14 +175,14 @@ class EventReader:
 
 
 def read_events(folder: Path) -> Iterator[Event]:
-    """All events of a run's folder, file by file, in the order each process wrote them."""
+    """All events of a run's folder, file by file, in the order in which each process wrote them."""
     return EventReader(folder).new()
 
 
 def parsed(line: bytes, path: str) -> Event | None:
-    """The event of a line of a file; None, and a warning, where it is none."""
+    """The event of a line of a file; None, with a warning, if the line is not an event."""
     try:
         return Event(**json.loads(line))
     except (ValueError, TypeError) as error:
-        _LOG.warning("%s: not an event: %s", path, error)
+        _LOG.warning("%s: a line is not an event: %s", path, error)
         return None

@@ -1,4 +1,4 @@
-"""Which pixels lie in the area of interest."""
+"""Finds the pixels that are inside the area of interest."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LEAF = 64
 
 
 def area_mask(geometry: shapely.Geometry, grid: GeoBox) -> NDArray[np.bool_]:
-    """Pixels whose centre lies inside the geometry.
+    """Pixels whose centre is inside the geometry.
 
-    A pixel's answer depends on the pixel alone, never on the grid it is asked in. Parts of the
-    grid that lie wholly inside or outside are filled without a look at their pixels.
+    The result for a pixel depends only on the pixel, never on the extent of the grid. Parts of the
+    grid that are completely inside or outside are filled without testing their pixels.
 
     Args:
         geometry: polygons in the grid's CRS, metres.
@@ -60,24 +60,24 @@ def pixel_bounds(geometry: shapely.Geometry, grid: GeoBox) -> Window | None:
 
     Args:
         geometry: in the grid's CRS, metres.
-        grid: the pixels, north up; the window is cut to it.
+        grid: the pixels, north up; the window is clipped to it.
 
     Returns:
-        The window, None where the geometry does not reach the grid.
+        The window, None if the geometry does not reach the grid.
     """
     if geometry.is_empty:
         return None
     west, south, east, north = geometry.bounds
-    # Divided by the pixel, not multiplied by its inverse: an edge on a pixel's edge stays there.
+    # A division by the pixel size, not a product with its inverse, keeps edges on pixel edges.
     place = grid.affine
     col, row = math.floor((west - place.c) / place.a), math.floor((north - place.f) / place.e)
     right, bottom = math.ceil((east - place.c) / place.a), math.ceil((south - place.f) / place.e)
-    found = Window(row, col, max(bottom - row, 1), max(right - col, 1))
-    return found.intersect(extent_of(grid))
+    touched = Window(row, col, max(bottom - row, 1), max(right - col, 1))
+    return touched.intersect(extent_of(grid))
 
 
 def _quarters(window: Window) -> list[Window]:
-    """Up to four parts, cut across each side longer than a leaf."""
+    """Up to four parts; a side is halved if it is longer than a leaf."""
     height = window.height if window.height <= _LEAF else (window.height + 1) // 2
     width = window.width if window.width <= _LEAF else (window.width + 1) // 2
     parts = [

@@ -1,4 +1,4 @@
-"""Rasters on storage: written whole or not at all, read by window."""
+"""Rasters on storage: they are written whole or not at all, and read by window."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 FINGERPRINT_TAG = "GHSL_FINGERPRINT"
 INCOMPLETE = "incomplete"
-"""In place of the fingerprint of a raster that lacks something: it will be made anew."""
+"""The mark of a raster that lacks something, in place of its fingerprint; it is made again."""
 _STRIP = 512
-"""Rows read at a time: those of the tiles in the files."""
+"""Rows read at a time, the height of the tiles in the files."""
 _BLOCK_TILE = 256
-_LOST = "written, but it does not read back"
+_LOST = "it does not read back as it was written; the disk may be full or damaged"
 _AT_A_TIME = 16
-"""Headers on object storage that are read together: each is a few short requests."""
+"""Headers on object storage that are read in parallel; each takes a few short requests."""
 _BLOCK_PROFILE = {
     "driver": "GTiff",
     "tiled": True,
@@ -59,7 +59,7 @@ _BLOCK_PROFILE = {
 
 
 def raster_profile(grid: GeoBox) -> dict[str, Any]:
-    """Georeferencing of a raster as rasterio takes it."""
+    """Georeferencing of a raster, as rasterio expects it."""
     height, width = grid.shape
     return {
         "crs": str(grid.crs),
@@ -71,12 +71,12 @@ def raster_profile(grid: GeoBox) -> dict[str, Any]:
 
 @contextmanager
 def opened(location: str, driver: str | None = None, retries: int = GDAL_RETRIES) -> Iterator[Any]:
-    """A raster opened for reading, wherever it lies; of one format alone, where one is named.
+    """Open a raster at any location for reading; if a driver is given, only as that format.
 
     Args:
-        location: of the raster.
+        location: location of the raster.
         driver: GDAL's name of the format.
-        retries: how often GDAL itself repeats a request; 0 where whoever calls reads again.
+        retries: how often GDAL itself repeats a request; 0 if the caller repeats the read.
 
     Raises:
         RasterioError: it cannot be opened.
@@ -88,10 +88,10 @@ def opened(location: str, driver: str | None = None, retries: int = GDAL_RETRIES
 
 
 def read_raster(location: str, read: Callable[[Any], T], driver: str | None = None) -> T:
-    """What `read` takes from an opened raster, at a later try where object storage fails.
+    """Open a raster and return what `read` returns; repeat it if object storage fails.
 
     Raises:
-        RasterioError: it cannot be opened, or read.
+        RasterioError: it cannot be opened or read.
         StorageError: the location cannot be used, or its storage does not answer.
     """
 
@@ -128,7 +128,7 @@ def write_block(
         ) as target:
             target.write(bands)
             target.update_tags(**tags, **sums)
-        # What GDAL cannot write when it closes a file, on a full disk, is no error of its own.
+        # GDAL raises no error for data that it cannot write when it closes a file on a full disk.
         with rasterio.open(beside) as written:
             whole = Window(0, 0, *bands.shape[1:])
             same = np.array_equal(read_checked(written, whole), bands)
@@ -137,69 +137,69 @@ def write_block(
 
 
 def stored_fingerprint(path: str) -> str | None:
-    """The fingerprint of a raster that this job wrote and that has its length still, else None.
+    """The fingerprint of a raster that this job wrote and that has its full length; else None.
 
     Raises:
-        RasterError: the storage cannot be asked.
+        RasterError: the storage does not say.
     """
-    there = storage.stored_or_none(path)
-    return _fingerprint_in(path, there.size) if there else None
+    stored = storage.stored_or_none(path)
+    return _fingerprint_in(path, stored.size) if stored else None
 
 
 def stored_fingerprints(
     folder: str, paths: Collection[str], *, verify: bool = False
 ) -> dict[str, str]:
-    """Fingerprints of the rasters below a folder that count as there, by their paths from there.
+    """Fingerprints of those rasters below a folder that exist and are complete, by relative path.
 
-    On object storage a listing tells which are there, and only headers of objects that are new
-    to this process are read, several at a time. What is not whole is named in the log.
+    On object storage one listing shows which rasters exist. Only the headers of objects that are
+    new to this process are read, several in parallel. The log names incomplete rasters.
 
     Args:
         folder: a location.
-        paths: of the rasters.
-        verify: whether to read each whole, once a process, and compare it with its seal.
+        paths: relative paths of the rasters.
+        verify: whether to read each file completely, once for each process, and check its seal.
 
     Raises:
-        RasterError: the storage cannot be asked.
+        RasterError: the storage does not say.
     """
     if storage.is_url(folder):
         tops = sorted({path.partition("/")[0] for path in paths})
         below = {
-            f"{top}/{name}": about
+            f"{top}/{name}": state
             for top in tops
-            for name, about in storage.objects_below(storage.join(folder, top)).items()
+            for name, state in storage.objects_below(storage.join(folder, top)).items()
         }
-        there = {path: below[path] for path in paths if path in below}
+        stored = {path: below[path] for path in paths if path in below}
     else:
-        found = ((path, storage.stored_or_none(storage.join(folder, path))) for path in paths)
-        there = {path: about for path, about in found if about}
+        states = ((path, storage.stored_or_none(storage.join(folder, path))) for path in paths)
+        stored = {path: state for path, state in states if state}
 
     def mark(path: str) -> str | None:
-        location, about = storage.join(folder, path), there[path]
+        location, state = storage.join(folder, path), stored[path]
         if storage.is_url(folder):
-            found = _fingerprint_of(location, about)
+            fingerprint = _fingerprint_of(location, state)
         else:
-            found = _fingerprint_in(location, about.size)
-        if found and verify and not _content(location, about.version).sealed:
-            _say_not_whole(location, "changed since it was made")
+            fingerprint = _fingerprint_in(location, state.size)
+        if fingerprint and verify and not _content(location, state.version).sealed:
+            _say_not_whole(location, "has changed since it was made")
             return None
-        return found
+        return fingerprint
 
     with ThreadPoolExecutor(_AT_A_TIME if verify or storage.is_url(folder) else 1) as pool:
-        marks = dict(zip(there, pool.map(mark, there), strict=True))
+        marks = dict(zip(stored, pool.map(mark, stored), strict=True))
     return {path: mark for path, mark in marks.items() if mark}
 
 
 def content(path: str) -> Content:
-    """Sum of a published raster, and whether its seal holds; read once a process and version.
+    """Sum and seal of a published raster; read once for each process and version of the file.
 
     Raises:
-        StorageError: there is none, or it cannot be read.
+        StorageError: there is no such file, or it cannot be read.
     """
-    there = storage.stored_or_none(path)
-    if there is None:
-        raise StorageError(path, "not there", absent=True)
-    return _content(path, there.version)
+    stored = storage.stored_or_none(path)
+    if stored is None:
+        raise StorageError(path, "does not exist", absent=True)
+    return _content(path, stored.version)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -208,29 +208,29 @@ def _content(path: str, version: str) -> Content:
 
 
 @lru_cache(maxsize=1 << 16)
-def _fingerprint_of(path: str, there: storage.Stored) -> str | None:
-    return _fingerprint_in(path, there.size)
+def _fingerprint_of(path: str, stored: storage.Stored) -> str | None:
+    return _fingerprint_in(path, stored.size)
 
 
 def _fingerprint_in(path: str, size: int) -> str | None:
     try:
         tags = read_raster(path, lambda source: source.tags(), "GTiff")
     except RasterioError as error:
-        if storage.is_url(path):  # the object may be whole, and the way to it fail
+        if storage.is_url(path):  # the object may be complete, and the access to it may fail
             raise _unreadable(path, f"cannot be opened: {error}", error) from error
-        tags = {}  # not a raster: as good as absent, it will be written anew
+        tags = {}  # not a raster: it counts as absent and is written again
     mark: str | None = tags.get(FINGERPRINT_TAG)
     # A block file has no seal: its pixels are checked when they are read.
     whole = SUMS_TAG in tags and (SEAL_TAG not in tags or has_its_size(tags[SEAL_TAG], size))
     if not whole:
-        _say_not_whole(path, "not a raster of this version, or cut")
+        _say_not_whole(path, "is truncated, or is not a raster of this version")
     return mark if whole else None
 
 
 @lru_cache(maxsize=1 << 12)
 def _say_not_whole(path: str, reason: str) -> None:
-    """Once a process: the same file is looked at more than once."""
-    _LOG.warning("%s: %s: it is made again", path, reason)
+    """Warn once for each process and file: the same file is checked more than once."""
+    _LOG.warning("%s: %s; it is made again", path, reason)
 
 
 def read_window(
@@ -240,11 +240,18 @@ def read_window(
     dtype: str,
     nodata: int,
 ) -> NDArray[Any]:
-    """A window of a layer, gathered from the rasters that hold parts of it.
+    """Read a window of a layer from the rasters that hold parts of it.
+
+    Args:
+        references: the rasters, each with its path and window.
+        window: the rows and columns to read, in the tile's grid.
+        bands: number of bands of the layer.
+        dtype: type of its pixels.
+        nodata: value of pixels that no raster covers.
 
     Returns:
-        Axes (bands, rows, columns), or (rows, columns) for one band; nodata where no raster
-        reaches.
+        Axes (bands, rows, columns), or (rows, columns) for one band; nodata in pixels that no
+        raster covers.
 
     Raises:
         RasterError: a raster cannot be read.
@@ -273,12 +280,13 @@ def _unreadable(path: str, reason: str, error: Exception) -> StorageError:
 
 
 def is_damaged(path: str) -> bool:
-    """Whether a raster's own bytes are at fault where it cannot be read, not the way to them.
+    """Whether the bytes of an unreadable raster are damaged, or only the access to them failed.
 
-    GDAL does not tell the two apart: it is given the bytes, and no way is left that could fail.
+    GDAL does not distinguish the two. So the bytes are read first and given to GDAL in memory,
+    where no access can fail.
 
     Raises:
-        StorageError: there is none, or its bytes cannot be read.
+        StorageError: there is no such file, or its bytes cannot be read.
     """
     data = storage.with_file(path, lambda file: file.read())
     try:
@@ -302,20 +310,29 @@ def cog_writer(
     spec: LayerSpec,
     tell: Callable[[Sum], None] = lambda made: None,
 ) -> Iterator[Callable[[Window, NDArray[Any]], None]]:
-    """Write a cloud-optimised GeoTIFF part by part; published when the body ends well.
+    """Write a cloud-optimised GeoTIFF part by part; publish it if the body ends without error.
 
-    Yields a function that takes a window, counted from the raster's own corner, and its pixels;
-    windows do not overlap. What no part covers is nodata. `spec` names the bands and says what the
-    overviews are. `tell` is called with size and SHA-256 of the file before it gets its name.
+    Yields a function that takes a window, counted from the corner of the raster, and its pixels.
+    Windows must not overlap. Pixels that no window covers are nodata.
+
+    Args:
+        path: location of the raster.
+        georeference: CRS, transform, height and width, as of `raster_profile`.
+        bands: number of bands.
+        dtype: type of the pixels.
+        nodata: value of pixels without data.
+        tags: tags of the file.
+        spec: gives the names of the bands and the kind of overviews.
+        tell: called with size and SHA-256 of the file before it gets its final name.
 
     Raises:
-        RasterError: the file cannot be written, or what was written does not read back.
+        RasterError: the file cannot be written, or does not read back the same.
     """
     shape = georeference["height"], georeference["width"]
     pixels = bands * shape[0] * shape[1] * np.dtype(dtype).itemsize
     blank = blank_tag(shape, _STRIP)
     given = WrittenPixels(dtype, _STRIP)
-    # The plain file, the final one, and a third for its overviews.
+    # Three files: the plain one, the final one, and a third of one for its overviews.
     with published(path, 7 * pixels // 3) as beside:
         plain = beside.with_name(f"{beside.stem}.plain.tif")
         try:
@@ -368,7 +385,7 @@ def cog_writer(
 
 
 def _sums_of(path: Path, given: WrittenPixels) -> bytes:
-    """Sums of the tiles of a local raster, which holds the pixels that were given.
+    """Sums of the tiles of a local raster, after a check that it holds the given pixels.
 
     Raises:
         RasterioError: it does not hold them, or cannot be read.
@@ -386,14 +403,14 @@ def _sums_of(path: Path, given: WrittenPixels) -> bytes:
 
 
 def _is_labelled(path: Path, like: str, mark: str | None, sums: str, size: int) -> bool:
-    """Whether a local file is a sealed COG with this fingerprint and these sums, else as `like`."""
+    """Whether a file is a sealed COG with this mark and these sums, and otherwise like `like`."""
     with rasterio.open(path) as made, rasterio.open(like) as given:
-        found, others = made.tags(), given.tags()
+        tags, others = made.tags(), given.tags()
         return (
-            found.get(FINGERPRINT_TAG) == mark
-            and found.get(SUMS_TAG) == sums
-            and has_its_size(found.get(SEAL_TAG, ""), size)
-            and found == {**others, SUMS_TAG: sums, SEAL_TAG: found[SEAL_TAG]}
+            tags.get(FINGERPRINT_TAG) == mark
+            and tags.get(SUMS_TAG) == sums
+            and has_its_size(tags.get(SEAL_TAG, ""), size)
+            and tags == {**others, SUMS_TAG: sums, SEAL_TAG: tags[SEAL_TAG]}
             and made.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG"
             and made.crs is not None
             and (made.crs, made.transform) == (given.crs, given.transform)
@@ -402,7 +419,7 @@ def _is_labelled(path: Path, like: str, mark: str | None, sums: str, size: int) 
 
 
 def _name_bands(target: Any, names: Sequence[str]) -> None:
-    """Give bands their names, and those of the colours that GDAL knows their colour."""
+    """Give each band its name, and its colour interpretation if GDAL knows one of that name."""
     for band, name in enumerate(names, 1):
         target.set_band_description(band, name)
     if len(names) > 1:
@@ -410,6 +427,6 @@ def _name_bands(target: Any, names: Sequence[str]) -> None:
 
 
 def _strips(source: Any) -> Iterator[Window]:
-    """Windows that cover a raster, so that it need not lie in memory as a whole."""
+    """Windows that cover a raster, so that it is never in memory as a whole."""
     for row in range(0, source.height, _STRIP):
         yield Window(row, 0, min(_STRIP, source.height - row), source.width)

@@ -1,11 +1,12 @@
-"""Overviews of a raster in memory: what a cloud-optimised GeoTIFF is made of and compared with.
+"""Overviews of a raster in memory; a cloud-optimised GeoTIFF is made from them and checked.
 
-GDAL alone would keep them in a file until they are copied, and a write of it that fails is no error
-there. From memory, what reaches the disk can be compared with what was made.
+GDAL alone would keep overviews in a file until they are copied, and it reports no error if it
+cannot write that file. Overviews in memory can be compared with the file on the disk.
 
-GDAL computes each level from the one before and rounds every time, halves upwards: of scattered
-built-up, the mean of a layer of bytes drifts by several percent in a few levels, then nothing is
-left. So means come from the full resolution here, and are rounded so that means stay.
+GDAL computes each level from the level before and rounds every time, halves upwards. In a layer of
+bytes with scattered built-up, the mean then drifts by several percent in a few levels, and finally
+nothing is left. So means are computed from the full resolution here, and rounded so that they are
+kept.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from rasterio.enums import Resampling
 from transforms.elements import Overviews, Window, thresholds
 
 SMALLEST = 512
-"""Pixels a side at which a raster needs no (further) overview: a tile of the file."""
+"""A raster of at most this many pixels a side needs no further overview: a tile of the file."""
 _IN_MEMORY = {
     "COMPRESS_OVERVIEW": "ZSTD",
     "ZSTD_LEVEL_OVERVIEW": "1",
@@ -40,11 +41,11 @@ _IN_MEMORY = {
 
 @contextmanager
 def with_overviews(plain: Path, kind: Overviews) -> Iterator[str]:
-    """The name, for GDAL, of a local raster together with overviews of it; gone afterwards.
+    """Yield GDAL's name of a local raster together with its overviews; removed afterwards.
 
     Args:
         plain: the raster, at its full resolution.
-        kind: how the overviews come from it.
+        kind: how the overviews are computed.
 
     Raises:
         RasterioError: the raster cannot be read.
@@ -68,21 +69,25 @@ def with_overviews(plain: Path, kind: Overviews) -> Iterator[str]:
         yield both
     finally:
         for level in range(levels, 0, -1):
-            with suppress(CPLE_BaseError):  # GDAL's own overviews are one file
+            with suppress(CPLE_BaseError):  # GDAL writes all its overviews into one file
                 rasterio.shutil.delete(both + ".ovr" * level, driver="GTiff")
         rasterio.shutil.delete(both, driver="VRT")
 
 
 def write_means(path: Path, beside: str) -> None:
-    """Write overviews of a raster where GDAL finds those of `beside`: `x.ovr`, `x.ovr.ovr`.
+    """Write overviews where GDAL looks for those of `beside`: `x.ovr`, `x.ovr.ovr`.
 
-    A pixel is the mean of the valid pixels at full resolution below it, nodata where there is
-    none. What is between two whole numbers is rounded up or down by a threshold that varies
-    evenly from pixel to pixel, so that the mean of many is kept. A square of the raster is in
-    memory at a time. A raster of at most 512 pixels a side has none.
+    A pixel is the mean of the valid pixels at full resolution below it, or nodata if there is none.
+    A mean between two whole numbers is rounded up or down by a threshold that varies evenly from
+    pixel to pixel, so that the mean over many pixels is kept. One square of the raster is in memory
+    at a time. A raster of at most 512 pixels a side has no overviews.
+
+    Args:
+        path: the raster at full resolution.
+        beside: the name that the overviews belong to.
 
     Raises:
-        RasterioError: the raster cannot be read, or an overview not be written.
+        RasterioError: the raster cannot be read, or an overview cannot be written.
     """
     with ExitStack() as stack:
         source = stack.enter_context(rasterio.open(path))
@@ -98,7 +103,7 @@ def write_means(path: Path, beside: str) -> None:
             values = source.read(
                 window=rasterio.windows.Window(square.col, square.row, square.width, square.height)
             )
-            # A tile of a grid is empty for the most part, and what is not written is nodata.
+            # Most of a tile of a grid is empty, and pixels that are not written are nodata.
             if (values == source.nodata).all():
                 continue
             levels = _pyramid(values, source.nodata, square, len(targets))
@@ -141,7 +146,7 @@ def _same_level(one: str, other: str, level: int) -> bool:
 
 
 def _sizes(rows: int, cols: int) -> list[tuple[int, int]]:
-    """Rows and columns of each overview: half of those of the last, rounded up."""
+    """Rows and columns of each overview: half of the level before, rounded up."""
     sizes = []
     while max(rows, cols) > SMALLEST:
         rows, cols = (rows + 1) // 2, (cols + 1) // 2
@@ -152,7 +157,7 @@ def _sizes(rows: int, cols: int) -> list[tuple[int, int]]:
 def _pyramid(
     values: NDArray[Any], nodata: float, square: Window, levels: int
 ) -> list[NDArray[Any]]:
-    """Means of each level of a square of a raster, axes (bands, rows, columns)."""
+    """Means of each level over one square of a raster, axes (bands, rows, columns)."""
     valid = values != nodata
     sums = np.where(valid, values, 0).astype(np.int64 if values.itemsize > 2 else np.int32)
     counts = valid.astype(np.int32)
@@ -168,7 +173,7 @@ def _pyramid(
 
 
 def _squares(values: NDArray[Any]) -> NDArray[Any]:
-    """Sums over squares of 2 x 2; what is beyond the edge is 0."""
+    """Sums over squares of 2 x 2 pixels; pixels beyond the edge count as 0."""
     _, rows, cols = values.shape
     if rows % 2 or cols % 2:
         values = np.pad(values, ((0, 0), (0, rows % 2), (0, cols % 2)))

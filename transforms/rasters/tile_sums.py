@@ -1,9 +1,8 @@
-"""Checksums of a raster's pixels, tile by tile: a flipped bit is noticed when it is read.
+"""Checksums of a raster's pixels, tile by tile, so that a read notices a flipped bit.
 
-Neither ZSTD as GDAL writes it nor DEFLATE as GDAL reads it notices all damage, and no compression
-notices a damaged header. A CRC-32 of the pixels of each GeoTIFF tile does, whatever was damaged,
-and a window is checked without reading more than the tiles it touches, which GDAL reads whole
-anyway.
+ZSTD as GDAL writes it and DEFLATE as GDAL reads it do not notice all damage, and no compression
+notices a damaged header. A CRC-32 of the pixels of each GeoTIFF tile notices all of it. A window is
+checked by reading only the tiles that it touches, which GDAL reads completely anyway.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def sums_of(bands: NDArray[Any], side: int) -> bytes:
 
     Args:
         bands: axes (bands, rows, columns).
-        side: rows and columns of a tile; those at the right and lower edge are cut.
+        side: rows and columns of a tile; tiles at the right and lower edge are smaller.
     """
     return b"".join(
         _sum(bands[:, row : row + side, col : col + side])
@@ -38,26 +37,26 @@ def sums_of(bands: NDArray[Any], side: int) -> bytes:
 
 
 def as_tag(sums: bytes) -> str:
-    """Sums as a raster carries them."""
+    """Sums in the form of the tag of a raster."""
     return base64.b64encode(sums).decode()
 
 
 def blank_tag(shape: tuple[int, int], side: int) -> str:
-    """A tag as long as that of a raster of this shape (rows, columns)."""
+    """A placeholder as long as the tag of a raster of this shape (rows, columns)."""
     tiles = -(-shape[0] // side) * -(-shape[1] // side)
     return as_tag(bytes(_BYTES * tiles))
 
 
 class WrittenPixels:
-    """Sums of the pixels that were given to be written, by the strips that they lie in."""
+    """Sums of the pixels that were passed for writing, by the strips that contain them."""
 
     def __init__(self, dtype: str, rows: int) -> None:
-        """None yet; `rows` is the height of a strip."""
+        """Start with no pixels; `rows` is the height of a strip."""
         self._dtype, self._rows = dtype, rows
         self._parts: dict[int, list[tuple[Window, bytes]]] = {}
 
     def add(self, window: Window, bands: NDArray[Any]) -> None:
-        """Keep the sums of a window's pixels, axes (bands, rows, columns)."""
+        """Keep the sums of the pixels of a window, axes (bands, rows, columns)."""
         values = bands.astype(self._dtype, copy=False)
         for row in range(window.row // self._rows * self._rows, window.bottom, self._rows):
             part = Window(row, window.col, self._rows, window.width).intersect(window)
@@ -66,7 +65,7 @@ class WrittenPixels:
                 self._parts.setdefault(row, []).append((part, _sum(values[inside])))
 
     def are_in(self, strip: Window, bands: NDArray[Any]) -> bool:
-        """Whether a strip holds all pixels that were given for it."""
+        """Whether a strip contains all pixels that were passed for it."""
         return all(
             _sum(bands[(slice(None), *part.slices_in(strip))]) == expected
             for part, expected in self._parts.get(strip.row, ())
@@ -74,20 +73,25 @@ class WrittenPixels:
 
 
 def read_checked(source: Any, window: Window) -> NDArray[Any]:
-    """A window of an open raster, axes (bands, rows, columns), its tiles compared with their sums.
+    """Read a window of an open raster, and compare the touched tiles with their sums.
+
+    Returns:
+        Axes (bands, rows, columns).
 
     Raises:
-        RasterioIOError: it cannot be read, or is not what was written.
+        RasterioIOError: it cannot be read, or its pixels are not the written ones.
     """
     side = source.block_shapes[0][0]
     across, down = -(-source.width // side), -(-source.height // side)
     try:
         sums = base64.b64decode(source.tags().get(SUMS_TAG, ""), validate=True)
     except ValueError as error:
-        raise RasterioIOError("damaged: its checksums cannot be read") from error
+        raise RasterioIOError("the file is damaged: its checksums cannot be read") from error
     whole = Window(0, 0, source.height, source.width)
     if len(sums) != _BYTES * across * down or window.intersect(whole) != window:
-        raise RasterioIOError("damaged: its checksums or its size are not those of its pixels")
+        raise RasterioIOError(
+            "the file is damaged: its checksums or its size do not match its pixels"
+        )
     around = _around(window, side).intersect(whole) or window
     bands = np.asarray(
         source.read(
@@ -98,7 +102,7 @@ def read_checked(source: Any, window: Window) -> NDArray[Any]:
         rows, cols = tile.slices_in(around)
         place = _BYTES * (tile.row // side * across + tile.col // side)
         if _sum(bands[:, rows, cols]) != sums[place : place + _BYTES]:
-            raise RasterioIOError("damaged: its pixels do not fit their checksum")
+            raise RasterioIOError("the file is damaged: its pixels do not match their checksum")
     return bands[(slice(None), *window.slices_in(around))]
 
 

@@ -1,1 +1,1 @@
-"""The work area of a job: plans, block files, publishing, losses, metrics, the base of a stage."""
+"""The work area of a job: plans, block files, publishing, losses, metrics, base of the stages."""

@@ -1,4 +1,4 @@
-"""The block files of a job's work area: where they lie, which exist, and what they hold."""
+"""The block files in a job's work area: their paths, which of them exist, and their content."""
 
 from __future__ import annotations
 
@@ -40,36 +40,36 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BlockFiles:
-    """Block files below a work area; the tiles' `plans` say where on Earth, and made from what."""
+    """Block files in a work area; `plans` gives the grids and fingerprints of the tiles."""
 
     folder: str
     plans: Plans
 
     def path(self, layer: Layer, block: Block) -> str:
-        """Where a block file lies; its name tells window and tile."""
+        """The path of a block file; its name contains window and tile."""
         return storage.join(self.folder, _name(layer, block))
 
     def stored_marks(self, blocks: Iterable[tuple[Layer, Block]]) -> dict[tuple[Layer, Block], str]:
-        """Fingerprints of the stored ones of many blocks; on object storage by one listing.
+        """Fingerprints of those blocks that are stored; object storage is listed once.
 
         Raises:
-            RasterError: the storage cannot be asked.
+            RasterError: the storage does not say.
         """
         named = {_name(*block): block for block in blocks}
         return {named[name]: mark for name, mark in stored_fingerprints(self.folder, named).items()}
 
     def located(self, reference: RasterRef) -> RasterRef:
-        """The reference with the path of its raster."""
+        """The same reference, with the path of its raster."""
         block = Block(reference.tile, reference.window)
         return replace(reference, path=reference.path or self.path(reference.layer, block))
 
     def read(self, layer: Layer, references: Iterable[RasterRef], window: Window) -> NDArray[Any]:
-        """A window of a layer out of the rasters that hold it; see `read_window`."""
+        """Read a window of a layer from the rasters that hold parts of it; see `read_window`."""
         located = (self.located(r) for r in references if r.layer == layer)
         return read_window(located, window, len(layer.spec.bands), DTYPE[layer], NODATA[layer])
 
     def read_pixels(self, task: BlockTask, window: Window, layers: tuple[Layer, ...]) -> Pixels:
-        """The stored layers of a block, over a window that may reach past it."""
+        """Read stored layers of a block, over a window that may reach past the block."""
         arrays = {layer: self.read(layer, task.references, window) for layer in layers}
         plan = self.plans.read(task.block.tile)
         place = plan.place(window)
@@ -78,14 +78,14 @@ class BlockFiles:
         )
 
     def find(self, layer: Layer, block: Block) -> RasterRef | None:
-        """The stored block, if it was made from what the plan says."""
+        """The stored block, if its fingerprint is the one in the plan; otherwise None."""
         path = self.path(layer, block)
         if stored_fingerprint(path) != self.plans.read(block.tile).fingerprints[layer]:
             return None
         return RasterRef(block.tile, layer, block.window)
 
     def write(self, layer: Layer, block: Block, array: NDArray[Any], *, whole: bool) -> RasterRef:
-        """Store a block; one that lost an input is not marked as made from what the plan says."""
+        """Store a block; one that lost an input gets no fingerprint, so it is made again."""
         plan = self.plans.read(block.tile)
         window = block.window
         path = self.path(layer, block)
@@ -95,7 +95,7 @@ class BlockFiles:
         return RasterRef(block.tile, layer, window, whole=whole)
 
     def remove(self, tile: str) -> None:
-        """Remove a tile's blocks.
+        """Remove the blocks of a tile.
 
         Raises:
             StorageError: they cannot be removed.
@@ -105,20 +105,21 @@ class BlockFiles:
 
 
 def _name(layer: Layer, block: Block) -> str:
-    """A block file's path below the work area."""
+    """The path of a block file, relative to the work area."""
     window = block.window
     name = f"r{window.row}_c{window.col}_{window.height}x{window.width}.tif"
     return f"blocks/{layer}/{block.tile}/{name}"
 
 
 def discard(folder: str, path: str) -> None:
-    """Remove a damaged block, or part of a grid, so that the next launch makes it anew.
+    """Remove a damaged block, or a damaged part of a grid, so that the next launch makes it again.
 
-    One that is whole stays: it was its storage that failed. So does what lies elsewhere.
+    A file that is not damaged stays, because its storage failed. A file outside the work area stays
+    too.
 
     Args:
         folder: the work area.
-        path: the file that cannot be read.
+        path: the file that could not be read.
     """
     mine = tuple(f"{storage.join(folder, kind)}/" for kind in ("blocks", "grid"))
     if not path.startswith(mine):
@@ -128,4 +129,4 @@ def discard(folder: str, path: str) -> None:
             storage.remove(path)
     except StorageError as error:
         if not error.absent:
-            _LOG.warning("a file that was not readable stays: %s", error)
+            _LOG.warning("cannot remove a damaged file: %s", error)

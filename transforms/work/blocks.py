@@ -33,7 +33,7 @@ READ = "read"
 
 
 def blocks_of(plan: TilePlan, size: int, margin: int) -> Iterator[Block]:
-    """Blocks of a tile that come within `margin` pixels of the area of interest."""
+    """Blocks of a tile that are at most `margin` pixels away from the area of interest."""
     area = plan.area
     shapely.prepare(area)
     for window in plan.window.split(size):
@@ -45,10 +45,10 @@ def blocks_of(plan: TilePlan, size: int, margin: int) -> Iterator[Block]:
 def is_covered(
     needed: Iterable[tuple[Layer, Window]], references: Sequence[RasterRef], reach: Window
 ) -> bool:
-    """Whether whole rasters hold all that is needed within a window.
+    """Whether whole rasters cover everything that is needed within a window.
 
     Args:
-        needed: layers and the windows that each should be stored for.
+        needed: layers, each with the windows that should be stored.
         references: the rasters within `reach`.
         reach: the window that will be read.
     """
@@ -62,13 +62,13 @@ def is_covered(
 
 @dataclass(eq=False)
 class FanOut(StageTransform):
-    """Tiles to blocks. Layers stored already, made from the same things, are not made again.
+    """Split tiles into blocks; skip layers that are stored with the right fingerprint.
 
-    `inputs` are the layers that will be read, each with the margin its own blocks were made with:
-    a task that lacks one of them within its reach is marked as not whole. Where a tile comes with
-    a raster of one of `layers` itself, that layer is published and is not made.
+    `inputs` are the layers that will be read, each with the margin of its own blocks. If one of
+    them is missing within the reach of a task, the task is marked as not whole. If a tile comes
+    with a raster of one of `layers` itself, that layer is published already and is not made.
 
-    Outputs: main, the `BlockTask`s to do, reshuffled so that a tile's blocks spread over the
+    Outputs: main, the `BlockTask`s to do, reshuffled so that the blocks of a tile spread over the
     workers; `stored`, references of blocks that exist; `losses`.
     """
 
@@ -80,7 +80,7 @@ class FanOut(StageTransform):
     inputs: tuple[tuple[Layer, int], ...] = ()
 
     def expand(self, tiles: PCollection[StoredTile]) -> dict[str, PCollection[Any]]:
-        """Split, spread, then look at the storage in parallel."""
+        """Split the tiles, spread the blocks, then look at the storage in parallel."""
         tasks = tiles | "Split" >> beam.FlatMap(self.tasks_of) | "Spread" >> beam.Reshuffle()
         outputs = tasks | "Skip stored" >> beam.FlatMap(self.skip_stored).with_outputs(
             STORED, LOSSES, main="todo"
@@ -88,7 +88,7 @@ class FanOut(StageTransform):
         return {"todo": outputs["todo"], STORED: outputs[STORED], LOSSES: outputs[LOSSES]}
 
     def tasks_of(self, stored: StoredTile) -> Iterator[BlockTask]:
-        """Blocks of the tile, each with the references within its reach."""
+        """The blocks of a tile, each with the references within its reach."""
         plan = self.work.plans.read(stored.tile)
         self.work.reporter.begin()
         needed = [
@@ -96,38 +96,38 @@ class FanOut(StageTransform):
             for layer, margin in self.inputs
             for block in blocks_of(plan, self.block_size, margin)
         ]
-        of_use = {*self.layers, *(layer for layer, _ in self.inputs)}
-        references = sorted({r for r in stored.references if r.layer in of_use})
+        used_layers = {*self.layers, *(layer for layer, _ in self.inputs)}
+        references = sorted({r for r in stored.references if r.layer in used_layers})
         for block in blocks_of(plan, self.block_size, self.margin):
             reach = block.window.expand(self.halo)
             near = tuple(r for r in references if r.window.intersect(reach))
             yield BlockTask(block, near, is_covered(needed, near, reach))
 
     def skip_stored(self, task: BlockTask) -> Iterator[BlockTask | TaggedOutput]:
-        """References to what is stored, and the task where something is still to be made."""
+        """References to stored layers, and the task if a layer is still missing."""
         block = task.block
 
         def look() -> tuple[dict[Layer, RasterRef | None], TilePlan]:
-            found, plan = self.find(task), self.work.plans.read(block.tile)
+            stored, plan = self.find(task), self.work.plans.read(block.tile)
             self.work.reporter.begin()
-            return found, plan
+            return stored, plan
 
-        for looked in made_or_lost(self.work.reporter, STAGE, block.tile, block.window, look):
-            if isinstance(looked, TaggedOutput):
-                yield looked
+        for result in made_or_lost(self.work.reporter, STAGE, block.tile, block.window, look):
+            if isinstance(result, TaggedOutput):
+                yield result
                 continue
-            found, plan = looked
+            stored, plan = result
             yield from (
-                TaggedOutput(STORED, reference) for reference in found.values() if reference
+                TaggedOutput(STORED, reference) for reference in stored.values() if reference
             )
-            make = tuple(layer for layer, reference in found.items() if reference is None)
+            make = tuple(layer for layer, reference in stored.items() if reference is None)
             if make:
                 yield replace(task, make=make, plan=plan)
             else:
                 block_reused(self.work.reporter, self.layers[0], block.tile, block.window)
 
     def find(self, task: BlockTask) -> dict[Layer, RasterRef | None]:
-        """The stored block of each layer that is not published."""
+        """The stored block of each layer that is not published; None if it must be made."""
         published = {reference.layer for reference in task.references}
         return {
             layer: self.work.blocks.find(layer, task.block)
@@ -138,10 +138,10 @@ class FanOut(StageTransform):
 
 @dataclass(eq=False)
 class ReadBlocks(StageTransform):
-    """Block tasks to pixels: the block and a halo, cut at the true edge of the tile's data.
+    """Read the pixels of block tasks: block and halo, cut at the edge of the tile's data.
 
-    `layers` are always read, `published` where the task comes with a raster of them. `stage` is who
-    loses a block that cannot be read; reading is measured where it is a stage of its own.
+    `layers` are always read, `published` only if the task comes with a raster of them. `stage` is
+    the stage that is named in a loss. Reading is measured only if it is a stage of its own.
     """
 
     work: WorkArea
@@ -151,11 +151,11 @@ class ReadBlocks(StageTransform):
     stage: str = READ
 
     def expand(self, tasks: PCollection[BlockTask]) -> Any:
-        """Main output pixels, and losses."""
+        """Main output: pixels; further output: losses."""
         return tasks | beam.FlatMap(self.read).with_outputs(LOSSES, main="pixels")
 
     def read(self, task: BlockTask) -> Iterator[Pixels | TaggedOutput]:
-        """Pixels of one task."""
+        """Read the pixels of one task."""
         block = task.block
 
         def read() -> Pixels:
@@ -177,18 +177,18 @@ class ReadBlocks(StageTransform):
 
 @dataclass(eq=False)
 class StoreBlocks(StageTransform):
-    """Pixels to block files: the core alone is kept. Outputs references, and losses."""
+    """Store the blocks of pixels, without their halo. Outputs references, and losses."""
 
     work: WorkArea
     layers: tuple[Layer, ...]
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
-        """Main output references, and losses."""
+        """Main output: references; further output: losses."""
         storing = beam.ParDo(TellAtBundleEnd(self.work.reporter, self.store))
         return pixels | storing.with_outputs(LOSSES, main="references")
 
     def store(self, pixels: Pixels) -> Iterator[RasterRef | TaggedOutput]:
-        """References to the stored layers of one block."""
+        """Store the layers of one block, and yield their references."""
         block, window = pixels.block, pixels.block.window
         core = pixels.crop(window)
 

@@ -20,7 +20,7 @@ SUMS = "sums"
 
 @dataclass(frozen=True, slots=True)
 class JobReporter:
-    """Keeps what stages tell in the job's work area; a `strict` job stops at its first loss."""
+    """Keeps events and losses in the job's work area; a `strict` job stops at its first loss."""
 
     folder: str
     launch: str = ""
@@ -28,43 +28,43 @@ class JobReporter:
 
     @property
     def sums(self) -> str:
-        """Where a cluster's workers write how far the launch is; see `event_sums`."""
+        """Folder of the sums that a cluster's workers write; see `event_sums`."""
         return storage.join(self.folder, SUMS, self.launch)
 
     def _sums_of_process(self) -> EventSums | None:
-        """This process's sums for the launch; None where its launcher sees the events."""
+        """The sums of this process; None if the launcher reads the events of this machine."""
         return sums_of_process(self.sums) if self.launch and not has_folder() else None
 
     def begin(self) -> None:
-        """Tell the launcher that this worker has begun, before anything has happened in it."""
+        """Tell the launcher that this worker runs, before its first event."""
         if not begin():
             self._sums_of_process()
 
     def add(self, event: Event) -> None:
-        """Add an event to this process's sums for the launch."""
+        """Add an event to the sums of this process."""
         if sums := self._sums_of_process():
             sums.add(event)
 
     def write_sums(self) -> None:
-        """Write this process's sums, where there is something new."""
+        """Write the sums of this process, if they have changed."""
         if sums := self._sums_of_process():
             sums.write()
 
     def last_sums(self) -> Iterator[Event]:
-        """How far the last launch came on a cluster, whichever it was."""
+        """The sums of the last launch on a cluster."""
         folder = storage.join(self.folder, SUMS)
         for launch in storage.listing(folder):
             yield from SumsReader(storage.join(folder, launch)).new()
 
     def record(self, loss: Loss) -> None:
-        """Keep a loss among those of the launch."""
+        """Record a loss of this launch."""
         Losses(self.folder).record(loss)
 
     def discard(self, path: str) -> None:
-        """Remove a file of the work area where it is damaged: the next launch makes it anew."""
+        """Remove a file of the work area if it is damaged; the next launch makes it again."""
         discard(self.folder, path)
 
     def forget(self) -> None:
-        """Remove what the last launch told: its losses, and how far it came."""
+        """Remove the losses and the sums of the last launch."""
         Losses(self.folder).remove()
         work_files.clear(self.folder, SUMS)

@@ -1,4 +1,4 @@
-"""What could not be made: an element of its own, after more than one try; and its record."""
+"""Losses: what could not be made after several tries, as elements and as records."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from .metrics import lost
 from .reporter import Reporter
 
 LOSSES = "losses"
-"""Tag of the output that losses take."""
+"""Tag of the output for losses."""
 RECOVERABLE = (RasterError, SceneError, ModelError, MemoryError)
-"""What a block may be lost by. Everything else is an error of the program and fails the job."""
+"""Errors that cost a block. Every other error is a mistake in the program and fails the job."""
 _TRIES = 3
-"""Of what fails on this machine alone."""
+"""Tries of an operation that fails on this machine."""
 _LOG = logging.getLogger(__name__)
 _LOSS = TypeAdapter(Loss)
 _FOLDER = "losses"
@@ -43,30 +43,30 @@ T = TypeVar("T")
 
 
 def with_retries(action: Callable[[], T]) -> T:
-    """What the action returns, at the second or third try if need be.
+    """Run an action; repeat it up to two times if it fails on this machine.
 
-    What failed on object storage is not tried again here: it was, where it was asked for.
+    An error of object storage is not repeated here; `object_store` has repeated it already.
 
     Raises:
-        RasterError, SceneError, ModelError, MemoryError: it failed each time.
+        RasterError, SceneError, ModelError, MemoryError: the last try failed.
     """
     again = stamina.RetryingCaller(attempts=_TRIES, timeout=None, wait_initial=0.1, wait_max=2.0)
     return again(_of_this_machine, action)
 
 
 def _of_this_machine(error: Exception) -> bool:
-    """Whether an error that a block may be lost by came up on this machine."""
+    """Whether an error that costs a block comes from this machine, not from object storage."""
     return isinstance(error, RECOVERABLE) and not is_remote(str(getattr(error, "file", "")))
 
 
 def made_or_lost(
     reporter: Reporter, stage: str, tile: str, window: Window | None, action: Callable[[], T]
 ) -> Iterator[T | TaggedOutput]:
-    """What the action returns, or a loss in its place.
+    """Yield the result of an action, or a loss if it fails.
 
     Args:
-        reporter: who is told; where it is strict, the first loss ends the job.
-        stage: who lost it.
+        reporter: receives the loss; if it is strict, the first loss ends the job.
+        stage: the stage to name in the loss.
         tile: MGRS tile or output cell.
         window: the block, None for the whole tile.
         action: makes the element.
@@ -90,9 +90,10 @@ def loss_of(
     error: Exception,
     scene: str = "",
 ) -> TaggedOutput:
-    """The loss of a block by an error, tagged; counted and logged.
+    """Turn an error into a tagged loss; count it and log it.
 
-    A file of a job's work area that it was lost by is removed if it is damaged: it is made anew.
+    If the error names a file of the job's work area and the file is damaged, the file is removed,
+    so that it is made again.
 
     Raises:
         StrictError: the job is strict.
@@ -115,28 +116,28 @@ def loss_of(
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """The losses of a launch below a work area, each in a small file of its own."""
+    """The losses of a launch in a work area, each in a small file."""
 
     folder: str
 
     def record(self, loss: Loss) -> None:
-        """Keep a loss: the same loss twice is one file.
+        """Record a loss; the same loss twice is one file.
 
-        Where the disk has no room for it, the log alone says why; that something is lost is known
-        all the same, by what is not there.
+        If the disk is full, only the log has the reason. The job still knows that something is
+        missing, because the product does not exist.
         """
         content = asdict(loss)
         path = storage.join(self.folder, _FOLDER, f"{fingerprint(content)}.json")
         try:
             storage.write_whole(path, json.dumps(content).encode())
         except StorageError as error:
-            _LOG.warning("the reason of a loss is not recorded: %s: %s", loss.summary, error)
+            _LOG.warning("cannot record the reason of a loss: %s: %s", loss.summary, error)
 
     def recorded(self) -> list[Loss]:
         """The losses of the last launch.
 
         Raises:
-            StorageError: one cannot be read, or is not what was written.
+            StorageError: one cannot be read, or is damaged.
         """
         folder = storage.join(self.folder, _FOLDER)
         names = [name for name in storage.listing(folder) if name.endswith(".json")]
@@ -151,4 +152,4 @@ def _read(path: str) -> Loss:
     try:
         return _LOSS.validate_json(storage.read_bytes(path, _MAX_BYTES))
     except ValueError as error:
-        raise StorageError(path, "damaged: expected a loss as JSON") from error
+        raise StorageError(path, "is damaged, expected a loss as JSON") from error

@@ -1,6 +1,7 @@
-"""Counters of a stage: Beam's, and the run's events.
+"""The counters of a stage: those of Beam, and the events of the run.
 
-Events go to the folder that this machine's run has for them, else to the stage's reporter.
+Events are appended to the folder that the run has on this machine. If it has none there, they go to
+the reporter of the stage.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def count(stage: str, what: str, number: int = 1) -> None:
-    """Add to a counter of the stage (`blocks`, `pixels`, `scenes`, `losses`, ...)."""
+    """Add a number to a counter of the stage (`blocks`, `pixels`, `scenes`, `losses`, ...)."""
     Metrics.counter(stage, what).inc(int(number))
 
 
@@ -48,7 +49,7 @@ def measured(
 ) -> Iterator[None]:
     """Count one block, its pixels and the time spent on it; a block that fails is not counted.
 
-    `tile` and `window` say which block it is, in the event and in log lines from within.
+    `tile` and `window` name the block in the event and in the log lines from within.
     """
     start = time.perf_counter()
     with at(tile, window):
@@ -62,13 +63,13 @@ def measured(
 
 
 def block_reused(reporter: Reporter, layer: str, tile: str, window: Window) -> None:
-    """Count a block that was stored already, by the first layer of its line."""
+    """Count a block that was stored already, under the first layer of its line."""
     count("storage", "blocks_reused")
     _tell(reporter, layer, "reused", tile, window)
 
 
 def reused(reporter: Reporter, stage: str, tile: str) -> None:
-    """Count a product, or an output cell, that was there already."""
+    """Count a product or an output cell that existed already."""
     _tell(reporter, stage, "reused", tile, None)
 
 

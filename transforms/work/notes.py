@@ -1,4 +1,4 @@
-"""What a job has published, noted in its work area until the record says it."""
+"""Notes of the products that a job has published, in its work area until `run.json` lists them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ _LOG = logging.getLogger(__name__)
 _FOLDER = "products"
 _MAX_BYTES = 1 << 30
 _AT_A_TIME = 16
-"""Notes that are read together: each is a short request."""
+"""Notes that are read in parallel; each is a short request."""
 
 
 class Note(NamedTuple):
-    """A product that was published: path below the output, fingerprint or mark, and its sum."""
+    """A published product: its path relative to the output, its fingerprint or mark, and its sum.
+
+    `size` and `sha256` are those of the file.
+    """
 
     path: str
     mark: str
@@ -35,16 +38,16 @@ _NOTES = TypeAdapter(list[Note])
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """Notes of published products below a work area."""
+    """The notes of published products in a work area."""
 
     folder: str
 
     def noting(self, path: str, mark: str) -> Callable[[Sum], None]:
-        """A function that notes the sum of a product at `path` below the output."""
+        """A function that notes the sum of the product at `path`, relative to the output."""
         return lambda made: self.write(path, [Note(path, mark, *made)])
 
     def write(self, about: str, notes: list[Note]) -> None:
-        """Keep notes together, in place of those kept before under the same words.
+        """Write notes together; they replace the notes written before with the same `about`.
 
         Raises:
             StorageError: they cannot be written.
@@ -53,7 +56,7 @@ class Notes:
         storage.write_whole(path, _NOTES.dump_json(notes))
 
     def read(self) -> list[Note]:
-        """What was published since the record was last whole; of what is damaged, nothing.
+        """The products published since the record was last complete; damaged notes are skipped.
 
         Raises:
             StorageError: they cannot be listed or read.
@@ -65,7 +68,7 @@ class Notes:
                 data = storage.read_bytes(storage.join(folder, name), _MAX_BYTES)
                 return _NOTES.validate_json(data)
             except ValueError:
-                _LOG.warning("%s: damaged, and not used", storage.join(folder, name))
+                _LOG.warning("%s is damaged and is not used", storage.join(folder, name))
                 return []
 
         with ThreadPoolExecutor(_AT_A_TIME) as pool:

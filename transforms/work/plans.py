@@ -17,17 +17,17 @@ _MAX_BYTES = 1 << 30
 
 @cache
 def installed_version() -> str:
-    """The installed versions of this package and of Beam, in words."""
+    """The installed versions of this package and of Beam, as text."""
     package, beam = package_version("ghsl-beam"), package_version("apache-beam")
     return f"ghsl-beam {package} with Beam {beam}"
 
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """Plans of tiles below a work area.
+    """The plans of tiles in a work area.
 
-    A worker keeps the plans it has read by the `launch` that wrote them. `version` tells the
-    launcher's: another would not keep what plans promise.
+    A worker caches the plans by their path and `launch`. `version` is the version of the launcher;
+    a worker with another version must not use its plans.
     """
 
     folder: str
@@ -35,41 +35,41 @@ class Plans:
     version: str = field(default_factory=installed_version)
 
     def path(self, tile: str) -> str:
-        """Where the plan of a tile lies."""
+        """The path of a tile's plan."""
         return storage.join(self.folder, "plan", f"{tile}.json")
 
     def write(self, plan: TilePlan) -> None:
-        """Store a tile's plan for the workers."""
+        """Write a tile's plan for the workers."""
         storage.write_whole(self.path(plan.tile), _PLANS.dump_json(plan))
 
     def read(self, tile: str) -> TilePlan:
-        """The plan of a tile, for a worker.
+        """Read a tile's plan on a worker.
 
         Raises:
             VersionError: this worker has another version of the package than the launcher.
-            RasterError: the plan is gone.
+            RasterError: the plan is missing.
         """
         if self.version != installed_version():
             raise VersionError(
-                f"a worker has {installed_version()}, the launcher {self.version}: "
-                "install the same versions on both"
+                f"a worker has {installed_version()}, the launcher has {self.version}: "
+                "install the same versions on all machines"
             )
         return self.stored(tile)
 
     def stored(self, tile: str) -> TilePlan:
-        """The plan of a tile, read once a process and launch, whichever version wrote it.
+        """The plan of a tile, of any version, read once for each process and launch.
 
         Raises:
-            RasterError: the plan is gone.
+            RasterError: the plan is missing.
         """
         path = self.path(tile)
         try:
             return _read(path, self.launch)
         except StorageError as error:
-            raise RasterError(f"{path}: the tile's plan is gone: {error.reason}") from error
+            raise RasterError(f"{path}: cannot read the tile's plan: {error.reason}") from error
 
     def tiles(self) -> list[str]:
-        """The tiles that there are plans of."""
+        """The tiles that have a plan."""
         names = storage.listing(storage.join(self.folder, "plan"))
         return [name.removesuffix(".json") for name in names if name.endswith(".json")]
 
@@ -85,7 +85,7 @@ class Plans:
 @lru_cache(maxsize=64)
 def _read(path: str, launch: str) -> TilePlan:
     plan = _PLANS.validate_json(storage.read_bytes(path, _MAX_BYTES))
-    # A time zone of pydantic that lives until the interpreter ends can crash it then
-    # (pydantic issue 12867), and this cache does.
+    # A time zone object of pydantic that lives until the interpreter ends can crash it
+    # (pydantic issue 12867), and this cache lives that long.
     scenes = (replace(scene, sensing=scene.sensing.astimezone(UTC)) for scene in plan.scenes)
     return replace(plan, scenes=tuple(scenes))

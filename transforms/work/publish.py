@@ -1,4 +1,4 @@
-"""Beam transforms that end a line: blocks to tiles, tiles to products."""
+"""Beam transforms at the end of a line: blocks to tiles, tiles to products."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class GroupByTile(StageTransform):
-    """References to tiles; only references are grouped."""
+    """Group references by tile; only references are grouped."""
 
     def expand(self, references: PCollection[RasterRef]) -> PCollection[StoredTile]:
-        """One element a tile, its references in a fixed order."""
+        """One element for each tile, with its references in a fixed order."""
         return (
             references
             | "Key" >> beam.Map(lambda reference: (reference.tile, reference))
@@ -54,10 +54,10 @@ class GroupByTile(StageTransform):
 
 @dataclass(eq=False)
 class PublishTiles(StageTransform):
-    """Stored blocks of a tile to one cloud-optimised GeoTIFF a layer.
+    """Write the stored blocks of a tile as one cloud-optimised GeoTIFF for each layer.
 
-    `paths` gives for a layer the path pattern below `output`, with `{tile}`.
-    A tile with lost blocks is published with nodata in their place, marked as not whole.
+    `paths` gives the path pattern of each layer, relative to `output`, with `{tile}`. A tile with
+    lost blocks is published with nodata in their place, and is marked as not whole.
     """
 
     work: WorkArea
@@ -67,7 +67,7 @@ class PublishTiles(StageTransform):
     margin: int = 0
 
     def expand(self, tiles: PCollection[StoredTile]) -> Any:
-        """Main output products, and losses."""
+        """Main output: products; further output: losses."""
         publishing = beam.ParDo(TellAtBundleEnd(self.work.reporter, self.publish))
         return (
             tiles
@@ -77,21 +77,21 @@ class PublishTiles(StageTransform):
         )
 
     def by_layer(self, stored: StoredTile) -> Iterator[tuple[Layer, StoredTile]]:
-        """The tile once for each layer that has blocks."""
+        """The tile, once for each layer that has blocks."""
         for layer, _ in self.paths:
             mine = tuple(sorted({r for r in stored.references if r.layer == layer}))
             if mine:
                 yield layer, StoredTile(stored.tile, mine)
 
     def publish(self, item: tuple[Layer, StoredTile]) -> Iterator[Product | TaggedOutput]:
-        """The product of one layer of one tile."""
+        """Make the product of one layer of one tile."""
         layer, stored = item
         yield from made_or_lost(
             self.work.reporter, "publish", stored.tile, None, lambda: self.write(layer, stored)
         )
 
     def write(self, layer: Layer, stored: StoredTile) -> Product:
-        """Write the product of one layer of one tile, where it is not there as it should be.
+        """Write the product of one layer of one tile, unless it exists and is up to date.
 
         Raises:
             RasterError: a block cannot be read, or the product cannot be written.
@@ -132,7 +132,7 @@ class PublishTiles(StageTransform):
     def parts(
         self, plan: TilePlan, layer: Layer, references: Iterable[RasterRef]
     ) -> Iterator[tuple[Window, Any]]:
-        """Blocks one by one, with windows counted from the product's corner."""
+        """The blocks one by one, with windows counted from the corner of the product."""
         for reference in references:
             window = reference.window
             array = self.work.blocks.read(layer, [reference], window)

@@ -1,4 +1,4 @@
-"""Whom a stage tells what happens: a job's reporter, or nobody."""
+"""Reporters: they receive the events and losses of the stages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from transforms.observe.events import Event
 
 
 class Reporter(Protocol):
-    """Takes what happens in a stage: `JobReporter` does it for a job.
+    """Receives the events and losses of a stage; `JobReporter` does it for a job.
 
-    A loss leaves a stage as an element too, whoever is told.
+    A loss also leaves the stage as an element, whatever the reporter does.
     """
 
     @property
@@ -20,45 +20,45 @@ class Reporter(Protocol):
         """Whether the first loss ends the job."""
 
     def begin(self) -> None:
-        """Take note that a worker is alive: the first step of a fused stretch says so."""
+        """Note that a worker runs; the first step of a line calls this."""
 
     def add(self, event: Event) -> None:
-        """Take a block that is done, reused or lost."""
+        """Add an event: a block is done, reused or lost."""
 
     def write_sums(self) -> None:
-        """Keep what was added: a bundle of elements ends."""
+        """Write the sums of the events; called when a bundle of elements ends."""
 
     def record(self, loss: Loss) -> None:
-        """Keep a loss that ends the job."""
+        """Record a loss that ends the job."""
 
     def discard(self, path: str) -> None:
-        """Take note that a file cannot be read; it may be removed where it is damaged."""
+        """Note that a file cannot be read; the file may be removed if it is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """A reporter that keeps nothing: stages run without a job."""
+    """A reporter that ignores everything, for stages without a job."""
 
     @property
     def strict(self) -> bool:
-        """A loss ends nothing."""
+        """No loss ends anything."""
         return False
 
     def begin(self) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def add(self, event: Event) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def write_sums(self) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def record(self, loss: Loss) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     def discard(self, path: str) -> None:
-        """Remove nothing."""
+        """Do nothing."""
 
 
 SILENT = Silent()
-"""What stages report to by default."""
+"""The default reporter of the stages."""

@@ -1,4 +1,4 @@
-"""What the PTransforms of all stages have in common."""
+"""The common base of the PTransforms of all stages."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from .reporter import Reporter
 
 
 class StageTransform(beam.PTransform):
-    """A PTransform whose parameters are the fields of a dataclass, set once.
+    """A PTransform whose parameters are the fields of a dataclass and cannot change.
 
-    A frozen dataclass would do, but Beam sets a transform's label when it is applied.
+    A frozen dataclass is not possible, because Beam sets the label of a transform when it applies
+    it.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -27,17 +28,17 @@ class StageTransform(beam.PTransform):
 class TellAtBundleEnd(beam.DoFn):
     """Calls `function` on each element; writes the progress counters when a bundle finishes.
 
-    For the last transform of a fused stretch: the bundle then ends for all before it.
+    It is for the last transform of a line: the bundle of all transforms before it ends there too.
     """
 
     def __init__(self, reporter: Reporter, function: Callable[[Any], Iterable[Any]]) -> None:
-        """Keep both."""
+        """Keep the reporter and the function."""
         self._reporter, self._function = reporter, function
 
     def process(self, element: Any) -> Iterable[Any]:
-        """All that the function yields."""
+        """Yield everything that the function yields."""
         return self._function(element)
 
     def finish_bundle(self) -> None:
-        """The sums reach the storage."""
+        """Write the sums to the storage."""
         self._reporter.write_sums()

@@ -1,4 +1,4 @@
-"""The job's work area: its plans, block files, losses, notes and reporter in one place."""
+"""The work area of a job: its plans, block files, losses, notes and reporter in one place."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .plans import Plans, installed_version
 
 @dataclass(frozen=True, slots=True)
 class WorkArea:
-    """Where the files of a job's launch lie; only a location, so it travels to the workers.
+    """The place of a launch's files. It holds only a location, so it can be sent to workers.
 
-    It makes its parts when they are asked for. A `strict` job stops at its first loss. `version`
-    is that of the launcher; see `Plans`.
+    Its parts are made when they are used. A `strict` job stops at its first loss. `version` is the
+    version of the launcher; see `Plans`.
     """
 
     folder: str
@@ -41,10 +41,10 @@ class WorkArea:
 
     @property
     def notes(self) -> Notes:
-        """What was published since the record was last whole."""
+        """The products published since the record was last complete."""
         return Notes(self.folder)
 
     @property
     def reporter(self) -> JobReporter:
-        """Whom the stages tell what happens."""
+        """The reporter of the stages."""
         return JobReporter(self.folder, self.launch, self.strict)

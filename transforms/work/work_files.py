@@ -1,8 +1,9 @@
-"""What of a work area is a job's own: told by a marker and by names; all else is never touched.
+"""Decides which files of a work area belong to the job, and removes only those.
 
-A folder `work` beside the products may be a person's. It is a job's own where a launch made it,
-which left a marker there, and of what lies in it that is which bears a name that jobs give. Links
-are never a job's own, and never followed: what they lead to belongs to somebody else.
+A folder `work` beside the products may belong to a person. It belongs to the job if a launch made
+it, which the marker file in it shows. In such a folder, a file belongs to the job if its name is
+one that jobs give. Links never belong to the job and are never followed, because their targets
+belong to somebody else.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from transforms.elements import Layer, StorageError
 from transforms.storage import storage
 
 MARKER = "ghsl-beam-work-area.json"
-"""Name of the file by which a launch knows that a launch made the work area."""
+"""Name of the file that shows that a launch made the work area."""
 LOCK = "launch.lock"
 """Name of the launch lock."""
 _CONTENT = {"made_by": "ghsl-beam", "format": 1}
@@ -37,24 +38,24 @@ _PARTS = (
     ("sums", r"[\w-]+", rf"{_HEX}\.json"),
     ("events", r"\d{8}T\d{6}\.\d{6}Z-\d+", r".+-\d+\.jsonl"),
 )
-"""Names of the folders, and of the files in the last of them, level by level."""
+"""Patterns of the folder names and, last, of the file names, level by level."""
 _PARTIAL = re.compile(
     r"\.(?P<stem>.+)\.[0-9a-f]{8}\.partial(?P<suffix>\.[^./]+)?(?P<more>\.[^/]+)?"
 )
-"""A file that is still being written, or was when its process was killed."""
+"""A file that is still being written, or that a killed process left."""
 _PRODUCT = re.compile(
     r"(run|catalog)\.json|report/index\.html|stac/[^/]+/[^/]+\.json|(utm|grid)/[^/]+/[^/]+\.(tif|vrt)"
 )
-"""What a launch makes beside its work area, a path from the output."""
+"""Files that a launch makes beside its work area, relative to the output."""
 
 
 def problem(folder: str) -> str | None:
-    """Why a launch must not work in a folder, in a few words; None where it may.
+    """Why a launch must not work in a folder, in a few words; None if it may.
 
-    A work area of a launch may be there, or an empty folder, or none.
+    The folder may be a work area of a launch, be empty, or not exist.
 
     Raises:
-        StorageError: the storage does not say what is there.
+        StorageError: the storage does not say what is in the folder.
     """
     if not storage.is_url(folder):
         if os.path.islink(folder):
@@ -66,17 +67,19 @@ def problem(folder: str) -> str | None:
     if not made:
         # An ending launch removes the lock last.
         names -= {name for name in names if _is_lock(folder, name)}
-    for name in sorted(names, key=lambda name: (name.endswith("/"), name)):  # a file says more
+    for name in sorted(
+        names, key=lambda name: (name.endswith("/"), name)
+    ):  # files first: they say more
         if not (made and is_own(name)):
-            return f"holds {name}, which no launch made"
+            return f"contains {name}, which no launch made"
     return None
 
 
 def claim(folder: str) -> None:
-    """Mark a folder as a work area, if it is not marked yet.
+    """Mark a folder as a work area, unless it is marked already.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the marker cannot be written.
     """
     marker = storage.join(folder, MARKER)
     if not storage.is_file(marker):
@@ -84,7 +87,7 @@ def claim(folder: str) -> None:
 
 
 def is_own(name: str) -> bool:
-    """Whether jobs give such a name, a path from the work area; of folders it ends with a slash."""
+    """Whether jobs give this name, relative to the work area; names of folders end with a slash."""
     *above, last = name.removesuffix("/").split("/")
     partial = _PARTIAL.fullmatch(last)
     if partial and not name.endswith("/"):
@@ -98,7 +101,7 @@ def is_own(name: str) -> bool:
 
 
 def clear(folder: str, below: str = "") -> None:
-    """Remove what is a job's own below a part of a work area; of the whole, all but its lock.
+    """Remove the job's files below a part of a work area; for the whole area, all but its lock.
 
     Raises:
         StorageError: something cannot be removed.
@@ -106,7 +109,7 @@ def clear(folder: str, below: str = "") -> None:
     prefix = f"{below}/" if below else ""
     own = [name for name in _entries(folder, prefix) if is_own(name) and name != LOCK]
     files = [name for name in own if not name.endswith("/")]
-    # The marker goes last: without it, what is left would be nobody's.
+    # The marker goes last: without it, nobody would know whose the other files are.
     files.sort(key=lambda name: name == MARKER)
     storage.remove_files([storage.join(folder, name) for name in files])
     if storage.is_url(folder):
@@ -117,7 +120,7 @@ def clear(folder: str, below: str = "") -> None:
 
 
 def remove(folder: str) -> None:
-    """Remove a work area whole, its lock last: as soon as that is gone, another launch may begin.
+    """Remove a whole work area, its lock last: without the lock, another launch may begin.
 
     Raises:
         StorageError: something cannot be removed.
@@ -129,22 +132,22 @@ def remove(folder: str) -> None:
 
 
 def remove_unfinished(output: str) -> None:
-    """Remove what killed processes of earlier launches were writing beside the products.
+    """Remove partial files that killed processes of earlier launches left beside the products.
 
-    For a launch that holds the output. Object storage has nothing of the kind: an object is there
-    whole or not at all.
+    Only the launch that holds the lock of the output may call this. Object storage has no partial
+    files: an object is there whole or not at all.
     """
     if storage.is_url(output):
         return
     for pattern in (".*", "report/.*", "stac/*/.*", "utm/*/.*", "grid/*/.*"):
         for path in Path(output).glob(pattern):
-            found = _PARTIAL.fullmatch(path.name)
-            if not found or path.is_symlink() or not path.is_file():
+            partial = _PARTIAL.fullmatch(path.name)
+            if not partial or path.is_symlink() or not path.is_file():
                 continue
-            # The suffix of the final name, which those of a raster's parts follow or precede.
-            suffixes = f"{found['suffix'] or ''}{found['more'] or ''}".split(".")
+            # The suffix of the final name is one of these; parts of a raster have more suffixes.
+            suffixes = f"{partial['suffix'] or ''}{partial['more'] or ''}".split(".")
             folder = path.parent.relative_to(output).as_posix().removeprefix(".")
-            finals = (f"{folder}/{found['stem']}.{suffix}".lstrip("/") for suffix in suffixes)
+            finals = (f"{folder}/{partial['stem']}.{suffix}".lstrip("/") for suffix in suffixes)
             if any(map(_PRODUCT.fullmatch, finals)):
                 try:
                     path.unlink(missing_ok=True)
@@ -159,7 +162,7 @@ def _fits(levels: Iterable[str], part: Iterable[str]) -> bool:
 
 
 def _entries(folder: str, prefix: str = "") -> Iterator[str]:
-    """Paths of all that lies below, from the folder; those of folders end with a slash."""
+    """Relative paths of everything below a folder; those of folders end with a slash."""
     if storage.is_url(folder):
         below = storage.join(folder, prefix.rstrip("/")) if prefix else folder
         yield from (prefix + name for name in storage.objects_below(below))
@@ -171,7 +174,7 @@ def _entries(folder: str, prefix: str = "") -> Iterator[str]:
         return
     if prefix and os.path.isdir(above[-1]):
         yield prefix
-    with suppress(FileNotFoundError):  # none, or an ending launch has just removed it
+    with suppress(FileNotFoundError):  # an ending launch may have removed it
         yield from _walk(Path(folder), prefix, os.stat(folder).st_dev)
 
 
@@ -189,7 +192,7 @@ def _walk(folder: Path, prefix: str, device: int) -> Iterator[str]:
                     yield from _walk(folder, f"{name}/", device)
                 else:
                     plain = entry.is_file(follow_symlinks=False)
-                    yield name if plain else f"{name} (a link, or no file)"
+                    yield name if plain else f"{name} (a link, or not a file)"
     except OSError as error:
         raise StorageError(str(place), error.strerror or str(error)) from error
 
@@ -203,7 +206,7 @@ def _is_marker(path: str) -> bool:
 
 
 def _is_lock(folder: str, name: str) -> bool:
-    """Whether it is the lock, or the beginning of a marker, by what is in it."""
+    """Whether a file is, by its content, the lock or the beginning of a marker."""
     if not is_own(name) or name.count("/"):
         return False
     if name != LOCK:
@@ -222,6 +225,6 @@ def _remove_if_empty(path: str) -> None:
         return
     except OSError as error:
         if os.path.isdir(path) and os.listdir(path):
-            _LOG.warning("%s stays: it holds what no launch made", path)
+            _LOG.warning("%s is kept: it contains files that no launch made", path)
             return
         raise StorageError(path, error.strerror or str(error)) from error

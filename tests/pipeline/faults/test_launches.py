@@ -168,7 +168,7 @@ def test_a_damaged_loss_does_not_keep_a_run_from_its_record(job, plan, caplog):
     assert record["exit_code"] == 1
     assert record["ended"]
     assert record["error"].startswith("KeyboardInterrupt")
-    assert "damaged: expected a loss" in caplog.text
+    assert "damaged, expected a loss" in caplog.text
 
 
 fault(

@@ -82,6 +82,6 @@ def test_what_comes_into_the_work_area_later_stays(job, caplog):
 
     assert launch.run(job, watch=putting)["exit_code"] == 0
     assert [path for path in (Path(job.output) / "work").rglob("*") if path.is_file()] == [mine]
-    assert "blocks stays: it holds what no launch made" in caplog.text
-    with pytest.raises(RequestError, match=r"holds blocks/notes.md, which no launch made"):
+    assert "blocks is kept: it contains files that no launch made" in caplog.text
+    with pytest.raises(RequestError, match=r"contains blocks/notes.md, which no launch made"):
         launch.run(job)

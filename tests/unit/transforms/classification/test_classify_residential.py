@@ -33,6 +33,6 @@ def test_a_file_that_was_trained_anew_is_read_anew(tmp_path, block, classifiers)
     assert not np.array_equal(found["spectral"], found[other_name])
     other = ClassifyResidential(file, "0" * 64)
     with pytest.raises(
-        VersionError, match=r"own\.skops: a worker found SHA-256 .* planned with 0+:"
+        VersionError, match=r"own\.skops: a worker has a file with SHA-256 .* planned with 0+:"
     ):
         classes_of(other, bufrac, s2)

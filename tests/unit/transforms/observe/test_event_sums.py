@@ -129,7 +129,7 @@ def test_a_process_that_cannot_tell_that_it_has_begun_goes_on(tmp_path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(storage, "write_whole", fail)
         sums = [sums_of_process(str(tmp_path)) for _ in range(3)]
-    assert caplog.text.count("progress not written") == 1
+    assert caplog.text.count("cannot write the progress") == 1
     sums[0].add(Event(1.0, "assembly", "done"))
     sums[0].write()
     assert [event.number for event in SumsReader(str(tmp_path)).new()] == [1]
@@ -183,7 +183,7 @@ def test_a_storage_that_fails_costs_a_warning_and_is_tried_again(tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(storage, "write_whole", fail)
         sums.write()
-    assert "progress not written" in caplog.text
+    assert "cannot write the progress" in caplog.text
     assert list(SumsReader(str(tmp_path)).new()) == []
     sums.write()
     assert [event.number for event in SumsReader(str(tmp_path)).new()] == [1]

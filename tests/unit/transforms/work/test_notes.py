@@ -13,4 +13,4 @@ def test_the_last_note_about_a_product_counts_and_a_damaged_one_is_passed_over(t
     assert notes.read() == [last]
     storage.write_whole(storage.join(str(tmp_path), "products", "0" * 32 + ".json"), b"[1]")
     assert notes.read() == [last]
-    assert "damaged, and not used" in caplog.text
+    assert "damaged and is not used" in caplog.text

@@ -59,5 +59,5 @@ def test_what_is_removed_is_gone_for_who_has_not_read_it(tmp_path):
     assert plans.tiles() == [plan.tile]
     plans.remove(plan.tile)
     assert plans.tiles() == []
-    with pytest.raises(RasterError, match=f"{plan.tile}.json: the tile's plan is gone"):
+    with pytest.raises(RasterError, match=f"{plan.tile}.json: cannot read the tile's plan"):
         plans.read(plan.tile)

@@ -89,9 +89,9 @@ def test_what_workers_write_is_a_job_s_own(tmp_path):
 @pytest.mark.parametrize("foreign", FOREIGN)
 def test_what_no_launch_made_is_named_and_stays(work, foreign):
     put(work, foreign)
-    assert work_files.problem(work) == f"holds {foreign}, which no launch made"
+    assert work_files.problem(work) == f"contains {foreign}, which no launch made"
     work_files.claim(work)  # even where one has begun there
-    assert work_files.problem(work) == f"holds {foreign}, which no launch made"
+    assert work_files.problem(work) == f"contains {foreign}, which no launch made"
     put(work, *OWN)
     work_files.remove(work)
     assert names(work) == [foreign]
