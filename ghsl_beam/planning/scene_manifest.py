@@ -50,7 +50,7 @@ def manifest_problem(scene: Scene) -> str | None:
     except (SceneError, StorageError) as error:
         return f"{MANIFEST}: {error.reason}"
     except OSError as error:
-        return f"not readable: {error.strerror}"
+        return f"cannot be read: {error.strerror}"
     return None
 
 

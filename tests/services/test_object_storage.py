@@ -190,7 +190,7 @@ def test_a_band_whose_end_is_zeros_is_refused(service, tmp_path, tile, zeros):
 
 @pytest.mark.parametrize("archive", ["s3://nowhere-at-all", "s3://eodata/none"])
 def test_no_archive_is_one_line(eodata, archive):
-    with pytest.raises(SceneError, match="not a readable archive") as caught:
+    with pytest.raises(SceneError, match="cannot be read as an archive") as caught:
         find_scenes(archive, ["33UUU"], *PERIOD, Level.L1C, 100)
     assert "\n" not in str(caught.value)
 
@@ -200,7 +200,7 @@ def test_a_product_that_cannot_be_read_is_a_failure_of_its_own(service, eodata):
     (path,) = [scene.path for scene in scenes_of(eodata) if scene.path.endswith(".SAFE")]
     with using(front.address):
         front.faults += [("GET", 403, {}, "")]
-        with pytest.raises(SceneError, match="not readable") as caught:
+        with pytest.raises(SceneError, match="cannot be read") as caught:
             read_scene(path)
     front.close()
     assert caught.value.file.startswith(path)
@@ -240,7 +240,7 @@ def test_a_damaged_band_is_given_up_soon(service, eodata):
     with using(front.address):
         storage.write_whole("s3://eodata/damaged_B02.jp2", bytes(damaged))
         front.asked.clear()
-        with pytest.raises(SceneError, match=r"damaged_B02\.jp2: not readable"):
+        with pytest.raises(SceneError, match=r"damaged_B02\.jp2: cannot be read"):
             read_band(
                 "/vsis3/eodata/damaged_B02.jp2", grid_at(32633, ULX, ULY, Window(0, 0, 200, 200))
             )

@@ -1,6 +1,6 @@
-"""The assembly stage: Sentinel-2 products to a cloud-free composite and its count.
+"""The assembly stage: Sentinel-2 products become a cloud-free composite and its count.
 
-Archives and products are read here; the PTransform is in `transforms.assembly.transform`.
+This package reads archives and products. The PTransform is in `transforms.assembly.transform`.
 """
 
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from .assemble import Assembled, assemble_block
 from .composite import Composite, percentile_of_stack
 from .masks import SCL_CLASSES, cloud_from_classification, cloud_from_gml, cloud_from_scl, read_mask
 from .polygons import rasterize
-from .products.archive import Found, find_scenes
+from .products.archive import FoundScenes, find_scenes
 from .products.metadata import ProductMetadata, TileMetadata, parse_product, parse_tile
 from .products.naming import ProductName, parse_name
 from .products.passes import passes, reduce_duplicates
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .transform import AssembleScenes
 
 METHOD_VERSION = "3"
-"""Changes when the same inputs would give other pixels; part of the products' fingerprint."""
+"""Changes when the same inputs give other pixels; it is part of the products' fingerprints."""
 
 __all__ = [
     "METHOD_VERSION",
@@ -31,7 +31,7 @@ __all__ = [
     "AssembleScenes",
     "Assembled",
     "Composite",
-    "Found",
+    "FoundScenes",
     "ProductMetadata",
     "ProductName",
     "TileMetadata",

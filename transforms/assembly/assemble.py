@@ -1,4 +1,4 @@
-"""A block's composite from its scenes: mask first, then bands, radiometry and percentile."""
+"""The composite of a block from its scenes: mask first, then bands, radiometry and percentile."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ from .reading import read_band
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assembled:
-    """A block's composite.
+    """The composite of a block.
 
-    `composite` is (4, h, w), uint16, red, green, blue, near infrared, reflectance x 10 000,
-    nodata 0; `count` is (h, w), uint16, observations of each pixel; `failures` are the scenes
-    that were set aside, and why.
+    Attributes:
+        composite: uint16 (4, h, w): red, green, blue, near infrared; reflectance x 10 000,
+            nodata 0.
+        count: uint16 (h, w), number of observations of each pixel.
+        failures: The scenes that were left out, each with its error.
     """
 
     composite: NDArray[np.uint16]
@@ -37,13 +39,20 @@ def assemble_block(
     grid: GeoBox,
     percentile: float = 30.0,
 ) -> Assembled:
-    """Composite of scenes over a grid: a part of a tile's 10 m grid.
+    """Make the composite of scenes over a grid, which is a part of a tile's 10 m grid.
 
-    `percentile` is 0 to 100. Each scene is read alone: its mask first, then its bands while any
-    pixel is left. A pass of several scenes gives a pixel one observation: that of the first scene,
-    in the order of `passes`, that has data there, or none where this scene masks it. A scene that
-    cannot be used is set aside whole and reported; the rest goes on. Raises ValueError for a
-    percentile outside its range.
+    Each scene is read alone: first its mask, then its bands while any pixel is left. A pass gives a
+    pixel at most one observation, even if it has several scenes. The first scene with data at the
+    pixel, in the order of `passes`, gives it; if this scene masks the pixel, the pass gives none. A
+    scene that cannot be used is left out completely and reported; the others are used.
+
+    Args:
+        scenes: scenes of the tile.
+        grid: the wanted pixels.
+        percentile: 0 to 100.
+
+    Raises:
+        ValueError: the percentile is out of its range.
     """
     failures: list[tuple[Scene, SceneError]] = []
     with Composite(grid.shape, percentile) as composite:
@@ -60,9 +69,9 @@ def _observed(
     grid: GeoBox,
     failures: list[tuple[Scene, SceneError]],
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
-    """Composite numbers (4, h, w) and mask (h, w) of a pass, None where it has no pixel.
+    """Composite numbers (4, h, w) and mask (h, w) of a pass; None if it has no pixel here.
 
-    Scenes that cannot be used are added to the failures.
+    Scenes that cannot be used are added to `failures`.
     """
     made: tuple[NDArray[np.uint16], NDArray[np.bool_]] | None = None
     taken: NDArray[np.bool_] = np.zeros(grid.shape, np.bool_)
@@ -88,10 +97,10 @@ def _observed(
 def _observations(
     scene: Scene, grid: GeoBox, taken: NDArray[np.bool_], last: bool
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
-    """Composite numbers (4, h, w) and mask (h, w) of a scene, None where it has no pixel left.
+    """Composite numbers (4, h, w) and mask (h, w) of a scene; None if it adds no pixel.
 
-    None are left where all are `taken`, (h, w), by scenes before it in its pass. The `last` of a
-    pass is not decoded for pixels that it masks: with these nobody fills a gap.
+    It adds none if earlier scenes of its pass have `taken`, (h, w), all pixels. The `last` scene of
+    a pass is not decoded for pixels that it masks, because no later scene could use them.
     """
     _check_grid(scene, grid)
     own = scene.grid
@@ -109,9 +118,9 @@ def _observations(
 
 
 def _check_grid(scene: Scene, grid: GeoBox) -> None:
-    """Raises SceneError where a scene has other pixels than a grid."""
+    """Raise SceneError if the pixels of a scene are not those of the grid."""
     if scene.epsg != grid.crs.epsg:
-        raise SceneError(scene.path, f"EPSG:{scene.epsg}, expected {grid.crs} of the tile")
+        raise SceneError(scene.path, f"has EPSG:{scene.epsg}, expected {grid.crs} of the tile")
     down, right = (scene.uly - grid.affine.f) / PIXEL, (grid.affine.c - scene.ulx) / PIXEL
     if down != int(down) or right != int(right):
-        raise SceneError(scene.path, "grid is not aligned with the tile's 10 m grid")
+        raise SceneError(scene.path, "has a grid that is not aligned with the tile's 10 m grid")

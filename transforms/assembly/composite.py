@@ -1,8 +1,8 @@
 """The composite: a percentile of the unmasked observations of each pixel and band.
 
 Source: the GHS composite of Sentinel-2 2017-2018 (JRC) is a percentile composite; its file names
-carry the 30th. The percentile is numpy's own default definition (linear interpolation, Hyndman
-and Fan 1996, type 7).
+contain the 30th percentile. The percentile is numpy's default definition (linear interpolation,
+Hyndman and Fan 1996, type 7).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from transforms.elements import StorageError
 SPOOL_BYTES = 128 * 2**20
 STRIP_BYTES = 192 * 2**20
 MAX_OBSERVATIONS = 65_534
-"""65535 is nodata in the layer of counts."""
+"""The greatest count; 65535 is nodata in the layer of counts."""
 _EMPTY = np.iinfo(np.uint16).max
 
 
@@ -30,11 +30,17 @@ def percentile_of_stack(
 ) -> NDArray[np.uint16]:
     """Percentile over the observations of each pixel and band.
 
-    `stack` is (n, bands, h, w), uint16, digital numbers; `valid` is (n, h, w), bool, True where
-    an observation counts, in all its bands; `percentile` is 0 to 100. Returns uint16
-    (bands, h, w): the same as rounding `numpy.percentile` of the valid values half to even,
-    clamped to at least 1; 0 where no observation is valid. Raises ValueError where shapes,
-    dtype or percentile do not fit.
+    Args:
+        stack: uint16 (n, bands, h, w), digital numbers.
+        valid: bool (n, h, w), True where an observation counts, in all its bands.
+        percentile: 0 to 100.
+
+    Returns:
+        uint16 (bands, h, w): `numpy.percentile` of the valid values, rounded half to even and
+        clamped to at least 1; 0 where no observation is valid.
+
+    Raises:
+        ValueError: shapes, dtype or percentile do not fit.
 
     Example:
         Three observations of one pixel in one band; the last is a cloud.
@@ -45,16 +51,16 @@ def percentile_of_stack(
         [[[860]]]
     """
     if stack.ndim != 4 or valid.shape != (stack.shape[0], *stack.shape[2:]):
-        raise ValueError(f"stack of shape {stack.shape}, valid of shape {valid.shape}")
+        raise ValueError(f"stack has shape {stack.shape}, valid has shape {valid.shape}")
     if stack.dtype != np.uint16:
-        raise ValueError(f"stack of {stack.dtype}, expected uint16")
+        raise ValueError(f"stack has dtype {stack.dtype}, expected uint16")
     if not 0 <= percentile <= 100:
-        raise ValueError(f"percentile {percentile}, expected 0 to 100")
+        raise ValueError(f"percentile is {percentile}, expected 0 to 100")
     n, bands, height, width = stack.shape
     counts = np.count_nonzero(valid, axis=0)
     if n == 0 or not counts.any():
         return np.zeros((bands, height, width), np.uint16)
-    # Observations last, so that each pixel's lie together; what does not count sorts to the end.
+    # Observations are the last axis, so that those of a pixel are adjacent; invalid ones sort last.
     lanes = np.empty((bands, height, width, n), np.uint16)
     np.copyto(lanes, np.moveaxis(stack, 0, -1))
     np.copyto(lanes, _EMPTY, where=~np.moveaxis(valid, 0, -1))
@@ -67,7 +73,7 @@ def percentile_of_stack(
     for band in range(bands):
         a = np.take_along_axis(lanes[band], lower[..., np.newaxis], -1)[..., 0].astype(np.float64)
         b = np.take_along_axis(lanes[band], upper[..., np.newaxis], -1)[..., 0].astype(np.float64)
-        # As numpy interpolates, from the nearer end: the last bit decides how a half rounds.
+        # Interpolate from the nearer end, as numpy does: the last bit decides how a half rounds.
         value = np.where(weight < 0.5, a + (b - a) * weight, b - (b - a) * (1 - weight))
         out[band] = np.where(counts > 0, np.maximum(np.rint(value), 1), 0)
     return out
@@ -75,26 +81,26 @@ def percentile_of_stack(
 
 @contextmanager
 def _in_temporary_folder() -> Iterator[None]:
-    """Some of what was written reaches the disk only when something else is sought or read."""
+    """Turn errors of the temporary folder into StorageError."""
     try:
         yield
     except OSError as error:
-        reason = f"cannot hold observations: {error.strerror}"
+        reason = f"cannot store observations in the temporary folder: {error.strerror}"
         raise StorageError(tempfile.gettempdir(), reason) from error
 
 
 class Composite:
-    """A block's composite, fed scene by scene, in any order.
+    """The composite of a block; scenes are added one by one, in any order.
 
-    Observations wait in a temporary file, so that memory does not grow with their number; the
-    percentile is computed in strips of rows. Close it, or use it as a context.
+    Observations are kept in a temporary file, so that memory does not grow with their number. The
+    percentile is computed in strips of rows. Use it as a context, or close it.
     """
 
     def __init__(
         self, shape: tuple[int, int], percentile: float = 30.0, strip_bytes: int = STRIP_BYTES
     ) -> None:
         if not 0 <= percentile <= 100:
-            raise ValueError(f"percentile {percentile}, expected 0 to 100")
+            raise ValueError(f"percentile is {percentile}, expected 0 to 100")
         self.shape = shape
         self.percentile = percentile
         self._strip_bytes = strip_bytes
@@ -111,33 +117,38 @@ class Composite:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close it."""
+        """Close the composite."""
         self.close()
 
     def close(self) -> None:
         """Remove the temporary file."""
-        with suppress(OSError):  # what it did not write yet is of no use any more
+        with suppress(OSError):  # data that is not written yet is no longer needed
             self._spool.close()
 
     def add(self, dn: NDArray[np.uint16], masked: NDArray[np.bool_]) -> None:
-        """Add a scene's observations.
+        """Add the observations of a scene.
 
-        `dn` is (4, h, w), uint16, composite digital numbers, nodata 0; `masked` is (h, w), bool,
-        True where the scene is not to be used. An observation counts where it is not masked and
-        above 0 in all bands. Raises ValueError where shape or dtype do not fit, StorageError where
-        the temporary folder does not hold the observations.
+        An observation counts where it is not masked and is above 0 in all bands.
+
+        Args:
+            dn: uint16 (4, h, w), composite digital numbers, nodata 0.
+            masked: bool (h, w), True where the scene must not be used.
+
+        Raises:
+            ValueError: shape or dtype do not fit.
+            StorageError: the temporary folder cannot store the observations.
         """
         height, width = self.shape
         if dn.shape != (4, height, width) or masked.shape != self.shape:
-            raise ValueError(f"shapes {dn.shape}, {masked.shape} in a composite of {self.shape}")
+            raise ValueError(f"shapes are {dn.shape} and {masked.shape}, expected {self.shape}")
         if dn.dtype != np.uint16:
-            raise ValueError(f"digital numbers of {dn.dtype}, expected uint16")
+            raise ValueError(f"digital numbers have dtype {dn.dtype}, expected uint16")
         valid = dn.all(axis=0) & ~masked
         if not valid.any():
             return
         if self._scenes == MAX_OBSERVATIONS:
             raise ValueError(f"more than {MAX_OBSERVATIONS} scenes in one composite")
-        rows = np.zeros((height, 4, width), np.uint16)  # row by row, so that a strip is one piece
+        rows = np.zeros((height, 4, width), np.uint16)  # row by row: a strip is one read
         np.copyto(rows, dn.transpose(1, 0, 2), where=valid[:, np.newaxis])
         with _in_temporary_folder():
             self._spool.seek(self._scenes * rows.nbytes)
@@ -145,10 +156,10 @@ class Composite:
         self._scenes += 1
 
     def result(self) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-        """The composite (4, h, w) and the count of observations (h, w), both uint16.
+        """The composite (4, h, w), 0 where the count is 0, and the count (h, w), both uint16.
 
-        The composite is 0 where the count is 0. Raises StorageError where the temporary folder
-        does not give the observations back.
+        Raises:
+            StorageError: the temporary folder does not return the observations.
         """
         height, width = self.shape
         composite = np.zeros((4, height, width), np.uint16)
@@ -165,7 +176,9 @@ class Composite:
                     self._spool.seek((scene * height + top) * row_bytes)
                     piece = self._spool.read(rows * row_bytes)
                     if len(piece) != rows * row_bytes:
-                        raise OSError(errno.EIO, "what was written does not read back")
+                        raise OSError(
+                            errno.EIO, "the temporary file returns fewer bytes than written"
+                        )
                 stack[scene] = np.frombuffer(piece, np.uint16).reshape(rows, 4, width)
             valid = stack[:, :, 0] > 0
             part = slice(top, top + rows)

@@ -24,10 +24,10 @@ from .reading import read_band, read_bands
 
 SCL_CLASSES = (0, 1, 3, 8, 9, 10)
 """Masked classes of SCL: no data, saturated or defective, cloud shadow, cloud of medium and of
-high probability, thin cirrus. Left in: 2 dark area, 4 vegetation, 5 bare soil, 6 water,
-7 unclassified, 11 snow or ice."""
+high probability, thin cirrus. Classes that are used: 2 dark area, 4 vegetation, 5 bare soil,
+6 water, 7 unclassified, 11 snow or ice."""
 MAX_POSITION = 1e8
-"""Metres: the coordinates of every UTM zone are below a tenth of it."""
+"""Largest coordinate in metres; the coordinates of every UTM zone are below a tenth of it."""
 _EPSG = re.compile(r"EPSG:(?:[\d.]*:)?(\d{4,6})$")
 
 
@@ -36,11 +36,15 @@ def cloud_from_scl(
 ) -> NDArray[np.bool_]:
     """Masked pixels of a scene classification.
 
-    `scl` is (h, w), unsigned integers, classes 0 to 11; `classes` are those masked. Returns bool
-    (h, w), True where masked; a value above 11 is no class and is masked.
+    Args:
+        scl: unsigned integers (h, w), classes 0 to 11.
+        classes: the classes to mask.
+
+    Returns:
+        bool (h, w), True where masked. A value above 11 is not a class and is masked.
 
     Example:
-        Vegetation, cloud, and no class at all.
+        Vegetation, cloud, and a value that is not a class.
 
         >>> cloud_from_scl(np.array([[4, 9, 12]], np.uint16)).tolist()
         [[False, True, True]]
@@ -53,55 +57,72 @@ def cloud_from_scl(
 def cloud_from_classification(array: NDArray[np.uint16], snow: bool = False) -> NDArray[np.bool_]:
     """Masked pixels of MSK_CLASSI_B00.
 
-    `array` is (3, h, w), unsigned integers: opaque cloud, cirrus, snow or ice, not 0 where there
-    is some; `snow` masks the last too. Returns bool (h, w), True where masked. Raises ValueError
-    where there are not three bands.
+    Args:
+        array: unsigned integers (3, h, w): opaque cloud, cirrus, snow or ice; not 0 where present.
+        snow: whether snow and ice are masked too.
+
+    Returns:
+        bool (h, w), True where masked.
+
+    Raises:
+        ValueError: the array does not have three bands.
     """
     if array.ndim != 3 or array.shape[0] != 3:
-        raise ValueError(f"classification of shape {array.shape}, expected (3, h, w)")
+        raise ValueError(f"classification has shape {array.shape}, expected (3, h, w)")
     masked = (array[0] != 0) | (array[1] != 0)
     return masked | (array[2] != 0) if snow else masked
 
 
 def cloud_from_gml(xml: bytes, name: str) -> tuple[int | None, list[shapely.Polygon]]:
-    """Polygons of MSK_CLOUDS_B00.gml, opaque clouds and cirrus, and the EPSG code they are in.
+    """Polygons of MSK_CLOUDS_B00.gml (opaque clouds and cirrus), and their EPSG code.
 
-    Coordinates are easting, northing in metres. The code is None where the file has no polygon
-    and names none. `name` is the file's name, for errors. Raises SceneError where the XML is
-    unsafe, broken or no mask, or where polygons come without a CRS.
+    Args:
+        xml: content of the file.
+        name: name of the file, for errors.
+
+    Returns:
+        (EPSG code, polygons). Coordinates are easting, northing in metres. The code is None if the
+        file has no polygon and names no CRS.
+
+    Raises:
+        SceneError: the XML is unsafe, broken or not a mask, or polygons have no CRS.
     """
     root = parse_xml(xml, name)
     if local_name(root) != "Mask":
-        raise SceneError(name, f"root element {local_name(root)[:80]!r}, expected Mask")
+        raise SceneError(name, f"has root element {local_name(root)[:80]!r}, expected Mask")
     codes, polygons = set(), []
     for element in root.iter():
         srs = element.get("srsName")
         if srs is not None:
             match = _EPSG.search(srs.strip())
             if match is None:
-                raise SceneError(name, f"srsName {srs[:80]!r} names no EPSG code")
+                raise SceneError(name, f"has srsName {srs[:80]!r}, expected an EPSG code")
             codes.add(int(match[1]))
         if local_name(element) == "MaskFeature" and not any(
             local_name(inner) == "Polygon" for inner in element.iter()
         ):
-            raise SceneError(name, "a mask feature without gml:Polygon")
+            raise SceneError(name, "has a mask feature without gml:Polygon")
         if local_name(element) == "Polygon":
             polygon = _polygon(element, name)
             if polygon is not None:
                 polygons.append(polygon)
     if len(codes) > 1:
-        raise SceneError(name, f"more than one CRS: EPSG {sorted(codes)}")
+        raise SceneError(name, f"has more than one CRS: EPSG {sorted(codes)}")
     if polygons and not codes:
-        raise SceneError(name, "polygons without srsName")
+        raise SceneError(name, "has polygons without srsName")
     return (codes.pop() if codes else None), polygons
 
 
 def read_mask(scene: Scene, grid: GeoBox) -> NDArray[np.bool_]:
-    """Masked pixels of a scene over a grid: a part of the tile's 10 m grid.
+    """Masked pixels of a scene over a grid, which is a part of the tile's 10 m grid.
 
-    Returns bool (h, w), True where masked; nothing is masked where the scene has no mask file.
-    Outside an SCL raster, everything is (class 0). Raises SceneError where the file cannot be
-    used.
+    Without a mask file, nothing is masked. Outside an SCL raster, everything is masked (class 0).
+
+    Returns:
+        bool (h, w), True where masked.
+
+    Raises:
+        SceneError: the mask file cannot be used.
     """
     if scene.mask is None:
         return np.zeros(grid.shape, np.bool_)
@@ -113,46 +134,48 @@ def read_mask(scene: Scene, grid: GeoBox) -> NDArray[np.bool_]:
     if scene.mask_kind is MaskKind.CLOUDS_GML:
         epsg, polygons = cloud_from_gml(read_bytes(scene.mask, MAX_XML_BYTES), scene.mask)
         if epsg is not None and epsg != scene.epsg:
-            raise SceneError(scene.mask, f"EPSG:{epsg}, expected EPSG:{scene.epsg}")
+            raise SceneError(scene.mask, f"has EPSG:{epsg}, expected EPSG:{scene.epsg}")
         try:
             return rasterize(polygons, grid)
         except PolygonsError as error:
             raise SceneError(scene.mask, str(error)) from error
-    raise SceneError(scene.mask, f"mask of kind {scene.mask_kind}")
+    raise SceneError(scene.mask, f"is a mask of unknown kind {scene.mask_kind}")
 
 
 def _polygon(element: Any, name: str) -> shapely.Polygon | None:
-    """A gml:Polygon; None where its exterior encloses nothing."""
+    """A gml:Polygon; None if its exterior has no area."""
     exterior, interiors = None, []
     for side in element:
         parts = list(side.iter())
         if any(local_name(part) == "Polygon" for part in parts):
-            raise SceneError(name, "polygon within a polygon")
+            raise SceneError(name, "has a polygon inside a polygon element")
         rings = [ring for part in parts if (ring := _ring(part, name)) is not None]
         if local_name(side) == "exterior":
             if len(rings) != 1:
-                raise SceneError(name, f"polygon with {len(rings)} exterior rings")
+                raise SceneError(name, f"has a polygon with {len(rings)} exterior rings")
             exterior = rings[0]
         elif local_name(side) == "interior":
             interiors += rings
     if exterior is None:
-        raise SceneError(name, "polygon without exterior")
+        raise SceneError(name, "has a polygon without exterior")
     if len(exterior) < 3:
         return None
     return shapely.Polygon(exterior, [ring for ring in interiors if len(ring) >= 3])
 
 
 def _ring(element: Any, name: str) -> list[tuple[float, float]] | None:
-    """Positions of a gml:posList, None for any other element."""
+    """Positions of a gml:posList; None for any other element."""
     if local_name(element) != "posList":
         return None
     dimension = (element.get("srsDimension") or "2").strip()
     if dimension not in ("2", "3"):
-        raise SceneError(name, f"srsDimension {dimension[:20]!r}, expected 2 or 3")
+        raise SceneError(name, f"has srsDimension {dimension[:20]!r}, expected 2 or 3")
     values = [number(text, name, "a position") for text in (element.text or "").split()]
     if any(abs(value) > MAX_POSITION for value in values):
-        raise SceneError(name, f"a position beyond {MAX_POSITION:g} m")
+        raise SceneError(name, f"has a position beyond {MAX_POSITION:g} m")
     step = int(dimension)
     if len(values) % step:
-        raise SceneError(name, f"{len(values)} coordinates in a ring of dimension {step}")
+        raise SceneError(
+            name, f"has a ring of {len(values)} coordinates, expected a multiple of {step}"
+        )
     return list(zip(values[::step], values[1::step], strict=True))

@@ -1,7 +1,7 @@
-"""Polygons on a pixel grid: a pixel is inside where its centre is, whatever the window.
+"""Rasterizes polygons: a pixel is inside if its centre is, independent of the window.
 
-Each row is filled between the edges that cross it, so that the work grows with the length of the
-edges, and not with edges times pixels.
+Each row is filled between the edges that cross it. So the work grows with the length of the edges,
+not with the number of edges times the number of pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 from transforms.elements import pixel_centres
 
 EDGES_A_PIXEL = 4
-"""Edges across rows, for each pixel of a window: an outline of each pixel for itself has two."""
+"""Limit of edges across rows for each pixel of a window; an outline around every pixel has two."""
 _STRIP = 1 << 20
 """Pixels that are filled at a time."""
 Floats = NDArray[np.floating[Any]]
@@ -25,11 +25,11 @@ Integers = NDArray[np.int64]
 
 
 class PolygonsError(ValueError):
-    """Polygons have more edges than a mask of pixels can have."""
+    """The polygons have more edges than a mask of pixels can have."""
 
 
 class _Edges(NamedTuple):
-    """Ends of edges, the lower first, and the number of the polygon that each is of."""
+    """Ends of edges, the lower end first, and the index of the polygon of each edge."""
 
     x1: Floats
     y1: Floats
@@ -39,12 +39,21 @@ class _Edges(NamedTuple):
 
 
 def rasterize(polygons: Iterable[shapely.Polygon], grid: GeoBox) -> NDArray[np.bool_]:
-    """Where a grid's pixel centres lie strictly inside any of the polygons.
+    """Find the pixels whose centres are strictly inside any of the polygons.
 
-    The grid is north up and in the polygons' CRS. Where a polygon's rings cross, inside is what a
-    ray leaves through an odd number of edges. Returns bool (h, w). A pixel's value depends on its
-    own centre alone: parts of a grid equal the grid's parts. Raises PolygonsError where more than
-    `EDGES_A_PIXEL` edges a pixel cross the rows.
+    If the rings of a polygon cross, a point is inside if a ray from it crosses an odd number of
+    edges. The result for a pixel depends only on its centre: a part of a grid gives the same pixels
+    as the whole grid.
+
+    Args:
+        polygons: in the CRS of the grid.
+        grid: the pixels, north up.
+
+    Returns:
+        bool (h, w).
+
+    Raises:
+        PolygonsError: more than `EDGES_A_PIXEL` edges for each pixel cross the rows.
     """
     out = np.zeros(grid.shape, np.bool_)
     height, width = grid.shape
@@ -85,13 +94,13 @@ def _fill(
 ) -> NDArray[np.bool_]:
     """Pixels inside; `xs` and `ys` are the centres of columns and rows, `ys` from the top.
 
-    What a ring encloses outside the bounds of its polygon's exterior is not inside.
+    A ring encloses nothing outside the bounds of its polygon's exterior.
     """
     height, width = ys.size, xs.size
     left, right = np.searchsorted(xs, bounds[:, 0]), np.searchsorted(xs, bounds[:, 2], side="right")
     upper, lower = np.searchsorted(-ys, -bounds[:, [3, 1]].T)
-    # An edge crosses the rows from its lower end to below its upper: so a ring crosses each row
-    # an even number of times, also where a vertex lies on it.
+    # An edge crosses the rows from its lower end (included) to its upper end (excluded). So a ring
+    # crosses each row an even number of times, even if a vertex is exactly on the row.
     first, last = (
         np.clip(np.searchsorted(-ys, -y, side="right"), upper[edges.polygon], lower[edges.polygon])
         for y in (edges.y2, edges.y1)
@@ -99,7 +108,9 @@ def _fill(
     counts = last - first
     limit = EDGES_A_PIXEL * max(height * width, 1 << 16)
     if counts.sum() > limit:
-        raise PolygonsError(f"{counts.sum()} edges in {height} x {width} pixels, at most {limit}")
+        raise PolygonsError(
+            f"has {counts.sum()} edges in {height} x {width} pixels, expected at most {limit}"
+        )
     edge = np.repeat(np.arange(counts.size), counts)
     row = first[edge] + np.arange(edge.size) - np.repeat(counts.cumsum() - counts, counts)
     x1, y1, x2, y2, polygon = (values[edge] for values in edges)
@@ -114,7 +125,7 @@ def _fill(
     col = np.clip(nearest + (side <= 0), left[polygon], right[polygon])
     group = polygon * height + row
     crossings = np.sort(group * (width + 1) + col)
-    # Of a sorted row, what lies from an odd crossing to the next is inside.
+    # In a sorted row, the pixels from an odd crossing to the next one are inside.
     place = crossings % ((width + 1) * height)
     depth = _count(place[::2], height, width) - _count(place[1::2], height, width)
     # A centre on an edge is not inside the edge's polygon.
@@ -129,12 +140,12 @@ def _fill(
 
 
 def _count(places: Integers, height: int, width: int) -> Integers:
-    """How often each place occurs; a row has one place more than pixels."""
+    """How often each place occurs; a row has one place more than it has pixels."""
     return np.bincount(places, minlength=height * (width + 1)).reshape(height, width + 1)
 
 
 def _on_edges(edges: _Edges, xs: Floats, ys: Floats) -> Integers:
-    """Centres on edges along a row, and under upper ends; those elsewhere are crossings.
+    """Centres on edges along a row, and on upper ends of edges; all others are crossings.
 
     As polygon * rows * (columns + 1) + row * (columns + 1) + column.
     """
@@ -147,7 +158,9 @@ def _on_edges(edges: _Edges, xs: Floats, ys: Floats) -> Integers:
     first = np.searchsorted(xs, left, side="left")
     counts = np.searchsorted(xs, right, side="right") - first
     if counts.sum() > EDGES_A_PIXEL * max(height * width, 1 << 16):
-        raise PolygonsError(f"edges along {counts.sum()} pixels of {height} x {width}")
+        raise PolygonsError(
+            f"has edges along {counts.sum()} pixels in a window of {height} x {width} pixels"
+        )
     item = np.repeat(np.arange(counts.size), counts)
     col = first[item] + np.arange(item.size) - np.repeat(counts.cumsum() - counts, counts)
     return (polygon[item] * height + row[on_row][item]) * (width + 1) + col

@@ -1,7 +1,7 @@
-"""Digital numbers to top-of-atmosphere or surface reflectance, and to the composite's numbers.
+"""Converts digital numbers to reflectance, and to the digital numbers of the composite.
 
-Source: Sentinel-2 Products Specification Document; from baseline 04.00 on, digital numbers carry
-an offset: reflectance = (DN + offset) / quantification. DN 0 is nodata.
+Source: Sentinel-2 Products Specification Document. From baseline 04.00 on, digital numbers have an
+offset: reflectance = (DN + offset) / quantification. DN 0 is nodata.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCALE = 10_000
-"""Composite digital numbers are reflectance times this."""
+"""Digital numbers of the composite are reflectance times this factor."""
 
 
 def reflectance(
@@ -20,10 +20,16 @@ def reflectance(
 ) -> NDArray[np.float64]:
     """Reflectance of digital numbers.
 
-    `dn` is (bands, ...), uint16, nodata 0; `offsets` in digital numbers, one per band of `dn`;
-    `quantification` digital numbers per unit of reflectance, above 0. Returns float64 of the
-    same shape, without unit, nan at nodata; it may be below 0 or above 1. Raises ValueError where
-    the number of offsets is not that of the bands.
+    Args:
+        dn: uint16 (bands, ...), nodata 0.
+        offsets: in digital numbers, one for each band of `dn`.
+        quantification: digital numbers per unit of reflectance, above 0.
+
+    Returns:
+        float64 of the same shape, without unit, nan at nodata; may be below 0 or above 1.
+
+    Raises:
+        ValueError: the number of offsets is not the number of bands.
     """
     _check(dn, offsets, quantification)
     shift = np.asarray(offsets, np.float64).reshape(-1, *[1] * (dn.ndim - 1))
@@ -33,11 +39,19 @@ def reflectance(
 def to_composite_dn(
     dn: NDArray[np.uint16], offsets: Sequence[float], quantification: float
 ) -> NDArray[np.uint16]:
-    """Digital numbers of a product to the composite's: reflectance x 10 000.
+    """Convert digital numbers of a product to those of the composite: reflectance x 10 000.
 
-    `dn` is (bands, ...), uint16, nodata 0; offsets and quantification as in `reflectance`.
-    Returns uint16 of the same shape: 0 at nodata, else the rounded value clamped to 1..65535, so
-    that valid stays valid. Raises ValueError where the number of offsets is not that of the bands.
+    Args:
+        dn: uint16 (bands, ...), nodata 0.
+        offsets: as in `reflectance`.
+        quantification: as in `reflectance`.
+
+    Returns:
+        uint16 of the same shape: 0 at nodata; elsewhere the rounded value, clamped to 1..65535, so
+        that a valid pixel stays valid.
+
+    Raises:
+        ValueError: the number of offsets is not the number of bands.
 
     Example:
         >>> dn = np.array([[0, 900, 1500]], np.uint16)
@@ -59,8 +73,8 @@ def to_composite_dn(
 
 def _check(dn: NDArray[np.uint16], offsets: Sequence[float], quantification: float) -> None:
     if dn.dtype != np.uint16:
-        raise ValueError(f"digital numbers of {dn.dtype}, expected uint16")
+        raise ValueError(f"digital numbers have dtype {dn.dtype}, expected uint16")
     if dn.ndim == 0 or dn.shape[0] != len(offsets):
-        raise ValueError(f"{len(offsets)} offsets for an array of shape {dn.shape}")
+        raise ValueError(f"got {len(offsets)} offsets for an array of shape {dn.shape}")
     if not quantification > 0:
-        raise ValueError(f"quantification {quantification}, expected more than 0")
+        raise ValueError(f"quantification is {quantification}, expected more than 0")

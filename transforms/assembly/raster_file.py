@@ -1,7 +1,7 @@
-"""What the file of a product's raster is, found out before GDAL opens it.
+"""Checks the file of a product's raster before GDAL opens it.
 
-GDAL says neither why it cannot open a file nor that one is a pipe, on which it waits for ever, and
-the JPEG 2000 decoder reserves whatever memory a header asks for.
+GDAL does not say why it cannot open a file. On a pipe it waits for ever. And the JPEG 2000 decoder
+allocates as much memory as a header asks for.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .jpeg2000 import SIGNATURE, CodeStream, DamagedError, check_jpeg2000, check
 from .products.zips import split_zip_path, with_member
 
 JPEG2000, GEOTIFF = "JP2OpenJPEG", "GTiff"
-"""Formats that a raster of a product may have, whatever its name, as GDAL calls them; a VRT, which
-may name any other file, is none of them."""
+"""Formats that a raster of a product may have, whatever its name, by GDAL's names. A VRT is not
+accepted, because it may name any other file."""
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PIECE = 1 << 20
 T = TypeVar("T")
@@ -29,21 +29,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RasterFile:
-    """GDAL's driver for a raster, and what was found in it where it is JPEG 2000."""
+    """GDAL's driver for a raster, and the structure of its code stream if it is JPEG 2000."""
 
     driver: str
     stream: CodeStream | None = None
 
 
 def look_at(path: str) -> RasterFile:
-    """What a raster is, named as `gdal_path` names it, whose structure is whole.
+    """Find the format of a raster, and check its structure.
 
-    Of a file on a local disk all parts of the code stream are looked at; on object storage its
-    beginning and its end, and in a zip its beginning, once in a process.
+    On a local disk, all parts of a JPEG 2000 code stream are checked. On object storage its
+    beginning and its end are checked, and in a zip its beginning, once for each process.
+
+    Args:
+        path: the raster, named as by `gdal_path`.
 
     Raises:
-        SceneError: it is of neither format, no regular file, cut or damaged, larger than any band
-            or mask, or cannot be read.
+        SceneError: it has neither format, is not a regular file, is truncated or damaged, is larger
+            than any band or mask, or cannot be read.
         StorageError: this machine cannot open it now.
     """
     if split_zip_path(path) or storage.is_url(location_of(path)):
@@ -52,12 +55,12 @@ def look_at(path: str) -> RasterFile:
 
 
 def raise_if_zeroed(path: str, found: RasterFile, window: Window) -> None:
-    """Refuse a hole of zero bytes where a window of a JPEG 2000 file on a local disk lies.
+    """Raise an error if a window of a JPEG 2000 file on a local disk touches a hole of zero bytes.
 
-    What lies in a zip is compared with its checksum; object storage gives objects whole.
+    Members of a zip have a checksum instead, and object storage returns whole objects.
 
     Raises:
-        SceneError: there is one, or the file cannot be read.
+        SceneError: there is such a hole, or the file cannot be read.
         StorageError: this machine cannot open it now.
     """
     if found.stream is None or not found.stream.parts:
@@ -66,11 +69,11 @@ def raise_if_zeroed(path: str, found: RasterFile, window: Window) -> None:
     try:
         _with_file(path, lambda file: check_zeros(file, stream, window))
     except DamagedError as error:
-        raise SceneError(path, f"damaged JPEG 2000: {error}") from error
+        raise SceneError(path, f"is a damaged JPEG 2000 file: {error}") from error
 
 
 def raise_if_unreadable(path: str) -> None:
-    """Raise what the operating system says where it does not give a local file's bytes.
+    """Read a local file whole, and raise the operating system's error if that fails.
 
     Raises:
         SceneError: the file cannot be read.
@@ -83,24 +86,24 @@ def raise_if_unreadable(path: str) -> None:
 
 
 def _with_file(path: str, use: Callable[[BinaryIO], T]) -> T:
-    """What `use` makes of a file of a product, open for reading.
+    """Open a file of a product and pass it to `use`; return its result.
 
     Raises:
         SceneError: the file cannot be read.
-        StorageError: this machine cannot open it now, or the storage fails in passing.
+        StorageError: this machine cannot open it now, or the storage does not answer now.
     """
     try:
         return storage.with_file(location_of(path), use)
     except StorageError as error:
         if error.passing:
             raise
-        raise SceneError(path, f"not readable: {error.reason}") from error
+        raise SceneError(path, f"cannot be read: {error.reason}") from error
 
 
 @lru_cache(maxsize=4096)
 def _look_elsewhere(path: str) -> RasterFile:
     def look(file: BinaryIO, size: int) -> RasterFile:
-        # The end of what is packed in a zip is known when all of it is unpacked.
+        # The end of a packed member is known only after unpacking all of it.
         return _look(file, path, size, tile_parts=False, ending=inside is None)
 
     inside = split_zip_path(path)
@@ -126,9 +129,9 @@ def _look(
     if start.startswith(_TIFF):
         return RasterFile(GEOTIFF)
     if start != SIGNATURE:
-        what = "neither JPEG 2000 nor GeoTIFF" if start else "an empty file"
-        raise SceneError(path, f"{what}, expected a JPEG 2000 image")
+        kind = "neither JPEG 2000 nor GeoTIFF" if start else "an empty file"
+        raise SceneError(path, f"is {kind}, expected a JPEG 2000 image")
     try:
         return RasterFile(JPEG2000, check_jpeg2000(file, size, tile_parts, ending))
     except DamagedError as error:
-        raise SceneError(path, f"damaged JPEG 2000: {error}") from error
+        raise SceneError(path, f"is a damaged JPEG 2000 file: {error}") from error

@@ -1,4 +1,4 @@
-"""AssembleScenes: blocks to the S2 composite and its count of observations."""
+"""AssembleScenes: makes the S2 composite of blocks, and its count of observations."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ STAGE = "assembly"
 
 @dataclass(eq=False)
 class AssembleScenes(StageTransform):
-    """Composite of a block's scenes within the area of interest and `margin` pixels around it.
+    """Make the composite of a block within the area of interest and `margin` pixels around it.
 
-    The margin is the reach of the network, so that a prediction at the area's edge sees real
-    neighbours. A task comes with its tile's plan. Outputs: main, pixels of S2 and S2_COUNT;
-    `losses`, scenes that were set aside.
+    The margin is the context of the network, so that a prediction at the edge of the area has real
+    neighbours. Each task needs the plan of its tile. Outputs: main, pixels of S2 and S2_COUNT;
+    `losses`, scenes that were left out.
     """
 
     percentile: float = 30.0
@@ -36,11 +36,11 @@ class AssembleScenes(StageTransform):
     reporter: Reporter = SILENT
 
     def expand(self, tasks: PCollection[BlockTask]) -> Any:
-        """Main output pixels, and losses."""
+        """Main output: pixels; further output: losses."""
         return tasks | beam.FlatMap(self.assemble).with_outputs(LOSSES, main="pixels")
 
     def assemble(self, task: BlockTask) -> Iterator[Pixels | TaggedOutput]:
-        """Pixels of one block."""
+        """Make the pixels of one block, and the losses of its scenes."""
         tile, window = task.block.tile, task.block.window
         for made in made_or_lost(self.reporter, STAGE, tile, window, lambda: self.composite(task)):
             if isinstance(made, TaggedOutput):
@@ -52,15 +52,15 @@ class AssembleScenes(StageTransform):
                 yield loss_of(self.reporter, STAGE, tile, window, error, scene.id)
 
     def composite(self, task: BlockTask) -> tuple[Pixels, list[tuple[Scene, SceneError]]]:
-        """Pixels of one block, and the scenes that were set aside.
+        """Pixels of one block, and the scenes that were left out.
 
         Raises:
-            RasterError: the observations cannot be kept.
+            RasterError: the observations cannot be stored.
             ValueError: the task has no plan.
         """
         plan, window = task.plan, task.block.window
         if plan is None:
-            raise ValueError(f"{task.block}: a task to assemble needs the plan of its tile")
+            raise ValueError(f"{task.block}: the task has no plan of its tile, which it needs")
         with measured(self.reporter, STAGE, window.height * window.width, plan.tile, window):
             grid = plan.place(window)
             made = assemble_block(plan.scenes, grid, self.percentile)

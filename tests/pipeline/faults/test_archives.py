@@ -210,7 +210,7 @@ def test_a_product_is_found_wherever_it_lies(job, name):
     plan, days = planned(job)
     assert days == [10, 15]
     assert plan.losses == ()
-    assert not [warning for warning in plan.warnings if "passed over" in warning]
+    assert not [warning for warning in plan.warnings if "skipped" in warning]
 
 
 def replaced_by_a_file(suffix, data=b"x"):
@@ -274,7 +274,7 @@ def test_what_is_not_looked_into_is_named(job, name):
     place = PASSED_OVER[name](job)
     plan, days = planned(job)
     assert (days, plan.losses) == ([10], ())
-    (warning,) = [warning for warning in plan.warnings if "passed over" in warning]
+    (warning,) = [warning for warning in plan.warnings if "skipped" in warning]
     assert str(place or job.spoiled.stem) in warning
 
 
@@ -448,7 +448,7 @@ def test_a_folder_that_cannot_be_listed(job, monkeypatch):
     (loss,) = plan.losses
     assert (loss.file, loss.reason) == (
         str(job.good.parent / "closed"),
-        "not a readable folder: Permission denied",
+        "cannot be listed: Permission denied",
     )
 
 

@@ -75,7 +75,7 @@ def test_a_scene_that_cannot_be_read_is_a_loss(scene):
     (pixels,), (loss,) = outputs([BlockTask.of([bad], GRID)], AssembleScenes())
     assert (loss.stage, loss.tile, loss.scene) == ("assembly", "33UUU", "BAD")
     assert not pixels.whole
-    with pytest.raises(ValueError, match="needs the plan"):
+    with pytest.raises(ValueError, match="has no plan of its tile"):
         next(AssembleScenes().assemble(BlockTask(pixels.block)))
 
 

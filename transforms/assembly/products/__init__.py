@@ -1,1 +1,1 @@
-"""Sentinel-2 products as they lie in an archive: found, named, opened, read into scenes."""
+"""Sentinel-2 products in an archive: finds them, reads their names and files, and makes scenes."""

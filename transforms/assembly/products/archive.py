@@ -1,6 +1,6 @@
-"""Scenes of an archive: products in folders, arranged in any way, and in `.zip` files.
+"""Finds scenes in an archive: products in folders of any arrangement, and in `.zip` files.
 
-It may lie on a local disk or on object storage.
+The archive may be on a local disk or on object storage.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from .product import granules, read_granule, read_product, tile_of
 from .product_files import ProductFiles, open_products
 
 STAGE = "catalogue"
-"""Of the losses."""
+"""Stage of the losses."""
 _AT_A_TIME = 16
-"""Products of object storage that are looked at together: each is a few short requests."""
+"""Products on object storage that are opened in parallel; each takes a few short requests."""
 _NAMED = 3
-"""Of what is passed over for one reason, so many are named in its warning."""
-_Looked = Scene | Loss | PassedOver
+"""For each reason, a warning names so many of the skipped products."""
+_Result = Scene | Loss | PassedOver
 
 
-class Found(NamedTuple):
-    """Scenes by tile, sensing and name; what cannot be used, by file; warnings, one line each."""
+class FoundScenes(NamedTuple):
+    """Scenes sorted by tile, sensing and name; losses sorted by file; warnings, one line each."""
 
     scenes: list[Scene]
     losses: list[Loss]
@@ -46,29 +46,41 @@ def find_scenes(
     level: Level,
     max_cloud: float,
     problem: Callable[[Scene], str | None] = lambda scene: None,
-) -> Found:
-    """Scenes of MGRS tiles (`33UUU`) in a period, both days included, up to a cloud cover.
+) -> FoundScenes:
+    """Find the scenes of MGRS tiles in a period, up to a cloud cover.
 
-    `archive` is a folder that holds products, in folders of any arrangement or in `.zip` files, or
-    one product; `max_cloud` is in percent; `problem` tells why a scene cannot be used. What the
-    name of a product, or of a folder around it, tells not to be wanted (another tile, day, level or
-    satellite) is not opened. What may be wanted and is not looked into is in the warnings. Of a
-    pass only what `reduce_duplicates` keeps counts, with its own cloud cover. Raises SceneError
-    where the archive itself cannot be listed.
+    A product is not opened if its name, or that of a folder around it, shows another tile, day,
+    level or satellite. Warnings name everything that may be wanted but is not searched. In each
+    pass only the products that `reduce_duplicates` keeps count, with their own cloud cover.
+
+    Args:
+        archive: a folder of products, in folders of any arrangement or in `.zip` files; or one
+            product.
+        tiles: MGRS tiles (`33UUU`).
+        start: first day.
+        end: last day, included.
+        level: processing level.
+        max_cloud: largest cloud cover in percent.
+        problem: gives the reason why a scene cannot be used, or None.
+
+    Raises:
+        SceneError: the archive itself cannot be listed.
     """
     archive = archive.rstrip("/") if storage.is_url(archive) else os.path.abspath(archive)
     wanted = Wanted(frozenset(tiles), start, end, level)
 
-    def look(found: str | PassedOver | SceneError) -> list[_Looked]:
-        return list(_look(found, wanted, problem))
+    def look(entry: str | PassedOver | SceneError) -> list[_Result]:
+        return list(_look(entry, wanted, problem))
 
     with ThreadPoolExecutor(_AT_A_TIME if storage.is_url(archive) else 1) as pool:
-        looked = [one for found in pool.map(look, _candidates(archive, wanted)) for one in found]
-    looked = list(dict.fromkeys(looked))  # links lead to the same place twice
-    scenes = [one for one in looked if isinstance(one, Scene)]
-    losses = [one for one in looked if isinstance(one, Loss)]
-    passed = [one for one in looked if isinstance(one, PassedOver)]
-    return Found(
+        results = [
+            result for group in pool.map(look, _candidates(archive, wanted)) for result in group
+        ]
+    results = list(dict.fromkeys(results))  # two links may lead to the same place
+    scenes = [result for result in results if isinstance(result, Scene)]
+    losses = [result for result in results if isinstance(result, Loss)]
+    passed = [result for result in results if isinstance(result, PassedOver)]
+    return FoundScenes(
         clear_enough(reduce_duplicates(scenes), max_cloud),
         sorted(losses, key=lambda loss: (loss.file, loss.tile, loss.reason)),
         _warnings(passed, {scene.id for scene in scenes}),
@@ -81,68 +93,68 @@ def _candidates(archive: str, wanted: Wanted) -> Iterator[str | PassedOver | Sce
         return
     try:
         if not storage.is_folder(archive):
-            raise SceneError(archive, "not a readable archive: no such folder")
+            raise SceneError(archive, "cannot be read as an archive: there is no such folder")
     except StorageError as error:
-        raise SceneError(archive, f"not a readable archive: {error.reason}") from error
-    for found in candidates(archive, wanted):
-        if isinstance(found, SceneError) and found.file == archive:
-            raise SceneError(archive, f"not a readable archive: {found.reason}")
-        yield found
+        raise SceneError(archive, f"cannot be read as an archive: {error.reason}") from error
+    for entry in candidates(archive, wanted):
+        if isinstance(entry, SceneError) and entry.file == archive:
+            raise SceneError(archive, f"cannot be read as an archive: {entry.reason}")
+        yield entry
 
 
 def _look(
-    found: str | PassedOver | SceneError,
+    entry: str | PassedOver | SceneError,
     wanted: Wanted,
     problem: Callable[[Scene], str | None],
     above: tuple[str, ...] = (),
-) -> Iterator[_Looked]:
-    """Scenes of what may be a product, and what cannot be used of it; nothing if its name says so.
+) -> Iterator[_Result]:
+    """Scenes and losses of a candidate; nothing if its name shows that it is not wanted.
 
-    A folder around products is looked into, and so is what is named as a product within another;
-    `above` are the folders that it lies in, links followed.
+    A folder around products is searched, and so is a product inside another product. `above` are
+    the folders around it, with links followed.
     """
-    if isinstance(found, PassedOver):
-        yield found
+    if isinstance(entry, PassedOver):
+        yield entry
         return
-    if isinstance(found, SceneError):
-        yield _loss(found)
+    if isinstance(entry, SceneError):
+        yield _loss(entry)
         return
-    name = parse_name(storage.name(found).lstrip("."))
-    place = found if storage.is_url(found) else os.path.realpath(found)
+    name = parse_name(storage.name(entry).lstrip("."))
+    place = entry if storage.is_url(entry) else os.path.realpath(entry)
     if not wanted.by_name(name) or place in above:
         return
     if len(above) > MAX_DEPTH:
-        yield PassedOver(found, f"a folder that is not searched (at most {MAX_DEPTH} deep)")
+        yield PassedOver(entry, f"a folder that is not searched (at most {MAX_DEPTH} deep)")
         return
     tile = (name.tile or "") if name else ""
     try:
-        products = open_products(found)
+        products = open_products(entry)
     except SceneError as error:
         yield _loss(error, tile)
         return
     inner: list[str | PassedOver | SceneError] = []
-    anything = False
+    has_any = False
     if not products:
-        inner += candidates(found, wanted)
-        anything = bool(inner) and not tile
+        inner += candidates(entry, wanted)
+        has_any = bool(inner) and not tile
     for files in products:
         around = name if len(products) == 1 else None
         for scene in _scenes_in(files, around, wanted, problem):
-            anything = True
+            has_any = True
             yield scene
-        if files.in_folder and (name or found.lower().endswith(ENDINGS)):
-            names = [entry for entry in files.names("") if not is_part_folder(entry)]
-            entries = {entry: not files.is_file(entry) for entry in names}
-            inner += within(found, entries, wanted)
+        if files.in_folder and (name or entry.lower().endswith(ENDINGS)):
+            names = [item for item in files.names("") if not is_part_folder(item)]
+            entries = {item: not files.is_file(item) for item in names}
+            inner += within(entry, entries, wanted)
     for product in inner:
-        for one in _look(product, wanted, problem, (*above, place)):
-            anything = True
-            yield one
-    if not anything and (tile or not products):
-        reason = "no product in it, expected MTD_MSIL1C.xml or MTD_MSIL2A.xml"
+        for result in _look(product, wanted, problem, (*above, place)):
+            has_any = True
+            yield result
+    if not has_any and (tile or not products):
+        reason = "contains no product, expected MTD_MSIL1C.xml or MTD_MSIL2A.xml"
         if products or inner:
-            reason = f"its name says that it holds a product of {tile}, but none is in it"
-        yield _loss(SceneError(found, reason), tile)
+            reason = f"is named as a product of tile {tile}, but contains none"
+        yield _loss(SceneError(entry, reason), tile)
 
 
 def _scenes_in(
@@ -151,7 +163,7 @@ def _scenes_in(
     wanted: Wanted,
     problem: Callable[[Scene], str | None],
 ) -> Iterator[Scene | Loss]:
-    """Scenes of one product; `around` is the name of the archive that holds it alone."""
+    """Scenes of one product; `around` is the name of the archive that contains only it."""
     name = parse_name(files.name) or around
     if is_other_kind(files.name) or not wanted.by_name(name):
         return
@@ -167,7 +179,9 @@ def _scenes_in(
         yield from (_loss(fault, fault.tile or only or "") for fault in lost)
         if only and not here and not lost:
             others = ", ".join(sorted({tile for _, tile in tiles}))
-            raise SceneError(files.path, f"its name says tile {only}, but it holds {others[:80]}")
+            raise SceneError(
+                files.path, f"is named as tile {only}, but contains tile {others[:80]}"
+            )
         if not here:
             return
         product = read_product(files)
@@ -193,26 +207,28 @@ def _scenes_in(
 def _check_names(
     files: ProductFiles, name: ProductName | None, product: ProductMetadata, tiles: set[str]
 ) -> None:
-    """Raises SceneError where a product's name, its PRODUCT_URI and its metadata tell two products.
+    """Raise SceneError if a product's name, PRODUCT_URI and metadata describe two products.
 
-    `tiles` are those that it holds; `name` is already known to tell one of them.
+    `tiles` are the tiles in it; `name` is already known to name one of them.
     """
     uri = parse_name(product.product_id)
     if uri and uri.tile and uri.tile not in tiles:
-        holds = ", ".join(sorted(tiles))[:80]
-        raise SceneError(files.path, f"its PRODUCT_URI says tile {uri.tile}, but it holds {holds}")
+        inside = ", ".join(sorted(tiles))[:80]
+        raise SceneError(
+            files.path, f"has tile {uri.tile} in its PRODUCT_URI, but contains tile {inside}"
+        )
     satellite = product.satellite
-    for whose, given in (("name", name), ("PRODUCT_URI", uri)):
+    for source, given in (("name", name), ("PRODUCT_URI", uri)):
         if given is None:
             continue
         satellite = satellite or given.satellite
-        told = (given.level, given.satellite, f"{given.sensing:%Y-%m-%d}")
-        found = (product.level, satellite, f"{product.sensing:%Y-%m-%d}")
+        named = (given.level, given.satellite, f"{given.sensing:%Y-%m-%d}")
+        actual = (product.level, satellite, f"{product.sensing:%Y-%m-%d}")
         apart = given.tile is not None and abs(product.sensing - given.sensing) >= SAME_PASS
-        if told[:2] != found[:2] or apart:
+        if named[:2] != actual[:2] or apart:
             raise SceneError(
                 files.path,
-                f"its metadata say {' '.join(found)}, its {whose} says {' '.join(told)}: "
+                f"its metadata says {' '.join(actual)}, but its {source} says {' '.join(named)}; "
                 "one of them is wrong",
             )
 
@@ -222,14 +238,14 @@ def _loss(error: SceneError | StorageError, tile: str = "") -> Loss:
 
 
 def _warnings(passed: Iterable[PassedOver], scenes: Collection[str]) -> list[str]:
-    """One line for each reason; a product that is used anyway is not worth one."""
+    """One line for each reason; a product that is used from elsewhere needs none."""
     by_reason: dict[str, list[str]] = {}
     for one in sorted(passed, key=lambda one: (one.reason, one.path)):
         name = parse_name(storage.name(one.path).lstrip("."))
         if name is None or name.text not in scenes:
             by_reason.setdefault(one.reason, []).append(printable(one.path))
     return [
-        f"passed over, {reason}: {', '.join(paths[:_NAMED])}"
+        f"skipped, {reason}: {', '.join(paths[:_NAMED])}"
         + (f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else "")
         for reason, paths in by_reason.items()
     ]

@@ -1,4 +1,4 @@
-"""What in an archive may be a product: found by names, however the folders are arranged."""
+"""Finds possible products in an archive by names, whatever the arrangement of its folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from transforms.storage import storage
 from .naming import (
     PRODUCT_FILE,
     ProductName,
-    band_told,
     folder_level,
     folder_tile,
     granule_level,
@@ -26,24 +25,25 @@ from .naming import (
     is_packed,
     is_part_folder,
     is_product,
+    parse_band_name,
     parse_name,
 )
 
 MAX_DEPTH = 12
-"""Folders below the archive that are looked into; a dated tree of `/eodata` has seven."""
+"""Depth of folders below the archive that are searched; a dated tree of `/eodata` has seven."""
 MAX_FOLDERS = 20_000
-"""Folders of no dated tree that are looked into: an archive is no whole disk."""
+"""Number of folders outside dated trees that are searched: an archive is not a whole disk."""
 MAX_UNLIKELY = 1000
-"""Folders that are looked into though their names tell another tile or level."""
+"""Number of folders that are searched although their names show another tile or level."""
 ENDINGS = (".safe", ".zip")
 MANIFEST = "manifest.safe"
-"""A file of every product as it is delivered, no product for all its ending."""
+"""A file in every delivered product; in spite of its ending it is not a product."""
 _MISSION = re.compile(
     r"Sentinel-(1|3|5P|6|AUX)\b.*|(Landsat|Envisat|SMOS|ERS|PROBA|Jason|TERRA|AQUA)\b.*|TERRAAQUA"
     r"|C(LMS|MEMS|AMS|EMS|3S|-GLOPS)|Global-Mosaics|auxdata",
     re.IGNORECASE,
 )
-"""Folders beside `Sentinel-2` that hold products of other missions."""
+"""Folders beside `Sentinel-2` with products of other missions."""
 _UNFINISHED = (
     *(".part", ".partial", ".incomplete", ".crdownload", ".download", ".tmp", ".temp"),
     *(".aria2", ".filepart", ".swp", ".unfinished"),
@@ -54,17 +54,17 @@ _BESIDE = (
     *(".jpg", ".jpeg", ".png", ".gif", ".html", ".htm", ".pdf", ".aux", ".qml", ".ovr"),
     *(".tif", ".tiff", ".jp2", ".vrt", ".nc", ".dim"),
 )
-"""Endings of files that lie beside products and are none: sums, metadata, pictures, results."""
+"""Endings of files beside products that are not products: checksums, metadata, images, results."""
 _SYSTEM = (
     *("@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information"),
     *("lost+found", ".snapshot", ".snapshots", ".zfs", "__MACOSX"),
 )
-"""Folders that a system keeps for itself: what was thrown away, copies of earlier times."""
+"""Folders that a system keeps for itself: deleted files, and snapshots."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The products that are asked for; the period's first and last day belong to it."""
+    """The wanted products; the first and the last day of the period are included."""
 
     tiles: frozenset[str]
     start: date
@@ -72,7 +72,7 @@ class Wanted:
     level: Level
 
     def by_name(self, name: ProductName | None) -> bool:
-        """Whether a product may be wanted by its name; old names tell no tile."""
+        """Whether a product may be wanted, by its name; an old name does not give the tile."""
         if name is None:
             return True
         if name.level is not self.level:
@@ -80,12 +80,12 @@ class Wanted:
         return name.tile is None or (name.tile in self.tiles and self.on(name.sensing))
 
     def by_parts(self, folder: str, names: Iterable[str]) -> bool:
-        """Whether parts of a product may be wanted by the name of a granule and of its bands."""
+        """Whether parts of a product may be wanted, by the names of granule and bands."""
         level = granule_level(folder)
         if level and (level is not self.level or granule_tile(folder) not in self.tiles):
             return False
-        bands = [told for told in map(band_told, names) if told]
-        return not bands or any(self._by_band(*told) for told in bands)
+        bands = [parsed for parsed in map(parse_band_name, names) if parsed]
+        return not bands or any(self._by_band(*parsed) for parsed in bands)
 
     def _by_band(self, tile: str | None, stamp: str | None, level: Level | None) -> bool:
         first, last = f"{self.start:%Y%m%d}", f"{self.end:%Y%m%d}"
@@ -93,37 +93,37 @@ class Wanted:
         return in_period and (not tile or tile in self.tiles) and level in (self.level, None)
 
     def on(self, moment: datetime) -> bool:
-        """Whether a moment lies in the period."""
+        """Whether a moment is in the period."""
         return self.start <= moment.date() <= self.end
 
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """What is not looked into though it may be a product that is wanted, and why."""
+    """Something that is not searched although it may be a wanted product, with the reason."""
 
     path: str
     reason: str
 
 
-Found = str | PassedOver | SceneError
-"""A location that may be a product, what is passed over, or a folder that cannot be listed."""
+Candidate = str | PassedOver | SceneError
+"""A location that may be a product, something skipped, or a folder that cannot be listed."""
 
 
-def candidates(folder: str, wanted: Wanted) -> Iterator[Found]:
-    """What may be a product in a folder and below, in the order of the names.
+def candidates(folder: str, wanted: Wanted) -> Iterator[Candidate]:
+    """Possible products in a folder and below it, in the order of names.
 
-    A folder or `.zip` counts by its name, and any folder by what lies in it. Passed over without a
-    word is what a product's own name tells (another tile, day, level or satellite), and the days
-    of a tree of days that are not of the period. Folders that are named for another tile or level
-    come last. What is named as a product is not looked into.
+    A folder or `.zip` counts by its name, and any folder by its content. Two kinds are skipped
+    silently: products whose own name shows another tile, day, level or satellite, and days of a
+    dated tree outside the period. Folders that are named after another tile or level come last. A
+    folder that is named as a product is not searched.
     """
     walk = _Walk(wanted)
     yield from walk.below(folder)
     yield from walk.last()
 
 
-def within(product: str, entries: dict[str, bool], wanted: Wanted) -> Iterator[Found]:
-    """What may be another product in the folder of one; `entries` tell which are folders."""
+def within(product: str, entries: dict[str, bool], wanted: Wanted) -> Iterator[Candidate]:
+    """Other possible products in the folder of a product; `entries` says which are folders."""
     walk = _Walk(wanted)
     yield from walk.among(product, entries)
     yield from walk.last()
@@ -142,7 +142,7 @@ class _Kind(Enum):
 _WHY = {
     _Kind.PACKED: "packed in a form that is not read, expected a folder or a .zip",
     _Kind.PARTS: "bands without the metadata of their product, expected the whole product",
-    _Kind.UNNAMED: "a zip of a product whose name does not end in .zip",
+    _Kind.UNNAMED: "a zip of a product whose name does not end in .zip, rename it",
     _Kind.UNFINISHED: "an unfinished download by its name",
 }
 
@@ -156,7 +156,7 @@ class _Walk:
 
     def below(
         self, folder: str, dates: tuple[int, ...] = (), depth: int = 0, likely: bool = True
-    ) -> Iterator[Found]:
+    ) -> Iterator[Candidate]:
         """See `candidates`; `dates` are year, month and day of the folders above."""
         place = folder if storage.is_url(folder) else os.path.realpath(folder)
         if place in self.seen:
@@ -165,12 +165,14 @@ class _Walk:
         try:
             entries = storage.contents(folder)
         except StorageError as error:
-            yield SceneError(folder, f"not a readable folder: {error.reason}")
+            yield SceneError(folder, f"cannot be listed: {error.reason}")
             return
         if is_product(entries):
             yield folder
         elif "MTD_TL.xml" in entries:
-            yield SceneError(folder, "a granule without its product: no MTD_MSIL1C.xml above it")
+            yield SceneError(
+                folder, "is a granule without its product: there is no MTD_MSIL1C.xml above it"
+            )
             return
         yield from self.among(folder, entries, dates, depth, likely)
 
@@ -181,15 +183,15 @@ class _Walk:
         dates: tuple[int, ...] = (),
         depth: int = 0,
         likely: bool = True,
-    ) -> Iterator[Found]:
-        """What may be a product among the entries of a folder."""
+    ) -> Iterator[Candidate]:
+        """Possible products among the entries of a folder."""
         parts = is_product(entries)
         if likely and not parts and self._parts_alone(entries):
             parts = True
             yield PassedOver(folder, _WHY[_Kind.PARTS])
         for name, is_folder in entries.items():
             if not name:
-                reason = "keys with an empty part are not read, expected one slash in place of two"
+                reason = "has keys with '//', which cannot be read, expected single slashes"
                 yield SceneError(f"{folder}//", reason)
                 continue
             path = storage.join(folder, name)
@@ -199,7 +201,7 @@ class _Walk:
                     continue
                 beside = entries.get("Sentinel-2", False) and name != "Sentinel-2"
                 part = parts and is_part_folder(name)
-                if part and "metadata.xml" in entries:  # of an AWS tile, there are many
+                if part and "metadata.xml" in entries:  # an AWS tile has many of them
                     continue
                 if part or (beside and _MISSION.fullmatch(name)):
                     yield from self._directly_in(path)
@@ -211,33 +213,35 @@ class _Walk:
             if kind is not _Kind.NOTHING and self._by_name(name):
                 yield path if kind is _Kind.PRODUCT else PassedOver(path, _WHY[kind])
 
-    def _directly_in(self, folder: str) -> Iterator[Found]:
-        """What is a product by its name in a folder that is none to look for them in."""
+    def _directly_in(self, folder: str) -> Iterator[Candidate]:
+        """Products by name directly in a folder that is not searched otherwise."""
         try:
             entries = storage.contents(folder)
         except StorageError as error:
-            yield SceneError(folder, f"not a readable folder: {error.reason}")
+            yield SceneError(folder, f"cannot be listed: {error.reason}")
             return
         for name, is_folder in entries.items():
             if _kind(name, is_folder) is _Kind.PRODUCT and self._by_name(name):
                 yield storage.join(folder, name)
 
-    def last(self) -> Iterator[Found]:
-        """What may be a product in the folders that are put off: what they hold is not likely."""
-        looked = 0
+    def last(self) -> Iterator[Candidate]:
+        """Possible products in the postponed folders, which are not likely to contain any."""
+        searched = 0
         while self.later:
             path, dates, depth, likely = self.later.popleft()
-            looked += not likely
-            if likely or looked <= MAX_UNLIKELY:
+            searched += not likely
+            if likely or searched <= MAX_UNLIKELY:
                 yield from self.below(path, dates, depth, likely)
             else:
                 limit = f"and at most {MAX_UNLIKELY} such folders are searched"
-                yield PassedOver(path, f"named for another tile or level, {limit}")
+                yield PassedOver(path, f"named after another tile or level, {limit}")
 
     def _parts_alone(self, entries: dict[str, bool]) -> bool:
-        """Whether names are those of a product's bands, or around them."""
+        """Whether these are names of a product's bands, or of the files around them."""
         whole = "tileInfo.json" in entries or entries.get("IMG_DATA", False)
-        return whole if not any(map(band_told, entries)) else self.wanted.by_parts("", entries)
+        if not any(map(parse_band_name, entries)):
+            return whole
+        return self.wanted.by_parts("", entries)
 
     def _by_name(self, name: str) -> bool:
         return self.wanted.by_name(parse_name(name.lstrip(".")))
@@ -250,11 +254,11 @@ class _Walk:
         depth: int,
         likely: bool,
         beside: bool,
-    ) -> Iterator[Found]:
-        """What lies in a folder.
+    ) -> Iterator[Candidate]:
+        """Possible products in a folder.
 
-        It is put off where the folder's name, or the one above, tells that nothing in it is wanted,
-        and where it lies beside `Sentinel-2`.
+        The folder is postponed if its name, or that of a folder above, shows that nothing in it is
+        wanted, and if it lies beside `Sentinel-2`.
         """
         if not self.wanted.by_parts(name, ()):
             return
@@ -279,7 +283,7 @@ class _Walk:
 
 
 def _dated(above: tuple[int, ...], name: str) -> tuple[int, ...] | None:
-    """Year, month and day down to a folder of a dated tree; None for other folders."""
+    """Year, month and day of a folder in a dated tree; None for other folders."""
     if not (name.isascii() and name.isdigit()) or len(above) == 3:
         return None
     if (len(name) == 4) != (not above) or len(name) > 4 or (above and len(name) > 2):
@@ -293,7 +297,7 @@ def _dated(above: tuple[int, ...], name: str) -> tuple[int, ...] | None:
 
 
 def _kind(name: str, is_folder: bool) -> _Kind:
-    """What an entry of a folder is, by its name."""
+    """The kind of an entry of a folder, by its name."""
     bare = name.lstrip(".")
     ending = os.path.splitext(bare)[1].lower()
     if name.startswith("._") or is_other_kind(bare):  # `._` are attributes of other files
@@ -322,7 +326,7 @@ def _kind(name: str, is_folder: bool) -> _Kind:
 
 
 def _is_unnamed_zip(path: str, name: str) -> bool:
-    """Whether a file of an unknown ending, on a local disk, is a zip of a product."""
+    """Whether a local file with an unknown ending is a zip of a product."""
     ending = os.path.splitext(path)[1].lower()
     if storage.is_url(path) or ending in _BESIDE or is_other_kind(name):
         return False

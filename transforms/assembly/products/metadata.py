@@ -1,7 +1,7 @@
-"""What a Sentinel-2 product's XML says: radiometry, date, clouds and the tile's 10 m grid.
+"""Reads the XML of a Sentinel-2 product: radiometry, date, clouds and the tile's 10 m grid.
 
 Source: Sentinel-2 Products Specification Document (S2-PDGS-TAS-DI-PSD), issue 14.9, the user
-product metadata of Level-1C and Level-2A and the tile metadata. Nothing here opens a file.
+product metadata of Level-1C and Level-2A, and the tile metadata. This module opens no file.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import defusedxml.ElementTree
 from transforms.elements import BANDS, Level, SceneError
 
 MAX_XML_BYTES = 64 * 2**20
-"""No product or tile metadata comes near it; what is larger is not parsed."""
+"""Largest XML that is parsed; product and tile metadata are far smaller."""
 MIN_QUANTIFICATION, MAX_QUANTIFICATION = 1000, 65_535
-"""Of digital numbers: products have 10 000, the earliest 1000. A number far from that makes every
-reflectance the same, without an error anywhere."""
+"""Limits of the quantification in digital numbers: products have 10 000, the earliest 1000. With a
+value far away, every reflectance would be the same, without any error."""
 
 BAND_INDEX = {"B02": 1, "B03": 2, "B04": 3, "B08": 7}
-"""Band index of the specification, used where the product itself lists no band."""
+"""Band index of the specification, for products that list no bands."""
 
 _PRODUCT_ROOTS = {"Level-1C_User_Product": Level.L1C, "Level-2A_User_Product": Level.L2A}
 _TILE_ROOTS = {"Level-1C_Tile_ID": Level.L1C, "Level-2A_Tile_ID": Level.L2A}
@@ -48,13 +48,19 @@ _BASELINE = re.compile(r"\d{2}\.\d{2}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class ProductMetadata:
-    """The product's own metadata (MTD_MSIL1C.xml, MTD_MSIL2A.xml and their older names).
+    """Metadata of a product (MTD_MSIL1C.xml, MTD_MSIL2A.xml and their older names).
 
-    `offsets` is by band name (B02, B03, B04, B08), in digital numbers, 0 where the product has
-    no list; `satellite` is as in product names (`S2A`), empty where absent; `sensing` is the start
-    of the datatake in UTC; `product_id` is without `.SAFE` and empty where the product does not
-    state it; `cloud_cover` is in percent, None where absent; `images` are the image files as
-    listed, without extension.
+    Attributes:
+        level: Processing level.
+        product_id: Product name without `.SAFE`; empty if the product does not state it.
+        baseline: Processing baseline, `NN.NN`.
+        satellite: As in product names (`S2A`); empty if absent.
+        sensing: Start of the datatake, UTC.
+        cloud_cover: Percent; None if absent.
+        quantification: Digital numbers per unit of reflectance.
+        offsets: By band name (B02, B03, B04, B08), in digital numbers; 0 if the product has no
+            list.
+        images: The image files in the product's list, without extension.
     """
 
     level: Level
@@ -70,10 +76,10 @@ class ProductMetadata:
 
 @dataclass(frozen=True, slots=True)
 class TileMetadata:
-    """The tile's metadata (MTD_TL.xml): its 10 m grid, upper left corner in metres of `epsg`.
+    """Metadata of a tile (MTD_TL.xml): its 10 m grid, upper left corner in metres of `epsg`.
 
-    `cloud_cover` is in percent, None where absent; `datastrip` is the sensing start of the
-    datastrip, `YYYYMMDDTHHMMSS`, empty where absent.
+    `cloud_cover` is in percent, None if absent. `datastrip` is the sensing start of the datastrip,
+    `YYYYMMDDTHHMMSS`, empty if absent.
     """
 
     level: Level
@@ -88,28 +94,38 @@ class TileMetadata:
 
 
 def parse_product(xml: bytes, name: str) -> ProductMetadata:
-    """Read product metadata; `name` is the file's name, for errors.
+    """Read product metadata.
 
-    Offsets are taken from the list in the file, by the index of the physical band, never from
-    the date or the baseline. Raises SceneError where the XML is unsafe, broken, of another kind
-    or incomplete; a list of offsets that misses a band is incomplete.
+    Offsets come from the list in the file, by the index of the physical band, never from the date
+    or the baseline.
+
+    Args:
+        xml: content of the file.
+        name: name of the file, for errors.
+
+    Raises:
+        SceneError: the XML is unsafe, broken, of another kind or incomplete. A list of offsets
+            without one of the bands is incomplete.
     """
     document = _Document(xml, name, _PRODUCT_ROOTS)
     stated = document.text("PROCESSING_LEVEL")
     if _STATED_LEVELS.get(stated) is not document.level:
-        raise SceneError(name, f"PROCESSING_LEVEL {stated[:40]!r} in a {document.level} product")
+        raise SceneError(
+            name, f"has PROCESSING_LEVEL {stated[:40]!r} in a {document.level} product"
+        )
     baseline = document.text("PROCESSING_BASELINE")
     if not _BASELINE.fullmatch(baseline):
-        raise SceneError(name, f"PROCESSING_BASELINE {baseline[:40]!r}, expected NN.NN")
+        raise SceneError(name, f"has PROCESSING_BASELINE {baseline[:40]!r}, expected NN.NN")
     quantification = document.number(*_QUANTIFICATION[document.level])
     if not MIN_QUANTIFICATION <= quantification <= MAX_QUANTIFICATION:
         limits = f"{MIN_QUANTIFICATION} to {MAX_QUANTIFICATION}"
-        raise SceneError(name, f"quantification {quantification:g}, expected {limits}")
+        raise SceneError(name, f"has quantification {quantification:g}, expected {limits}")
     offsets = _offsets(document)
     odd = [value for value in offsets.values() if abs(value) > quantification]
     if odd:
         raise SceneError(
-            name, f"offset of {odd[0]:g}, expected at most the quantification, {quantification:g}"
+            name,
+            f"has an offset of {odd[0]:g}, expected at most the quantification, {quantification:g}",
         )
     return ProductMetadata(
         level=document.level,
@@ -125,27 +141,34 @@ def parse_product(xml: bytes, name: str) -> ProductMetadata:
 
 
 def parse_tile(xml: bytes, name: str) -> TileMetadata:
-    """Read tile metadata; `name` is the file's name, for errors.
+    """Read tile metadata.
 
-    Raises SceneError where the XML is unsafe, broken, of another kind, or does not place a
-    north-up 10 m grid in a UTM zone.
+    Args:
+        xml: content of the file.
+        name: name of the file, for errors.
+
+    Raises:
+        SceneError: the XML is unsafe, broken or of another kind, or it does not define a north-up
+            10 m grid in a UTM zone.
     """
     document = _Document(xml, name, _TILE_ROOTS)
     identifier = document.text("TILE_ID", "TILE_ID_2A")
     match = _TILE.search(identifier)
     if match is None:
-        raise SceneError(name, f"TILE_ID {identifier[:80]!r} names no MGRS tile")
+        raise SceneError(name, f"has TILE_ID {identifier[:80]!r}, which names no MGRS tile")
     code = document.text("HORIZONTAL_CS_CODE")
     if not re.fullmatch(r"EPSG:32[67](0[1-9]|[1-5][0-9]|60)", code):
-        raise SceneError(name, f"HORIZONTAL_CS_CODE {code[:40]!r}, expected EPSG of a UTM zone")
+        raise SceneError(name, f"has HORIZONTAL_CS_CODE {code[:40]!r}, expected EPSG of a UTM zone")
     size, place = document.at_10m("Size"), document.at_10m("Geoposition")
     rows, cols = (document.number(tag, within=size) for tag in ("NROWS", "NCOLS"))
     ulx, uly = (document.number(tag, within=place) for tag in ("ULX", "ULY"))
     steps = tuple(document.number(tag, within=place) for tag in ("XDIM", "YDIM"))
     if not all(1 <= side <= 100_000 and side == int(side) for side in (rows, cols)):
-        raise SceneError(name, f"size of {rows:g} x {cols:g} pixels at 10 m")
+        raise SceneError(name, f"has a size of {rows:g} x {cols:g} pixels at 10 m")
     if steps != (10, -10):
-        raise SceneError(name, f"pixel of {steps[0]:g} x {steps[1]:g} m at 10 m, expected 10 x -10")
+        raise SceneError(
+            name, f"has pixels of {steps[0]:g} x {steps[1]:g} m at 10 m, expected 10 x -10"
+        )
     return TileMetadata(
         level=document.level,
         tile=match.group(1),
@@ -160,23 +183,24 @@ def parse_tile(xml: bytes, name: str) -> TileMetadata:
 
 
 def parse_xml(xml: bytes, name: str) -> Any:
-    """Root element of an XML file of a product, parsed without entities or DTD.
+    """Parse an XML file of a product, without entities or DTD; return its root element.
 
-    Raises SceneError where it is too large, unsafe or not well formed.
+    Raises:
+        SceneError: it is too large, unsafe or not well formed.
     """
     if len(xml) > MAX_XML_BYTES:
-        raise SceneError(name, f"XML of more than {MAX_XML_BYTES} bytes")
+        raise SceneError(name, f"has more than {MAX_XML_BYTES} bytes of XML")
     try:
         return defusedxml.ElementTree.fromstring(xml, forbid_dtd=True)
     except defusedxml.DefusedXmlException as error:
-        raise SceneError(name, f"unsafe XML ({type(error).__name__})") from error
+        raise SceneError(name, f"is unsafe XML ({type(error).__name__})") from error
     except (SyntaxError, ValueError, LookupError) as error:  # ParseError is a SyntaxError
         reason = " ".join(str(error).split())[:120]
-        raise SceneError(name, f"not well-formed XML: {reason}") from error
+        raise SceneError(name, f"is not well-formed XML: {reason}") from error
 
 
 def number(text: str, name: str, what: str) -> float:
-    """A finite decimal number as XML writes it; SceneError where it is none."""
+    """A finite decimal number in the notation of XML; SceneError if the text is none."""
     if _NUMBER.fullmatch(text.strip()):
         value = float(text)
         if math.isfinite(value):
@@ -185,18 +209,20 @@ def number(text: str, name: str, what: str) -> float:
 
 
 def local_name(element: Any) -> str:
-    """An element's tag without its namespace."""
+    """The tag of an element without its namespace."""
     return str(element.tag).rpartition("}")[2]
 
 
 class _Document:
-    """A parsed metadata file, its elements by local name."""
+    """A parsed metadata file, with its elements by local name."""
 
     def __init__(self, xml: bytes, name: str, roots: dict[str, Level]) -> None:
         root = parse_xml(xml, name)
         if local_name(root) not in roots:
             expected = " or ".join(roots)
-            raise SceneError(name, f"root element {local_name(root)[:80]!r}, expected {expected}")
+            raise SceneError(
+                name, f"has root element {local_name(root)[:80]!r}, expected {expected}"
+            )
         self.name = name
         self.level = roots[local_name(root)]
         self.elements: dict[str, list[Any]] = {}
@@ -208,42 +234,42 @@ class _Document:
 
     def text(self, *tags: str) -> str:
         for tag in tags:
-            found = self.texts(tag)
-            if found:
-                return found[0]
-        raise SceneError(self.name, f"no {' or '.join(tags)} in it")
+            texts = self.texts(tag)
+            if texts:
+                return texts[0]
+        raise SceneError(self.name, f"has no {' or '.join(tags)}")
 
     def number(self, *tags: str, within: Any = None) -> float:
         if within is None:
             value = number(self.text(*tags), self.name, tags[0])
             stated = next(texts for tag in tags if (texts := self.texts(tag)))
             if any(number(text, self.name, tags[0]) != value for text in stated):
-                raise SceneError(self.name, f"two values of {tags[0]}")
+                raise SceneError(self.name, f"has two values of {tags[0]}")
             return value
         for child in within:
             if local_name(child) in tags:
                 return number(child.text or "", self.name, tags[0])
-        raise SceneError(self.name, f"no {tags[0]} in {local_name(within)} at 10 m")
+        raise SceneError(self.name, f"has no {tags[0]} in {local_name(within)} at 10 m")
 
     def percent(self, tag: str) -> float | None:
-        found = self.texts(tag)
-        if not found:
+        texts = self.texts(tag)
+        if not texts:
             return None
-        value = number(found[0], self.name, tag)
-        if not 0 <= value <= 100.01:  # some processors round up
-            raise SceneError(self.name, f"{tag} is {value:g}, expected 0 to 100")
+        value = number(texts[0], self.name, tag)
+        if not 0 <= value <= 100.01:  # some processors round up beyond 100
+            raise SceneError(self.name, f"has {tag} {value:g}, expected 0 to 100")
         return min(value, 100.0)
 
     def at_10m(self, tag: str) -> Any:
         for element in self.elements.get(tag, ()):
             if (element.get("resolution") or "").strip() == "10":
                 return element
-        raise SceneError(self.name, f"no {tag} of resolution 10 in it")
+        raise SceneError(self.name, f"has no {tag} of resolution 10")
 
 
 def _satellite(document: _Document) -> str:
-    found = (_SPACECRAFT.fullmatch(text) for text in document.texts("SPACECRAFT_NAME"))
-    return next((f"S{match[1].upper()}" for match in found if match), "")
+    names = (_SPACECRAFT.fullmatch(text) for text in document.texts("SPACECRAFT_NAME"))
+    return next((f"S{match[1].upper()}" for match in names if match), "")
 
 
 def _product_id(document: _Document) -> str:
@@ -251,7 +277,9 @@ def _product_id(document: _Document) -> str:
         for text in document.texts(tag):
             identifier = re.sub(r"\.safe$", "", text, flags=re.IGNORECASE)
             if not _NAME.fullmatch(identifier):
-                raise SceneError(document.name, f"{tag} {text[:80]!r} is no product name")
+                raise SceneError(
+                    document.name, f"has {tag} {text[:80]!r}, which is not a product name"
+                )
             return identifier
     return ""
 
@@ -268,19 +296,19 @@ def _offsets(document: _Document) -> dict[str, float]:
         index = (element.get("band_id") or "").strip()
         value = number(element.text or "", document.name, tag)
         if values.setdefault(index, value) != value:
-            raise SceneError(document.name, f"two values of {tag} for band_id {index[:20]!r}")
+            raise SceneError(document.name, f"has two values of {tag} for band_id {index[:20]!r}")
     missing = [
         band for band in {**wanted, **dict.fromkeys(BANDS)} if wanted.get(band) not in values
     ]
     if missing:
         raise SceneError(
-            document.name, f"no {tag} for {', '.join(missing)}: the list is incomplete"
+            document.name, f"has no {tag} for {', '.join(missing)}: the list is incomplete"
         )
     return {band: values[wanted[band]] for band in BANDS}
 
 
 def _band_indices(document: _Document) -> dict[str, str]:
-    """Index by band name (two digits), as the product's Spectral_Information lists them."""
+    """Index by band name (two digits), from the product's Spectral_Information."""
     indices: dict[str, str] = {}
     for element in document.elements.get("Spectral_Information", ()):
         match = re.fullmatch(r"B(\d{1,2})(A?)", (element.get("physicalBand") or "").strip())
@@ -313,4 +341,4 @@ def _moment(text: str, name: str) -> datetime:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise SceneError(name, f"sensing time {text[:40]!r}, expected ISO 8601") from None
+        raise SceneError(name, f"has sensing time {text[:40]!r}, expected ISO 8601") from None

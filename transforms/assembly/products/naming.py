@@ -1,4 +1,4 @@
-"""What the names of products and granules say, without opening them.
+"""Reads the names of products and granules, without opening them.
 
 Source: Sentinel-2 product naming, compact since 2016-12-06
 (`S2A_MSIL1C_20170216T102101_N0204_R065_T33UUU_20170216T102204`) and before
@@ -28,8 +28,8 @@ _OTHER_KIND = re.compile(
     r"(S(1[A-D]|3[A-D]|5P|6[A-B])_|S2[A-Z]_(\w{4}_)?(PRD_)?(MSI_?L(0|1A|1B|3)|AUX_)).*[0-9]{8}T[0-9]{6}"
     r"|L[COTEM]0[4-9]_L\w{3}_[0-9]{6}_[0-9]{8}"
 )
-"""Products of other satellites, and levels of Sentinel-2 that hold no reflectance of a tile: whole
-names, for a folder of any content may begin like one."""
+"""Products of other satellites, and levels of Sentinel-2 without reflectance of a tile. The
+patterns match whole names, because a folder of any content may begin like one."""
 _TILE_FOLDER = re.compile(rf"T?({TILE})")
 _LEVEL_FOLDER = re.compile(r"(L0|L1A|L1B|L1C|L2A|L3[A-Z]?)(_N\d{4})?")
 PRODUCT_FILE = re.compile(
@@ -56,9 +56,10 @@ _OF_PRODUCTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ProductName:
-    """A product's name, taken apart; `tile` is None in the old naming (it may hold several).
+    """The parts of a product's name; in the old naming `tile` is None (it may have several tiles).
 
-    `made` is the compact name's discriminator or the old name's creation, `YYYYMMDDTHHMMSS`.
+    `made` is the discriminator of a compact name or the creation time of an old name,
+    `YYYYMMDDTHHMMSS`.
     """
 
     satellite: str
@@ -67,11 +68,11 @@ class ProductName:
     tile: str | None
     made: str
     text: str
-    """The name as far as it follows the rule, without extension."""
+    """The part of the name that follows the naming rule, without extension."""
 
 
 def parse_name(name: str) -> ProductName | None:
-    """Take a product's name apart (with or without extension); None where it follows no rule."""
+    """Parse a product's name, with or without extension; None if it follows no rule."""
     for pattern in (_COMPACT, _OLD):
         match = pattern.match(name)
         if match is None:
@@ -92,24 +93,24 @@ def parse_name(name: str) -> ProductName | None:
 
 
 def is_other_kind(name: str) -> bool:
-    """Whether a name is that of another satellite's product, or of a level that is never used."""
+    """Whether a name belongs to another satellite's product, or to a level that is never used."""
     return _OTHER_KIND.match(name) is not None
 
 
 def folder_tile(name: str) -> str | None:
-    """MGRS tile that a folder is named after: `33UUU` or `T33UUU`; None for others."""
+    """MGRS tile that a folder is named after: `33UUU` or `T33UUU`; None for other names."""
     match = _TILE_FOLDER.fullmatch(name)
     return match[1] if match else None
 
 
 def granule_level(name: str) -> Level | None:
-    """Level of a granule by its whole name; None where that follows no rule."""
+    """Level in the full name of a granule; None if it follows no rule."""
     match = _WHOLE_GRANULE.fullmatch(name)
     return Level(f"L{match[1] or match[3]}") if match else None
 
 
-def band_told(name: str) -> tuple[str | None, str | None, Level | None] | None:
-    """Tile, `YYYYMMDDTHHMMSS` and level that a 10 m band's image tells; None of other files."""
+def parse_band_name(name: str) -> tuple[str | None, str | None, Level | None] | None:
+    """Tile, `YYYYMMDDTHHMMSS` and level in the name of a 10 m band; None for other files."""
     match = _BAND.fullmatch(name)
     if match is None:
         return None
@@ -120,34 +121,34 @@ def band_told(name: str) -> tuple[str | None, str | None, Level | None] | None:
 
 
 def is_packed(name: str) -> bool:
-    """Whether a file is an archive that is not read, or a part of one, by its ending."""
+    """Whether a file is an archive format that is not read, or a part of one, by its ending."""
     return _PACKED.fullmatch(name) is not None
 
 
 def is_part_folder(name: str) -> bool:
-    """Whether a folder in a product is a part of it by its name."""
+    """Whether a folder in a product is one of its parts, by its name."""
     return name.upper() in _OF_PRODUCTS
 
 
 def folder_level(name: str) -> str | None:
-    """Level that a folder is named after, such as `L1C` or `L2A_N0500`; None for others."""
+    """Level that a folder is named after, such as `L1C` or `L2A_N0500`; None for other names."""
     match = _LEVEL_FOLDER.fullmatch(name)
     return match[1] if match else None
 
 
 def is_product(names: Collection[str]) -> bool:
-    """Whether names that lie in one folder are a product's: its metadata, granules, an AWS tile."""
+    """Whether the names in one folder are those of a product: metadata, granules, an AWS tile."""
     if any(PRODUCT_FILE.fullmatch(name) or name.upper() == "GRANULE" for name in names):
         return True
     return "metadata.xml" in names and any(name in names for name in _AWS_TILE)
 
 
 def printable(text: str) -> str:
-    """A text on one line; what cannot be printed in it stands as an escape."""
+    """A text on one line, with an escape for every character that cannot be printed."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def granule_tile(name: str) -> str | None:
-    """MGRS tile that a granule's folder name carries, None where it carries none."""
+    """MGRS tile in the folder name of a granule; None if it has none."""
     match = _GRANULE.search(name) or re.match(rf"T({TILE})_", name)
     return match[1] if match else None

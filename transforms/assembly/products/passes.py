@@ -1,7 +1,7 @@
 """Passes of a satellite over a tile: which of their products count, and in which order.
 
-One pass over a pixel is one observation. A pass may come as several products: one for each of its
-datastrips, which may overlap, and each of these in several processings.
+One pass over a pixel is one observation. A pass may consist of several products: one for each of
+its datastrips, which may overlap, and several processings of each.
 """
 
 from __future__ import annotations
@@ -15,37 +15,41 @@ from transforms.elements import Scene
 from .naming import parse_name
 
 SAME_PASS = timedelta(minutes=10)
-"""Sensing starts of one satellite over one tile closer than this are one pass: an orbit takes 100
-minutes, while reprocessings and old names differ by seconds at most."""
+"""Sensing starts of one satellite over one tile that are closer than this belong to one pass. An
+orbit takes 100 minutes; reprocessings and old names differ by at most some seconds."""
 SAME_DATASTRIP = timedelta(seconds=5)
-"""Sensing starts of a pass's datastrips no further apart than this are one datastrip's: those of
-its reprocessings differ by a second or so, those of two datastrips by what lies between two ground
-stations, and a tile is flown over in 15 s."""
+"""Datastrips of a pass whose sensing starts are at most this far apart are one datastrip. The
+starts of its reprocessings differ by about a second. The starts of two datastrips differ by the
+time between two ground stations; the flight over a tile takes 15 s."""
 
 
 def passes(scenes: Iterable[Scene]) -> list[list[Scene]]:
-    """Scenes by pass: one satellite, tile and level, sensing starts within `SAME_PASS`.
+    """Group scenes by pass: one satellite, tile and level, sensing starts within `SAME_PASS`.
 
-    A scene that does not tell its satellite is of the one that is nearest at its moment.
-    In a pass the highest baseline comes first, of that what was made last: where two scenes have
-    data for a pixel, the first of them is the pass's observation. The result does not depend on
-    the order given.
+    A scene without a known satellite joins the nearest pass in time. In a pass, the highest
+    baseline comes first, and within a baseline the latest product. If two scenes have data for a
+    pixel, the first of them is the observation. The result does not depend on the given order.
     """
     scenes = list(scenes)
-    of = _satellites(scenes)
-    ordered = sorted(scenes, key=lambda s: (s.tile, s.level, of[s], s.sensing, _order(s)))
-    runs = _runs(ordered, lambda one, other: of[one] == of[other] and _same_pass(one, other))
-    return [sorted(one, key=_order, reverse=True) for one in runs]
+    satellites = _satellites(scenes)
+    ordered = sorted(scenes, key=lambda s: (s.tile, s.level, satellites[s], s.sensing, _order(s)))
+    runs = _runs(
+        ordered,
+        lambda one, other: satellites[one] == satellites[other] and _same_pass(one, other),
+    )
+    return [sorted(run, key=_order, reverse=True) for run in runs]
 
 
 def reduce_duplicates(scenes: Iterable[Scene]) -> list[Scene]:
-    """Scenes without those of which another processing holds the same ground of the same pass.
+    """Remove scenes if another processing covers the same ground of the same pass.
 
-    Of a datastrip only the processing of the highest baseline stays, and of that the latest made.
-    Datastrips are told apart by their sensing starts, see `SAME_DATASTRIP`. Where the metadata of
-    one of a pass's scenes name no datastrip, nothing tells which part of the tile each covers:
-    then all stay, but of a product that is there twice only one. Returns scenes by tile, sensing
-    and name, whatever the order given.
+    Of each datastrip, only the processing with the highest baseline stays, and of this the latest.
+    Datastrips are distinguished by their sensing starts, see `SAME_DATASTRIP`. If one scene of a
+    pass has no datastrip in its metadata, nobody knows which part of the tile each scene covers.
+    Then all scenes stay, except for copies of the same product.
+
+    Returns:
+        Scenes sorted by tile, sensing and name, independent of the given order.
     """
     kept: list[Scene] = []
     for one in passes(scenes):
@@ -62,10 +66,10 @@ def reduce_duplicates(scenes: Iterable[Scene]) -> list[Scene]:
 
 
 def clear_enough(scenes: Sequence[Scene], max_cloud: float) -> list[Scene]:
-    """Scenes up to a cloud cover in percent, in the order given.
+    """Scenes up to a cloud cover in percent, in the given order.
 
-    Where nothing tells which part of the tile a pass's scenes cover, the cloud cover of a scene
-    counts for its older processings too: these are not to take the place of one that is too cloudy.
+    If nobody knows which part of the tile the scenes of a pass cover, the cloud cover of a scene
+    also counts for its older processings. They must not replace a scene that is too cloudy.
     """
     over = [scene for scene in scenes if scene.cloud_cover > max_cloud]
 
@@ -81,7 +85,7 @@ def clear_enough(scenes: Sequence[Scene], max_cloud: float) -> list[Scene]:
 
 
 def _runs(scenes: list[Scene], same: Callable[[Scene, Scene], bool]) -> list[list[Scene]]:
-    """Scenes in order, cut where one is not the same as the one before it."""
+    """Split ordered scenes where one is not the same as the one before it."""
     runs: list[list[Scene]] = []
     for scene in scenes:
         if runs and same(runs[-1][-1], scene):
@@ -102,38 +106,42 @@ def _start(scene: Scene) -> datetime:
 def _same_pass(one: Scene, other: Scene) -> bool:
     if (one.tile, one.level) != (other.tile, other.level):
         return False
-    told = {_satellite(one), _satellite(other)} - {""}
-    return len(told) < 2 and abs(other.sensing - one.sensing) < SAME_PASS
+    named = {_satellite(one), _satellite(other)} - {""}
+    return len(named) < 2 and abs(other.sensing - one.sensing) < SAME_PASS
 
 
 def _satellites(scenes: Sequence[Scene]) -> dict[Scene, str]:
-    """Each scene's satellite; of one that tells none the nearest's in its pass, else empty."""
-    of = {scene: _satellite(scene) for scene in scenes}
-    told = [scene for scene in scenes if of[scene]]
-    for scene in [scene for scene in of if not of[scene]]:
-        near = ((abs(o.sensing - scene.sensing), of[o]) for o in told if _same_pass(scene, o))
-        of[scene] = min(near, default=(timedelta(), ""))[1]
-    return of
+    """The satellite of each scene; a scene without one gets that of the nearest in its pass."""
+    satellites = {scene: _satellite(scene) for scene in scenes}
+    known = [scene for scene in scenes if satellites[scene]]
+    for scene in [scene for scene in satellites if not satellites[scene]]:
+        near = (
+            (abs(other.sensing - scene.sensing), satellites[other])
+            for other in known
+            if _same_pass(scene, other)
+        )
+        satellites[scene] = min(near, default=(timedelta(), ""))[1]
+    return satellites
 
 
 def _satellite(scene: Scene) -> str:
-    """`S2A` and the like, by the product's name or its metadata; empty where neither tells it."""
+    """`S2A` and the like, from the product's name or its metadata; empty if unknown."""
     name = parse_name(scene.id)
     return name.satellite if name else scene.satellite
 
 
 def _version(scene: Scene) -> tuple[str, str, str]:
-    """What the tiles of one product share, and no other product has."""
+    """A key that all tiles of one product share, and no other product has."""
     return scene.path, scene.id, scene.baseline
 
 
 def _product(scene: Scene) -> tuple[str, str]:
-    """What the copies of one product share; one without a product's name has none."""
+    """A key that all copies of one product share; without a product name there are no copies."""
     return scene.id, "" if parse_name(scene.id) else scene.path
 
 
 def _order(scene: Scene) -> tuple[tuple[int, ...], str, str, str, str, tuple[str, ...]]:
-    """What a pass's scenes are ordered by, the last counts first; two scenes are never equal."""
+    """The sort key of the scenes of a pass, the preferred last; two scenes are never equal."""
     return (
         _baseline(scene),
         _made(scene),

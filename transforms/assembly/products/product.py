@@ -1,8 +1,8 @@
-"""A Sentinel-2 product as it lies in an archive, read into a Scene.
+"""Reads a Sentinel-2 product in an archive into a Scene.
 
 Layouts: compact SAFE (since 2016-12-06), the older SAFE with several granules, and the AWS tile
-layout where the product's metadata lie beside it; folders and zip archives alike. Images that
-the product lists come first; where it lists none, they are looked for by their names.
+layout with the product's metadata beside the tile; in folders and in zip archives. Images come from
+the product's list; if it has none, they are searched by name.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Granule:
 
     @property
     def tile(self) -> str | None:
-        """MGRS tile by the folder's name, None where that tells none."""
+        """MGRS tile in the folder's name; None if it has none."""
         return granule_tile(self.folder.rpartition("/")[2])
 
 
 class GranuleError(SceneError):
-    """A granule cannot be used; `tile` is the MGRS tile that its name tells, None of others."""
+    """A granule cannot be used; `tile` is the MGRS tile in its name, None if it has none."""
 
     def __init__(self, file: str, reason: str, tile: str | None) -> None:
         super().__init__(file, reason)
@@ -56,9 +56,10 @@ class GranuleError(SceneError):
 
 
 def product_tiles(path: str) -> tuple[str, ...]:
-    """MGRS tiles of a product, by its granules' names, else their metadata; sorted.
+    """MGRS tiles of a product, from the names of its granules or else their metadata; sorted.
 
-    Raises SceneError where the product cannot be read.
+    Raises:
+        SceneError: the product cannot be read.
     """
     files = only_product(path)
     whole, faults = granules(files)
@@ -68,10 +69,14 @@ def product_tiles(path: str) -> tuple[str, ...]:
 
 
 def read_scene(path: str, tile: str | None = None) -> Scene:
-    """Read the product at `path` (a folder or a `.zip`) into a Scene.
+    """Read a product into a Scene; no image is decoded.
 
-    `tile` chooses among the tiles of an older product that holds several. Nothing of the images
-    is decoded. Raises SceneError where metadata or a band are missing, broken or unsafe.
+    Args:
+        path: a folder or a `.zip`.
+        tile: the wanted tile, if an older product has several.
+
+    Raises:
+        SceneError: metadata or a band are missing, broken or unsafe.
     """
     files = only_product(path)
     product = read_product(files)
@@ -79,18 +84,18 @@ def read_scene(path: str, tile: str | None = None) -> Scene:
 
 
 def only_product(path: str) -> ProductFiles:
-    """The files of the only product at `path`, in a folder around it too; else SceneError."""
-    found = open_products(path)
-    if not found:
+    """The files of the only product at `path`, or in a folder around it; SceneError if not one."""
+    products = open_products(path)
+    if not products:
         inner = [name for name in storage.contents(path) if name.lower().endswith(".safe")]
-        found = [files for name in inner for files in open_products(storage.join(path, name))]
-    if len(found) != 1:
-        raise SceneError(path, f"{len(found)} products, expected one")
-    return found[0]
+        products = [files for name in inner for files in open_products(storage.join(path, name))]
+    if len(products) != 1:
+        raise SceneError(path, f"contains {len(products)} products, expected one")
+    return products[0]
 
 
 def tile_of(files: ProductFiles, granule: Granule) -> str:
-    """MGRS tile of a granule, by its name, else its metadata; SceneError where these tell none."""
+    """MGRS tile of a granule, from its name or else its metadata; SceneError if unknown."""
     if granule.tile is not None:
         return granule.tile
     xml = files.read(granule.tile_file, MAX_XML_BYTES)
@@ -98,32 +103,35 @@ def tile_of(files: ProductFiles, granule: Granule) -> str:
 
 
 def read_product(files: ProductFiles) -> ProductMetadata:
-    """The product's own metadata; SceneError where they are missing, broken or unsafe."""
+    """The product's own metadata; SceneError if it is missing, broken or unsafe."""
     name = product_file(files)
     product = parse_product(files.read(name, MAX_XML_BYTES), files.gdal_path(name))
     for listed in product.images:
         reason = unsafe(listed)
         if reason:
-            raise SceneError(files.gdal_path(name), f"{reason}: {listed[:120]!r}")
+            raise SceneError(files.gdal_path(name), f"has {reason}: {listed[:120]!r}")
     return product
 
 
 def read_granule(
     files: ProductFiles, product: ProductMetadata, granule: Granule, tile: str | None
 ) -> Scene:
-    """One tile of a product as a Scene, which must be `tile` where that is given.
+    """Read one tile of a product into a Scene; it must be `tile`, if that is given.
 
-    Raises SceneError where metadata or a band are missing, broken or unsafe.
+    Raises:
+        SceneError: metadata or a band are missing, broken or unsafe.
     """
     tile_path = files.gdal_path(granule.tile_file)
     place = parse_tile(files.read(granule.tile_file, MAX_XML_BYTES), tile_path)
     if place.level is not product.level:
-        raise SceneError(tile_path, f"{place.level} tile in a product of {product.level}")
+        raise SceneError(
+            tile_path, f"has level {place.level}, but its product has level {product.level}"
+        )
     if tile is not None and place.tile != tile:
-        raise SceneError(tile_path, f"tile {place.tile}, expected {tile}")
+        raise SceneError(tile_path, f"has tile {place.tile}, expected {tile}")
     cloud_cover = product.cloud_cover if product.cloud_cover is not None else place.cloud_cover
     if cloud_cover is None:
-        raise SceneError(files.gdal_path(product_file(files)), "no Cloud_Coverage_Assessment in it")
+        raise SceneError(files.gdal_path(product_file(files)), "has no Cloud_Coverage_Assessment")
     bands = _bands(files, granule, product)
     mask, kind = _mask(files, granule, product)
     red, green, blue, infrared = (files.gdal_path(name) for name in bands)
@@ -156,7 +164,7 @@ def read_granule(
 def _files(
     files: ProductFiles, bands: tuple[str, ...], mask: str | None, kind: MaskKind | None
 ) -> str:
-    """`Scene.files`; no time of a file is in it, so that a copy of an archive is the same."""
+    """`Scene.files`; it contains no file times, so that a copy of an archive gives the same."""
     marks = [[name, files.mark(name)] for name in bands]
     if mask is not None:
         marks.append([mask, str(kind), files.mark(mask, small=kind is MaskKind.CLOUDS_GML)])
@@ -164,15 +172,17 @@ def _files(
 
 
 def granules(files: ProductFiles) -> tuple[list[Granule], list[GranuleError]]:
-    """The product's whole granules in the order of their names, and what is wrong with others.
+    """The complete granules of a product in the order of names, and errors of the others.
 
-    What a system or a person put beside the granules is none. Raises SceneError where the product
-    has none at all.
+    Files that a system or a person put beside the granules are ignored.
+
+    Raises:
+        SceneError: the product has no granule at all.
     """
     top = _named(files.names(""), "GRANULE")
     if top is None:
         if "metadata.xml" not in files.names(""):
-            raise SceneError(files.path, f"neither GRANULE nor metadata.xml in {files.name}")
+            raise SceneError(files.path, "has neither GRANULE nor metadata.xml in its folder")
         return [Granule("", "metadata.xml", "", "qi")], []
     whole: list[Granule] = []
     faults: list[GranuleError] = []
@@ -188,12 +198,18 @@ def granules(files: ProductFiles) -> tuple[list[Granule], list[GranuleError]]:
             where = (f"{folder}/{images or 'IMG_DATA'}", f"{folder}/{quality or 'QI_DATA'}")
             whole.append(Granule(folder, f"{folder}/{metadata[0]}", *where))
         elif reason or granule_tile(name) or images or quality:
-            what = "an empty granule" if not names else f"{len(metadata)} files of tile metadata"
+            fault = (
+                "is an empty granule" if not names else f"has {len(metadata)} tile metadata files"
+            )
             faults.append(
-                GranuleError(f"{files.path}/{folder}", reason or what, granule_tile(name))
+                GranuleError(
+                    f"{files.path}/{folder}",
+                    f"has {reason}" if reason else fault,
+                    granule_tile(name),
+                )
             )
     if not whole and not faults:
-        raise SceneError(files.path, "no granule in the product")
+        raise SceneError(files.path, "has no granule")
     return whole, faults
 
 
@@ -207,7 +223,8 @@ def _choose(files: ProductFiles, tile: str | None) -> Granule:
     named = [granule for granule in whole if granule.tile == tile]
     if tile is None or len(named) != 1:
         tiles = ", ".join(sorted(str(granule.tile) for granule in whole))
-        raise SceneError(files.path, f"tile {tile or 'not given'} among {tiles[:200]}")
+        wanted = f"expected one of tile {tile}" if tile else "name the tile that you need"
+        raise SceneError(files.path, f"has granules of {tiles[:200]}; {wanted}")
     return named[0]
 
 
@@ -219,7 +236,7 @@ def _bands(
 
 
 def _band(files: ProductFiles, granule: Granule, product: ProductMetadata, band: str) -> str:
-    """Name of a band's 10 m image: as the product lists it, else as it is found."""
+    """Name of a band's 10 m image, from the product's list or else found by its name."""
     fine = product.level is Level.L2A
     suffix = f"{band}_10m" if fine else band
     listed = [name for name in product.images if re.search(rf"(^|_|/){suffix}(\.jp2)?$", name)]
@@ -232,13 +249,13 @@ def _band(files: ProductFiles, granule: Granule, product: ProductMetadata, band:
             if candidate.startswith(f"{granule.folder}/") and files.is_file(candidate):
                 return candidate
     pattern = rf"(.*_)?{suffix}\.jp2" if not fine else rf"((.*_)?{suffix}|{band})\.jp2"
-    found = _find(files, granule, "R10m" if fine else None, pattern)
-    if len(found) == 1:
-        return found[0]
+    names = _find(files, granule, "R10m" if fine else None, pattern)
+    if len(names) == 1:
+        return names[0]
     where = f"{files.path}/{granule.images}".rstrip("/")
-    if found:
-        raise SceneError(where, f"band {band} at 10 m is there {len(found)} times")
-    raise SceneError(where, f"band {band} at 10 m is missing")
+    if names:
+        raise SceneError(where, f"has {len(names)} images of band {band} at 10 m, expected one")
+    raise SceneError(where, f"has no image of band {band} at 10 m")
 
 
 def _mask(
@@ -247,8 +264,8 @@ def _mask(
     """The scene's cloud mask: SCL at 20 m for L2A, else MSK_CLASSI, else MSK_CLOUDS."""
     if product.level is Level.L2A:
         pattern = r"((.*_)?SCL(_.*)?_20m|SCL)\.jp2"
-        found = _find(files, granule, "R20m", pattern)
-        return (found[0], MaskKind.SCL) if found else (None, None)
+        names = _find(files, granule, "R20m", pattern)
+        return (names[0], MaskKind.SCL) if names else (None, None)
     names = files.names(granule.quality)
     for kind, wanted in _MASKS.items():
         for name in names:
@@ -267,13 +284,13 @@ def _find(files: ProductFiles, granule: Granule, resolution: str | None, pattern
             folders.insert(0, f"{images}/{inner}" if images else inner)
     for folder in folders:
         names = [name for name in files.names(folder) if re.fullmatch(pattern, name, re.IGNORECASE)]
-        found = [f"{folder}/{name}" if folder else name for name in names]
-        found = [name for name in found if files.is_file(name)]
-        if found:
-            return found
+        paths = [f"{folder}/{name}" if folder else name for name in names]
+        images_here = [path for path in paths if files.is_file(path)]
+        if images_here:
+            return images_here
     return []
 
 
 def _named(names: list[str], wanted: str) -> str | None:
-    """A name as it is spelled there, whatever its case."""
+    """A name in its actual spelling, whatever its case."""
     return next((name for name in names if name.upper() == wanted.upper()), None)

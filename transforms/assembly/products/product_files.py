@@ -1,4 +1,4 @@
-"""The files of one product, in a folder, on object storage or in a zip, by safe relative names."""
+"""The files of one product by safe relative names: in a folder, on object storage or in a zip."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from transforms.storage.gdal_access import VSIZIP, gdal_path, location_of
 
 from .naming import (
     PRODUCT_FILE,
-    band_told,
     is_packed,
     is_part_folder,
     is_product,
+    parse_band_name,
     parse_name,
     printable,
 )
@@ -29,19 +29,19 @@ from .zips import list_members, one_line, read_member, split_zip_path
 MAX_ENTRIES = 100_000
 MAX_DEPTH = 32
 SMALL = 8 << 20
-"""Bytes up to which a file's content is looked at to tell it from another of the same size."""
+"""Up to so many bytes, the content of a file is compared, not only its size."""
 
 
 class ProductFiles(Protocol):
-    """A product's tree; names are relative, with `/`, and listed in order."""
+    """The files of a product; names are relative, with `/`, and listed in order."""
 
     path: str
     in_folder: bool
-    """Whether it lies unpacked, in a folder of its own."""
+    """Whether the product is unpacked, in its own folder."""
 
     @property
     def name(self) -> str:
-        """Name of the product's own folder, else of the archive."""
+        """Name of the product's own folder, or else of the archive."""
         ...
 
     def names(self, folder: str) -> list[str]:
@@ -49,38 +49,41 @@ class ProductFiles(Protocol):
         ...
 
     def is_file(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """Whether such a file exists."""
         ...
 
     def read(self, name: str, limit: int) -> bytes:
-        """A file's bytes; SceneError where it cannot be read or is larger than the limit."""
+        """The bytes of a file; SceneError if it cannot be read or is larger than the limit."""
         ...
 
     def gdal_path(self, name: str) -> str:
-        """The file as GDAL opens it; SceneError where it lies outside the product."""
+        """The file's path for GDAL; SceneError if it is outside the product."""
         ...
 
     def size(self, names: tuple[str, ...]) -> int:
-        """Bytes of these files, of the whole archive in a zip."""
+        """Size of these files in bytes; in a zip, the size of the whole archive."""
         ...
 
     def mark(self, name: str, small: bool = False) -> str:
-        """What every copy of a file shares, at no request: its size, in a zip its checksum too.
+        """A mark that every copy of a file shares: its size, and in a zip its checksum too.
 
-        Of a `small` file also its content, read where no listing tells it; SceneError as in `read`.
+        It costs no request. For a `small` file it includes the content, which is read if no listing
+        has a checksum of it; SceneError as in `read`.
         """
         ...
 
 
 def open_products(path: str) -> list[ProductFiles]:
-    """The files of the products that lie in a `.zip`, or of the one that a folder is.
+    """The files of the products in a `.zip`, or of the product that a folder is.
 
-    Empty where a folder is no product itself. Raises SceneError where there is neither folder nor
-    zip, or the zip holds no product.
+    The result is empty if a folder is not itself a product.
+
+    Raises:
+        SceneError: there is no such folder or zip, or the zip contains no product.
     """
     path = path.rstrip("/") if storage.is_url(path) else os.path.abspath(path)
     if not path.isprintable():
-        raise SceneError(printable(path), "control character in a name")
+        raise SceneError(printable(path), "has a control character in its name")
     try:
         if path.lower().endswith(".zip") and storage.is_file(path):
             return [*zip_products(path)]
@@ -88,34 +91,34 @@ def open_products(path: str) -> list[ProductFiles]:
             files = ObjectFiles(path) if storage.is_url(path) else FolderFiles(path)
             return [files] if is_product(files.names("")) else []
     except StorageError as error:
-        raise SceneError(path, f"not readable: {error.reason}") from error
+        raise SceneError(path, f"cannot be read: {error.reason}") from error
     if os.path.islink(path):
-        raise SceneError(path, "a link that leads nowhere")
-    raise SceneError(path, "no product: expected a .SAFE folder or a .zip")
+        raise SceneError(path, "is a link to a file that does not exist")
+    raise SceneError(path, "is not a product, expected a .SAFE folder or a .zip")
 
 
 def product_file(files: ProductFiles) -> str:
-    """Name of the product's own metadata file; SceneError where there is not exactly one."""
-    found = [name for name in files.names("") if PRODUCT_FILE.fullmatch(name)]
-    if len(found) != 1:
-        what = "no product metadata" if not found else f"product metadata in {', '.join(found)}"
-        raise SceneError(files.path, f"{what}, expected one of MTD_MSIL1C.xml, MTD_MSIL2A.xml")
-    return found[0]
+    """Name of the product's own metadata file; SceneError if there is not exactly one."""
+    names = [name for name in files.names("") if PRODUCT_FILE.fullmatch(name)]
+    if len(names) != 1:
+        what = "no product metadata" if not names else f"product metadata in {', '.join(names)}"
+        raise SceneError(files.path, f"has {what}, expected MTD_MSIL1C.xml or MTD_MSIL2A.xml")
+    return names[0]
 
 
 def unsafe(name: str) -> str | None:
-    """Why a relative name is not to be followed, None where it is safe."""
+    """Why a relative name must not be used; None if it is safe."""
     if not name or name.startswith("/") or re.match(r"[A-Za-z]:", name):
-        return "absolute or empty name"
+        return "an absolute or empty name"
     if "\\" in name or not name.isprintable():
-        return "backslash or control character in a name"
+        return "a name with a backslash or control character"
     if any(part in ("", ".", "..") for part in name.removesuffix("/").split("/")):
-        return "name that leaves its folder"
+        return "a name that leads out of its folder"
     return None
 
 
 def read_bytes(path: str, limit: int) -> bytes:
-    """Bytes of a file as `gdal_path` names it; SceneError as in `ProductFiles.read`."""
+    """The bytes of a file, named as by `gdal_path`; SceneError as in `ProductFiles.read`."""
     inside = split_zip_path(path)
     if inside is None:
         return _read_file(location_of(path), limit)
@@ -123,19 +126,19 @@ def read_bytes(path: str, limit: int) -> bytes:
 
 
 def check_names(path: str, names: Collection[str], where: str) -> None:
-    """Raises SceneError where there are too many names, or one is not to be followed."""
+    """Raise SceneError if there are too many names, or an unsafe one."""
     if len(names) > MAX_ENTRIES:
-        raise SceneError(path, f"{len(names)} entries {where}, at most {MAX_ENTRIES}")
+        raise SceneError(path, f"has {len(names)} entries {where}, expected at most {MAX_ENTRIES}")
     for name in names:
         reason = unsafe(name)
         if name.count("/") > MAX_DEPTH:
-            reason = f"more than {MAX_DEPTH} folders in a name"
+            reason = f"a name with more than {MAX_DEPTH} folders"
         if reason:
-            raise SceneError(path, f"{reason} {where}: {name[:120]!r}")
+            raise SceneError(path, f"has {reason} {where}: {name[:120]!r}")
 
 
 class FolderFiles:
-    """A product that lies unpacked; links out of it are not followed."""
+    """An unpacked product in a local folder; links out of it are not followed."""
 
     in_folder = True
 
@@ -169,10 +172,10 @@ class FolderFiles:
         """See `ProductFiles`."""
         reason = unsafe(name)
         if reason:
-            raise SceneError(self.path, f"{reason}: {name[:120]!r}")
+            raise SceneError(self.path, f"has {reason}: {name[:120]!r}")
         path = os.path.join(self.path, name)
         if os.path.commonpath([self._root, os.path.realpath(path)]) != self._root:
-            raise SceneError(path, "a link that leads out of the product")
+            raise SceneError(path, "is a link that leads out of the product")
         return path
 
     def size(self, names: tuple[str, ...]) -> int:
@@ -211,15 +214,15 @@ class _Listed:
         return name in self._files
 
     def _place(self, name: str) -> str:
-        """The name from `path`."""
+        """The name relative to `path`."""
         reason = unsafe(name)
         if reason:
-            raise SceneError(self.path, f"{reason}: {name[:120]!r}")
+            raise SceneError(self.path, f"has {reason}: {name[:120]!r}")
         return f"{self._prefix}{name}"
 
 
 class ObjectFiles(_Listed):
-    """A product that lies unpacked on object storage: listed once, in a request or two."""
+    """An unpacked product on object storage, listed once with a request or two."""
 
     in_folder = True
 
@@ -250,7 +253,7 @@ class ObjectFiles(_Listed):
         stored = self._objects[self._place(name)]
         if not small or stored.size > SMALL:
             return str(stored.size)
-        # S3's mark of an object that was written in one part is its MD5.
+        # The ETag of S3 is the MD5 of an object that was written in one part.
         mark = stored.version.strip('"')
         known = re.fullmatch("[0-9a-f]{32}", mark) is not None
         return f"{stored.size} {mark if known else _md5(self, name)}"
@@ -268,7 +271,7 @@ class ZipFiles(_Listed):
 
     @property
     def name(self) -> str:
-        """Name of the product's own folder, else of the archive."""
+        """Name of the product's own folder, or else of the archive."""
         return self._prefix.rstrip("/").rpartition("/")[2] or storage.name(self.path)
 
     def read(self, name: str, limit: int) -> bytes:
@@ -289,21 +292,21 @@ class ZipFiles(_Listed):
 
 
 def zip_products(path: str) -> list[ZipFiles]:
-    """The products in a zip; SceneError where it is unsafe, not readable or holds none."""
+    """The products in a zip; SceneError if it is unsafe, cannot be read or contains none."""
     members = list_members(path)
     names = [member.filename for member in members]
     check_names(path, names, "in the zip")
     prefixes = _prefixes(names)
     if not prefixes:
-        raise SceneError(path, "no product metadata in the zip, expected a product")
+        raise SceneError(path, "contains no product metadata, expected a product in the zip")
     return [ZipFiles(path, members, prefix) for prefix in prefixes]
 
 
 def _prefixes(names: list[str]) -> list[str]:
-    """Folders of products in a zip, each with its `/`, "" is the zip itself; and archives in it.
+    """Folders of products in a zip, each with its `/` ("" is the zip itself), and inner archives.
 
-    A folder that is named as a product counts too, unless it lies around one, and so does one of
-    bands or of a granule that is no part of a product: opened, they tell what is missing.
+    A folder that is named as a product counts too, unless a product is inside it. So does a folder
+    of bands or of a granule without its product. The errors of opening them name what is missing.
     """
     folders: dict[str, set[str]] = {}
     for name in names:
@@ -313,7 +316,7 @@ def _prefixes(names: list[str]) -> list[str]:
         if name.lower().endswith(".zip") or is_packed(name):
             folders.setdefault(f"{name}/", set())
     of_products = sorted(folder for folder, inside in folders.items() if is_product(inside))
-    found: dict[str, None] = {}
+    prefixes: dict[str, None] = {}
     for folder in sorted(folders):
         if folder.startswith("__MACOSX/"):
             continue
@@ -323,20 +326,20 @@ def _prefixes(names: list[str]) -> list[str]:
         around = at < len(of_products) and of_products[at].startswith(folder)
         alone = not around and (named or _parts_alone(folders[folder]))
         whole = around and of_products[at] == folder
-        if (whole or alone) and (named or not _below_one(folder, found)):
-            found[folder] = None
-    return list(found)
+        if (whole or alone) and (named or not _below_one(folder, prefixes)):
+            prefixes[folder] = None
+    return list(prefixes)
 
 
 def _parts_alone(inside: set[str]) -> bool:
-    return "MTD_TL.xml" in inside or "IMG_DATA" in inside or any(map(band_told, inside))
+    return "MTD_TL.xml" in inside or "IMG_DATA" in inside or any(map(parse_band_name, inside))
 
 
-def _below_one(folder: str, found: Collection[str]) -> bool:
-    """Whether a folder is a part of one that is found, or lies in such a part."""
+def _below_one(folder: str, prefixes: Collection[str]) -> bool:
+    """Whether a folder is a part of a product in `prefixes`, or is inside such a part."""
     parts = folder.split("/")[:-1]
     return any(
-        is_part_folder(part) and "".join(f"{p}/" for p in parts[:depth]) in found
+        is_part_folder(part) and "".join(f"{p}/" for p in parts[:depth]) in prefixes
         for depth, part in enumerate(parts)
     )
 
@@ -353,9 +356,9 @@ def _md5(files: ProductFiles, name: str) -> str:
 def _read_file(location: str, limit: int) -> bytes:
     try:
         if not storage.is_url(location) and not stat.S_ISREG(os.stat(location).st_mode):
-            raise SceneError(location, "not a regular file")
+            raise SceneError(location, "is not a regular file")
         return storage.read_bytes(location, limit)
     except StorageError as error:
-        raise SceneError(location, f"not readable: {error.reason}") from error
+        raise SceneError(location, f"cannot be read: {error.reason}") from error
     except OSError as error:
-        raise SceneError(location, f"not readable: {one_line(error)}") from error
+        raise SceneError(location, f"cannot be read: {one_line(error)}") from error

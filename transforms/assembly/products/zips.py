@@ -1,4 +1,4 @@
-"""Zip archives: their members, and whether what is stored of these is what was packed."""
+"""Zip archives: lists and reads their members, and checks them against their checksums."""
 
 from __future__ import annotations
 
@@ -23,30 +23,31 @@ _DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
     *(NotImplementedError, RuntimeError, ValueError, OverflowError, IndexError),
 )
-"""What a zip that is damaged, encrypted or packed by an unknown method raises, beside OSError."""
+"""Errors, besides OSError, for a damaged or encrypted zip or an unknown compression."""
 _one_at_a_time = threading.Lock()
 T = TypeVar("T")
 
 
 def list_members(path: str) -> list[zipfile.ZipInfo]:
-    """The members of a zip, folders among them.
+    """The members of a zip, with its folders.
 
-    Raises SceneError where it is not readable, has a link, or two members of one name: of these
-    GDAL reads the first, and others the last.
+    Raises:
+        SceneError: it cannot be read, has a link, or has two members with one name. Of two such
+            members GDAL reads the first, and other programs read the last.
     """
     members = _in_zip(path, zipfile.ZipFile.infolist)
     seen = set()
     for member in members:
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise SceneError(path, f"link in the zip: {member.filename[:120]!r}")
+            raise SceneError(path, f"has a link in the zip: {member.filename[:120]!r}")
         if member.filename in seen:
-            raise SceneError(path, f"two entries of one name in the zip: {member.filename[:120]!r}")
+            raise SceneError(path, f"has two entries with one name: {member.filename[:120]!r}")
         seen.add(member.filename)
     return members
 
 
 def split_zip_path(path: str) -> tuple[str, str] | None:
-    """Location of the zip, and the member, of what GDAL opens; None where that is in no zip."""
+    """The location of the zip and the member in a path for GDAL; None if it is not in a zip."""
     if not path.startswith(VSIZIP):
         return None
     location = location_of(path.removeprefix(VSIZIP))
@@ -56,20 +57,20 @@ def split_zip_path(path: str) -> tuple[str, str] | None:
 
 
 def read_member(path: str, member: str, limit: int) -> bytes:
-    """Bytes of a member of a zip; SceneError where it is damaged or larger than the limit."""
+    """The bytes of a member of a zip; SceneError if it is damaged or larger than the limit."""
 
     def read(source: zipfile.ZipFile) -> bytes:
         with source.open(member) as file:
             data = file.read(limit + 1)
         if len(data) > limit:
-            raise SceneError(f"{path}/{member}", f"larger than {limit} bytes")
+            raise SceneError(f"{path}/{member}", f"is larger than {limit} bytes")
         return data
 
     return _in_zip(path, read, member)
 
 
 def with_member(path: str, member: str, use: Callable[[BinaryIO, int], T]) -> T:
-    """What `use` makes of a member, open for reading, and of its bytes; SceneError as above."""
+    """Pass a member, open for reading, and its size to `use`; SceneError as in `read_member`."""
 
     def within(source: zipfile.ZipFile) -> T:
         with source.open(member) as file:
@@ -79,11 +80,11 @@ def with_member(path: str, member: str, use: Callable[[BinaryIO, int], T]) -> T:
 
 
 def check_member(path: str) -> None:
-    """Raises SceneError where a file that GDAL opens is a damaged member of a zip on a local disk.
+    """Raise SceneError if a path for GDAL is a damaged member of a zip on a local disk.
 
-    GDAL does not look at the checksum of a zip's member. A member is read through once per process,
-    at the speed of the disk, before its pixels are decoded. Not so on object storage, where that
-    would fetch all of it for each process: there the storage keeps checksums of its own.
+    GDAL does not check the checksum of a zip's member. So each process reads a member through once,
+    at the speed of the disk, before its pixels are decoded. On object storage this is not done:
+    each process would fetch the whole member, and the storage has its own checksums.
     """
     inside = split_zip_path(path)
     if inside is None or storage.is_url(inside[0]):
@@ -91,8 +92,8 @@ def check_member(path: str) -> None:
     try:
         about = os.stat(inside[0])
     except OSError as error:
-        raise SceneError(inside[0], f"not readable: {error.strerror}") from error
-    with _one_at_a_time:  # others need the same member most of the time
+        raise SceneError(inside[0], f"cannot be read: {error.strerror}") from error
+    with _one_at_a_time:  # other threads usually need the same member
         reason = _fault(*inside, about.st_mtime_ns, about.st_size)
     if reason is not None:
         raise SceneError(f"{inside[0]}/{inside[1]}", reason)
@@ -100,7 +101,7 @@ def check_member(path: str) -> None:
 
 @lru_cache(maxsize=4096)
 def _fault(path: str, member: str, changed: int, size: int) -> str | None:
-    """What is wrong with a member, None where it is whole; the last two tell the zip's versions."""
+    """The fault of a member, None if it has none; the last two arguments mark the zip's version."""
 
     def read(source: zipfile.ZipFile) -> None:
         with source.open(member) as file:
@@ -115,7 +116,7 @@ def _fault(path: str, member: str, changed: int, size: int) -> str | None:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, short and on one line."""
+    """The text of an error, short and on one line."""
     return " ".join(str(error).split())[:160] or type(error).__name__
 
 
@@ -130,11 +131,11 @@ def _in_zip(path: str, use: Callable[[zipfile.ZipFile], T], member: str = "") ->
     except StorageError as error:
         if error.passing:
             raise
-        raise SceneError(file, f"not readable: {error.reason}") from error
+        raise SceneError(file, f"cannot be read: {error.reason}") from error
     except KeyError as error:
-        raise SceneError(file, "no such entry in the zip") from error
+        raise SceneError(file, "does not exist in the zip") from error
     except OSError as error:
-        raise SceneError(file, f"not readable: {one_line(error)}") from error
+        raise SceneError(file, f"cannot be read: {one_line(error)}") from error
     except _DAMAGED as error:
-        what = "not readable, damaged" if member else "not a readable zip"
+        what = "is damaged or cannot be read" if member else "cannot be read as a zip"
         raise SceneError(file, f"{what}: {one_line(error)}") from error

@@ -66,10 +66,10 @@ def test_what_cannot_be_compared(safe: Path) -> None:
     (safe / "manifest.safe").write_text(HEAD)
     problem = manifest_problem(scene)
     assert problem is not None
-    assert problem.startswith("manifest.safe: not well-formed XML")
+    assert problem.startswith("manifest.safe: is not well-formed XML")
     write_manifest(safe, "MD5", "md5")
     Path(scene.bands[0]).unlink()
-    assert manifest_problem(scene) == "not readable: No such file or directory"
+    assert manifest_problem(scene) == "cannot be read: No such file or directory"
 
 
 @pytest.mark.parametrize("archive", ["archive", "archive/product.SAFE", "archive/product.SAFE/.."])

@@ -149,7 +149,9 @@ def test_a_temporary_folder_that_fails_is_named(name, monkeypatch):
     if name == "close":
         use()
     else:
-        with pytest.raises(StorageError, match="cannot hold observations: No space left"):
+        with pytest.raises(
+            StorageError, match="cannot store observations in the temporary folder: No space left"
+        ):
             use()
 
 

@@ -76,7 +76,7 @@ def test_gml_with_a_hole_and_heights():
         (gml(polygon("0 0 1 0 inf 1")), "expected a number"),
         (gml("<g:Polygon/>"), "without exterior"),
         (gml(polygon("0 0 1 0 1 1"), head='<Mask xmlns:g="urn:g">'), "without srsName"),
-        (gml('<g:Point srsName="urn:x"/>'), "no EPSG"),
+        (gml('<g:Point srsName="urn:x"/>'), "expected an EPSG code"),
         (gml('<g:Point srsName="EPSG:32634"/>'), "more than one CRS"),
         (gml(polygon("0 0 1 0 1e9 1")), "position beyond"),
         (
@@ -150,7 +150,7 @@ def test_work_grows_with_the_edges_and_not_with_edges_times_pixels():
     x = (np.arange(512) + 0.5) * 10
     expected = shapely.contains_xy(zigzag(1001, 5120), *np.meshgrid(x, y))
     assert np.array_equal(found[rows], expected)
-    with pytest.raises(ValueError, match=r"edges in 512 x 512 pixels, at most"):
+    with pytest.raises(ValueError, match=r"edges in 512 x 512 pixels, expected at most"):
         rasterize([zigzag(14_000, 5120)], grid_at(32633, 0, 5120, window))
 
 

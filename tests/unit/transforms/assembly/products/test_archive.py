@@ -152,7 +152,7 @@ def test_older_product_gives_each_wanted_tile(shared_data):
 
 
 def test_missing_archive(tmp_path):
-    with pytest.raises(SceneError, match="not a readable archive"):
+    with pytest.raises(SceneError, match="cannot be read as an archive"):
         find(tmp_path / "absent")
 
 

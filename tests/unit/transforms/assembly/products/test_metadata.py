@@ -117,7 +117,7 @@ def test_offsets_do_not_follow_the_baseline():
         (b"02.09</PROCESSING_BASELINE", b"two</PROCESSING_BASELINE", "expected NN.NN"),
         (b"2020-06-15T10:21:01.026Z", b"yesterday", "ISO 8601"),
         (b">0.0</Cloud", b">130</Cloud", "0 to 100"),
-        (b"<PRODUCT_URI>", b"<PRODUCT_URI>../", "no product name"),
+        (b"<PRODUCT_URI>", b"<PRODUCT_URI>../", "not a product name"),
     ],
 )
 def test_broken_products(old, new, reason):
@@ -136,7 +136,7 @@ def test_broken_products(old, new, reason):
         (b'<Size resolution="10">', b'<Size resolution="15">', "no Size of resolution 10"),
         (b"_T33UUU_", b"_TXXXXX_", "no MGRS tile"),
         (b"<NROWS>120</NROWS>", b"<NROWS>-1</NROWS>", "-1 x 60 pixels"),
-        (b"<XDIM>10</XDIM>", b"<XDIM>20</XDIM>", "pixel of 20 x -10"),
+        (b"<XDIM>10</XDIM>", b"<XDIM>20</XDIM>", "pixels of 20 x -10"),
         (b"<ULX>300000</ULX>", b"", "no ULX"),
     ],
 )

@@ -90,7 +90,7 @@ def test_missing_band_is_named(safe):
     folder, _ = safe
     (band,) = folder.glob("GRANULE/*/IMG_DATA/*_B08.jp2")
     band.unlink()
-    with pytest.raises(SceneError, match="band B08 at 10 m is missing"):
+    with pytest.raises(SceneError, match="has no image of band B08 at 10 m"):
         read_scene(str(folder))
 
 
@@ -161,7 +161,7 @@ def test_damaged_zip(safe, tmp_path):
     data = packed.read_bytes()
     at = data.index(b"<n1:Level-1C_User_Product")
     packed.write_bytes(data[:at] + b"<n2" + data[at + 3 :])
-    with pytest.raises(SceneError, match="not readable"):
+    with pytest.raises(SceneError, match="cannot be read"):
         read_scene(str(packed))
 
 
@@ -175,7 +175,7 @@ def test_older_product_of_several_tiles(shared_data):
     ]
     with pytest.raises(SceneError, match="32TQR, 32TRQ"):
         read_scene(path)
-    with pytest.raises(SceneError, match="33UUU among"):
+    with pytest.raises(SceneError, match="expected one of tile 33UUU"):
         read_scene(path, "33UUU")
 
 
@@ -318,7 +318,7 @@ def test_a_tile_in_two_granules_is_two_datastrips_of_one_pass(safe, tmp_path):
     assert [scene.datastrip for scene in found_in(packed, "33UUU").scenes] == [
         scene.datastrip for scene in scenes
     ]
-    with pytest.raises(SceneError, match="33UUU among 33UUU, 33UUU, 33UVU"):
+    with pytest.raises(SceneError, match="of 33UUU, 33UUU, 33UVU; expected one of tile 33UUU"):
         read_scene(str(old), "33UUU")
 
 
@@ -333,7 +333,7 @@ def test_a_granule_that_is_not_whole_is_its_own_tiles_loss(safe, tmp_path):
     assert ([scene.tile for scene in scenes], losses) == (["33UUU"], [])
     scenes, losses, _ = found_in(old.parent, "33UUU", "33UVU")
     assert [scene.tile for scene in scenes] == ["33UUU"]
-    assert [(loss.tile, loss.reason) for loss in losses] == [("33UVU", "0 files of tile metadata")]
+    assert [(loss.tile, loss.reason) for loss in losses] == [("33UVU", "has 0 tile metadata files")]
     shutil.rmtree(other)
     other.mkdir()
     losses = found_in(old.parent, "33UVU").losses
@@ -375,7 +375,7 @@ def test_every_flipped_bit_of_a_member_is_noticed(safe, tmp_path, level):
         if harmless(packed, entry, safe[0]):  # a bit between two pieces of a compressed stream
             assert level == zipfile.ZIP_DEFLATED
             continue
-        with pytest.raises(SceneError, match="not readable, damaged"):
+        with pytest.raises(SceneError, match="is damaged or cannot be read"):
             check_member(scene.bands[0])
     packed.write_bytes(whole)
     check_member(scene.bands[0])
