@@ -81,7 +81,7 @@ def _foreign(path):
         ),
         (_nan, "conv1/kernel: found 1 values that are not finite"),
         (_other_order, "layers: found"),
-        (_foreign, "no saved Keras model"),
+        (_foreign, "not a saved Keras model"),
     ],
 )
 def test_what_is_broken_is_named_and_not_recorded(folder, fault, says):

@@ -1,7 +1,7 @@
-"""Built-up fraction by GHS-S2Net: weight files, network, engine, model store and Beam handler.
+"""Built-up fraction by GHS-S2Net: weight files, network, engines, model store and Beam handler.
 
-Beam is imported when `GhsS2NetHandler` or `PredictBuiltUp` is first asked for, TensorFlow when
-an engine on it is made.
+Beam is imported at the first use of `GhsS2NetHandler` or `PredictBuiltUp`. TensorFlow is imported
+when an engine that needs it is made.
 """
 
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .transform import PredictBuiltUp
 
 METHOD_VERSION = "2"
-"""Part of the fingerprint of BUFRAC_RAW: raise it when the same input gives other pixels."""
+"""Part of the fingerprint of BUFRAC_RAW; increase it when the same input gives other pixels."""
 
 _BEAM = {
     "GhsS2NetHandler": ".handler",

@@ -1,4 +1,4 @@
-"""The layers of GHS-S2Net, as the JRC's weight files hold them.
+"""The layers of GHS-S2Net, as in the JRC's weight files.
 
 Source: Corbane, Syrris, Sabo et al. (2020), "Convolutional neural networks for global human
 settlements mapping from Sentinel-2 satellite imagery", Neural Computing and Applications.
@@ -59,16 +59,17 @@ def _shapes() -> dict[str, tuple[int, ...]]:
 
 
 SHAPES: dict[str, tuple[int, ...]] = _shapes()
-"""The 24 arrays by `layer/weight`, in file order; kernels are (rows, columns, in, out)."""
+"""The shapes of the 24 arrays by `layer/weight`, in file order; kernels are (rows, columns, in,
+out)."""
 
 
 def weights_of(layer: str) -> tuple[str, ...]:
-    """Names of a layer's weights in Keras' order; empty for layers without any."""
+    """Names of a layer's weights in Keras' order; empty for layers without weights."""
     return tuple(key.split("/")[1] for key in SHAPES if key.startswith(f"{layer}/"))
 
 
 def keras_names() -> dict[str, str]:
-    """Each layer's name as Keras 2.3.1 gives it in a fresh process: `conv2d_1`, `conv2d_2`, ..."""
+    """The name of each layer as Keras 2.3.1 gives it in a new process: `conv2d_1`, ..."""
     numbers: dict[str, int] = {}
     names = {}
     for layer, _, base in LAYERS:
@@ -91,7 +92,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "Activation": {"activation": "tanh"},
     "Dense": {"activation": "linear", "use_bias": True},
 }
-"""Settings of a layer class that change the arithmetic, with the value they must have."""
+"""Settings of a layer class that change the arithmetic, with their required values."""
 LAST_ACTIVATION = "sigmoid"
 
 
@@ -99,7 +100,7 @@ def model_config(epsilon: tuple[float, float, float]) -> dict[str, Any]:
     """Keras' description of the network (a Sequential of the sixteen layers), JSON-like.
 
     Args:
-        epsilon: of the three batch normalisations, added to the variance.
+        epsilon: added to the variance, for each of the three batch normalisations.
     """
     names = keras_names()
     layers = []

@@ -40,17 +40,17 @@ class PredictionInput:
     """A block to predict.
 
     Attributes:
-        zone: grid zone, the key of the model.
+        zone: Grid zone, the key of the model.
         tile: MGRS tile.
-        window: the block, counted from the tile's corner.
-        dn: axes (band, row, column), uint16, red, green, blue, near infrared, nodata 0: the
-            block and as many pixels on each side, at least 2; blocks of a tile fit together to
-            the bit where it is `predict.CONTEXT`.
-        whole: False where an input of these pixels was lost.
-        origin: row and column of the tile's corner in the 10 m grid of its UTM zone (south and
-            east of 0, 0 m). Engines predict in pieces that lie on that grid, so that tiles that
-            overlap agree to the bit.
-        place: the block without layers: what the prediction becomes a layer of.
+        window: The block, counted from the tile's corner.
+        dn: Axes (band, row, column), uint16, red, green, blue, near infrared, nodata 0: the block
+            and the same number of pixels on each side, at least 2. With `predict.CONTEXT` pixels,
+            neighbouring blocks of a tile agree to the bit.
+        whole: False if an input of these pixels was lost.
+        origin: Row and column of the tile's corner in the 10 m grid of its UTM zone (south and
+            east of 0, 0 m). Engines predict in pieces on that grid, so that overlapping tiles
+            agree to the bit.
+        place: The block without layers; the prediction becomes a layer of it.
     """
 
     zone: str
@@ -67,10 +67,10 @@ class PredictionOutput:
     """The prediction of a block.
 
     Attributes:
-        block: tile and window.
-        bufrac_raw: axes (row, column), uint16, 0..10 000, nodata 65535, the block without halo.
-        whole: as of the input.
-        place: as of the input.
+        block: Tile and window.
+        bufrac_raw: Axes (row, column), uint16, 0..10 000, nodata 65535; the block without halo.
+        whole: As in the input.
+        place: As in the input.
     """
 
     block: Block
@@ -81,20 +81,21 @@ class PredictionOutput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictionFailure:
-    """A block that could not be predicted, and why."""
+    """A block that could not be predicted, with the error."""
 
     block: Block
     error: Exception
 
 
 class ModelBank:
-    """The models of a worker, each loaded when first asked for, the least used let go.
+    """The models of a worker; each is loaded at its first use, and the least recently used removed.
 
-    Threads of a worker share the bank; one predicts at a time, for an engine uses all cores.
+    Threads of a worker share the bank. One thread predicts at a time, because an engine uses all
+    cores.
 
     Attributes:
-        choice: the engine of all its models.
-        loads: models loaded so far.
+        choice: The engine of all its models.
+        loads: Number of models loaded so far.
     """
 
     def __init__(
@@ -104,12 +105,12 @@ class ModelBank:
         choice: Choice | None = None,
         sha256: Mapping[str, str] | None = None,
     ) -> None:
-        """Keep the paths by grid zone; nothing is loaded yet.
+        """Keep the paths; no model is loaded yet.
 
         Args:
             paths: weight files by grid zone.
             max_models: see `GhsS2NetHandler`.
-            choice: the engine, by default the exact one of this machine.
+            choice: the engine; by default the exact engine of this machine.
             sha256: see `GhsS2NetHandler`.
 
         Raises:
@@ -119,8 +120,9 @@ class ModelBank:
         self.choice = choice or choose(EXACT)
         if self.choice.engine not in engines_of(this_machine()):
             raise VersionError(
-                f"a worker cannot predict with {self.choice.engine}, as the launch planned: launch "
-                "from a machine like the workers, or set models.precision to 'exact' where 'fast'"
+                f"a worker cannot run the engine {self.choice.engine} that the launch planned "
+                "with: launch from a machine like the workers, or replace models.precision 'fast' "
+                "by 'exact'"
             )
         self._max_models = max_models
         self._engines: OrderedDict[str, Engine] = OrderedDict()
@@ -137,12 +139,12 @@ class ModelBank:
 
         Raises:
             RequestError: the job has no model for the zone.
-            ModelError: the zone's file cannot be used, or not with the precision `fast`.
-            VersionError: it is another than the launch planned with.
+            ModelError: the file of the zone cannot be used, or not with the precision `fast`.
+            VersionError: it is not the file that the launch planned with.
         """
         with self._lock:
             if zone not in self._paths:
-                raise RequestError(f"grid zone {zone}: the job was given no model for it")
+                raise RequestError(f"grid zone {zone}: the job has no model for it")
             path = self._paths[zone]
             if path not in self._engines:
                 while len(self._engines) >= self._max_models:
@@ -153,9 +155,9 @@ class ModelBank:
             return self._engines[path]
 
     def _loaded(self, path: str) -> Engine:
-        """The engine of a weight file; a fast one is measured first."""
-        weights, found = load_model(path)
-        check_planned(path, found, self._sha256.get(path, found))
+        """The engine of a weight file; a fast engine is compared with the exact one first."""
+        weights, sha256 = load_model(path)
+        check_planned(path, sha256, self._sha256.get(path, sha256))
         network = collapse(weights)
         engine = self.choice.make(network)
         if self.choice.precision == FAST:
@@ -163,9 +165,9 @@ class ModelBank:
             if not (most <= MOST and mean <= MEAN):
                 raise ModelError(
                     path,
-                    f"with {self.choice.engine} found probabilities that differ from exact ones by "
-                    f"{most:.2g} at most and {mean:.2g} in the mean, expected {MOST:g} and "
-                    f"{MEAN:g}: set models.precision to 'exact'",
+                    f"differs too much with {self.choice.engine}: its probabilities differ from "
+                    f"exact ones by up to {most:.2g}, and by {mean:.2g} on average, expected at "
+                    f"most {MOST:g} and {MEAN:g}; set models.precision to 'exact'",
                 )
         return engine
 
@@ -180,7 +182,7 @@ class ModelBank:
         halo = max(HALO, (example.dn.shape[-1] - window.width) // 2)
         expected = (4, window.height + 2 * halo, window.width + 2 * halo)
         if example.dn.shape != expected:
-            raise ValueError(f"found pixels of shape {example.dn.shape}, expected {expected}")
+            raise ValueError(f"pixels have shape {example.dn.shape}, expected {expected}")
         inside = valid(example.dn)[halo:-halo, halo:-halo]
         with self._lock:
             if inside.any():
@@ -199,8 +201,8 @@ class GhsS2NetHandler(
 ):
     """Predicts blocks, each with the model of its grid zone.
 
-    Beam's own handlers hold one model, and its KeyedModelHandler loads each in a process beside
-    the worker; here one bank a worker holds the few models that its blocks ask for. Blocks go in
+    Beam's own handlers keep one model, and its KeyedModelHandler loads each model in an extra
+    process. Here each worker has one bank with the few models of its blocks. Blocks are predicted
     one by one, so that memory does not grow with Beam's batches.
     """
 
@@ -213,36 +215,37 @@ class GhsS2NetHandler(
         choice: Choice | None = None,
         sha256: Mapping[str, str] | None = None,
     ) -> None:
-        """Keep where the models are; the handler travels to the workers as this alone.
+        """Keep the parameters; only they are sent to the workers.
 
         Args:
             models: pairs of grid zone and path of its weight file.
-            max_models: models in a worker's memory at a time, 10 MB each with their engine.
+            max_models: largest number of models in a worker's memory; each takes 10 MB with its
+                engine.
             precision: `exact` (float32) or `fast` (`engines.choice`).
-            reporter: who is told of each block.
+            reporter: receives an event for each block.
             choice: the engine that the launch planned with, which every worker must be able to
-                run; by default each takes what its machine has for the precision.
-            sha256: what the launch planned with, by path of a weight file; another content is
-                refused. Where it does not say, any will do.
+                run; by default each worker takes the engine of its machine for the precision.
+            sha256: the checksums that the launch planned with, by path of the weight file; a file
+                with another checksum is refused. A file without an entry is not checked.
 
         Raises:
-            ValueError: no model may be kept, a zone has two, or there is no such precision.
+            ValueError: `max_models` is below 1, a zone has two models, or the precision is unknown.
         """
         super().__init__(min_batch_size=1, max_batch_size=1)
         if max_models < 1:
-            raise ValueError(f"found max_models {max_models}, expected at least 1")
+            raise ValueError(f"max_models is {max_models}, expected at least 1")
         if len(dict(models)) != len(models):
-            raise ValueError("found two models for one grid zone, expected one each")
+            raise ValueError("two models for one grid zone, expected one each")
         self.models = tuple(sorted(models))
         self.max_models = max_models
         if precision not in PRECISIONS:
-            raise ValueError(f"found precision {precision!r}, expected one of {PRECISIONS}")
+            raise ValueError(f"precision is {precision!r}, expected one of {PRECISIONS}")
         self.precision = precision
         self.reporter = reporter
         self.choice, self.sha256 = choice, dict(sha256 or {})
 
     def load_model(self) -> ModelBank:
-        """An empty bank; Beam calls this once a worker process.
+        """An empty bank; Beam calls this once for each worker process.
 
         Raises:
             VersionError: this machine cannot run the engine that the launch planned with.
@@ -256,7 +259,7 @@ class GhsS2NetHandler(
         model: ModelBank,
         inference_args: dict[str, Any] | None = None,
     ) -> Iterator[PredictionOutput | PredictionFailure]:
-        """Predict the blocks of a batch, which holds one."""
+        """Predict the blocks of a batch, which has one block."""
         for example in batch:
             try:
                 yield with_retries(partial(self._predict, model, example))
@@ -271,9 +274,9 @@ class GhsS2NetHandler(
             return model.predict(example)
 
     def get_num_bytes(self, batch: Sequence[PredictionInput]) -> int:
-        """Bytes of the pixels; Beam's default would pickle them to find out."""
+        """Bytes of the pixels; Beam's default would pickle them to measure."""
         return sum(example.dn.nbytes for example in batch)
 
     def get_metrics_namespace(self) -> str:
-        """Namespace of Beam's counters of this transform."""
+        """Namespace of Beam's counters for this transform."""
         return NAMESPACE

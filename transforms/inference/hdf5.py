@@ -1,8 +1,8 @@
-"""Members of an HDF5 file of others, looked at before they are read.
+"""Checks the members of foreign HDF5 files before they are read.
 
-HDF5 unfolds a compressed chunk to whatever its stream holds, whatever the chunk's size: a file of
-a few megabytes may so ask for gigabytes. Here each stream is followed first, no further than the
-chunk is long.
+HDF5 decompresses a chunk to any size that its stream contains, whatever the size of the chunk. A
+file of a few megabytes may so ask for gigabytes of memory. Here each stream is decompressed first,
+but not further than the size of its chunk.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _PIPELINES = ((), (_SHUFFLE,), (_DEFLATE,), (_SHUFFLE, _DEFLATE))
 
 
 def own(group: h5py.Group, name: str, kind: type[Any]) -> Any:
-    """A member stored in this very file: no soft or external link.
+    """A member that is stored in this file, not a soft or external link.
 
     Raises:
-        ValueError: it is a link, absent, or of another kind.
+        ValueError: it is a link, is missing, or is of another kind.
     """
     link = group.get(name, getlink=True)
     if not isinstance(link, h5py.HardLink):
         raise ValueError(
-            f"{name}: found {'a link' if link else 'nothing'}, expected it stored here"
+            f"{name}: found {'a link' if link else 'nothing'}, expected a member of this file"
         )
     member = group[name]
     if not isinstance(member, kind):
@@ -39,12 +39,12 @@ def own(group: h5py.Group, name: str, kind: type[Any]) -> Any:
 
 
 def texts(group: h5py.Group, name: str) -> list[str]:
-    """A list of texts in an attribute, of a fixed length each, as Keras writes them.
+    """A list of texts in an attribute, each of a fixed length, as Keras writes them.
 
-    Texts of any length could all be one and the same long one.
+    Texts of variable length are refused, because all of them could be the same long text.
 
     Raises:
-        ValueError: it is none, too long, or absent.
+        ValueError: it is not such a list, is too long, or is missing.
     """
     if name not in group.attrs:
         raise ValueError(f"{name}: found nothing, expected the attribute of a Keras file")
@@ -59,7 +59,7 @@ def texts(group: h5py.Group, name: str) -> list[str]:
 
 
 def text(group: h5py.Group, name: str, most: int) -> str | None:
-    """One text in an attribute; None where there is none, or a longer one than `most`."""
+    """One text in an attribute; None if there is none, or if it is longer than `most`."""
     if name not in group.attrs:
         return None
     about = group.attrs.get_id(name)
@@ -71,10 +71,10 @@ def text(group: h5py.Group, name: str, most: int) -> str | None:
 
 
 def check_array(key: str, dataset: h5py.Dataset, shape: tuple[int, ...]) -> None:
-    """Look whether a dataset holds a float32 array of a shape, and no more, in this file.
+    """Check that a dataset is a float32 array of a shape, is stored in this file, and has no more.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it is not.
         OSError: a chunk cannot be read.
     """
     if dataset.shape != shape:
@@ -90,7 +90,7 @@ def check_array(key: str, dataset: h5py.Dataset, shape: tuple[int, ...]) -> None
     if dataset.chunks is None:
         stored = dataset.id.get_storage_size()
         if stored != dataset.dtype.itemsize * math.prod(shape):
-            raise ValueError(f"{key}: found {stored} bytes stored, expected the whole array")
+            raise ValueError(f"{key}: found {stored} bytes, expected the whole array")
         return
     if math.prod(dataset.chunks) > 2 * math.prod(shape):
         raise ValueError(f"{key}: found chunks of {dataset.chunks}, expected at most the array")
@@ -98,7 +98,7 @@ def check_array(key: str, dataset: h5py.Dataset, shape: tuple[int, ...]) -> None
     number = dataset.id.get_num_chunks()
     if number != expected or number > _MAX_CHUNKS:
         raise ValueError(
-            f"{key}: found {number} chunks, expected {expected}, at most {_MAX_CHUNKS}"
+            f"{key}: found {number} chunks, expected {expected}, and at most {_MAX_CHUNKS}"
         )
     size = dataset.dtype.itemsize * math.prod(dataset.chunks)
     for chunk in range(number):
@@ -108,8 +108,8 @@ def check_array(key: str, dataset: h5py.Dataset, shape: tuple[int, ...]) -> None
 def _check_chunk(
     key: str, dataset: h5py.Dataset, place: tuple[int, ...], filters: tuple[int, ...], size: int
 ) -> None:
-    """Whether a chunk unfolds to just its own size."""
-    with phil:  # h5py's own lock, under which it calls HDF5, but for this call: HDF5 would crash
+    """Check that a chunk decompresses to exactly its own size."""
+    with phil:  # h5py takes this lock for all calls but this one; without it HDF5 would crash
         left_out, stored = dataset.id.read_direct_chunk(place)
     unfolded = len(stored)
     if _DEFLATE in filters and not left_out >> filters.index(_DEFLATE) & 1:

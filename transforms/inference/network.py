@@ -5,23 +5,23 @@ Derivation. The network of a 5 x 5 patch is
     conv 2x2 A -> conv 2x2 B -> norm -> tanh -> conv 2x2 C -> conv 2x2 D -> norm -> tanh
     -> dense E -> norm -> tanh -> dense F -> sigmoid
 
-with dropout doing nothing at inference. Two convolutions in a row without anything non-linear
-between them are one: with A[i, j] (in x middle) and B[k, m] (middle x out),
+with dropout inactive in inference. Two convolutions in a row with nothing non-linear between them
+are one convolution: with A[i, j] (in x middle) and B[k, m] (middle x out),
 
     K[i + k, j + m] = sum A[i, j] B[k, m],      bias = b + sum over (k, m) of a B[k, m]
 
-so two of 2 x 2 are one of 3 x 3. A batch normalisation at inference is an affine map of each
-channel, s = gamma / sqrt(variance + epsilon): K s, (bias - mean) s + beta. On a 5 x 5 patch the
-first 3 x 3 yields 3 x 3 places and the second a single one, so flattening changes nothing and
-the dense layers are 1 x 1 convolutions. Sliding the patch over an image then is the same as
-convolving the image. Of the two outputs the job uses unit 1, built-up. The sums are formed in
-float64 and rounded once to float32.
+so two of 2 x 2 are one of 3 x 3. A batch normalisation in inference is an affine map of each
+channel, s = gamma / sqrt(variance + epsilon): K s, (bias - mean) s + beta. On a 5 x 5 patch, the
+first 3 x 3 convolution gives 3 x 3 places and the second gives one. So flattening changes nothing,
+and the dense layers are 1 x 1 convolutions. Moving the patch over an image is then the same as a
+convolution of the image. Of the two outputs, the job uses unit 1, built-up. The sums are computed
+in float64 and rounded once to float32.
 
-A network that learnt on standardised reflectance has large first kernels and a large bias that
-take each other away: in float32 that costs two digits. So a reflectance by band, `centre`, is
-taken from the input first, and the first bias is what is left with it: K x + b = K (x - c) +
-(b + K c). The c with the smallest such bias (least squares) is close to the mean reflectance of
-the training.
+A network that was trained on standardised reflectance has large first kernels and a large bias,
+which almost cancel. In float32 that costs two digits. So a reflectance for each band, `centre`, is
+subtracted from the input first, and the first bias is adapted: K x + b = K (x - c) + (b + K c).
+The c with the smallest such bias (least squares) is close to the mean reflectance of the training
+data.
 
 Source of the network: Corbane, Syrris, Sabo et al. (2020), Neural Computing and Applications.
 """
@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from .weights import NetworkWeights
 
 BUILT_UP_UNIT = 1
-"""Index of the output unit, of two, that is the probability of built-up."""
+"""Index of the output unit, of two, with the probability of built-up."""
 
 Float64 = NDArray[np.float64]
 
@@ -47,8 +47,8 @@ class CollapsedNetwork:
 
     Attributes:
         kernels: (3, 3, 4, 128), (3, 3, 128, 512), (1, 1, 512, 128), (1, 1, 128, 1).
-        biases: float32 of 128, 512, 128 and 1.
-        centre: float32 of 4, reflectance 0..1, to be taken from the input first.
+        biases: float32; their sizes are 128, 512, 128 and 1.
+        centre: float32 (4,), reflectance 0..1, to subtract from the input first.
     """
 
     kernels: tuple[NDArray[np.float32], ...]
@@ -57,7 +57,7 @@ class CollapsedNetwork:
 
 
 def collapse(weights: NetworkWeights) -> CollapsedNetwork:
-    """The same network with paired convolutions joined and normalisations folded in.
+    """The same network with pairs of convolutions joined and normalisations included.
 
     Args:
         weights: the 24 arrays of a weight file.
@@ -103,6 +103,6 @@ def _joined(wide: dict[str, Float64], one: str, two: str) -> tuple[Float64, Floa
 def _normalised(
     wide: dict[str, Float64], norm: str, epsilon: float, kernel: Float64, bias: Float64
 ) -> tuple[Float64, Float64]:
-    """A convolution with the batch normalisation after it."""
+    """A convolution that includes the batch normalisation after it."""
     scale = wide[f"{norm}/gamma"] / np.sqrt(wide[f"{norm}/moving_variance"] + epsilon)
     return kernel * scale, (bias - wide[f"{norm}/moving_mean"]) * scale + wide[f"{norm}/beta"]

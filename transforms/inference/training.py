@@ -1,10 +1,10 @@
-"""Training of GHS-S2Net on a labelled image, into the JRC's file layout.
+"""Trains GHS-S2Net on a labelled image, and returns weights in the JRC's file layout.
 
-What is trained is the collapsed network (see `network`): a 3 x 3 convolution where the JRC's has
-two of 2 x 2, with the same normalisation, tanh and dropout. It can do neither more nor less, for
-the two convolutions can be written down from the one exactly (`split_convolution`), and takes a
-quarter of the time. Input is standardised by band while training; the standardisation is then
-folded into the first convolution, so the file takes reflectance 0..1 like any other.
+The collapsed network is trained (see `network`): a 3 x 3 convolution in place of two of 2 x 2, with
+the same normalisation, tanh and dropout. It has the same capability, because the two convolutions
+follow exactly from the one (`split_convolution`), and it takes a quarter of the time. The input is
+standardised by band during training. The standardisation is then included in the first
+convolution, so the file takes reflectance 0..1 like any other.
 
 Source of the network, its loss and optimizer: Corbane, Syrris, Sabo et al. (2020), Neural
 Computing and Applications.
@@ -30,15 +30,15 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """How long and on how much.
+    """How long to train, and on how many pixels.
 
     Attributes:
-        samples: pixels drawn from built-up, and as many from each other group of equal weight.
-        epochs: passes over them, each mirrored and turned at random.
-        batch: patches a step.
-        learning_rate: of Adam at the start; it falls to nothing along a cosine.
-        dropout: share of activations left out in training.
-        seed: of every random choice.
+        samples: Pixels drawn from built-up, and the same number from each group of equal weight.
+        epochs: Passes over these pixels; in each, all patches are mirrored and turned at random.
+        batch: Patches in one step.
+        learning_rate: Initial rate of Adam; it falls to 0 along a cosine.
+        dropout: Share of activations that are dropped in training.
+        seed: Seed of every random choice.
     """
 
     samples: int = 20000
@@ -54,13 +54,13 @@ def band_statistics(x: Float32, usable: NDArray[np.bool_]) -> tuple[Float32, Flo
 
     Args:
         x: axes (row, column, band), float32, reflectance 0..1.
-        usable: axes (row, column), pixels that count.
+        usable: axes (row, column), True for pixels that count.
 
     Raises:
         ValueError: no pixel is usable.
     """
     if not usable.any():
-        raise ValueError("found no usable pixel to train on")
+        raise ValueError("no pixel can be used for training")
     pixels = x[usable].astype(np.float64)
     spread = np.maximum(pixels.std(axis=0), 1e-6)
     return pixels.mean(axis=0).astype(np.float32), spread.astype(np.float32)
@@ -69,13 +69,13 @@ def band_statistics(x: Float32, usable: NDArray[np.bool_]) -> tuple[Float32, Flo
 def draw_pixels(
     labels: NDArray[np.uint8], weights: Float32, samples: int, seed: int
 ) -> NDArray[np.intp]:
-    """Pixels to train on: so many of each group of equal label and weight, fewer where short.
+    """Draw training pixels: `samples` from each group of equal label and weight, or all it has.
 
     Args:
         labels: axes (row, column), 1 built-up, 0 not.
         weights: axes (row, column), float32, 0 where a pixel is not used.
-        samples: pixels a group.
-        seed: of the choice.
+        samples: pixels from each group.
+        seed: seed of the choice.
 
     Returns:
         (n, 2) rows and columns, in random order.
@@ -87,7 +87,7 @@ def draw_pixels(
     drawn = []
     groups = sorted({(int(a), float(b)) for a, b in zip(*_pairs(labels, weights), strict=True)})
     if {label for label, _ in groups} != {0, 1}:
-        raise ValueError("found pixels of one label only, expected built-up and not built-up")
+        raise ValueError("all pixels have one label, expected built-up and not built-up")
     for label, weight in groups:
         places = np.flatnonzero((labels == label) & (weights == np.float32(weight)))
         drawn.append(random.choice(places, min(samples, places.size), replace=False))
@@ -96,12 +96,12 @@ def draw_pixels(
 
 
 def _pairs(labels: NDArray[np.uint8], weights: Float32) -> tuple[list[int], list[float]]:
-    found = np.unique(np.stack([labels[weights > 0], weights[weights > 0]]), axis=1)
-    return found[0].tolist(), found[1].tolist()
+    pairs = np.unique(np.stack([labels[weights > 0], weights[weights > 0]]), axis=1)
+    return pairs[0].tolist(), pairs[1].tolist()
 
 
 def take_patches(x: Float32, places: NDArray[np.intp]) -> Float32:
-    """5 x 5 windows around pixels, mirrored at the image's edge.
+    """5 x 5 windows around pixels, mirrored at the edge of the image.
 
     Args:
         x: axes (row, column, band), float32.
@@ -116,10 +116,10 @@ def take_patches(x: Float32, places: NDArray[np.intp]) -> Float32:
 
 
 def split_convolution(kernel: Float32, middle: int) -> tuple[Float32, Float32]:
-    """Two 2 x 2 convolutions that in a row equal one of 3 x 3, exactly.
+    """Two 2 x 2 convolutions in a row that exactly equal one of 3 x 3.
 
-    The first lays the four neighbours of its window side by side in the middle channels; the
-    second takes each of the nine places of the 3 x 3 from the one that holds it.
+    The first puts the four neighbours of its window side by side into the middle channels. For each
+    of the nine places of the 3 x 3 kernel, the second takes the channel that has it.
 
     Args:
         kernel: (3, 3, in, out), float32.
@@ -129,11 +129,11 @@ def split_convolution(kernel: Float32, middle: int) -> tuple[Float32, Float32]:
         (2, 2, in, middle) and (2, 2, middle, out), float32.
 
     Raises:
-        ValueError: too few middle channels.
+        ValueError: there are too few middle channels.
     """
     inputs, outputs = kernel.shape[2:]
     if middle < 4 * inputs:
-        raise ValueError(f"found {middle} middle channels, expected at least {4 * inputs}")
+        raise ValueError(f"got {middle} middle channels, expected at least {4 * inputs}")
     one = np.zeros((2, 2, inputs, middle), np.float32)
     two = np.zeros((2, 2, middle, outputs), np.float32)
     for i, j in np.ndindex(2, 2):
@@ -152,7 +152,7 @@ def fold_standardisation(
     """A convolution of (x - mean) / spread as a convolution of x.
 
     Args:
-        kernel: (rows, columns, in, out), float32, for standardised input; nothing is padded.
+        kernel: (rows, columns, in, out), float32, for standardised input, without padding.
         bias: (out,), float32.
         mean: (in,), float32.
         spread: (in,), float32, standard deviation, above 0.
@@ -176,18 +176,20 @@ def train(
     Args:
         x: axes (row, column, band), float32, reflectance 0..1, red, green, blue, near infrared.
         labels: axes (row, column), uint8, 1 built-up, 0 not.
-        weights: axes (row, column), float32, how much a pixel counts, 0 for not at all.
+        weights: axes (row, column), float32, weight of a pixel; 0 if it is not used.
         settings: see `TrainingSettings`.
 
     Returns:
         The 24 arrays of the file layout, for input of reflectance 0..1.
 
     Raises:
-        ValueError: shapes disagree, or a label has no pixel.
+        ValueError: shapes do not match, or a label has no pixel.
     """
     settings = settings or TrainingSettings()
     if x.shape != (*labels.shape, BANDS_IN) or weights.shape != labels.shape:
-        raise ValueError(f"found {x.shape}, {labels.shape}, {weights.shape}: shapes disagree")
+        raise ValueError(
+            f"shapes do not match: x {x.shape}, labels {labels.shape}, weights {weights.shape}"
+        )
     mean, spread = band_statistics(x, weights > 0)
     places = draw_pixels(labels, weights, settings.samples, settings.seed)
     patches = take_patches((x - mean) / spread, places)
@@ -199,7 +201,7 @@ def train(
 def _fit(
     patches: Float32, targets: Float32, weights: Float32, settings: TrainingSettings
 ) -> dict[str, list[Float32]]:
-    """Train the collapsed network; weights of each layer by its name."""
+    """Train the collapsed network; return the weights of each layer by its name."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
@@ -249,7 +251,7 @@ def _model(keras: Any, settings: TrainingSettings) -> Any:
 
 
 def _to_layout(trained: dict[str, list[Float32]], mean: Float32, spread: Float32) -> NetworkWeights:
-    """The collapsed network's weights as the 24 arrays."""
+    """Convert the weights of the collapsed network to the 24 arrays."""
     arrays: dict[str, NDArray[np.float32]] = {}
     kernel, bias = trained["conv1"]
     first, first_bias = fold_standardisation(kernel, bias, mean, spread)

@@ -1,4 +1,4 @@
-"""PredictBuiltUp: the S2 composite to BUFRAC_RAW, by way of Beam's RunInference."""
+"""PredictBuiltUp: makes BUFRAC_RAW from the S2 composite with Beam's RunInference."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ STAGE = "inference"
 
 @dataclass(eq=False)
 class PredictBuiltUp(StageTransform):
-    """Prediction of each block by the model of its grid zone.
+    """Predict each block with the model of its grid zone.
 
-    Pixels of S2 come with the block's context (`CONTEXT` px) where there is one: a block is
-    mirrored where its pixels end.
-    Outputs: main, pixels of BUFRAC_RAW; `losses`, blocks whose input or model cannot be used.
+    The pixels of S2 come with the block's context (`CONTEXT` pixels), as far as it exists. A block
+    is mirrored where its pixels end. Outputs: main, pixels of BUFRAC_RAW; `losses`, blocks whose
+    input or model cannot be used.
     """
 
     handler: GhsS2NetHandler
     reporter: Reporter = SILENT
 
     def expand(self, pixels: PCollection[Pixels]) -> dict[str, PCollection[Any]]:
-        """Prepare, predict, encode."""
+        """Prepare, predict, and encode."""
         read = pixels | "Prepare" >> beam.FlatMap(self.prepare).with_outputs(LOSSES, main="inputs")
         predicted = (
             read["inputs"]
@@ -48,7 +48,7 @@ class PredictBuiltUp(StageTransform):
         return {"pixels": predicted["pixels"], LOSSES: losses}
 
     def prepare(self, pixels: Pixels) -> Iterator[PredictionInput | TaggedOutput]:
-        """The composite of a block and its context, mirrored where the pixels end."""
+        """The composite of a block with its context, mirrored where the pixels end."""
         block = pixels.block
 
         def prepared() -> PredictionInput:
@@ -66,14 +66,14 @@ class PredictBuiltUp(StageTransform):
     def within_area(
         self, prediction: PredictionOutput | PredictionFailure
     ) -> Iterator[Pixels | TaggedOutput]:
-        """Predictions outside the area of interest become nodata; failures become losses."""
+        """Set predictions outside the area of interest to nodata; turn failures into losses."""
         block = prediction.block
         if isinstance(prediction, PredictionFailure):
             yield loss_of(self.reporter, STAGE, block.tile, block.window, prediction.error)
             return
         place, raw = prediction.place, prediction.bufrac_raw
         if place is None:
-            raise ValueError(f"{block}: a prediction needs the place of its pixels")
+            raise ValueError(f"{block}: the prediction has no place for its pixels")
         area = place.area
         if area is not None:
             raw = masked(raw, area_mask(area, place.grid), NODATA[Layer.BUFRAC_RAW])

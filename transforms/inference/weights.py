@@ -1,7 +1,7 @@
 """Weight files of GHS-S2Net: Keras 2.3.1 HDF5, read without Keras.
 
-Only arrays and JSON are read; nothing in a file is ever executed. Source of the network:
-Corbane, Syrris, Sabo et al. (2020), Neural Computing and Applications.
+Only arrays and JSON are read; nothing in a file is executed. Source of the network: Corbane,
+Syrris, Sabo et al. (2020), Neural Computing and Applications.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ _UNREADABLE = (
     ArithmeticError,
     MemoryError,
 )
-"""What reading a damaged or foreign file raises, h5py's kinds among them."""
+"""Errors of reading a damaged or foreign file, including those of h5py."""
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ABOUT_GROUP = "ghsl_beam"
 DEMONSTRATION = "ghsl_beam_demonstration"
-"""What a model for showing only says of itself."""
+"""Attribute of a model that is only a demonstration."""
 TRAINED = "trained"
-"""What a model of one's own says: by which program, on what."""
+"""Attribute of a model that this program trained: by which version, on which data."""
 _MAX_ABOUT = 2000
 
 
@@ -63,12 +63,12 @@ class NetworkWeights:
     """The 24 arrays of GHS-S2Net.
 
     Attributes:
-        arrays: by `layer/weight` (`conv1/kernel`, `norm1/gamma`, ...; `architecture.SHAPES`),
+        arrays: By `layer/weight` (`conv1/kernel`, `norm1/gamma`, ...; `architecture.SHAPES`),
             float32, finite; kernels have axes (rows, columns, in, out), dense kernels (in, out).
-        epsilon: added to the variance in the three batch normalisations.
-        demonstration: whether the file says that it is for showing only.
-        trained: what a file that this program wrote says of its training, perhaps nothing; None
-            for files of others.
+        epsilon: Added to the variance in the three batch normalisations.
+        demonstration: Whether the file says that it is only a demonstration.
+        trained: The note about its training in a file that this program wrote, may be empty; None
+            for other files.
     """
 
     arrays: Mapping[str, NDArray[np.float32]]
@@ -80,11 +80,11 @@ class NetworkWeights:
         """Check names, shapes and numbers.
 
         Raises:
-            ValueError: an array is missing, has another shape, or holds what is no weight.
+            ValueError: an array is missing, has another shape, or has impossible values.
         """
         if set(self.arrays) != set(SHAPES):
             odd = sorted(set(self.arrays) ^ set(SHAPES))
-            raise ValueError(f"found other arrays than the network's: {odd}")
+            raise ValueError(f"has other arrays than the network: {odd}")
         for key, shape in SHAPES.items():
             _check_array(key, self.arrays[key], shape)
         if not all(np.isfinite(value) and value >= 0 for value in self.epsilon):
@@ -95,7 +95,7 @@ class NetworkWeights:
 
     @property
     def parameters(self) -> int:
-        """Number of weights and biases, as the paper counts them (1 448 578 in the network)."""
+        """Number of weights and biases, counted as in the paper (1 448 578 in the network)."""
         return sum(array.size for array in self.arrays.values())
 
 
@@ -115,19 +115,20 @@ def load_weights(path: str | Path) -> NetworkWeights:
     """Read a `MODEL_CNN_<zone>.h5`, after checking that it is GHS-S2Net; see `load_model`.
 
     Raises:
-        ModelError: the file is missing, truncated, no HDF5, another network, or holds NaN.
+        ModelError: the file is missing, truncated, not HDF5, another network, or contains NaN.
     """
     return load_model(path)[0]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """What a model's file is, its arrays let go.
+    """Facts about a model file, without its arrays.
 
     Attributes:
-        sha256: of the file.
-        git_blob: Git's SHA-1 of the file, by which repositories list it.
-        demonstration, trained: as of `NetworkWeights`.
+        sha256: SHA-256 of the file.
+        git_blob: Git's SHA-1 of the file, as repositories list it.
+        demonstration: As in `NetworkWeights`.
+        trained: As in `NetworkWeights`.
     """
 
     sha256: str
@@ -137,7 +138,7 @@ class ModelFile:
 
 
 def describe_model(location: str | Path) -> ModelFile:
-    """Read and check a model as `load_model` does, and say what its file is.
+    """Read and check a model as `load_model` does, and return the facts about its file.
 
     Raises:
         ModelError: see `load_model`.
@@ -153,21 +154,21 @@ def describe_model(location: str | Path) -> ModelFile:
 
 
 def load_model(location: str | Path) -> tuple[NetworkWeights, str]:
-    """Read a model and the SHA-256 of its file, in one go.
+    """Read a model, and compute the SHA-256 of its file from the same bytes.
 
-    The order and settings of the layers are checked first (their numbers do not matter:
-    `conv2d_5` is as good as `conv2d_1`), then the shape and type of each of the 24 arrays and
-    how much each unfolds to, and only then is any read. Optimizer state is ignored.
+    First the order and the settings of the layers are checked; their numbers do not matter
+    (`conv2d_5` is as good as `conv2d_1`). Then the shape, the type and the decompressed size of
+    each of the 24 arrays are checked. Only then are they read. Optimizer state is ignored.
 
     Args:
         location: path or URL of the file, HDF5 as `model.save` of Keras 2.3.1 writes it. It is
-            read into memory whole, at most `Limits.size` bytes.
+            read into memory completely, at most `Limits.size` bytes.
 
     Returns:
         The arrays with the epsilons of the batch normalisations, and 64 hexadecimal digits.
 
     Raises:
-        ModelError: the file is missing, truncated, no HDF5, another network, or holds NaN.
+        ModelError: the file is missing, truncated, not HDF5, another network, or contains NaN.
     """
     weights, content = _loaded(location)
     return weights, hashlib.sha256(content).hexdigest()
@@ -200,7 +201,7 @@ def _check_format(head: bytes) -> None:
         elif head[:2] == b"PK":
             kind = "a zip archive (perhaps the .keras format)"
         elif head.startswith(b"version https://git-lfs"):
-            kind = "a Git LFS pointer, not the file it stands for"
+            kind = "a Git LFS pointer instead of the file"
         elif head.lstrip()[:1] == b"<":
             kind = "a web page or XML"
         raise ValueError(f"found {kind}, expected Keras 2.3.1 HDF5")
@@ -208,8 +209,10 @@ def _check_format(head: bytes) -> None:
 
 def _read(stored: h5py.File) -> NetworkWeights:
     if "model_weights" not in stored:
-        found = [name[:40] for name in sorted(stored)[:8]]
-        raise ValueError(f"found groups {found}, expected model_weights: no saved Keras model")
+        groups = [name[:40] for name in sorted(stored)[:8]]
+        raise ValueError(
+            f"found groups {groups}, expected model_weights: it is not a saved Keras model"
+        )
     group = own(stored, "model_weights", h5py.Group)
     names = texts(group, "layer_names")
     _check_names(names)
@@ -228,24 +231,24 @@ def _read(stored: h5py.File) -> NetworkWeights:
 
 
 def _check_names(names: list[str]) -> None:
-    found = [re.sub(r"_\d+$", "", name) for name in names]
+    bases = [re.sub(r"_\d+$", "", name) for name in names]
     expected = [base for _, _, base in LAYERS]
-    if found != expected:
-        raise ValueError(f"layers: found {', '.join(found[:20])}, expected {', '.join(expected)}")
+    if bases != expected:
+        raise ValueError(f"layers: found {', '.join(bases[:20])}, expected {', '.join(expected)}")
 
 
 def _check_config(config: str | None) -> tuple[float, float, float]:
-    """Check the layers' settings; the epsilons of the batch normalisations."""
+    """Check the settings of the layers; return the epsilons of the batch normalisations."""
     if config is None:
-        raise ValueError("model_config: found none that can be read, expected Keras' JSON")
+        raise ValueError("model_config: cannot be read, expected Keras' JSON")
     try:
         layers = json.loads(config)["config"]["layers"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError("model_config: found no list of layers, expected Keras' JSON") from error
-    found = [str(layer["class_name"])[:40] for layer in layers]
+        raise ValueError("model_config: has no list of layers, expected Keras' JSON") from error
+    classes = [str(layer["class_name"])[:40] for layer in layers]
     expected = [keras_class for _, keras_class, _ in LAYERS]
-    if found != expected:
-        raise ValueError(f"model_config: found {found[:20]}, expected {expected}")
+    if classes != expected:
+        raise ValueError(f"model_config: found {classes[:20]}, expected {expected}")
     epsilon = {}
     for layer, (name, keras_class, _) in zip(layers, LAYERS, strict=True):
         settings = layer["config"]
@@ -262,13 +265,13 @@ def _check_config(config: str | None) -> tuple[float, float, float]:
 
 
 def _datasets(group: h5py.Group, name: str, layer: str) -> dict[str, h5py.Dataset]:
-    """The datasets of one layer by our names, by way of its `weight_names`."""
+    """The datasets of one layer by our names, found through its `weight_names`."""
     folder = own(group, name, h5py.Group)
     wanted = weights_of(layer)
     stored = texts(folder, "weight_names") if wanted else []
-    found = tuple(path.rsplit("/", 1)[-1].removesuffix(":0") for path in stored)
-    if found != wanted:
-        raise ValueError(f"{name}: found weights {found}, expected {wanted}")
+    names = tuple(path.rsplit("/", 1)[-1].removesuffix(":0") for path in stored)
+    if names != wanted:
+        raise ValueError(f"{name}: found weights {names}, expected {wanted}")
     result = {}
     for weight, path in zip(wanted, stored, strict=True):
         parent = folder
@@ -285,10 +288,10 @@ def save_weights(
     """Write a weight file in the JRC's layout, without optimizer state, whole or not at all.
 
     Args:
-        path: the file; its folder is made if need be.
+        path: the file; its folder is created if necessary.
         weights: the network.
-        attrs: more about the model, as text attributes of a group `ghsl_beam` of its own, which
-            Keras and other readers leave alone (`ghsl_beam_demonstration` among them).
+        attrs: notes about the model, as text attributes of an extra group `ghsl_beam`, which Keras
+            and other readers ignore (for example `ghsl_beam_demonstration`).
 
     Raises:
         ModelError: the file cannot be written.
@@ -320,13 +323,13 @@ def save_weights(
                 about.attrs[key] = text
     except StorageError as error:
         raise ModelError(error.file, error.reason) from error
-    except (OSError, RuntimeError) as error:  # HDF5's own, where a file cannot be closed
+    except (OSError, RuntimeError) as error:  # raised by HDF5 if a file cannot be closed
         reason = f"cannot be written: {why_not_written(error, Path(path))}"
         raise ModelError(str(path), reason) from error
 
 
 def read_about(path: str | Path) -> dict[str, str]:
-    """What `save_weights` was told about a model; empty for files of others.
+    """The notes about a model that `save_weights` wrote; empty for other files.
 
     Raises:
         ModelError: the file cannot be read.
@@ -336,7 +339,7 @@ def read_about(path: str | Path) -> dict[str, str]:
             if ABOUT_GROUP not in stored:
                 return {}
             about = own(stored, ABOUT_GROUP, h5py.Group)
-            found = {str(name): text(about, name, _MAX_ABOUT) for name in list(about.attrs)[:64]}
-            return {name: value for name, value in found.items() if value is not None}
+            notes = {str(name): text(about, name, _MAX_ABOUT) for name in list(about.attrs)[:64]}
+            return {name: value for name, value in notes.items() if value is not None}
     except OSError as error:
         raise ModelError(str(path), f"cannot be read: {error}") from error

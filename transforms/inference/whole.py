@@ -1,4 +1,4 @@
-"""A model and a composite to a prediction, without Beam: for a notebook."""
+"""Prediction of a whole composite without Beam, for example in a notebook."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def load_engine(path: str | Path, precision: str = EXACT) -> Engine:
 
 
 def predict(s2: NDArray[np.uint16], engine: Engine) -> NDArray[np.uint16]:
-    """Probability that each pixel of a composite is built-up; mirrored where the pixels end.
+    """Probability that each pixel of a composite is built-up; mirrored at the edge of the array.
 
     Args:
         s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
@@ -36,7 +36,7 @@ def predict(s2: NDArray[np.uint16], engine: Engine) -> NDArray[np.uint16]:
         (rows, columns), uint16, BUFRAC_RAW, 0..10 000, nodata 65535.
 
     Raises:
-        ValueError: not four bands.
+        ValueError: there are not four bands.
     """
     inside = valid(s2)
     whole = Window(0, 0, *s2.shape[1:])

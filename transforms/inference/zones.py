@@ -1,6 +1,6 @@
-"""Grid zones: a UTM zone number and a latitude band of the military grid, such as `33U`.
+"""Grid zones of the military grid: a UTM zone number and a latitude band, such as `33U`.
 
-The grid zone of an MGRS tile is the start of its name, and the key of its model.
+The name of an MGRS tile begins with its grid zone, which is the key of its model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ EXCEPTIONS: dict[str, tuple[float, float] | None] = {
     "36X": None,
     "37X": (33.0, 42.0),
 }
-"""West and east, degrees, of the zones that Norway and Svalbard widen or narrow; None: no zone."""
+"""West and east in degrees of zones that are wider or narrower at Norway and Svalbard; None if
+there is no such zone."""
 _ZONE = re.compile(rf"(\d{{1,2}})([{BANDS}])")
 
 
@@ -38,13 +39,15 @@ def zone_bounds(zone: str) -> tuple[float, float, float, float]:
     number = int(match[1]) if match else 0
     span = EXCEPTIONS.get(normal(zone), (6.0 * number - 186.0, 6.0 * number - 180.0))
     if match is None or not 1 <= number <= 60 or span is None:
-        raise RequestError(f"grid zone {zone!r}: expected a UTM zone and latitude band such as 33U")
+        raise RequestError(
+            f"grid zone {zone!r} does not exist, expected a UTM zone and latitude band such as 33U"
+        )
     south = -80.0 + 8.0 * BANDS.index(match[2])
     return span[0], south, span[1], 84.0 if match[2] == "X" else south + 8.0
 
 
 def is_zone(text: str) -> bool:
-    """Whether there is a grid zone of this name."""
+    """Whether a grid zone of this name exists."""
     try:
         zone_bounds(text)
     except RequestError:
@@ -83,7 +86,7 @@ def zone_distance(one: str, other: str) -> float:
 
 
 def nearest(zone: str, candidates: Iterable[str]) -> str | None:
-    """The candidate whose centre is nearest, of two as near the first by name; None of none.
+    """The candidate with the nearest centre, by name if two are equally near; None if none.
 
     Raises:
         RequestError: there is no such grid zone.

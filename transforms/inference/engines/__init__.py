@@ -1,4 +1,4 @@
-"""Engines: GHS-S2Net at work on blocks of pixels. One file an engine; `choice` picks."""
+"""Engines: they compute GHS-S2Net on blocks of pixels. One file for each; `choice` selects one."""
 
 from .base import Engine
 from .choice import EXACT, FAST, PRECISIONS, Choice, choose, engines_of, this_machine

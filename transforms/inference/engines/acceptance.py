@@ -1,4 +1,4 @@
-"""Whether a model keeps to the bounds of `fast`: measured against `exact` when it is loaded."""
+"""Measures whether a model stays within the bounds of `fast`, when it is loaded."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from numpy.typing import NDArray
 from .base import Engine
 
 MOST, MEAN = 0.015, 2e-4
-"""Bounds of `fast`: difference of probability from `exact` at any pixel, and in the mean."""
+"""Bounds of `fast`: largest and mean difference of probability from `exact`."""
 SIDE = 160
 """Rows and columns of the sample."""
 
 
 def sample() -> NDArray[np.float32]:
-    """Reflectance of an invented landscape with the range of a real one; the same every time.
+    """Reflectance of an artificial landscape with realistic values; the same every time.
 
-    Fields, woods, water and soil; in the lower half roofs of any brightness, 1 to 8 px. It is made
-    up, since no pixel of one job may decide what another job accepts.
+    It has fields, woods, water and soil, and in the lower half roofs of any brightness, 1 to 8
+    pixels wide. It is artificial, because pixels of one job must not decide what another job
+    accepts.
 
     Returns:
         Axes (row, column, band), float32, 0..1, red, green, blue, near infrared, SIDE + 4 px.
@@ -49,5 +50,5 @@ def sample() -> NDArray[np.float32]:
 def difference(fast: Engine, exact: Engine) -> tuple[float, float]:
     """Largest and mean difference of probability between two engines on the sample."""
     x = sample()
-    found = np.abs(fast.probabilities(x) - exact.probabilities(x))
-    return float(found.max()), float(found.mean())
+    gap = np.abs(fast.probabilities(x) - exact.probabilities(x))
+    return float(gap.max()), float(gap.mean())

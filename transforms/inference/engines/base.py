@@ -1,9 +1,9 @@
-"""What all engines share: a block cut into pieces of one fixed shape on a fixed grid.
+"""The common part of all engines: a block is cut into pieces of one shape on a fixed grid.
 
-An algorithm may be chosen by the shape it is given, and another order of the same sums gives
-other last bits. So every piece has the same shape, and lies on that grid: a
-pixel is always computed at the same place of the same shape, whatever block it is in. What of a
-piece lies outside the pixels given is zero.
+A library may choose its algorithm by the shape of the input, and another order of the same sums
+gives other last bits. So all pieces have the same shape and are on the same grid. A pixel is always
+computed at the same place in the same shape, whatever block it is in. Parts of a piece outside the
+given pixels are zero.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from transforms.inference.predict import HALO
 
 
 def cores() -> int:
-    """Processor cores that this process may use: by affinity, by its container's quota, or fewer.
+    """Processor cores that this process may use, by its affinity and its container's quota.
 
-    The environment variable LOKY_MAX_CPU_COUNT may say fewer.
+    The environment variable LOKY_MAX_CPU_COUNT may lower the number.
     """
     return int(joblib.cpu_count())
 
 
 class Engine(ABC):
-    """GHS-S2Net at work on blocks of pixels.
+    """Computes GHS-S2Net on blocks of pixels.
 
-    Calls from several threads are allowed.
+    Several threads may call it at the same time.
 
     Attributes:
-        piece: rows and columns of a piece.
-        threads: pieces at work at a time; no effect on results.
+        piece: Rows and columns of a piece.
+        threads: Pieces that are computed in parallel; no effect on results.
     """
 
     piece: int
@@ -51,9 +51,9 @@ class Engine(ABC):
         """Probability of built-up for a piece.
 
         Args:
-            x: axes (row, column, band), float32, (piece + 4, piece + 4, 4): reflectance less the
+            x: axes (row, column, band), float32, (piece + 4, piece + 4, 4): reflectance minus the
                 network's `centre`.
-            wanted: axes (row, column), (piece, piece); other pixels may be left at anything.
+            wanted: axes (row, column), (piece, piece); other pixels may have any value.
 
         Returns:
             Axes (row, column), float32, 0..1, (piece, piece).
@@ -72,37 +72,35 @@ class Engine(ABC):
         Args:
             x: axes (row, column, band), float32, reflectance 0..1, red, green, blue, near
                 infrared; the block and `halo` px on each side: (H + 2 halo, W + 2 halo, 4).
-            row: row of the block's first pixel (without halo) in the grid that pieces lie on.
-            col: column of it.
-            valid: axes (row, column), (H, W); other pixels are left at 0, and what no valid pixel
-                needs is not computed.
+            row: row of the block's first pixel (without halo) in the grid of the pieces.
+            col: column of the same pixel.
+            valid: axes (row, column), (H, W); other pixels stay 0, and only what valid pixels need
+                is computed.
             halo: pixels given on each side, at least 2; `predict.CONTEXT` for blocks that must
-                fit together to the bit.
+                agree to the bit.
 
         Returns:
             Axes (row, column), float32, 0..1, (H, W). Two blocks that share a pixel and the
             `predict.CONTEXT` px around it agree on it to the bit.
 
         Raises:
-            ValueError: shape or type of `x` or `valid` is another.
+            ValueError: shape or type of `x` or `valid` is wrong.
         """
         if halo < HALO:
-            raise ValueError(f"found a halo of {halo} px, expected at least {HALO}")
+            raise ValueError(f"halo has {halo} pixels, expected at least {HALO}")
         if x.ndim != 3 or x.shape[2] != 4 or min(x.shape[:2]) <= 2 * halo:
             side = 2 * halo
-            raise ValueError(
-                f"found input of shape {x.shape}, expected (H + {side}, W + {side}, 4)"
-            )
+            raise ValueError(f"input has shape {x.shape}, expected (H + {side}, W + {side}, 4)")
         if x.dtype != np.float32:
-            raise ValueError(f"found {x.dtype}, expected float32")
+            raise ValueError(f"input has dtype {x.dtype}, expected float32")
         block = Window(row, col, x.shape[0] - 2 * halo, x.shape[1] - 2 * halo)
         if valid is None:
             valid = np.ones(block.shape, np.bool_)
         if valid.shape != block.shape:
-            raise ValueError(f"found a mask of shape {valid.shape}, expected {block.shape}")
+            raise ValueError(f"mask has shape {valid.shape}, expected {block.shape}")
         result = np.zeros(block.shape, np.float32)
 
-        def one(part: Window) -> None:
+        def predict_part(part: Window) -> None:
             place = part.slices_in(block)
             top, left = (at // self.piece * self.piece for at in (part.row, part.col))
             piece = Window(top, left, self.piece, self.piece)
@@ -112,16 +110,16 @@ class Engine(ABC):
             given = np.zeros((*target.shape, 4), np.float32)
             common = source.intersect(target) or part  # the part itself is in both
             given[common.slices_in(target)] = x[common.slices_in(source)] - self._centre
-            found = self._predict(given, wanted)[part.slices_in(piece)]
-            np.copyto(result[place], found, where=valid[place])
+            predicted = self._predict(given, wanted)[part.slices_in(piece)]
+            np.copyto(result[place], predicted, where=valid[place])
 
         parts = (p for p in block.split(self.piece) if valid[p.slices_in(block)].any())
-        _for_each(one, parts, self.threads)
+        _for_each(predict_part, parts, self.threads)
         return result
 
 
 def _for_each(work: Callable[[Window], None], parts: Iterator[Window], threads: int) -> None:
-    """Do the work for each part, so many at a time."""
+    """Call `work` for each part, with at most `threads` at a time."""
     if threads == 1:
         for part in parts:
             work(part)

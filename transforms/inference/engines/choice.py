@@ -1,4 +1,4 @@
-"""Which engine a precision gets on a machine."""
+"""Chooses the engine for a precision on a machine."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Maker = Callable[[CollapsedNetwork], Engine]
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the choice depends on.
+    """The facts that the choice depends on.
 
     Attributes:
-        gpu: a GPU and TensorFlow are there.
-        compiler: LLVM is there (package llvmlite).
-        integers: the processor multiplies 16-bit integers in 512-bit vectors (AVX-512 VNNI).
+        gpu: A GPU and TensorFlow are present.
+        compiler: LLVM is present (package llvmlite).
+        integers: The processor multiplies 16-bit integers in 512-bit vectors (AVX-512 VNNI).
     """
 
     gpu: bool
@@ -37,29 +37,29 @@ class Choice:
     """An engine for a precision.
 
     Attributes:
-        engine: its name: `winograd-float32`, `winograd-int16`, `tensorflow-float32`,
+        engine: Its name: `winograd-float32`, `winograd-int16`, `tensorflow-float32`,
             `tensorflow-mixed`.
-        precision: `exact` or `fast`: what it keeps to, which is `exact` too where `fast` was
-            asked for and nothing faster is to be had.
+        precision: The precision that it reaches, `exact` or `fast`. It is `exact` too if `fast` was
+            wanted but the machine has no faster engine.
     """
 
     engine: str
     precision: str
 
     def make(self, network: CollapsedNetwork) -> Engine:
-        """The engine at work on a network."""
+        """The engine for a network."""
         return _MAKERS[self.engine](network)
 
 
 def this_machine() -> Machine:
-    """The machine that this runs on."""
+    """The facts about this machine."""
     compiler = importlib.util.find_spec("llvmlite") is not None
     integers = False
     if compiler:
         from .machine_code import has
 
         integers = has("avx512f", "avx512vnni")
-    # Asking TensorFlow itself would load it, on machines without a GPU for nothing.
+    # To ask TensorFlow itself would load it, even on machines without a GPU.
     driver = any(Path(p).exists() for p in ("/proc/driver/nvidia/version", "/dev/nvidiactl"))
     gpu = driver and importlib.util.find_spec("tensorflow") is not None
     return Machine(gpu, compiler, integers)
@@ -67,27 +67,27 @@ def this_machine() -> Machine:
 
 def engines_of(machine: Machine) -> frozenset[str]:
     """Names of the engines that a machine can run."""
-    found = {
+    runs = {
         "winograd-float32": machine.compiler,
         "winograd-int16": machine.compiler and machine.integers,
         "tensorflow-float32": True,
         "tensorflow-mixed": machine.gpu,
     }
-    return frozenset(name for name, there in found.items() if there)
+    return frozenset(name for name, possible in runs.items() if possible)
 
 
 def choose(precision: str, machine: Machine | None = None) -> Choice:
-    """The fastest engine that keeps to a precision.
+    """The fastest engine that reaches a precision.
 
     Args:
         precision: `exact` (float32) or `fast`.
-        machine: default this one.
+        machine: the machine; by default this one.
 
     Raises:
-        ValueError: no such precision.
+        ValueError: the precision is unknown.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"found precision {precision!r}, expected one of {PRECISIONS}")
+        raise ValueError(f"precision is {precision!r}, expected one of {PRECISIONS}")
     machine = machine or this_machine()
     if machine.gpu:
         return Choice("tensorflow-mixed" if precision == FAST else "tensorflow-float32", precision)

@@ -1,6 +1,6 @@
 """The loops of the Winograd engine, in float32 or in 16-bit integers.
 
-Winograd's minimal filtering F(4x4, 3x3) gets 4 x 4 outputs of a 3 x 3 convolution from 36
+Winograd's minimal filtering F(4x4, 3x3) computes 4 x 4 outputs of a 3 x 3 convolution with 36
 products instead of 144: Y = A' [(G g G') * (B' d B)] A. It is made from five points and
 infinity; 0, +-1/sqrt 2, +-sqrt 2 keep the rounding errors small (Lavin and Gray 2016;
 Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd convolution").
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from .machine_code import I32, I64, Compiled, Kernel
 
 TILE = 4
-"""Rows and columns of a tile's outputs."""
+"""Rows and columns of the outputs of a tile."""
 TAPS = TILE + 2
 FREQUENCIES = TAPS * TAPS
 ROWS = 6
-"""Rows of a product that are computed at a time; counts of rows are multiples of it."""
+"""Rows of a product that are computed together; numbers of rows are multiples of it."""
 SMALL, LARGE = np.sqrt(0.5), np.sqrt(2.0)
 _POINTS = (0.0, SMALL, -SMALL, LARGE, -LARGE)
 
@@ -81,34 +81,35 @@ class Kernels:
     """The compiled loops.
 
     Attributes:
-        integer: products of 16-bit integers instead of float32.
-        panel: columns of a product that are computed at a time; second factors are stored as
+        integer: Whether products are of 16-bit integers instead of float32.
+        panel: Columns of a product that are computed together; second factors are stored as
             (columns / panel, depth, panel), with integers (columns / panel, depth / 2, panel, 2).
-        tiles: most tiles of a call.
-        first, product, dense: a product of matrices: the first convolution's, one of a
-            frequency's, the third's. Arguments: first factor, second factor, result, rows / 6,
-            bias, scale.
-        spread: activations to frequencies. Arguments: activations, address of each tile's first
+        tiles: Largest number of tiles in a call.
+        first: Product of matrices of the first convolution. Arguments: first factor, second factor,
+            result, rows / 6, bias, scale.
+        product: Product of matrices for all frequencies; arguments as of `first`.
+        dense: Product of matrices of the third convolution; arguments as of `first`.
+        spread: Activations to frequencies. Arguments: activations, address of each tile's first
             activation in bytes from there, result (36, tiles, 128), number of tiles.
-        gather: frequencies to activations. Arguments: products (36, tiles, panel), scale (36,
+        gather: Frequencies to activations. Arguments: products (36, tiles, panel), scale (36,
             512) of this panel, bias of this panel, result (tiles x 16, 512) at this panel,
             number of tiles.
-        last: products of the last convolution. Arguments: activations (rows, 128), kernel,
+        last: Products of the last convolution. Arguments: activations (rows, 128), kernel,
             result, number of rows.
     """
 
     def __init__(
         self, *, lanes: int, vectors: int, width: int, tiles: int, integer: bool, levels: float
     ) -> None:
-        """Write and compile.
+        """Write and compile the loops.
 
         Args:
-            lanes: 32-bit numbers of a vector.
-            vectors: vectors of a panel; the processor needs more than 6 of them x registers.
+            lanes: 32-bit numbers in a vector.
+            vectors: vectors in a panel; the processor needs more than 6 registers for each.
             width: activations in a row of the first convolution's result.
-            tiles: most tiles of a call, a multiple of 6.
-            integer: see `integer`; needs AVX-512 VNNI.
-            levels: integers to 1.0 of the second convolution's activations.
+            tiles: largest number of tiles in a call, a multiple of 6.
+            integer: whether products are of 16-bit integers; needs AVX-512 VNNI.
+            levels: integer that stands for 1.0 in the second convolution's activations.
         """
         self.integer, self.lanes, self.vectors = integer, lanes, vectors
         self.panel, self.width, self.tiles = lanes * vectors, width, tiles
@@ -145,8 +146,8 @@ class Kernels:
     ) -> None:
         """Rows of 32-bit words (a float, or two integers) times a panel.
 
-        With `columns`, the result is a panel of as many columns, after bias and tanh; without,
-        the bare products of all frequencies, each a panel.
+        With `columns`, the result is a panel of as many columns, after bias and tanh. Without, it
+        is the plain products of all frequencies, a panel for each.
         """
         k = self._kernel(module, name, 6)
         a, panel, result, blocks, bias, scale = k.arguments
@@ -197,7 +198,7 @@ class Kernels:
         k.end()
 
     def _write_spread(self, module: ir.Module) -> None:
-        """B' d B of each tile and channel; integers are scaled to their whole range."""
+        """B' d B of each tile and channel; integers are scaled to their full range."""
         k = self._kernel(module, "spread", 4)
         h, places, result, count = k.arguments
         reach = np.abs(matrices()[0]).sum(axis=1)
@@ -264,7 +265,7 @@ class Kernels:
         k.end()
 
     def _write_last(self, module: ir.Module) -> None:
-        """Rows times one column, the lanes added in one fixed order."""
+        """Rows times one column; the lanes are added in a fixed order."""
         k = self._kernel(module, "last", 4)
         d, kernel, result, count = k.arguments
 

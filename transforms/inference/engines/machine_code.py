@@ -1,8 +1,8 @@
-"""Loops on vectors, compiled at run time by LLVM (llvmlite) for the processor they run on.
+"""Loops on vectors, compiled at run time by LLVM (llvmlite) for the present processor.
 
-What NumPy cannot say is that a product, its bias, its tanh and its rounding belong together
-while the numbers are in registers. The few loops that need it are written here and in
-`kernels` as LLVM instructions; a call of a compiled one lets other Python threads run.
+NumPy cannot compute a product, its bias, its tanh and its rounding together while the numbers are
+in registers. The few loops that need this are written as LLVM instructions, here and in `kernels`.
+Other Python threads can run during a call of a compiled loop.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ def _exponential(degree: int = 5) -> list[float]:
 
 
 class Kernel:
-    """A function of pointers and counts, as it is being written.
+    """A function of addresses and counts, while it is written.
 
-    Vectors have `lanes` 32-bit numbers; the processor's own width is the fast one.
+    Vectors have `lanes` 32-bit numbers; the processor's own width is the fastest.
     """
 
     def __init__(self, module: ir.Module, name: str, arguments: int, lanes: int) -> None:
@@ -46,14 +46,14 @@ class Kernel:
         self.ints = ir.VectorType(I32, lanes)
 
     def end(self) -> None:
-        """The last instruction."""
+        """Add the last instruction."""
         self.b.ret_void()
 
     def loop(self, count: Any, body: Body, carried: Sequence[Any] = ()) -> Sequence[Any]:
-        """Run `body(index, carried)` for 0..count - 1 (at least once); it returns what it carries.
+        """Run `body(index, carried)` for 0..count - 1, at least once; it returns new `carried`.
 
         Returns:
-            What the last round returned.
+            The result of the last round.
         """
         b, before = self.b, self.b.block
         head = b.append_basic_block()
@@ -82,28 +82,28 @@ class Kernel:
         return base
 
     def load(self, address: Any, kind: ir.Type) -> Any:
-        """A value of memory, which need not be aligned to more than its elements."""
+        """A value from memory, which need only be aligned to its elements."""
         value = self.b.load(self.b.inttoptr(address, POINTER), typ=kind)
         value.align = 4
         return value
 
     def store(self, value: Any, address: Any) -> None:
-        """A value to memory."""
+        """Write a value to memory."""
         self.b.store(value, self.b.inttoptr(address, POINTER)).align = 2
 
     def splat(self, value: Any) -> Any:
-        """A vector of one number (float or 32-bit integer) throughout."""
+        """A vector with one number (float or 32-bit integer) in all lanes."""
         kind = ir.VectorType(value.type, self.lanes)
         one = self.b.insert_element(ir.Constant(kind, ir.Undefined), value, I32(0))
         mask = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         return self.b.shuffle_vector(one, ir.Constant(kind, ir.Undefined), mask)
 
     def constant(self, value: float) -> Any:
-        """A vector of one constant throughout."""
+        """A vector with one constant in all lanes."""
         return ir.Constant(self.floats, [float(np.float32(value))] * self.lanes)
 
     def call(self, name: str, kind: ir.Type, *values: Any) -> Any:
-        """An LLVM intrinsic of arguments and result of one type."""
+        """Call an LLVM intrinsic whose arguments and result have one type."""
         module = self.b.module
         function = module.globals.get(name) or ir.Function(
             module, ir.FunctionType(kind, [value.type for value in values]), name
@@ -111,11 +111,11 @@ class Kernel:
         return self.b.call(function, values)
 
     def fma(self, x: Any, y: Any, z: Any) -> Any:
-        """X y + z, rounded once where the processor can."""
+        """X y + z, rounded only once if the processor can."""
         return self.call(f"llvm.fmuladd.v{self.lanes}f32", self.floats, x, y, z)
 
     def multiply_pairs(self, x: Any, y: Any, z: Any) -> Any:
-        """X y + z of 16-bit integers, two neighbours to a 32-bit sum (VNNI, 16 lanes)."""
+        """X y + z of 16-bit integers; two neighbours add to one 32-bit sum (VNNI, 16 lanes)."""
         return self.call("llvm.x86.avx512.vpdpwssd.512", self.ints, z, x, y)
 
     def nearest(self, x: Any) -> Any:
@@ -123,12 +123,12 @@ class Kernel:
         return self.call(f"llvm.rint.v{self.lanes}f32", self.floats, x)
 
     def to_int16(self, x: Any) -> Any:
-        """Rounded to 16-bit integers; |x| must be below 32 768."""
+        """Round to 16-bit integers; |x| must be below 32 768."""
         whole = self.b.fptosi(self.nearest(x), self.ints)
         return self.b.trunc(whole, ir.VectorType(I16, self.lanes))
 
     def tanh(self, x: Any) -> Any:
-        """1 - 2 / (exp(2 x) + 1), in absolute error below 2e-7."""
+        """1 - 2 / (exp(2 x) + 1); the absolute error is below 2e-7."""
         b, one = self.b, self.constant(1)
         y = b.fmul(x, self.constant(2 / np.log(2)))
         for name, bound in (("minnum", 60.0), ("maxnum", -60.0)):
@@ -144,7 +144,7 @@ class Kernel:
         return self.fma(self.constant(-2), self.inverse(b.fadd(value, one)), one)
 
     def inverse(self, x: Any) -> Any:
-        """1 / x, where there are 16 lanes by an estimate of 14 bits and one step of Newton's."""
+        """1 / x; with 16 lanes, from an estimate of 14 bits and one step of Newton's method."""
         if self.lanes != 16:
             return self.b.fdiv(self.constant(1), x)
         name = "llvm.x86.avx512.rcp14.ps.512"
@@ -156,12 +156,12 @@ class Kernel:
 
 def has(*features: str) -> bool:
     """Whether this processor has all of LLVM's `features` (`avx512f`, `avx512vnni`, ...)."""
-    found = llvm.get_host_cpu_features()
-    return all(found.get(feature, False) for feature in features)
+    present = llvm.get_host_cpu_features()
+    return all(present.get(feature, False) for feature in features)
 
 
 class Compiled:
-    """The functions of a module, to be called with arrays and whole numbers."""
+    """The functions of a module, callable with addresses and whole numbers."""
 
     def __init__(self, module: ir.Module) -> None:
         """Compile for this processor."""

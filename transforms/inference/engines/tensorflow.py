@@ -1,4 +1,4 @@
-"""GHS-S2Net on TensorFlow: the engine for GPUs, and for processors that the others do not know."""
+"""GHS-S2Net on TensorFlow: the engine for GPUs, and for processors without another engine."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from transforms.inference.predict import HALO
 from .base import Engine
 
 ON_CPU, ON_GPU = 128, 512
-"""Rows and columns of a piece: activations of 60 MB, and enough work to fill a GPU (1 GB)."""
+"""Rows and columns of a piece: on a CPU activations take 60 MB; a GPU is fully used (1 GB)."""
 
 
 class TensorFlowEngine(Engine):
     """The collapsed network as four convolutions; TensorFlow is imported at the first use.
 
-    On a processor one call takes about 150 MB beside the block itself, whatever the block's size.
+    On a CPU, one call takes about 150 MB in addition to the block, whatever the size of the block.
     """
 
     def __init__(self, network: CollapsedNetwork, *, mixed: bool = False) -> None:
@@ -28,7 +28,7 @@ class TensorFlowEngine(Engine):
 
         Args:
             network: see `network.collapse`.
-            mixed: all but the first and the last convolution in 16-bit floats.
+            mixed: whether all but the first and the last convolution use 16-bit floats.
         """
         super().__init__(network)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -36,9 +36,9 @@ class TensorFlowEngine(Engine):
 
         gpu = bool(tf.config.list_physical_devices("GPU"))
         self.piece = ON_GPU if gpu else ON_CPU
-        # TensorFloat-32 would keep 10 bits of the mantissa: too few for 1 in 10 000.
+        # TensorFloat-32 would keep 10 bits of the mantissa, too few for 1 in 10 000.
         tf.config.experimental.enable_tensor_float_32_execution(False)
-        # Activations lie within -1..1: the 10 bits of float16 are worth more than bfloat16's range.
+        # Activations are within -1..1, so the 10 bits of float16 matter more than bfloat16's range.
         low = (tf.float16 if gpu else tf.bfloat16) if mixed else tf.float32
         kinds = (tf.float32, low, low, tf.float32)
         kernels = [tf.constant(k, kind) for k, kind in zip(network.kernels, kinds, strict=True)]

@@ -1,9 +1,9 @@
 """GHS-S2Net by Winograd's minimal filtering: a third of the multiplications, no TensorFlow.
 
-All layers of a piece are computed by one thread, in arrays that stay in its core's cache, and
-the pieces are shared out among threads. Two precisions: float32, and 16-bit integers where the
-processor multiplies them (AVX-512 VNNI) - there the second and third convolution, nine tenths of
-the work, are sums of whole numbers, scaled so that none can overflow.
+One thread computes all layers of a piece, in arrays that stay in the cache of its core. The pieces
+are distributed over the threads. There are two precisions: float32, and 16-bit integers if the
+processor multiplies them (AVX-512 VNNI). With integers, the second and third convolution, nine
+tenths of the work, are sums of whole numbers, scaled so that none can overflow.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from .kernels import FIRST, FREQUENCIES, ROWS, SECOND, TAPS, THIRD, TILE, Kernel
 from .machine_code import has
 
 _LEVELS = 4095.0
-"""Integers to 1.0 of the second convolution's activations."""
+"""Integer that stands for 1.0 in the second convolution's activations."""
 _LARGEST = 2**31 // 32768 - 128
-"""Bound of the sum of |kernel| of 128 products with 16-bit integers; half a unit each to round."""
+"""Bound for the sum of |kernel| of 128 products of 16-bit integers, with half a unit of rounding
+for each."""
 
 
 def _aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """An array at a multiple of 64 bytes, a line of the cache."""
+    """An array whose address is a multiple of 64 bytes, the length of a cache line."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
@@ -37,7 +38,7 @@ def _aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 
 def _copied(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """A copy at a multiple of 64 bytes."""
+    """A copy whose address is a multiple of 64 bytes."""
     result = _aligned(array.shape, dtype)
     result[...] = array
     return result
@@ -62,7 +63,7 @@ class _Workspace:
 
 
 class _Shop:
-    """The compiled loops, and the arrays that they are run in: the same for every network."""
+    """The compiled loops and their arrays, shared by all networks of the process."""
 
     def __init__(self, integer: bool, side: int) -> None:
         wide = has("avx512f")
@@ -83,7 +84,7 @@ class _Shop:
 
 _OPENING = Lock()
 _OPEN: WeakValueDictionary[tuple[bool, int], _Shop] = WeakValueDictionary()
-"""Those that an engine uses; one that none does any more leaves the memory."""
+"""The shops in use; one that no engine uses any more is freed."""
 
 
 def _shop(integer: bool, side: int) -> _Shop:
@@ -97,19 +98,19 @@ def _shop(integer: bool, side: int) -> _Shop:
 class WinogradEngine(Engine):
     """The collapsed network with F(4x4, 3x3) for its second convolution.
 
-    All networks of a process together take about 21 MB a core beside their blocks, whatever the
-    block's size.
+    All networks of a process together take about 21 MB for each core in addition to their blocks,
+    whatever the size of the blocks.
     """
 
     piece = 64
-    """A multiple of `TILE`, and with 2 more, the width of the first result, one of `ROWS`."""
+    """A multiple of `TILE`; 2 more, the width of the first result, is a multiple of `ROWS`."""
 
     def __init__(self, network: CollapsedNetwork, *, integer: bool = False) -> None:
         """Transform the kernels and compile the loops.
 
         Args:
             network: see `network.collapse`.
-            integer: 16-bit integers; the processor must have AVX-512 VNNI.
+            integer: whether to use 16-bit integers; the processor must have AVX-512 VNNI.
         """
         super().__init__(network)
         self._shop = _shop(integer, self.piece)
@@ -118,7 +119,7 @@ class WinogradEngine(Engine):
         self._prepare(network)
 
     def _prepare(self, network: CollapsedNetwork) -> None:
-        """Kernels in panels, biases and scales, at addresses that stay."""
+        """Prepare kernels in panels, biases and scales, at fixed addresses."""
         integer, panel = self._kernels.integer, self._kernels.panel
         b, g, _ = matrices()
         frequencies = np.einsum("ia,jb,abco->ijco", g, g, network.kernels[1], optimize=True)
@@ -153,7 +154,7 @@ class WinogradEngine(Engine):
     def _with(
         self, w: _Workspace, x: NDArray[np.float32], wanted: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """A piece, in the arrays of one thread; tiles without a wanted pixel are left out."""
+        """Predict a piece in the arrays of one thread; tiles without a wanted pixel are skipped."""
         k, panel = self._kernels, self._kernels.panel
         side, width = self.piece // TILE, self.piece + 2
         tiles = wanted.reshape(side, TILE, side, TILE).any(axis=(1, 3))
@@ -163,7 +164,7 @@ class WinogradEngine(Engine):
         first, last = TILE * int(rows[0]), TILE * int(rows[-1]) + TAPS
         view = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(0, 1))
         w.patches[first:last] = view[first:last].transpose(0, 1, 3, 4, 2)
-        # The last group is filled up with the last tile once more.
+        # The last group is filled up by repeating the last tile.
         w.places[:count] = 4 * FIRST * TILE * (rows * width + cols)
         w.places[count : groups * ROWS] = w.places[count - 1]
         blocks = (last - first) * width // ROWS
@@ -209,7 +210,7 @@ def _at(array: NDArray[Any], index: int = 0) -> int:
 
 
 def _panels(array: NDArray[Any], panel: int, *, pairs: bool = False) -> NDArray[Any]:
-    """Second factors (..., depth, columns) as `Kernels.panel` says."""
+    """Second factors (..., depth, columns) in the layout of `Kernels.panel`."""
     *_, depth, columns = array.shape
     step = 2 if pairs else 1
     parted = array.reshape(-1, depth // step, step, columns // panel, panel)
@@ -217,9 +218,9 @@ def _panels(array: NDArray[Any], panel: int, *, pairs: bool = False) -> NDArray[
 
 
 def _whole(kernel: NDArray[np.float64], largest: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """A kernel (..., depth, columns) in integers and the units of 1.0, (..., columns).
+    """A kernel (..., depth, columns) in integers, and the integers of 1.0, (..., columns).
 
-    The sum of the integers' amounts in a column stays below `largest`, each below 2^15.
+    The sum of the absolute values in a column stays below `largest`, and each value below 2^15.
     """
     amount = np.abs(kernel)
     limit = np.minimum(

@@ -124,7 +124,7 @@ def test_a_worker_takes_the_engine_that_was_planned(
     assert planned.load_model().choice.engine == "winograd-float32"
     monkeypatch.setattr(handler_module, "this_machine", lambda: plain)
     beyond = GhsS2NetHandler(models, precision=FAST, choice=choose(FAST, best))
-    with pytest.raises(VersionError, match="cannot predict with winograd-int16") as raised:
+    with pytest.raises(VersionError, match="cannot run the engine winograd-int16") as raised:
         beyond.load_model()
     assert len(str(raised.value).splitlines()) == 1
 

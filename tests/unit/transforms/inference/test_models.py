@@ -66,7 +66,7 @@ def test_all_missing_zones_are_named_with_the_remedy(folder: str) -> None:
     assert "\n" not in str(caught.value)
     remedy = f"ghsl-beam models fetch --zone 34U --zone 60C --folder {folder})"
     assert remedy in str(caught.value)
-    with pytest.raises(RequestError, match="none for the fallback 21M"):
+    with pytest.raises(RequestError, match="no file for the fallback 21M"):
         resolve(["34U"], folder, "21M")
 
 
@@ -86,7 +86,7 @@ def test_fallbacks(folder: str) -> None:
     assert paths(resolve(["31T"], folder, "nearest"))["31T"].endswith("_32T.h5")
     assert resolve(["34U"], folder, "32T")[0].of == "32T"
     assert resolve(["34U"], folder, "5Q")[0].of == "05Q"
-    with pytest.raises(RequestError, match="none at all for the nearest: put the files there"):
+    with pytest.raises(RequestError, match="the folder has no other: put the files there"):
         resolve(["34U"], f"{folder}/absent", "nearest")
 
 

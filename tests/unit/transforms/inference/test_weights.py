@@ -208,7 +208,7 @@ def _no_config(path: Path) -> None:
         (_variance, "variance below 0"),
         (_shape, r"dense1/kernel: found shape \(512, 64\), expected \(512, 128\)"),
         (_wide, "found float64, expected float32"),
-        (_missing, "found nothing, expected it stored here"),
+        (_missing, "found nothing, expected a member of this file"),
         (_link, "found a link"),
         (_order, "layers: found dense"),
         (_relu, "found activation 'relu', expected 'tanh'"),
