@@ -1,7 +1,7 @@
 """The stages of the job: pure functions on arrays, and thin PTransforms that call them.
 
-Everything here works on values in memory, without a job; `examples/stages.ipynb` shows it. A name
-is imported when it is first asked for. `greenness` is the stage; its function is
+Everything here works on values in memory, without a job; `examples/stages.ipynb` shows it. Names
+are imported when they are first used. `greenness` is the stage; its function is
 `transforms.greenness.greenness`.
 """
 

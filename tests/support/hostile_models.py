@@ -170,30 +170,30 @@ def _twice(path: Path) -> None:
 
 CLASSIFIERS = {
     "tree whose path turns back": (
-        lambda path: with_nodes(path, setting("left_child", 0)), "turns back"
+        lambda path: with_nodes(path, setting("left_child", 0)), "leads back"
     ),
     "tree that names a node it does not have": (
-        lambda path: with_nodes(path, setting("right_child", 1 << 40)), "does not have"
+        lambda path: with_nodes(path, setting("right_child", 1 << 40)), "does not exist"
     ),
     "tree that asks for a feature there is not": (
-        lambda path: with_nodes(path, setting("feature", 1 << 30)), "asks for a feature"
+        lambda path: with_nodes(path, setting("feature", 1 << 30)), "uses a feature"
     ),
     "boosted tree whose path turns back": (
-        lambda path: with_nodes(path, setting("left_child", 0), BOOSTED), "turns back"
+        lambda path: with_nodes(path, setting("left_child", 0), BOOSTED), "leads back"
     ),
     "histogram tree whose path turns back": (
-        lambda path: with_nodes(path, setting("left", 0), HISTOGRAM), "turns back"
+        lambda path: with_nodes(path, setting("left", 0), HISTOGRAM), "leads back"
     ),
     "histogram tree that names a node it does not have": (
-        lambda path: with_nodes(path, setting("right", 4_000_000_000), HISTOGRAM), "does not have"
+        lambda path: with_nodes(path, setting("right", 4_000_000_000), HISTOGRAM), "does not exist"
     ),
     "histogram tree that asks for a feature there is not": (
         lambda path: with_nodes(path, setting("feature_idx", 1 << 40), HISTOGRAM),
-        "asks for a feature",
+        "uses a feature",
     ),
     "histogram tree that takes a feature for classes": (
         lambda path: with_nodes(path, setting("is_categorical", 1), HISTOGRAM),
-        "features for classes",
+        "features as categories",
     ),
     "tree that says it has 1 000 000 000 nodes": (
         lambda path: changed(path, _node_count), "1000000000 nodes"
@@ -201,15 +201,17 @@ CLASSIFIERS = {
     "tree of 100 000 000 outputs": (lambda path: changed(path, _outputs), "several outputs"),
     "tree of 2^40 classes": (lambda path: changed(path, _classes), "expected one number"),
     "estimator of 10^12 classes": (
-        lambda path: changed(path, _classes_of_it), "does not tell two classes"
+        lambda path: changed(path, _classes_of_it), "exactly two classes"
     ),
-    "array that says it is 8 TB long": (lambda path: changed(path, _endless_array), "bytes for"),
+    "array that says it is 8 TB long": (
+        lambda path: changed(path, _endless_array), "expected an array of"
+    ),
     "leaves that are not numbers": (lambda path: changed(path, _nan), "not finite"),
-    "list of itself twice, 30 times": (lambda path: changed(path, _named_again), "two things"),
+    "list of itself twice, 30 times": (lambda path: changed(path, _named_again), "defined twice"),
     "lists 200 deep": (lambda path: changed(path, _deep), "nested more than"),
     "function of the operating system": (lambda path: changed(path, _foreign), "not allowed"),
-    "schema that unfolds to 100 MB": (_unfolds, "unfolds to"),
-    "two members of one name": (_twice, "twice or too many"),
+    "schema that unfolds to 100 MB": (_unfolds, "unpacks to"),
+    "two members of one name": (_twice, "some are twice"),
 }  # fmt: skip
 """By name: what makes the file, and what is said of it."""
 

@@ -1,7 +1,7 @@
-"""The aggregation stage: tile layers onto the output grid, and from its fine level to coarser ones.
+"""The aggregation stage: brings tile layers to the output grid, and its fine level to coarser ones.
 
-Built-up is conserved: m² on the grid are m² in UTM. Where tiles overlap, a pixel belongs to the
-tile whose centre is nearest. No file is opened here; see `aggregate_cell`.
+Built-up area is conserved: m² on the grid are m² in UTM. Where tiles overlap, a pixel belongs to
+the tile with the nearest centre. This package opens no files itself; see `aggregate_cell`.
 """
 
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .transform import AggregateCells, CellTask, PublishGridTiles
 
 METHOD_VERSION = "3"
-"""Changes when the same inputs would give other pixels; part of the products' fingerprint."""
+"""Changes when the same inputs give other pixels; it is part of the products' fingerprints."""
 
 __all__ = [
     "INPUTS",

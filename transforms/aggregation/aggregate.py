@@ -1,4 +1,4 @@
-"""From the fine level to the published ones: exact sums of m², means of greenness."""
+"""Computes the published levels from the fine one: exact sums of m², means of greenness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 
 def published_layers(level: GridLevel) -> tuple[GridLayer, ...]:
-    """What a level holds; the class of a pixel exists at the fine level alone."""
+    """The layers of a level; the class of a pixel exists only at the fine level."""
     return tuple(
         layer for layer in GridLayer if level.factor == 1 or layer.spec.coarser is not Coarser.NONE
     )
@@ -37,16 +37,16 @@ def sum_blocks(values: NDArray[Any], factor: int) -> Ints:
         return values.astype(np.int64)
     rows, cols = values.shape
     if rows % factor or cols % factor:
-        raise ValueError(f"{values.shape} is no multiple of {factor}")
+        raise ValueError(f"shape is {values.shape}, expected multiples of {factor}")
     across = values.reshape(rows, cols // factor, factor).sum(axis=2, dtype=np.int64)
     down: Ints = across.reshape(rows // factor, factor, cols // factor).sum(axis=1)
     return down
 
 
 class Pyramid:
-    """Sums and counts of one layer, carried from level to level as whole numbers.
+    """Sums and counts of one layer, passed from level to level as whole numbers.
 
-    `values` are those of the fine level, `valid` tells which of them are.
+    `values` are those of the fine level; `valid` says which of them are valid.
     """
 
     def __init__(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> None:
@@ -55,25 +55,25 @@ class Pyramid:
         self._counts: NDArray[Any] = valid
 
     def coarsen(self, factor: int) -> None:
-        """Go on to a level of so many fine pixels a side, a multiple of the present one."""
+        """Change to a level with `factor` fine pixels a side, a multiple of the present one."""
         if factor % self.factor:
-            raise ValueError(f"{factor} is no multiple of {self.factor}")
+            raise ValueError(f"factor is {factor}, expected a multiple of {self.factor}")
         self._sums = sum_blocks(self._sums, factor // self.factor)
         self._counts = sum_blocks(self._counts, factor // self.factor)
         self.factor = factor
 
     def area(self, dtype: str, nodata: int) -> NDArray[Any]:
-        """Sums, nodata where no child is valid."""
+        """Sums; nodata if no fine pixel is valid."""
         return np.where(self._counts > 0, self._sums, nodata).astype(dtype)
 
     def mean(self, dtype: str, nodata: int) -> NDArray[Any]:
-        """Rounded mean of the valid fine values, nodata where there is none."""
+        """Rounded mean of the valid fine values; nodata if there is none."""
         mean = np.rint(self._sums / np.maximum(self._counts, 1))
         return np.where(self._counts > 0, mean, nodata).astype(dtype)
 
 
 def within_capacity(fine: Fine, capacity: int) -> tuple[Fine, int]:
-    """The layers with no more built-up in a pixel than it can hold, and the m² that this cut."""
+    """The layers with built-up limited to the capacity of a pixel, and the m² that this removes."""
     built, other = _held(fine.built, capacity), fine.non_residential
     cut = int((fine.built - built).sum(dtype=np.int64))
     part = None if other is None else _held(other, capacity)
@@ -81,7 +81,7 @@ def within_capacity(fine: Fine, capacity: int) -> tuple[Fine, int]:
 
 
 def _held(square_metres: NDArray[Any], capacity: int) -> NDArray[Any]:
-    """No more than the capacity, but nodata (the dtype's greatest value) as it was."""
+    """Limit values to the capacity; nodata (the dtype's greatest value) stays."""
     over = (square_metres > capacity) & (square_metres != np.iinfo(square_metres.dtype).max)
     return np.where(over, capacity, square_metres).astype(square_metres.dtype)
 
@@ -89,16 +89,16 @@ def _held(square_metres: NDArray[Any], capacity: int) -> NDArray[Any]:
 def aggregate(
     fine: Fine, levels: tuple[GridLevel, ...]
 ) -> tuple[dict[GridLayer, NDArray[Any]], ...]:
-    """All published layers of all levels, finest first.
+    """Compute all published layers of all levels, finest first.
 
     Args:
         fine: a window whose edges are multiples of the coarsest level.
         levels: ascending by factor, each a multiple of the one before.
 
     Returns:
-        Per level, its arrays, axes (rows, columns). BUILT_S and BUILT_S_NRES in m², sums of the
-        fine values, nodata only where every child is; GREENNESS the mean of all valid fine
-        values; BUILT_C_FUN at factor 1. Layers that were not given are left out.
+        For each level its arrays, axes (rows, columns). BUILT_S and BUILT_S_NRES are in m², sums of
+        the fine values, nodata only if every fine value is. GREENNESS is the mean of all valid fine
+        values. BUILT_C_FUN exists at factor 1. Layers that were not given are left out.
     """
     pyramids = {GridLayer.BUILT_S: Pyramid(fine.built, fine.valid)}
     if fine.non_residential is not None:

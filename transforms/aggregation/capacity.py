@@ -1,4 +1,4 @@
-"""Whether the pixels of a grid can hold what is built in a place."""
+"""Checks whether the pixels of a grid can hold the built-up area of a place."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .source import SOURCE_PIXEL, TileSource
 MAX_CUT = 0.01
 """Largest share of built-up that a grid may lose; Mollweide loses up to 0.6 % near the poles."""
 _SIDE = 9
-"""Places along a side of a tile at which areas are compared."""
+"""Points along a side of a tile at which areas are compared."""
 
 
 def share_cut(grid: OutputGrid, source: TileSource) -> float:
-    """Share 0..1 of ground built all over in a tile that the grid's pixels cannot hold.
+    """Share 0..1 of a completely built-up tile that the pixels of the grid cannot hold.
 
-    The m² of UTM that a fine pixel covers, by the Jacobian of the mapping, against the most that
-    it holds, at 9 x 9 places of the tile; places outside the grid's CRS do not count.
+    At 9 x 9 points of the tile, the m² of UTM that a fine pixel covers (by the Jacobian of the
+    mapping) is compared with its capacity. Points outside the grid's CRS do not count.
     """
     left, bottom, right, top = source.bounds
     east, north = np.meshgrid(np.linspace(left, right, _SIDE), np.linspace(bottom, top, _SIDE))

@@ -1,4 +1,4 @@
-"""One output cell, chunk by chunk: place, read, resample, merge, aggregate."""
+"""Makes one output cell, chunk by chunk: map, read, resample, merge, aggregate."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Read = Callable[[TileSource, Layer, Window], NDArray[Any]]
 """Reads a layer of a tile over a window of its grid: axes (rows, columns), the layer's dtype."""
 
 INPUTS = (Layer.BUFRAC, Layer.RES_NRES, Layer.GREENNESS)
-"""Layers a cell is made of; the first is needed, it decides where there is data."""
+"""Layers that a cell is made of; the first is required, because it decides where there is data."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelArrays:
-    """A level's part of a chunk: `window` in the cell in the level's pixels, and its layers."""
+    """One level of a chunk: `window` in the cell, in pixels of the level, and its layers."""
 
     level: GridLevel
     window: Window
@@ -41,9 +41,9 @@ class ChunkResult:
     window: Window
     levels: tuple[LevelArrays, ...]
     tiles: tuple[str, ...]
-    """Tiles that own pixels of the chunk, by name."""
+    """Names of the tiles that own pixels of the chunk, sorted."""
     cut: int = 0
-    """Built-up in m² that is in no layer: more of it lies in a fine pixel than it can hold."""
+    """Built-up in m² that is in no layer, because fine pixels cannot hold it."""
 
 
 def aggregate_cell(
@@ -54,32 +54,32 @@ def aggregate_cell(
     inputs: Sequence[Layer] = INPUTS,
     chunk: int | None = None,
 ) -> Iterator[ChunkResult]:
-    """Make an output cell; what is not yielded is nodata.
+    """Make an output cell; everything that is not yielded is nodata.
 
-    One chunk and one tile of it are in memory at a time. The result depends neither on the order
-    of the sources nor on the size or order of the chunks.
+    One chunk and one tile of it are in memory at a time. The result does not depend on the order of
+    the sources, or on the size or order of the chunks.
 
     Args:
         grid: the output grid.
         cell: the cell.
         sources: the tiles that may touch it, each once.
-        read: called with windows inside the tile; opens no file here.
-        inputs: layers to read, BUFRAC among them.
+        read: reads a layer of a tile; it is called with windows inside the tile.
+        inputs: layers to read; BUFRAC is required.
         chunk: side of a chunk in fine pixels, a multiple of `grid.step`.
 
     Yields:
         The chunks with at least one valid pixel, row by row.
 
     Raises:
-        ValueError: the chunk is no multiple of `grid.step`, BUFRAC is not among the inputs, or a
+        ValueError: the chunk is not a multiple of `grid.step`, BUFRAC is not among the inputs, or a
             tile is given twice.
-        RasterError: `read` returns another shape than asked for.
+        RasterError: `read` returns another shape than the window.
     """
     size = chunk or grid.chunk
     if size % grid.step:
-        raise ValueError(f"chunk {size} is no multiple of {grid.step}")
+        raise ValueError(f"chunk is {size}, expected a multiple of {grid.step}")
     if Layer.BUFRAC not in inputs:
-        raise ValueError("BUFRAC is needed")
+        raise ValueError("BUFRAC is missing in the inputs, and is required")
     ordered = sorted(sources, key=lambda source: source.tile)
     if len({source.tile for source in ordered}) != len(ordered):
         raise ValueError("a tile is given twice")
@@ -111,7 +111,7 @@ def _own_chunk(
     read: Read,
     inputs: Sequence[Layer],
 ) -> Owned | None:
-    """Layers of a fine window, each pixel from the tile that owns it; None where none touches."""
+    """Layers of a fine window, each pixel from the tile that owns it; None if no tile touches."""
     mappings = [(source, map_window(grid, window, source)) for source in sources]
     touching = [(source, mapping) for source, mapping in mappings if mapping.reads is not None]
     place: Sphere | None = sphere(grid, window) if len(touching) > 1 else None

@@ -1,4 +1,4 @@
-"""Which output cells a tile touches."""
+"""Finds the output cells that a tile touches."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .lattice import transformer
 from .source import TileSource
 
 _SIDE = 241
-"""Points along a side of a footprint: one in 457 m for a Sentinel-2 tile."""
+"""Points along a side of a footprint: one every 457 m for a Sentinel-2 tile."""
 _INNER = 25
 
 
 def cells_of_source(grid: OutputGrid, source: TileSource) -> tuple[Cell, ...]:
-    """Output cells a tile's pixels may touch (see `cells_of_footprint`)."""
+    """Output cells that a tile's pixels may touch (see `cells_of_footprint`)."""
     return cells_of_footprint(grid, source.crs, source.bounds)
 
 
@@ -29,13 +29,13 @@ def cells_of_footprint(
 ) -> tuple[Cell, ...]:
     """Output cells that a rectangle (left, bottom, right, top) of any CRS may touch, sorted.
 
-    The rectangle is at most a few cells wide. Its outline is taken at 241 points a side; a cell
-    nearer to it than half their distance counts as touched, so none is missed and one too many
-    is possible (it comes out empty). Rectangles that cross the antimeridian give cells at both
-    ends of the grid. Cells wholly outside the world's outline are left out.
+    The rectangle is at most a few cells wide. Its outline has 241 points a side. A cell counts as
+    touched if it is closer to a point than half the distance between points. So no cell is missed,
+    and there may be one too many, which stays empty. A rectangle across the antimeridian gives
+    cells at both ends of the grid. Cells that are completely outside the world are left out.
 
     Raises:
-        RequestError: the rectangle lies left of or above the grid's origin.
+        RequestError: the rectangle is left of or above the grid's origin.
     """
     x, y = transformer(crs, grid.crs).transform(*_points(bounds))
     lost = ~(np.isfinite(x) & np.isfinite(y))
@@ -47,14 +47,14 @@ def cells_of_footprint(
         for dy in (0.0, -margin, margin):
             cols = np.floor((x[~lost] + dx - grid.origin[0]) / size)
             rows = np.floor((grid.origin[1] - y[~lost] - dy) / size)
-            found = {Cell(int(r), int(c)) for r, c in set(zip(rows, cols, strict=True))}
+            touched = {Cell(int(r), int(c)) for r, c in set(zip(rows, cols, strict=True))}
             if not dx and not dy:
-                found = {_bounded(grid, cell) for cell in found}
-                cells |= found
-                if any(cell.row < 0 or cell.col < 0 for cell in found):
+                touched = {_bounded(grid, cell) for cell in touched}
+                cells |= touched
+                if any(cell.row < 0 or cell.col < 0 for cell in touched):
                     raise RequestError(_outside(grid))
             else:
-                wrapped = {_bounded(grid, cell) for cell in found}
+                wrapped = {_bounded(grid, cell) for cell in touched}
                 cells |= {c for c in wrapped - cells if _in_world(grid, c)}
     return tuple(sorted(cells))
 
@@ -62,13 +62,13 @@ def cells_of_footprint(
 def _outside(grid: OutputGrid) -> str:
     use = pyproj.CRS.from_user_input(grid.crs).area_of_use
     name = f" ({use.name.rstrip('.')})" if use else ""
-    return f"the area lies outside the area of use of {grid.crs}{name}; choose another CRS"
+    return f"the area is outside the area of use of {grid.crs}{name}; choose another CRS"
 
 
 def _points(
     bounds: tuple[float, float, float, float],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Outline of a rectangle in order, then points inside."""
+    """The outline of a rectangle in order, then points inside it."""
     left, bottom, right, top = bounds
     x, y = np.linspace(left, right, _SIDE), np.linspace(top, bottom, _SIDE)
     outline_x = np.concatenate([x, np.full(_SIDE, right), x[::-1], np.full(_SIDE, left)])
@@ -80,14 +80,14 @@ def _points(
 
 
 def _margin(x: NDArray[np.float64], y: NDArray[np.float64], size: float) -> float:
-    """Half the greatest step along the outline; steps over the antimeridian do not count."""
+    """Half the largest step along the outline; steps across the antimeridian do not count."""
     steps = np.hypot(np.diff(x[: 4 * _SIDE]), np.diff(y[: 4 * _SIDE]))
     steps = steps[np.isfinite(steps) & (steps < size)]
     return float(steps.max()) / 2 if steps.size else 0.0
 
 
 def _bounded(grid: OutputGrid, cell: Cell) -> Cell:
-    """Longitude goes round the globe; 180 E is 180 W."""
+    """A cell inside the grid: longitude continues around the globe, 180 E is 180 W."""
     if not grid.geographic:
         return cell
     around = round(360 / (grid.cell_pixels * grid.pixel))
@@ -95,7 +95,7 @@ def _bounded(grid: OutputGrid, cell: Cell) -> Cell:
 
 
 def _in_world(grid: OutputGrid, cell: Cell) -> bool:
-    """Whether any part of a cell (looked at every 20th of its side) is on the globe."""
+    """Whether any part of a cell is on the globe, tested at every 20th of its side."""
     if cell.row < 0 or cell.col < 0:
         return False
     size = grid.cell_pixels * grid.pixel

@@ -19,20 +19,20 @@ from transforms.elements import RequestError, Window
 LATTICE = 50
 """Fine pixels between two nodes at which coordinates are computed exactly."""
 CHUNK = 1000
-"""Fine pixels along a side of a chunk, about."""
+"""Approximate side of a chunk in fine pixels."""
 MAX_STEP = 2000
-"""Largest step of a grid's chunks, and so its largest level, in fine pixels.
+"""Largest step of a grid's chunks, and so of its coarsest level, in fine pixels.
 
-A chunk takes some 110 bytes a fine pixel while it is made: 0.4 GiB at this step.
+A chunk takes about 110 bytes for each fine pixel while it is made: 0.4 GiB at this step.
 """
 METRES = (1.0, 100_000.0)
-"""Smallest and largest resolution of a grid in metres: the largest is a cell's side."""
+"""Smallest and largest resolution of a grid in metres; the largest is the side of a cell."""
 ARC_SECONDS = (0.03, 3600.0)
-"""The same of a geographic grid: about 1 m, and a degree."""
+"""The same for a geographic grid: about 1 m, and one degree."""
 MOLLWEIDE_ORIGIN = (-18_041_000.0, 9_000_000.0)
 """Upper left corner of R1_C1 of GHSL's grids in ESRI:54009."""
 GEOGRAPHIC_ORIGIN = (-180 - 28.5 / 3600, 90 - 3241.5 / 3600)
-"""The same of its grids in EPSG:4326, at 3 and at 30 seconds of arc."""
+"""The same for its grids in EPSG:4326, at 3 and at 30 arc seconds."""
 _TILE_KEY = re.compile(r"R(\d+)_C(\d+)")
 _CORNER_KEY = re.compile(r"x(-?\d+)_y(-?\d+)")
 _CELL_KEY = re.compile(r"(.+)_r(\d+)_c(\d+)")
@@ -50,7 +50,7 @@ class Cell:
 class GridTile:
     """A tile of the output grid, counted from 1, 1 at the upper left.
 
-    `corner` names a tile that is none of GHSL's by its upper left corner, `x-221000_y7020000`.
+    `corner` names a tile that is not one of GHSL's by its upper left corner, `x-221000_y7020000`.
     """
 
     row: int
@@ -59,7 +59,7 @@ class GridTile:
 
     @property
     def key(self) -> str:
-        """Its name: GHSL's, `R3_C19`, where GHSL has a tile of just this ground."""
+        """Its name: GHSL's, `R3_C19`, if GHSL has a tile of exactly this ground."""
         return self.corner or f"R{self.row}_C{self.col}"
 
 
@@ -67,8 +67,8 @@ class GridTile:
 class GridLevel:
     """One resolution of an output grid.
 
-    `factor` fine pixels make a pixel's side; `capacity` is the most m² a pixel can hold; areas
-    are stored as `dtype` with `nodata`.
+    `factor` fine pixels make the side of a pixel. `capacity` is the largest area in m² that a
+    pixel can hold. Areas are stored as `dtype` with `nodata`.
     """
 
     resolution: float
@@ -83,9 +83,10 @@ class GridLevel:
 class OutputGrid:
     """A grid of nested resolutions; everything is computed at `fine` and summed from there.
 
-    `resolutions` and `fine` are in metres, or in seconds of arc for a geographic CRS; `origin`
-    is the upper left corner in units of the CRS. `cell_pixels` fine pixels make a cell's side,
-    `tile_cells` cells a tile's. `fine_capacity` is the most m² a fine pixel can hold.
+    `resolutions` and `fine` are in metres, or in arc seconds for a geographic CRS. `origin` is the
+    upper left corner in units of the CRS. `cell_pixels` fine pixels make the side of a cell, and
+    `tile_cells` cells the side of a tile. `fine_capacity` is the largest area in m² that a fine
+    pixel can hold.
     """
 
     crs: str
@@ -110,7 +111,7 @@ class OutputGrid:
 
     @cached_property
     def step(self) -> int:
-        """Fine pixels of which every chunk's edge is a multiple."""
+        """The edges of every chunk are multiples of this number of fine pixels."""
         return _step(self.resolutions, self.fine)
 
     @cached_property
@@ -130,7 +131,7 @@ class OutputGrid:
 
     @cached_property
     def has_ghsl_tiles(self) -> bool:
-        """Whether its tiles are GHSL's: 1000 km of ESRI:54009, or 10 degrees of EPSG:4326."""
+        """Whether its tiles are GHSL's: 1000 km in ESRI:54009, or 10 degrees in EPSG:4326."""
         side = self.tile_cells * self.cell_pixels * self.pixel
         own = {"ESRI:54009": (MOLLWEIDE_ORIGIN, 1e6), "EPSG:4326": (GEOGRAPHIC_ORIGIN, 10.0)}
         origin, size = own.get(self.crs, (None, 0.0))
@@ -145,7 +146,7 @@ class OutputGrid:
         return GridTile(row, col, f"x{round(x)}_y{round(y)}")
 
     def tile_of(self, cell: Cell) -> GridTile:
-        """The tile that holds a cell."""
+        """The tile that contains a cell."""
         return self.tile_at(cell.row // self.tile_cells + 1, cell.col // self.tile_cells + 1)
 
     def cell_key(self, cell: Cell) -> str:
@@ -154,23 +155,23 @@ class OutputGrid:
         return f"{self.tile_of(cell).key}_r{row:02d}_c{col:02d}"
 
     def parse_cell(self, key: str) -> Cell:
-        """The cell of a name; `RequestError` where it is none."""
-        found = _CELL_KEY.fullmatch(key)
-        if not found:
-            raise RequestError(f"{key}: not the name of an output cell")
-        tile, row, col = self.parse_tile(found[1]), int(found[2]) - 1, int(found[3]) - 1
+        """The cell with a name; `RequestError` if there is none."""
+        match = _CELL_KEY.fullmatch(key)
+        if not match:
+            raise RequestError(f"{key!r} is not the name of an output cell")
+        tile, row, col = self.parse_tile(match[1]), int(match[2]) - 1, int(match[3]) - 1
         first_row, first_col = (tile.row - 1) * self.tile_cells, (tile.col - 1) * self.tile_cells
         cell = Cell(first_row + row, first_col + col)
         if self.cell_key(cell) != key:
-            raise RequestError(f"{key}: not the name of an output cell")
+            raise RequestError(f"{key!r} is not the name of an output cell")
         return cell
 
     def parse_tile(self, key: str) -> GridTile:
-        """The tile of a name; `RequestError` where it is none."""
-        found = (_TILE_KEY if self.has_ghsl_tiles else _CORNER_KEY).fullmatch(key)
-        if not found:
-            raise RequestError(f"{key}: not the name of a grid tile")
-        one, other = int(found[1]), int(found[2])
+        """The tile with a name; `RequestError` if there is none."""
+        match = (_TILE_KEY if self.has_ghsl_tiles else _CORNER_KEY).fullmatch(key)
+        if not match:
+            raise RequestError(f"{key!r} is not the name of a grid tile")
+        one, other = int(match[1]), int(match[2])
         if self.has_ghsl_tiles:
             tile = self.tile_at(one, other)
         else:
@@ -178,7 +179,7 @@ class OutputGrid:
             row, col = (self.origin[1] - other) / side, (one - self.origin[0]) / side
             tile = self.tile_at(round(row) + 1, round(col) + 1)
         if tile.key != key or min(tile.row, tile.col) < 1:
-            raise RequestError(f"{key}: not the name of a grid tile")
+            raise RequestError(f"{key!r} is not the name of a grid tile")
         return tile
 
     def cells_of(self, tile: GridTile) -> tuple[Cell, ...]:
@@ -188,7 +189,7 @@ class OutputGrid:
         return tuple(Cell(row + i, col + j) for i in side for j in side)
 
     def window_in_tile(self, cell: Cell, level: GridLevel) -> Window:
-        """Where a cell lies in its R/C tile, in pixels of a level."""
+        """The window of a cell in its R/C tile, in pixels of a level."""
         size = self.cell_pixels // level.factor
         row, col = cell.row % self.tile_cells, cell.col % self.tile_cells
         return Window(row * size, col * size, size, size)
@@ -205,9 +206,9 @@ class OutputGrid:
         return self._geobox(cell.row, cell.col, 1, level)
 
     def tile_geobox(self, tile: GridTile, level: GridLevel) -> GeoBox:
-        """The pixels of a tile at a level; `RequestError` where GHSL's name is for other ground."""
+        """The pixels of a tile at a level; `RequestError` if its name belongs to other ground."""
         if tile.key != self.tile_at(tile.row, tile.col).key:
-            raise RequestError(f"{tile.key}: not the name of a tile of this grid")
+            raise RequestError(f"{tile.key!r} is not the name of a tile of this grid")
         row, col = (tile.row - 1) * self.tile_cells, (tile.col - 1) * self.tile_cells
         return self._geobox(row, col, self.tile_cells, level)
 
@@ -237,7 +238,7 @@ def ghsl_mollweide(resolutions: Sequence[float] = (10, 100, 1000)) -> OutputGrid
 def geographic(resolutions_arcsec: Sequence[float] = (3, 30)) -> OutputGrid:
     """GHSL's grid: EPSG:4326 from (-180.0079167, 89.0995833), R/C tiles of 10 degrees.
 
-    A cell is one degree. The pixels of 3 and of 30 seconds of arc are those of GHSL's own files.
+    A cell is one degree. The pixels of 3 and of 30 arc seconds are those of GHSL's own files.
     """
     return from_config("EPSG:4326", resolutions_arcsec)
 
@@ -245,12 +246,17 @@ def geographic(resolutions_arcsec: Sequence[float] = (3, 30)) -> OutputGrid:
 def from_config(
     crs: str, resolutions: Sequence[float], origin: tuple[float, float] | None = None
 ) -> OutputGrid:
-    """A grid of any projected CRS in metres (resolutions in m), or EPSG:4326 (seconds of arc).
+    """A grid in any projected CRS in metres (resolutions in m), or in EPSG:4326 (arc seconds).
 
-    Without an origin, ESRI:54009 and EPSG:4326 have GHSL's, and another CRS has the upper left
-    corner of its area of use, moved out to a multiple of the tile (1000 km, about). The fine
-    level is the whole fraction of the smallest resolution nearest to 10 m (0.3 seconds of arc)
-    with which chunks are of a size to be made.
+    Without an origin, ESRI:54009 and EPSG:4326 have GHSL's. Another CRS has the upper left corner
+    of its area of use, moved outwards to a multiple of the tile (about 1000 km). The fine level is
+    the smallest resolution divided by a whole number, so that it is nearest to 10 m (0.3 arc
+    seconds) and chunks are not too large.
+
+    Args:
+        crs: name of the CRS, such as `ESRI:54009`.
+        resolutions: the published resolutions.
+        origin: upper left corner in units of the CRS.
 
     Raises:
         RequestError: the CRS is unknown, not in metres or without an area of use, or the
@@ -260,14 +266,16 @@ def from_config(
     try:
         system = pyproj.CRS.from_user_input(crs)
     except pyproj.exceptions.CRSError as error:
-        raise RequestError(f"{crs}: not a coordinate reference system") from error
+        raise RequestError(
+            f"{crs} is not a coordinate reference system, expected for example ESRI:54009"
+        ) from error
     if system.is_geographic:
-        sizes = _nested(resolutions, ARC_SECONDS, "seconds of arc")
+        sizes = _nested(resolutions, ARC_SECONDS, "arc seconds")
         if system.to_authority() != ("EPSG", "4326"):
-            raise RequestError(f"{crs}: of geographic grids only EPSG:4326 is supported")
+            raise RequestError(f"{crs} is geographic, expected EPSG:4326 or a projected CRS")
         fine, pixels = _geographic_fine(sizes)
         _check_step(sizes, fine, pixels)
-        # At the equator a square of 0.3" is 85.5 m²; a tenth more for the scale of UTM.
+        # At the equator a square of 0.3" has 85.5 m²; one tenth more for the scale of UTM.
         capacity = math.ceil((fine / 3600 * 111_320) ** 2 * 1.1)
         return OutputGrid(
             "EPSG:4326",
@@ -281,7 +289,7 @@ def from_config(
             True,
         )
     if not system.is_projected or {axis.unit_name for axis in system.axis_info} != {"metre"}:
-        raise RequestError(f"{crs}: neither a projected system in metres nor EPSG:4326")
+        raise RequestError(f"{crs} is neither a projected CRS in metres nor EPSG:4326")
     sizes = _nested(resolutions, METRES, "metres")
     fine = _projected_fine(sizes)
     _check_step(sizes, fine)
@@ -302,13 +310,15 @@ def _nested(
 ) -> tuple[float, ...]:
     lowest, highest = bounds
     for size in resolutions:
-        if not lowest <= size <= highest:  # what is no number is neither
+        if not lowest <= size <= highest:  # also false for nan
             raise RequestError(
-                f"resolutions: {size:g} is out of bounds: {lowest:g} to {highest:g} {unit}"
+                f"resolutions: {size:g} is out of bounds, expected {lowest:g} to {highest:g} {unit}"
             )
     sizes = tuple(sorted(float(size) for size in resolutions))
     if not sizes or len(set(sizes)) != len(sizes):
-        raise RequestError(f"resolutions: {list(resolutions)} are not distinct sizes")
+        raise RequestError(
+            f"resolutions: {list(resolutions)} are not distinct, expected each size once"
+        )
     for finer, coarser in itertools.pairwise(sizes):
         if abs(coarser / finer - round(coarser / finer)) > 1e-9:
             raise RequestError(f"resolutions: {coarser:g} is not a multiple of {finer:g}")
@@ -320,9 +330,9 @@ def _step(sizes: tuple[float, ...], fine: float) -> int:
 
 
 def _check_step(sizes: tuple[float, ...], fine: float, degree: int = 0) -> None:
-    """Refuse the first level that makes chunks too large, and name the nearest that does not.
+    """Raise an error for the first level with too large chunks, and name the nearest possible one.
 
-    `degree`: fine pixels that whole steps must make, where they must.
+    `degree`: number of fine pixels in a degree, if whole steps must make it; otherwise 0.
     """
     factors = [1, *(round(size / fine) for size in sizes)]
     for finer, factor in itertools.pairwise(factors):
@@ -335,15 +345,15 @@ def _check_step(sizes: tuple[float, ...], fine: float, degree: int = 0) -> None:
             if (least := math.lcm(LATTICE, other)) <= MAX_STEP and degree % least == 0
         ]
         nearest = min(possible, key=lambda other: abs(other - factor), default=None)
-        hint = f"{nearest * fine:.10g} works" if nearest else "leave it out"
+        hint = f"{nearest * fine:.10g} is possible" if nearest else "leave it out"
         raise RequestError(
-            f"resolutions: {factor * fine:.10g} asks for chunks of {step} x {step} fine pixels "
-            f"({fine:g}), more than {MAX_STEP} x {MAX_STEP}; {hint}"
+            f"resolutions: {factor * fine:.10g} needs chunks of {step} x {step} fine pixels "
+            f"({fine:g}), expected at most {MAX_STEP} x {MAX_STEP}; {hint}"
         )
 
 
 def _projected_fine(sizes: tuple[float, ...]) -> float:
-    """Fine resolution near 10 m; up to a tenth off the usual one where its chunks are smaller."""
+    """Fine resolution near 10 m; up to a tenth off the usual one if its chunks are smaller."""
     usual = max(1, round(sizes[0] / 10))
     near = range(math.ceil(0.9 * usual), math.floor(1.1 * usual) + 1)
     return sizes[0] / min(
@@ -352,14 +362,14 @@ def _projected_fine(sizes: tuple[float, ...]) -> float:
 
 
 def _geographic_fine(sizes: tuple[float, ...]) -> tuple[float, int]:
-    """Fine resolution (seconds) near 0.3 for which a degree is whole steps, and its pixels."""
+    """Fine resolution near 0.3 arc seconds with whole steps in a degree, and pixels in a degree."""
     wanted = sizes[0] / 0.3
     for parts in sorted(range(1, math.ceil(2 * wanted) + 2), key=lambda n: abs(n - wanted)):
         fine = sizes[0] / parts
         pixels = 3600 / fine
         if abs(pixels - round(pixels)) < 1e-6 and round(pixels) % _step(sizes, fine) == 0:
             return fine, round(pixels)
-    raise RequestError(f"resolutions: {list(sizes)} seconds do not divide a degree")
+    raise RequestError(f"resolutions: {list(sizes)} arc seconds do not divide a degree")
 
 
 def _corner(system: pyproj.CRS, tile: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""ReprojectAndAggregate: pixels of tiles in memory to one output cell, without a file."""
+"""ReprojectAndAggregate: makes an output cell from pixels of tiles in memory, without files."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ STAGE = "aggregation"
 
 
 def source_of(pixels: Pixels) -> TileSource:
-    """The tile that pixels are of; its centre is the centre of the pixels."""
+    """The tile of pixels; its centre is the centre of the pixels."""
     return TileSource(pixels.block.tile, pixels.grid, *centre_of(pixels.grid))
 
 
 def aggregate_pixels(grid: OutputGrid, cell: str, tiles: Iterable[Pixels]) -> Iterator[ChunkResult]:
-    """The chunks of an output cell out of tiles in memory; see `aggregate_cell`.
+    """Make the chunks of an output cell from tiles in memory; see `aggregate_cell`.
 
     Args:
         grid: the output grid.
@@ -51,7 +51,7 @@ def aggregate_pixels(grid: OutputGrid, cell: str, tiles: Iterable[Pixels]) -> It
 
 @dataclass(eq=False)
 class ReprojectAndAggregate(StageTransform):
-    """Pairs of an output cell's key and the pixels of its tiles to the cell's chunks.
+    """Make the chunks of output cells; an input is a cell's key and the pixels of its tiles.
 
     Outputs: main, pairs of the key and a `ChunkResult`; `losses`.
     """
@@ -60,13 +60,13 @@ class ReprojectAndAggregate(StageTransform):
     reporter: Reporter = SILENT
 
     def expand(self, cells: PCollection[tuple[str, Iterable[Pixels]]]) -> Any:
-        """Main output chunks, and losses."""
+        """Main output: chunks; further output: losses."""
         return cells | beam.FlatMap(self.aggregate).with_outputs(LOSSES, main="chunks")
 
     def aggregate(
         self, item: tuple[str, Iterable[Pixels]]
     ) -> Iterator[tuple[str, ChunkResult] | TaggedOutput]:
-        """One cell."""
+        """Make one cell."""
         key, tiles = item
 
         def aggregated() -> list[ChunkResult]:

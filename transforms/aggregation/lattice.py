@@ -1,8 +1,8 @@
-"""Where fine pixels of the grid lie in a tile: exact at lattice nodes, bilinear between them.
+"""Positions of fine grid pixels in a tile: exact at lattice nodes, bilinear between them.
 
-Nodes lie at multiples of `LATTICE` fine pixels of the whole grid, so a pixel's place does not
-depend on the chunk it is computed in. Between nodes 500 m apart the error is far below 0.02 px.
-A lattice square with a node that has no place (outside the ellipse) is computed pixel by pixel.
+Nodes are at multiples of `LATTICE` fine pixels of the whole grid, so the position of a pixel does
+not depend on its chunk. Between nodes 500 m apart the error is far below 0.02 pixels. A lattice
+square is computed pixel by pixel if one of its nodes has no position (outside the ellipse).
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from .grid import LATTICE, OutputGrid
 from .source import SOURCE_PIXEL, TileSource
 
 SUBSAMPLES = 5
-"""Samples along a side of a fine pixel; odd, so that one lies at its centre."""
+"""Samples along a side of a fine pixel; an odd number, so that one is at its centre."""
 FAR = 1.0e8
-"""Source pixels beyond which a place is as good as none."""
+"""A position more source pixels away than this counts as none."""
 
 Floats = NDArray[np.float64]
 
 
 @lru_cache(maxsize=64)
 def transformer(source: str, target: str) -> pyproj.Transformer:
-    """Transformation between two systems, x before y."""
+    """Transformation between two CRSs, x before y."""
     return pyproj.Transformer.from_crs(source, target, always_xy=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Square:
-    """A lattice square computed pixel by pixel.
+    """A lattice square that is computed pixel by pixel.
 
     `rows`, `cols`: source pixel coordinates of the sub-samples, axes (rows, columns), float64,
-    shape (LATTICE x SUBSAMPLES) both ways, NaN where there is none.
+    shape (LATTICE x SUBSAMPLES) both ways, NaN if there is none.
     """
 
     row: int
@@ -50,11 +50,11 @@ class Square:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mapping:
-    """Where a fine window lies in a source.
+    """The position of a fine window in a source.
 
     `rows`, `cols`: source pixel coordinates of the lattice nodes (float64, axes rows, columns;
-    pixel (0, 0) covers 0..1), NaN where there is none. `areas`: m² of UTM a fine pixel covers in
-    each lattice square. `reads`: the part of the source the window can touch, None if none.
+    pixel (0, 0) covers 0..1), NaN if there is none. `areas`: m² of UTM that a fine pixel covers, in
+    each lattice square. `reads`: the part of the source that the window can touch, or None.
     """
 
     window: Window
@@ -73,7 +73,7 @@ def grid_coordinates(grid: OutputGrid, rows: Floats, cols: Floats) -> tuple[Floa
 def source_pixels(
     grid: OutputGrid, source: TileSource, rows: Floats, cols: Floats
 ) -> tuple[Floats, Floats]:
-    """Exact source (row, col), float64, of fine positions; NaN where there is none."""
+    """Exact source (row, col), float64, of fine positions; NaN if there is none."""
     x, y = grid_coordinates(grid, rows, cols)
     to_utm = transformer(grid.crs, source.crs)
     east, north = to_utm.transform(x, y)
@@ -112,14 +112,14 @@ def sub_positions(window: Window, row: int, col: int, samples: int) -> tuple[Flo
 
 
 def irregular_squares(values: Floats) -> list[tuple[int, int]]:
-    """Squares with a node that has a place and a node that has none."""
+    """Squares with some nodes that have a position and some that have none."""
     lost = np.isnan(values).astype(np.int8)
     count = lost[:-1, :-1] + lost[1:, :-1] + lost[:-1, 1:] + lost[1:, 1:]
     return [(int(i), int(j)) for i, j in np.argwhere((count > 0) & (count < 4))]
 
 
 def map_window(grid: OutputGrid, window: Window, source: TileSource) -> Mapping:
-    """Place a fine window (of the whole grid, on the lattice) in a source."""
+    """Map a fine window (of the whole grid, on the lattice) to a source."""
     rows, cols = source_pixels(grid, source, *nodes(window))
     irregular = []
     for i, j in irregular_squares(rows):
@@ -127,7 +127,7 @@ def map_window(grid: OutputGrid, window: Window, source: TileSource) -> Mapping:
             continue
         exact = source_pixels(grid, source, *sub_positions(window, i, j, SUBSAMPLES))
         irregular.append(Square(i, j, *exact))
-    # Area of the square's image by its diagonals: the integral of the bilinear Jacobian.
+    # Area of the mapped square by its diagonals: the integral of the bilinear Jacobian.
     down, across = rows[1:, 1:] - rows[:-1, :-1], cols[1:, 1:] - cols[:-1, :-1]
     down2, across2 = rows[1:, :-1] - rows[:-1, 1:], cols[1:, :-1] - cols[:-1, 1:]
     area = np.abs(down * across2 - across * down2) / 2
@@ -137,7 +137,7 @@ def map_window(grid: OutputGrid, window: Window, source: TileSource) -> Mapping:
 
 
 def _near(source: TileSource, rows: Floats, cols: Floats) -> bool:
-    """Whether a square with such corners can touch the source, however sheared it is."""
+    """Whether a square with these corners can touch the source, however it is sheared."""
     margin = 12 * LATTICE
     row = (rows > -margin) & (rows < source.extent.height + margin)
     return bool((row & (cols > -margin) & (cols < source.extent.width + margin)).any())

@@ -1,4 +1,4 @@
-"""Who owns what tiles share: the tile whose centre is nearest, among those with data there."""
+"""Decides which tile owns a shared pixel: of the tiles with data, the one with nearest centre."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .source import TileSource
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sphere:
-    """Unit vectors of a fine window's places.
+    """Unit vectors of the positions in a fine window.
 
     `nodes`: float64, axes (rows, columns, 3), NaN outside the world. `exact`: squares computed
     pixel by pixel: (row, column, vectors at the pixel centres).
@@ -31,10 +31,10 @@ class Sphere:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Owned:
-    """A fine window with the owners found so far.
+    """A fine window with the owners of its pixels, as known so far.
 
-    `owner`: int16 index into `tiles`, -1 where nobody owns the pixel. `distance2`: squared chord
-    to the owner's centre (radius 1), infinite where nobody does.
+    `owner`: int16 index into `tiles`, -1 for a pixel without owner. `distance2`: squared chord to
+    the owner's centre (radius 1), infinite for a pixel without owner.
     """
 
     fine: Fine
@@ -67,8 +67,8 @@ def sphere(grid: OutputGrid, window: Window) -> Sphere:
 def distance2(place: Sphere, source: TileSource) -> Floats:
     """Squared chord from each pixel's centre to a tile's centre, on a sphere of radius 1.
 
-    Exact at the lattice nodes and bilinear between them, which moves the line between two tiles
-    by less than a centimetre. Shape of the window, float64, infinite outside the world.
+    It is exact at the lattice nodes and bilinear between them, which moves the line between two
+    tiles by less than a centimetre. Shape of the window, float64, infinite outside the world.
     """
     center = np.array(source.center)
     at_nodes = ((place.nodes - center) ** 2).sum(axis=2)
@@ -85,16 +85,16 @@ def distance2(place: Sphere, source: TileSource) -> Floats:
 
 
 def merge(owned: Owned | None, fine: Fine, away: Floats, tile: str) -> Owned:
-    """Add one tile to a window: it takes the valid pixels it is nearest to.
+    """Add one tile to a window: it takes the valid pixels to which it is nearest.
 
     Equal distances go to the tile whose name comes first, so the order of the tiles does not
-    matter. All tiles carry the same layers.
+    matter. All tiles have the same layers.
 
     Args:
-        owned: what came of the tiles before, None for the first.
-        fine: the tile's layers on the window.
+        owned: the result of the tiles before, None for the first tile.
+        fine: the tile's layers over the window.
         away: squared distance of each pixel to the tile's centre (`distance2`), float64.
-        tile: its name.
+        tile: name of the tile.
     """
     valid = fine.valid
     if owned is None:
@@ -119,5 +119,5 @@ def _choose(
     takes: NDArray[np.bool_], new: NDArray[Any] | None, old: NDArray[Any] | None
 ) -> NDArray[Any] | None:
     if (new is None) != (old is None):
-        raise ValueError("tiles with different layers")
+        raise ValueError("the tiles have different layers, expected the same in each")
     return None if new is None or old is None else np.where(takes, new, old)

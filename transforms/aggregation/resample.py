@@ -1,9 +1,9 @@
-"""Tile layers brought onto the fine pixels of the output grid.
+"""Brings the layers of a tile to the fine pixels of the output grid.
 
 Built-up is an area: the mean fraction over 5 x 5 samples of the fine pixel, times the m² of UTM
-which that pixel covers (the Jacobian of the mapping), so that built-up m² on the grid equals
-built-up m² in UTM, also where the grid's own area is off. So is non-residential built-up, of the
-samples of that class. Classes and validity are those of the pixel under the centre.
+that the pixel covers (by the Jacobian of the mapping). So built-up m² on the grid equals built-up
+m² in UTM, even where the grid is not equal-area. Non-residential built-up is computed in the same
+way from the samples of its class. Class and validity come from the pixel under the centre.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from .source import SOURCE_PIXEL
 GREENNESS_NODATA = NODATA[Layer.GREENNESS]
 CLASS_NODATA = NODATA[Layer.RES_NRES]
 FULL = 100
-"""BUFRAC of a pixel built all over, percent; what is above is nodata."""
+"""BUFRAC of a completely built-up pixel, in percent; a greater value is nodata."""
 NON_RESIDENTIAL = 2
 # One sample in 64 bits, so that one look-up and one sum serve all layers: fraction, its count,
-# greenness shifted to 0..65535, its count, fraction where it is non-residential.
+# greenness shifted to 0..65535, its count, fraction of the non-residential class.
 _COUNT, _GREEN, _GREEN_COUNT, _OTHER = 12, 17, 40, 45
 _FRACTIONS, _COUNTS = (1 << 12) - 1, (1 << 5) - 1
 _CENTRE = SUBSAMPLES // 2
@@ -36,10 +36,10 @@ _CENTRE = SUBSAMPLES // 2
 class Fine:
     """Layers of a fine window, axes (rows, columns).
 
-    `built`: m², what exceeds the grid's capacity included, the dtype of the grid's fine level,
-    nodata its greatest value. `non_residential`: the part of it in that class, alike. `classes`:
-    uint8 0 not built, 1 residential, 2 non-residential, nodata 255. `greenness`: int16, NDVI x
-    10 000, nodata -32768. A layer that was not given is None.
+    `built`: m², before the limit of the grid's capacity, in the dtype of the grid's fine level,
+    nodata its greatest value. `non_residential`: the part of it in that class, in the same form.
+    `classes`: uint8 0 not built, 1 residential, 2 non-residential, nodata 255. `greenness`: int16,
+    NDVI x 10 000, nodata -32768. A layer that was not given is None.
     """
 
     built: NDArray[Any]
@@ -49,7 +49,7 @@ class Fine:
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """Where built-up is known."""
+        """Pixels where built-up is known."""
         return self.built != np.iinfo(self.built.dtype).max
 
 
@@ -67,11 +67,11 @@ def resample(
     classes: NDArray[np.uint8] | None = None,
     greenness: NDArray[np.int16] | None = None,
 ) -> Fine:
-    """Bring a source's layers onto a fine window.
+    """Bring the layers of a source to a fine window.
 
     Args:
         grid: the output grid.
-        mapping: where the window lies in the source; its `reads` is not None.
+        mapping: the position of the window in the source; its `reads` is not None.
         bufrac: percent 0..100, nodata 255, over `mapping.reads`, axes (rows, columns).
         classes: RES_NRES, nodata 255, same shape.
         greenness: NDVI x 10 000, nodata -32768, same shape.
@@ -84,7 +84,7 @@ def resample(
         raise RasterError("the window does not touch the source")
     for name, array in (("BUFRAC", bufrac), ("RES_NRES", classes), ("GREENNESS", greenness)):
         if array is not None and array.shape != reads.shape:
-            raise RasterError(f"{name}: read {array.shape} where {reads.shape} was asked for")
+            raise RasterError(f"{name}: has shape {array.shape}, expected {reads.shape}")
     packed = _pack(bufrac, classes, greenness)
     sums, centre = _gather(mapping, reads, packed)
     area = _pixel_areas(mapping)
@@ -171,7 +171,7 @@ class _Strip:
     lower: Floats
     base: Floats
     start: NDArray[np.int32]
-    """Base of each square, minus the first pixel of the (padded) array."""
+    """Base of each square, minus the first pixel of the padded array."""
     size: int
     clip: bool
 
@@ -214,7 +214,7 @@ def _exact_index(square: Square, reads: Window, width: int) -> NDArray[np.int32]
 
 
 def _pixel_areas(mapping: Mapping) -> Floats:
-    """m² of UTM under each fine pixel, shape of the window (broadcast where it can be)."""
+    """m² of UTM under each fine pixel, in the shape of the window (broadcast if possible)."""
     n, m = mapping.areas.shape
     spread = np.broadcast_to(mapping.areas[:, None, :, None], (n, LATTICE, m, LATTICE))
     if mapping.irregular:
@@ -225,10 +225,10 @@ def _pixel_areas(mapping: Mapping) -> Floats:
 
 
 def _exact_areas(square: Square) -> Floats:
-    """Jacobian by the differences of the samples, m² of UTM a pixel.
+    """m² of UTM in a pixel, from the Jacobian by the differences of the samples.
 
-    Where an outer sample has no place the other half of the pixel stands for both; NaN where
-    neither half has one.
+    If an outer sample has no position, the other half of the pixel counts for both. The result is
+    NaN if neither half has one.
     """
     last, scale = SUBSAMPLES - 1, SUBSAMPLES / (SUBSAMPLES - 1)
 
@@ -255,7 +255,7 @@ def _square_metres(
     area: Floats,
     valid: NDArray[np.bool_],
 ) -> NDArray[Any]:
-    """Area of sums of fractions over so many samples: one rounding, so a part is never more."""
+    """Area from sums of fractions over `count` samples; rounded once, so no part is larger."""
     dtype = fine_dtype(grid)
     known = valid & ~np.isnan(area)
     fraction = fractions / np.maximum(count, 1)

@@ -1,4 +1,4 @@
-"""What the aggregation must know of one tile."""
+"""The facts about one tile that the aggregation needs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SOURCE_PIXEL = PIXEL
 class TileSource:
     """One MGRS tile on its 10 m UTM grid, and the centre of its nominal 109.8 km footprint.
 
-    `grid` is where its pixels lie, in metres of its zone. `center_lon`, `center_lat` in degrees
-    decide who owns what tiles share.
+    `grid` is its pixel grid, in metres of its zone. `center_lon` and `center_lat`, in degrees,
+    decide which tile owns a shared pixel.
     """
 
     tile: str

@@ -1,4 +1,4 @@
-"""ReprojectAndAggregate: tile products to the products of an output grid."""
+"""AggregateCells and PublishGridTiles: make the products of an output grid from tile products."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ from .source import TileSource
 _LOG = logging.getLogger(__name__)
 STAGE = "aggregation"
 _LARGEST_FILE = 20_000
-"""Pixels along a side above which an R/C tile is published cell by cell."""
+"""Pixels along a side; a larger R/C tile is published cell by cell."""
 
 
 @dataclass(frozen=True)
 class CellPlan:
-    """An output cell, its MGRS tiles, what it depends on, and the tiles' models and credits."""
+    """An output cell, its MGRS tiles, its fingerprint, and the models and credits of the tiles."""
 
     key: str
     tiles: tuple[str, ...]
@@ -76,12 +76,12 @@ class GridSpec:
         return {cell.key: cell for cell in self.cells}
 
     def by_cell(self, level: GridLevel) -> bool:
-        """Whether a level is published cell by cell rather than by R/C tile."""
+        """Whether a level is published by cell, not by R/C tile."""
         side = self.grid.cell_pixels * self.grid.tile_cells // level.factor
         return side > _LARGEST_FILE
 
     def path(self, level: GridLevel, layer: GridLayer, key: str) -> str:
-        """A product's path below the output."""
+        """Path of a product, relative to the output."""
         return self.pattern.format(grid=level.name, layer=layer, key=key)
 
     def cells_in(self, tile: str) -> tuple[CellPlan, ...]:
@@ -119,9 +119,10 @@ def _tags(mark: str, cells: Sequence[CellPlan]) -> dict[str, str]:
 
 @dataclass(eq=False)
 class AggregateCells(StageTransform):
-    """Cell tasks to cell products and to stored parts of R/C tiles.
+    """Make cell products and stored parts of R/C tiles from cell tasks.
 
-    `paths` gives for a layer the pattern of its tile products below `output`, with `{tile}`.
+    `paths` gives the path pattern of each layer's tile products, relative to `output`, with
+    `{tile}`.
     """
 
     work: WorkArea
@@ -130,12 +131,12 @@ class AggregateCells(StageTransform):
     spec: GridSpec
 
     def expand(self, tasks: PCollection[CellTask]) -> Any:
-        """Main output `blocks`, the stored parts of R/C tiles, and losses."""
+        """Main output: `blocks`, the stored parts of R/C tiles; further output: losses."""
         making = beam.ParDo(TellAtBundleEnd(self.work.reporter, self.make))
         return tasks | making.with_outputs(LOSSES, main="blocks")
 
     def make(self, task: CellTask) -> Iterator[CellRef | TaggedOutput]:
-        """The stored parts of one cell; its own products are published on the way."""
+        """Yield the stored parts of one cell, and publish its own products."""
         plan = self.spec.cell_plans[task.key]
         references = self._references(task.key)
         outputs = [r.path for r in references] + [
@@ -153,8 +154,8 @@ class AggregateCells(StageTransform):
                     self._compute(task, plan)
             return references
 
-        for found in made_or_lost(self.work.reporter, STAGE, task.key, None, made):
-            yield from [found] if isinstance(found, TaggedOutput) else found
+        for result in made_or_lost(self.work.reporter, STAGE, task.key, None, made):
+            yield from [result] if isinstance(result, TaggedOutput) else result
 
     def _references(self, key: str) -> list[CellRef]:
         grid = self.spec.grid
@@ -183,7 +184,7 @@ class AggregateCells(StageTransform):
         return sources
 
     def _is_whole(self, task: CellTask, plan: CellPlan) -> bool:
-        """Whether every tile of the cell is there, made from what its plan says."""
+        """Whether every tile of the cell exists with the fingerprint of its plan."""
         return task.tiles == plan.tiles and all(
             stored_fingerprint(storage.join(self.output, pattern.format(tile=tile)))
             == self.work.plans.read(tile).fingerprints[layer]
@@ -246,14 +247,14 @@ def _put(arrays: LevelArrays, writers: dict[Any, Any], parts: dict[Any, NDArray[
 
 @dataclass(eq=False)
 class PublishGridTiles(StageTransform):
-    """Stored parts of R/C tiles to one cloud-optimised GeoTIFF a tile, layer and level."""
+    """Write the stored parts of R/C tiles as a cloud-optimised GeoTIFF for each tile and layer."""
 
     work: WorkArea
     output: str
     spec: GridSpec
 
     def expand(self, parts: PCollection[CellRef]) -> Any:
-        """Main output products, and losses."""
+        """Main output: products; further output: losses."""
         publishing = beam.ParDo(TellAtBundleEnd(self.work.reporter, self.publish))
         return (
             parts
@@ -263,7 +264,7 @@ class PublishGridTiles(StageTransform):
         )
 
     def publish(self, item: tuple[tuple[str, str, str], Any]) -> Iterator[Any]:
-        """The product of one layer of one R/C tile at one level."""
+        """Make the product of one layer of one R/C tile at one level."""
         (name, label, key), parts = item
         yield from made_or_lost(
             self.work.reporter,
@@ -274,7 +275,7 @@ class PublishGridTiles(StageTransform):
         )
 
     def write(self, name: str, layer: GridLayer, key: str, parts: list[CellRef]) -> Product:
-        """Write the product, where it is not there as it should be.
+        """Write the product, unless it exists and is up to date.
 
         Raises:
             RasterError: a part cannot be read, or the product cannot be written.

@@ -1,4 +1,4 @@
-"""The classification stage: built-up into residential and non-residential."""
+"""The classification stage: divides built-up into residential and non-residential."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .transform import ClassifyResidential
 
 METHOD_VERSION = "1"
-"""Part of the fingerprint of RES_NRES: raised when the same inputs give other pixels."""
+"""Part of the fingerprint of RES_NRES; increase it when the same inputs give other pixels."""
 
 __all__ = [
     "ESTIMATORS",

@@ -39,10 +39,10 @@ ESTIMATORS = (
     HistGradientBoostingClassifier,
     RandomForestClassifier,
 )
-"""What may decide: trees, which take each pixel by itself.
+"""The supported estimators: trees, which decide on each pixel separately.
 
-Models that multiply matrices are left out: there the last bit of a pixel's score can depend on
-how many pixels are predicted with it, and so on the block size.
+Models that multiply matrices are not supported. With them, the last bit of a pixel's score can
+depend on how many pixels are predicted together, and so on the block size.
 """
 
 _FORMAT = "ghsl-beam residential classifier 1"
@@ -62,7 +62,7 @@ def _versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResidentialClassifier:
-    """A fitted scikit-learn classifier and what it needs to be fed.
+    """A fitted scikit-learn classifier with the description of its input.
 
     Classes are 1 (residential) and 2 (non-residential).
     """
@@ -71,59 +71,61 @@ class ResidentialClassifier:
     feature_set: str
     """A name of `FEATURE_SETS`."""
     description: str
-    """What it was trained on, for the reader of a catalogue."""
+    """The training data, described for the readers of a catalogue."""
     demonstration: bool = False
-    """True where it shows the way only and its maps mean nothing."""
+    """True if it is only a demonstration, and its maps have no meaning."""
     networks: tuple[str, ...] = ()
-    """SHA-256 of the networks that its built-up fraction is of; empty where nobody said."""
+    """SHA-256 of the networks whose built-up fraction it was trained on; empty if unknown."""
     versions: Mapping[str, str] = field(default_factory=_versions)
-    """Packages it was trained with."""
+    """Versions of the packages that it was trained with."""
 
     def __post_init__(self) -> None:
         """Check that the estimator fits the features and the classes.
 
         Raises:
-            ValueError: it does not; the text says how.
+            ValueError: it does not fit; the text gives the reason.
         """
         if self.feature_set not in FEATURE_SETS:
-            raise ValueError(f"feature set {self.feature_set!r} is none of {list(FEATURE_SETS)}")
+            raise ValueError(
+                f"feature set is {self.feature_set!r}, expected one of {list(FEATURE_SETS)}"
+            )
         if type(self.estimator) not in ESTIMATORS:
             allowed = ", ".join(kind.__name__ for kind in ESTIMATORS)
-            raise ValueError(f"{type(self.estimator).__name__} is none of {allowed}")
+            raise ValueError(f"estimator is {type(self.estimator).__name__}, expected {allowed}")
         check_is_fitted(self.estimator)
         if self.estimator.n_features_in_ != len(self.features):
             raise ValueError(
-                f"{self.estimator.n_features_in_} features, but the set "
+                f"estimator has {self.estimator.n_features_in_} features, but the feature set "
                 f"{self.feature_set!r} has {len(self.features)}"
             )
         classes = self.estimator.classes_
         if not isinstance(classes, np.ndarray) or classes.shape != (2,):
-            raise ValueError("classes are not 1 and 2")
+            raise ValueError("classes are unknown, expected 1 and 2")
         if classes.tolist() != [RESIDENTIAL, NON_RESIDENTIAL]:
-            raise ValueError(f"classes are {classes.tolist()}, not 1 and 2")
+            raise ValueError(f"classes are {classes.tolist()}, expected 1 and 2")
         check_trees(self.estimator, len(self.features))
         if getattr(self.estimator, "n_jobs", 1) != 1:
-            # Threads would add up the trees' votes in an order that changes from run to run.
+            # With threads, the order in which the trees' votes are added changes from run to run.
             self.estimator.set_params(n_jobs=1)
 
     @property
     def other_version(self) -> str | None:
-        """The scikit-learn it was trained with, where that is another than here."""
+        """The version of scikit-learn that it was trained with, if it differs from this one."""
         theirs, here = self.versions.get("scikit-learn"), version("scikit-learn")
         return theirs if theirs and theirs != here else None
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Features in the order of the columns."""
+        """Features in the order of the table's columns."""
         return FEATURE_SETS[self.feature_set]
 
     @property
     def halo(self) -> int:
-        """Pixels around a window that its classes depend on: the majority's and the features'."""
+        """Pixels around a window that its classes depend on: those of majority and features."""
         return MAJORITY_HALO + feature_halo(self.feature_set)
 
     def predict(self, table: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Classes of pixels.
+        """Predict the classes of pixels.
 
         Args:
             table: (pixels, features), float32, as `feature_table` gives it.
@@ -132,18 +134,20 @@ class ResidentialClassifier:
             (pixels), uint8, 1 residential, 2 non-residential.
 
         Raises:
-            ValueError: the number of columns is another.
+            ValueError: the number of columns is wrong.
         """
         if table.ndim != 2 or table.shape[1] != len(self.features):
-            raise ValueError(f"a table of {table.shape} has not {len(self.features)} columns")
+            raise ValueError(
+                f"table has shape {table.shape}, expected {len(self.features)} columns"
+            )
         if not len(table):
             return np.empty(0, np.uint8)
-        # The runner's workers already use all cores; threads of each would only wait for others.
+        # The runner's workers already use all cores; more threads would only wait.
         with _threads().limit(limits=1, user_api="openmp"):
             return np.asarray(self.estimator.predict(table)).astype(np.uint8)
 
     def save(self, path: Path | str) -> None:
-        """Write a skops file, whole or not at all."""
+        """Write a skops file whole or not at all."""
         content = {
             "format": _FORMAT,
             "estimator": self.estimator,
@@ -163,13 +167,13 @@ class ResidentialClassifier:
 
         Args:
             path: a local path or a URL.
-            allow_pickle: whether a file that is not skops is read by joblib (the same content,
-                dumped). A pickle runs whatever its author put into it: only for files of known
-                origin.
+            allow_pickle: whether joblib reads a file that is not skops (the same content, dumped).
+                A pickle runs any code that its author put into it; use it only for files that you
+                trust.
 
         Raises:
-            ModelError: the file cannot be read, is damaged, holds something else or a type that
-                is not allowed, or its features are not those this version computes.
+            ModelError: the file cannot be read, is damaged, contains something else or a type that
+                is not allowed, or has other features than this version computes.
         """
         name = str(path)
         try:
@@ -195,26 +199,28 @@ class ResidentialClassifier:
                 versions={_text(key): _text(value)[:40] for key, value in versions.items()},
             )
             if not all(_SHA256.fullmatch(item) for item in classifier.networks):
-                raise ValueError("networks are not SHA-256")
+                raise ValueError("networks are not given as SHA-256")
             with np.errstate(all="ignore"):
                 classifier.predict(np.zeros((1, len(classifier.features)), np.float32))
         except Exception as error:
-            raise ModelError(name, f"is not usable: {line(error)}{_made_by(other)}") from error
+            raise ModelError(name, f"cannot be used: {line(error)}{_made_by(other)}") from error
         if list(classifier.features) != content.get("features"):
             raise ModelError(
                 name,
-                f"was trained on {str(content.get('features'))[:300]}, while the set "
-                f"{classifier.feature_set!r} is {list(classifier.features)}",
+                f"was trained on the features {str(content.get('features'))[:300]}, but in this "
+                f"version the set {classifier.feature_set!r} is {list(classifier.features)}",
             )
         return classifier
 
 
 def _text(value: Any) -> str:
     if type(value) is not str or len(value) > _MAX_TEXT:
-        raise ValueError(f"found {type(value).__name__} where a text is expected, or a long one")
+        raise ValueError(
+            f"found {type(value).__name__}, expected a text of at most {_MAX_TEXT} characters"
+        )
     return value
 
 
 def _made_by(other: str | None) -> str:
     here = version("scikit-learn")
-    return f" (made by scikit-learn {other}, here is {here})" if other else ""
+    return f" (made with scikit-learn {other}, this machine has {here})" if other else ""

@@ -1,9 +1,9 @@
-"""The file of a classifier, looked through before anything in it is built.
+"""Checks the file of a classifier before any object in it is built.
 
-A skops file is a zip archive of a schema (JSON: which objects there are) and of arrays. skops
-builds what the schema says, and a tree that is built from wrong numbers reads beyond its memory.
-So the schema may name only what a classifier of trees is made of, each array must be as long as
-the archive's own member, and all of it is bounded.
+A skops file is a zip archive with a schema (JSON, the list of objects) and arrays. skops builds
+what the schema says, and a tree with wrong numbers reads beyond its memory. So the schema may name
+only the parts of a tree classifier, each array must be exactly as long as its member of the
+archive, and all sizes have limits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TRUSTED = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 )
-"""Types a file may hold besides those skops itself trusts (estimators and arrays)."""
+"""Types that a file may contain besides those that skops itself trusts (estimators, arrays)."""
 
 _MAX_SCHEMA = 64 << 20
 _MAX_UNPACKED = 1 << 30
@@ -61,28 +61,29 @@ _ALLOWED = {
     ),
     "ObjectNode",
 )
-"""What a classifier is made of, and how skops builds each; besides text, numbers and arrays."""
+"""The types in a classifier and their skops loaders; text, numbers and arrays come in addition."""
 
 
 def read_content(name: str, data: bytes, *, allow_pickle: bool = False) -> tuple[Any, str | None]:
-    """What a file holds, and the version of another scikit-learn that its estimators state.
+    """The content of a file, and the scikit-learn version of its estimators if it differs.
 
     Args:
-        name: of the file, for messages.
-        data: the file.
-        allow_pickle: whether what is no skops file is read by joblib, which runs whatever its
-            author put into it.
+        name: name of the file, for messages.
+        data: the bytes of the file.
+        allow_pickle: whether joblib reads a file that is not skops; it runs any code that the
+            file's author put into it.
 
     Raises:
-        ModelError: it is damaged, or holds what is not allowed.
+        ModelError: the file is damaged, or contains something that is not allowed.
     """
     try:
         is_skops = zipfile.is_zipfile(io.BytesIO(data))
         if not is_skops and not allow_pickle:
             raise ModelError(
-                name, "is not a skops file, or cut short; pickles are read on request only"
+                name,
+                "is not a skops file, or is truncated; a pickle is read only if you allow it",
             )
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", InconsistentVersionWarning)
             if is_skops:
@@ -93,36 +94,38 @@ def read_content(name: str, data: bytes, *, allow_pickle: bool = False) -> tuple
     except ModelError:
         raise
     except Exception as error:
-        # What a damaged or foreign file makes its reader raise has no bounds.
-        raise ModelError(name, f"is damaged or no classifier: {line(error)}") from error
+        # A damaged or foreign file can cause any error.
+        raise ModelError(name, f"is damaged or not a classifier: {line(error)}") from error
     other = [
-        str(found.message.original_sklearn_version)
-        for found in said
-        if isinstance(found.message, InconsistentVersionWarning)
+        str(warning.message.original_sklearn_version)
+        for warning in caught
+        if isinstance(warning.message, InconsistentVersionWarning)
     ]
     return content, other[0][:40] if other else None
 
 
 def line(error: Exception) -> str:
-    """An error's text on one line."""
+    """The text of an error on one line."""
     return " ".join(str(error).split())[:500] or type(error).__name__
 
 
 def check_skops(data: bytes) -> None:
-    """Look through a skops file without building anything of it.
+    """Check a skops file without building any object of it.
 
     Raises:
-        ValueError: it holds what a classifier of trees does not.
-        zipfile.BadZipFile, KeyError, TypeError, RecursionError: it is no such file.
+        ValueError: it contains something that a tree classifier does not have.
+        zipfile.BadZipFile, KeyError, TypeError, RecursionError: it is not a skops file.
     """
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {info.filename: info for info in archive.infolist()}
         if len(members) != len(archive.infolist()) or len(members) > _MAX_MEMBERS:
-            raise ValueError(f"found {len(archive.infolist())} members, some twice or too many")
+            raise ValueError(
+                f"has {len(archive.infolist())} members, which is too many or some are twice"
+            )
         unpacked = sum(info.file_size for info in members.values())
         if unpacked > _MAX_UNPACKED or members[_SCHEMA].file_size > _MAX_SCHEMA:
             raise ValueError(
-                f"unfolds to {unpacked >> 20} MB, its schema to "
+                f"unpacks to {unpacked >> 20} MB, and its schema to "
                 f"{members[_SCHEMA].file_size >> 20} MB: more than any classifier needs"
             )
         schema = json.loads(archive.read(_SCHEMA))
@@ -135,11 +138,11 @@ def check_skops(data: bytes) -> None:
             if not _is_allowed(kind, node.get("__loader__")):
                 foreign.add(kind[:200])
                 continue
-            # An object that is named again must be written out again: else a short file could
-            # stand for an endless one.
+            # An object that is named again must be written out again. Otherwise a short file could
+            # describe an endless object.
             number = node.get("__id__")
             if sizes.setdefault(number, size) != size:
-                raise ValueError(f"object {number!r} is two things")
+                raise ValueError(f"object {number!r} is defined twice, with different content")
             if node.get("type") == "numpy":
                 _check_array(archive, members[node["file"]])
             if node["__loader__"] == "JsonNode" and isinstance(
@@ -149,12 +152,14 @@ def check_skops(data: bytes) -> None:
             if kind == _TREE:
                 _check_tree(archive, node)
         if foreign:
-            raise ValueError(f"holds types that are not allowed: {', '.join(sorted(foreign)[:5])}")
+            raise ValueError(
+                f"contains types that are not allowed: {', '.join(sorted(foreign)[:5])}"
+            )
 
 
 def _is_allowed(kind: str, loader: Any) -> bool:
     if loader == "JsonNode":
-        return True  # a text or number, whatever it calls itself
+        return True  # a text or number, whatever its class is
     if loader == "TypeNode":
         return kind in ("builtins.str", "builtins.int")  # keys of a dictionary
     if loader == "NdArrayNode":
@@ -167,7 +172,7 @@ def _is_allowed(kind: str, loader: Any) -> bool:
 
 
 def _walk(item: Any, depth: int, nodes: list[tuple[dict[str, Any], int]]) -> int:
-    """Add every object of a schema and the number of values in it; returns that of `item`."""
+    """Add every object of a schema with its number of values; return the number of `item`."""
     if depth > _MAX_DEPTH:
         raise ValueError(f"is nested more than {_MAX_DEPTH} deep")
     inner = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
@@ -178,7 +183,7 @@ def _walk(item: Any, depth: int, nodes: list[tuple[dict[str, Any], int]]) -> int
 
 
 def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], Any]:
-    """The shape and dtype of an array, after a look that the member holds just that much."""
+    """The shape and dtype of an array, after a check that the member has exactly its bytes."""
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)
         read = {
@@ -191,27 +196,29 @@ def _check_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple
         raise ValueError(f"{info.filename}: found an array of {dtype}, expected numbers")
     size = math.prod(shape) * dtype.itemsize
     if min((0, *shape)) < 0 or start + size != info.file_size:
-        raise ValueError(f"{info.filename}: found {info.file_size - start} bytes for {shape}")
+        raise ValueError(
+            f"{info.filename}: has {info.file_size - start} bytes, expected an array of {shape}"
+        )
     return shape, dtype
 
 
 def _check_tree(archive: zipfile.ZipFile, node: dict[str, Any]) -> None:
-    """Look at the numbers that scikit-learn takes a tree's memory from."""
+    """Check the numbers from which scikit-learn computes a tree's memory."""
     features, classes, outputs = node["__reduce__"]["args"]["content"]
     state = node["content"]["content"]
     if set(state) != {"max_depth", "node_count", "nodes", "values"}:
-        raise ValueError(f"a tree is made of {sorted(state)[:8]}")
+        raise ValueError(f"a tree has the parts {sorted(state)[:8]}")
     number = _whole(state["node_count"])
     _whole(state["max_depth"])
     if not 1 <= _whole(features) <= 1000 or _whole(outputs) != 1:
-        raise ValueError("a tree has no features, or several outputs")
+        raise ValueError("a tree has no features or several outputs")
     with archive.open(classes["file"]) as member:
-        found = np.lib.format.read_array(io.BytesIO(member.read()), allow_pickle=False)
-    if found.shape != (1,) or found.dtype.kind not in "iu" or found[0] not in (1, 2):
-        raise ValueError(f"a tree has classes {found.shape}, expected one number, 1 or 2")
+        numbers = np.lib.format.read_array(io.BytesIO(member.read()), allow_pickle=False)
+    if numbers.shape != (1,) or numbers.dtype.kind not in "iu" or numbers[0] not in (1, 2):
+        raise ValueError(f"a tree has classes {numbers.shape}, expected one number, 1 or 2")
     nodes, _ = _check_array(archive, archive.getinfo(state["nodes"]["file"]))
     values, _ = _check_array(archive, archive.getinfo(state["values"]["file"]))
-    if nodes != (number,) or values != (number, 1, int(found[0])) or not number:
+    if nodes != (number,) or values != (number, 1, int(numbers[0])) or not number:
         raise ValueError(f"a tree of {number} nodes has arrays {nodes} and {values}")
 
 

@@ -1,4 +1,4 @@
-"""Built-up into residential and non-residential."""
+"""Divides built-up into residential and non-residential."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .features import feature_halo, feature_table, valid_pixels
 from .majority import majority
 
 CHUNK_PIXELS = 1 << 18
-"""About as many pixels have their features in memory at once."""
+"""About how many pixels have their features in memory at a time."""
 
 
 def classify(
@@ -26,7 +26,7 @@ def classify(
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
         s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
             nodata 0; a pixel counts where all four bands are above 0.
-        classifier: which set of features, and what decides on them.
+        classifier: decides on the classes, and names the set of features.
 
     Returns:
         (rows, columns), uint8, RES_NRES, 0 not built, 1 residential, 2 non-residential,
@@ -44,9 +44,21 @@ def predict_classes(
     classifier: ResidentialClassifier,
     chunk_pixels: int = CHUNK_PIXELS,
 ) -> NDArray[np.uint8]:
-    """Class of every pixel by itself; arguments, result and errors as of `classify`.
+    """Class of every pixel before the majority filter; see `classify`.
 
-    Only built pixels are asked of the classifier, a strip of rows at a time.
+    The classifier predicts only built pixels, in strips of rows.
+
+    Args:
+        bufrac: as in `classify`.
+        s2: as in `classify`.
+        classifier: as in `classify`.
+        chunk_pixels: about how many pixels have their features in memory at a time.
+
+    Returns:
+        As `classify`.
+
+    Raises:
+        ValueError: shapes or dtypes do not fit.
     """
     valid = valid_pixels(bufrac, s2)
     built = valid & (bufrac > 0)

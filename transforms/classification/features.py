@@ -1,4 +1,4 @@
-"""What the classifier knows of a pixel: named sets of features, each in a fixed order."""
+"""The features of a pixel for the classifier: named sets, each in a fixed order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def feature_halo(feature_set: str) -> int:
 
 
 def valid_pixels(bufrac: NDArray[np.uint8], s2: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Where both inputs are data: (rows, columns), bool.
+    """Pixels where both inputs have data: (rows, columns), bool.
 
     Args:
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
@@ -47,9 +47,13 @@ def valid_pixels(bufrac: NDArray[np.uint8], s2: NDArray[np.uint16]) -> NDArray[n
         ValueError: shapes or dtypes do not fit.
     """
     if bufrac.ndim != 2 or s2.shape != (4, *bufrac.shape):
-        raise ValueError(f"bufrac {bufrac.shape} and s2 {s2.shape} are not (h, w) and (4, h, w)")
+        raise ValueError(
+            f"bufrac has shape {bufrac.shape} and s2 {s2.shape}, expected (h, w) and (4, h, w)"
+        )
     if bufrac.dtype != np.uint8 or s2.dtype != np.uint16:
-        raise ValueError(f"bufrac is {bufrac.dtype} and s2 {s2.dtype}, not uint8 and uint16")
+        raise ValueError(
+            f"bufrac has dtype {bufrac.dtype} and s2 {s2.dtype}, expected uint8 and uint16"
+        )
     valid: NDArray[np.bool_] = (bufrac != NODATA[Layer.BUFRAC]) & (s2 > 0).all(axis=0)
     return valid
 
@@ -60,31 +64,31 @@ def feature_table(
     where: NDArray[np.bool_],
     feature_set: str,
 ) -> NDArray[np.float32]:
-    """Features of chosen pixels, one row a pixel in the array's own order.
+    """Features of chosen pixels, one row for each pixel, in the order of the array.
 
     Built-up fraction 0..1; bands and `brightness` (mean of red, green, blue) as reflectance;
     NDVI = (NIR - red) / (NIR + red) and NDWI = (green - NIR) / (green + NIR), -1..1; mean and
     standard deviation (of the population) over the valid pixels of 5 x 5, in the unit of their
-    layer. Sums are whole numbers and each feature is rounded once, to float32, so that no
-    feature depends on the window it is computed in.
+    layer. Sums are whole numbers, and each feature is rounded once, to float32. So no feature
+    depends on the window in which it is computed.
 
     Args:
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
         s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
             nodata 0.
-        where: (rows, columns), bool; the pixels asked for, all of them valid.
+        where: (rows, columns), bool; the chosen pixels, all of them valid.
         feature_set: a name of `FEATURE_SETS`.
 
     Returns:
         (pixels, features), float32, finite, columns in the order of `FEATURE_SETS`.
 
     Raises:
-        ValueError: no such set, shapes or dtypes do not fit, or a pixel asked for is nodata.
+        ValueError: there is no such set, shapes or dtypes do not fit, or a chosen pixel is nodata.
     """
     names = _names(feature_set)
     valid = valid_pixels(bufrac, s2)
     if where.shape != valid.shape or (where & ~valid).any():
-        raise ValueError("features are asked for of pixels without data")
+        raise ValueError("a pixel without data has no features, expected valid pixels only")
     red, green, blue, nir = (band[where].astype(np.float64) for band in s2)
     simple: dict[str, Callable[[], Plane]] = {
         "bufrac": lambda: bufrac[where] / np.float64(100),
@@ -111,7 +115,9 @@ def feature_table(
 
 def _names(feature_set: str) -> tuple[str, ...]:
     if feature_set not in FEATURE_SETS:
-        raise ValueError(f"feature set {feature_set!r} is none of {', '.join(FEATURE_SETS)}")
+        raise ValueError(
+            f"feature set is {feature_set!r}, expected one of {', '.join(FEATURE_SETS)}"
+        )
     return FEATURE_SETS[feature_set]
 
 
@@ -125,13 +131,13 @@ def _local_moments(
     number = _box_sum(valid.astype(np.int64))[where]
     total = _box_sum(values)[where]
     squares = _box_sum(values * values)[where]
-    # n * sum of squares - square of sum is whole and below 2**53: nothing cancels.
+    # n * sum of squares - square of sum is a whole number below 2**53, so no digits are lost.
     deviation = np.sqrt((number * squares - total * total).astype(np.float64)) / number
     return total / number, deviation
 
 
 def _box_sum(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sum over 5 x 5, with nothing outside the array."""
+    """Sum over 5 x 5; pixels outside the array count as 0."""
     for axis in (0, 1):
         padding = [(_RADIUS, _RADIUS) if axis == a else (0, 0) for a in (0, 1)]
         padded = np.pad(values, padding)

@@ -1,7 +1,7 @@
-"""Which labelled pixels are held out together: those of one block of ground.
+"""Chooses which labelled pixels are held out together: those of one block of ground.
 
-Neighbouring pixels resemble each other, and so do the parts of one built-up patch however its
-polygons are drawn. A score is honest where what is judged lies apart from what was learnt.
+Neighbouring pixels are similar, and so are the parts of one built-up patch, however its polygons
+are drawn. A score is honest only if the test pixels are at a distance from the training pixels.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from .majority import NON_RESIDENTIAL, RESIDENTIAL
 
 SIDES = (2000.0, 1000.0, 500.0, 250.0)
-"""Sides of the blocks, in metres; the largest is taken that gives enough of them."""
+"""Sides of the blocks in metres; the largest side that gives enough blocks is used."""
 APART = 100.0
-"""Metres that what is learnt lies from what is judged."""
+"""Distance in metres between training and test pixels."""
 ENOUGH = 5
-"""Blocks of each class that are enough."""
+"""Number of blocks of each class that is enough."""
 
 Places = NDArray[np.float64]
 Groups = NDArray[np.int64]
@@ -27,9 +27,9 @@ def blocks(places: Places, patches: NDArray[np.int64], side: float) -> Groups:
 
     Args:
         places: (pixels, 2), metres east and north.
-        patches: (pixels), number of the patch of touching polygons of one class a pixel lies in.
-            A patch no larger than a block lies in one block whole.
-        side: of a block, in metres.
+        patches: (pixels), for each pixel the number of its patch, which are touching polygons of
+            one class. A patch that is not larger than a block is in one block completely.
+        side: side of a block in metres.
 
     Returns:
         (pixels), numbers from 0.
@@ -47,36 +47,36 @@ def blocks(places: Places, patches: NDArray[np.int64], side: float) -> Groups:
 def choose_blocks(
     places: Places, patches: NDArray[np.int64], labels: NDArray[np.uint8]
 ) -> tuple[Groups, float, int]:
-    """Blocks as large as the labels allow.
+    """Choose blocks that are as large as the labels allow.
 
     Args:
-        places: as of `blocks`.
-        patches: as of `blocks`.
+        places: as in `blocks`.
+        patches: as in `blocks`.
         labels: (pixels), 1 residential, 2 non-residential.
 
     Returns:
-        The block of each pixel, their side in metres, and the number of blocks of the class that
-        has fewer.
+        The block of each pixel, the side of the blocks in metres, and the number of blocks of the
+        class that has fewer.
     """
-    tried: list[tuple[Groups, float, int]] = []
+    candidates: list[tuple[Groups, float, int]] = []
     for side in SIDES:
         groups = blocks(places, patches, side)
         fewer = min(
             len(np.unique(groups[labels == label])) for label in (RESIDENTIAL, NON_RESIDENTIAL)
         )
-        tried.append((groups, side, fewer))
+        candidates.append((groups, side, fewer))
         if fewer >= ENOUGH:
             break
-    return max(tried, key=lambda item: item[2])
+    return max(candidates, key=lambda item: item[2])
 
 
 def near(places: Places, held: NDArray[np.bool_], apart: float = APART) -> NDArray[np.bool_]:
-    """Pixels within `apart` metres of one that is held out, and a few up to 3 times as far.
+    """Pixels within `apart` metres of a pixel that is held out, and some up to 3 times as far.
 
     Args:
         places: (pixels, 2), metres east and north.
         held: (pixels), bool.
-        apart: metres.
+        apart: distance in metres.
     """
     cells = np.floor(places / apart).astype(np.int64)
     cells -= cells.min(axis=0, initial=0) - 1

@@ -13,11 +13,11 @@ MAJORITY_HALO = 1
 
 
 def majority(classes: NDArray[np.uint8], bufrac: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Each built pixel takes the class that most built pixels of its 3 x 3 have.
+    """Give each built pixel the class that most built pixels of its 3 x 3 have.
 
-    Built pixels are those with BUFRAC above 0 and a class; they alone vote, the pixel itself
-    among them, and they alone change. A tie keeps the pixel's own class. All votes are of the
-    classes as given, so one pass is all.
+    Built pixels are those with BUFRAC above 0 and a class. Only they vote, the pixel itself
+    included, and only they change. In a tie the pixel keeps its class. All votes count the given
+    classes, so one pass is enough.
 
     Args:
         classes: (rows, columns), uint8, 0 not built, 1 residential, 2 non-residential,
@@ -33,10 +33,12 @@ def majority(classes: NDArray[np.uint8], bufrac: NDArray[np.uint8]) -> NDArray[n
         [[1, 1, 1]]
 
     Raises:
-        ValueError: the shapes differ or are not two-dimensional.
+        ValueError: the shapes differ, or the arrays are not two-dimensional.
     """
     if classes.ndim != 2 or classes.shape != bufrac.shape:
-        raise ValueError(f"classes {classes.shape} and bufrac {bufrac.shape} are not one (h, w)")
+        raise ValueError(
+            f"classes have shape {classes.shape} and bufrac {bufrac.shape}, expected one (h, w)"
+        )
     built = (bufrac > 0) & (bufrac != NODATA[Layer.BUFRAC])
     residential = built & (classes == RESIDENTIAL)
     other = built & (classes == NON_RESIDENTIAL)

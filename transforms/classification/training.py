@@ -1,4 +1,4 @@
-"""Training of the residential classifier, and an honest measure of it."""
+"""Trains the residential classifier, and measures it on pixels that it has not seen."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Groups = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """How predictions fared against labels; `counts[true][predicted]`, residential first."""
+    """Numbers of correct and wrong predictions, `counts[true][predicted]`, residential first."""
 
     counts: tuple[tuple[int, int], tuple[int, int]]
 
     @property
     def accuracy(self) -> float:
-        """Part of all pixels that is right, 0..1."""
+        """Share of all pixels that are predicted correctly, 0..1."""
         (right_1, wrong_1), (wrong_2, right_2) = self.counts
         return (right_1 + right_2) / (right_1 + wrong_1 + wrong_2 + right_2)
 
     @property
     def recalls(self) -> tuple[float, float]:
-        """Part of residential, and of non-residential pixels, that is found, 0..1."""
+        """Share of residential and of non-residential pixels that are predicted so, 0..1."""
         (right_1, wrong_1), (wrong_2, right_2) = self.counts
         return right_1 / (right_1 + wrong_1), right_2 / (wrong_2 + right_2)
 
@@ -47,7 +47,7 @@ class Scores:
 
 
 def default_estimator(seed: int = 0) -> Any:
-    """The estimator that is trained where none is given: boosted trees, small and quick."""
+    """The default estimator: boosted trees, small and fast."""
     return HistGradientBoostingClassifier(
         max_iter=100,
         max_leaf_nodes=15,
@@ -69,15 +69,15 @@ def train(
     networks: tuple[str, ...] = (),
     estimator: Any = None,
 ) -> ResidentialClassifier:
-    """A classifier fitted to labelled pixels.
+    """Train a classifier on labelled pixels.
 
     Args:
-        features: (pixels, features), float32, as `feature_table` gives it for the set.
+        features: (pixels, features), float32, as from `feature_table` for the set.
         labels: (pixels), uint8, 1 residential, 2 non-residential; both must occur.
         feature_set: a name of `FEATURE_SETS`.
-        description: what the pixels are.
-        demonstration: whether the result is for showing only.
-        networks: SHA-256 of the networks that the built-up fraction is of, where known.
+        description: description of the pixels.
+        demonstration: whether the result is only a demonstration.
+        networks: SHA-256 of the networks that made the built-up fraction, if known.
         estimator: an unfitted estimator of `ESTIMATORS`; it is cloned. By default
             `default_estimator()`.
 
@@ -101,44 +101,44 @@ def held_out_scores(
     apart: float = APART,
     estimator: Any = None,
 ) -> Scores:
-    """Cross-validated scores where pixels of one group are never on both sides.
+    """Cross-validated scores; pixels of one group are never in training and test together.
 
-    Neighbouring pixels resemble each other: scores of a split by pixel would flatter. With
-    `places` no pixel is learnt that lies near one that is judged, whatever their groups; a part
-    for which too little is left to learn is not judged.
+    Neighbouring pixels are similar, so a split by pixel would give too good scores. With `places`,
+    no pixel is used for training that is near a test pixel, whatever their groups. A part is not
+    tested if too few pixels are left for its training.
 
     Args:
-        features: as of `train`.
-        labels: as of `train`.
+        features: as in `train`.
+        labels: as in `train`.
         groups: (pixels), int64; one number for each image, or block of ground, that the pixels
             come from (`holding_out.choose_blocks`).
-        feature_set: as of `train`.
+        feature_set: as in `train`.
         folds: number of parts, 2 or more, at most the number of groups of a class.
-        seed: of the division into parts.
-        places: (pixels, 2), float64, metres east and north; None where groups lie apart.
-        apart: metres between what is learnt and what is judged.
-        estimator: as of `train`.
+        seed: seed of the division into parts.
+        places: (pixels, 2), float64, metres east and north; None if groups are far apart.
+        apart: distance in metres between training and test pixels.
+        estimator: as in `train`.
 
     Raises:
-        ValueError: shapes, labels, set, estimator or folds do not fit, or nothing can be judged.
+        ValueError: shapes, labels, set, estimator or folds do not fit, or no part can be tested.
     """
     _check(features, labels, feature_set)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     predicted = np.zeros_like(labels)
     for known, held in splitter.split(features, labels, groups):
         if places is not None:
-            judged = np.zeros(len(labels), bool)
-            judged[held] = True
-            known = known[~near(places, judged, apart)[known]]
+            tested = np.zeros(len(labels), bool)
+            tested[held] = True
+            known = known[~near(places, tested, apart)[known]]
         if len(np.unique(labels[known])) != 2:
             continue
         fitted = train(features[known], labels[known], feature_set, "", estimator=estimator)
         predicted[held] = fitted.predict(features[held])
-    judged = predicted > 0
-    if len(np.unique(labels[judged])) != 2:
-        raise ValueError("too few pixels lie apart from those held out to learn both classes")
+    tested = predicted > 0
+    if len(np.unique(labels[tested])) != 2:
+        raise ValueError("too few pixels are far enough from the test pixels to train both classes")
     counts = confusion_matrix(
-        labels[judged], predicted[judged], labels=[RESIDENTIAL, NON_RESIDENTIAL]
+        labels[tested], predicted[tested], labels=[RESIDENTIAL, NON_RESIDENTIAL]
     )
     (a, b), (c, d) = counts.tolist()
     return Scores(((a, b), (c, d)))
@@ -146,8 +146,13 @@ def held_out_scores(
 
 def _check(features: Table, labels: Labels, feature_set: str) -> None:
     if feature_set not in FEATURE_SETS:
-        raise ValueError(f"feature set {feature_set!r} is none of {', '.join(FEATURE_SETS)}")
+        raise ValueError(
+            f"feature set is {feature_set!r}, expected one of {', '.join(FEATURE_SETS)}"
+        )
     if features.shape != (len(labels), len(FEATURE_SETS[feature_set])):
-        raise ValueError(f"features {features.shape} do not fit {len(labels)} labels and the set")
+        raise ValueError(
+            f"features have shape {features.shape}, expected {len(labels)} rows as the labels, and "
+            f"{len(FEATURE_SETS[feature_set])} columns"
+        )
     if set(np.unique(labels).tolist()) != {RESIDENTIAL, NON_RESIDENTIAL}:
-        raise ValueError(f"labels are {np.unique(labels).tolist()}; 1 and 2 must both occur")
+        raise ValueError(f"labels are {np.unique(labels).tolist()}, expected both 1 and 2")

@@ -1,4 +1,4 @@
-"""ClassifyResidential: built-up into residential and non-residential."""
+"""ClassifyResidential: divides built-up into residential and non-residential."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ def _loaded(path: str, sha256: str) -> ResidentialClassifier:
 
 @dataclass(eq=False)
 class ClassifyResidential(StageTransform):
-    """Adds RES_NRES to pixels that are to have it; the classifier is read once a worker.
+    """Add RES_NRES to pixels that need it; each worker reads the classifier once.
 
-    `model` is its file, which must have the `sha256` that the launch planned with, where one is
-    given.
-    Outputs: main, pixels; `losses`.
+    `model` is its file. If `sha256` is given, the file must have this checksum, with which the
+    launch planned. Outputs: main, pixels; `losses`.
     """
 
     model: str
@@ -44,11 +43,11 @@ class ClassifyResidential(StageTransform):
     reporter: Reporter = SILENT
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
-        """Main output pixels with RES_NRES, and losses."""
+        """Main output: pixels with RES_NRES; further output: losses."""
         return pixels | beam.FlatMap(self.classify).with_outputs(LOSSES, main="pixels")
 
     def classify(self, pixels: Pixels) -> Iterator[Pixels | TaggedOutput]:
-        """One block."""
+        """Classify one block."""
         block, window = pixels.block, pixels.window
 
         def classified() -> Pixels:

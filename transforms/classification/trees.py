@@ -1,4 +1,4 @@
-"""Whether an estimator's trees are trees: each path from the root ends in a leaf."""
+"""Checks that the trees of an estimator are trees: each path from the root ends in a leaf."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _LEAF = -1
 
 
 def check_trees(estimator: Any, features: int) -> None:
-    """Check all that a fitted estimator's predictions go through.
+    """Check everything that the predictions of a fitted estimator use.
 
-    scikit-learn follows a tree without a look at it: a child beyond the last node ends the
-    process, and a node that is its own child is followed for ever.
+    scikit-learn follows a tree without checks. A child beyond the last node ends the process, and
+    a node that is its own child is followed for ever.
 
     Args:
-        estimator: of one of `classifier.ESTIMATORS`, fitted.
+        estimator: a fitted estimator of `classifier.ESTIMATORS`.
         features: number of features.
 
     Raises:
-        ValueError: it cannot be followed; the text says why.
+        ValueError: it cannot be used; the text gives the reason.
     """
     if isinstance(estimator, HistGradientBoostingClassifier):
         _check_histogram(estimator, features)
@@ -36,7 +36,7 @@ def check_trees(estimator: Any, features: int) -> None:
     if isinstance(estimator, GradientBoostingClassifier):
         stages = estimator.estimators_
         if type(stages) is not np.ndarray or stages.ndim != 2 or stages.shape[1] != 1:
-            raise ValueError("its trees are not one a stage")
+            raise ValueError("the estimator does not have one tree for each stage")
         _check_start(estimator)
         trees, width = stages[:, 0].tolist(), 1
         kind: tuple[type[Any], ...] = (DecisionTreeRegressor,)
@@ -45,13 +45,13 @@ def check_trees(estimator: Any, features: int) -> None:
         kind, width = (DecisionTreeClassifier, ExtraTreeClassifier), 2
         for item in (estimator, *_list(trees)):
             if _number(item, "n_classes_") != 2 or _number(item, "n_outputs_") != 1:
-                raise ValueError("it does not tell two classes apart")
+                raise ValueError("the estimator does not predict exactly two classes")
     _check_number(len(_list(trees)))
     for item in trees:
         if type(item) not in kind or type(getattr(item, "tree_", None)) is not Tree:
-            raise ValueError(f"found a {type(item).__name__} for a tree")
+            raise ValueError(f"found a {type(item).__name__}, expected a tree")
         if _number(item, "n_features_in_") != features:
-            raise ValueError("its trees have other features than it")
+            raise ValueError("a tree has another number of features than the estimator")
         _check_tree(item.tree_, features, width)
 
 
@@ -61,7 +61,7 @@ def _check_tree(tree: Any, features: int, width: int) -> None:
     if tree.n_features != features or values.shape != (len(nodes), 1, width):
         raise ValueError(f"a tree has {tree.n_features} features and values {values.shape}")
     left, right = nodes["left_child"], nodes["right_child"]
-    # scikit-learn takes a node without a left child for a leaf.
+    # scikit-learn treats a node without a left child as a leaf.
     inner = left != _LEAF
     _check_children(left[inner], right[inner], np.flatnonzero(inner), len(nodes))
     _check_decisions(nodes["feature"][inner], nodes["threshold"][inner], features)
@@ -72,22 +72,22 @@ def _check_tree(tree: Any, features: int, width: int) -> None:
 def _check_histogram(estimator: HistGradientBoostingClassifier, features: int) -> None:
     start = estimator._baseline_prediction
     if type(start) is not np.ndarray or start.shape != (1, 1) or not np.isfinite(start).all():
-        raise ValueError("its first prediction is not one number")
+        raise ValueError("the first prediction of the estimator is not one number")
     if _number(estimator, "n_trees_per_iteration_") != 1 or estimator._n_features != features:
-        raise ValueError("its trees are not one a stage, or have other features")
+        raise ValueError("the estimator has several trees for a stage, or other features")
     binning = estimator._bin_mapper.is_categorical_
     if type(binning) is not np.ndarray or binning.shape != (features,) or binning.any():
-        raise ValueError("it takes features for classes")
+        raise ValueError("the estimator treats features as categories, expected numbers")
     stages = _list(estimator._predictors)
     _check_number(len(stages))
     for stage in stages:
         if len(_list(stage)) != 1 or type(stage[0]) is not TreePredictor:
-            raise ValueError("its trees are not one a stage")
+            raise ValueError("the estimator does not have one tree for each stage")
         nodes = stage[0].nodes
         if type(nodes) is not np.ndarray or nodes.ndim != 1 or not len(nodes):
             raise ValueError("a tree has no nodes")
         if nodes["is_categorical"].any():
-            raise ValueError("a tree takes features for classes")
+            raise ValueError("a tree treats features as categories, expected numbers")
         inner = nodes["is_leaf"] == 0
         below = nodes[inner]
         left, right = below["left"].astype(np.int64), below["right"].astype(np.int64)
@@ -98,14 +98,14 @@ def _check_histogram(estimator: HistGradientBoostingClassifier, features: int) -
 
 
 def _check_start(estimator: GradientBoostingClassifier) -> None:
-    """What boosting begins with: the share of the classes, or nothing."""
+    """Check the initial prediction of boosting: the shares of the classes, or zero."""
     start = estimator.init_
     rate = estimator.learning_rate
     if type(rate) not in (float, int) or not np.isfinite(rate):
-        raise ValueError("its learning rate is no number")
+        raise ValueError("the learning rate is not a number")
     if type(start) is not DummyClassifier:
         if start != "zero":
-            raise ValueError(f"it begins with a {type(start).__name__}")
+            raise ValueError(f"the initial prediction is a {type(start).__name__}")
         return
     shares = start.class_prior_
     if (
@@ -116,29 +116,29 @@ def _check_start(estimator: GradientBoostingClassifier) -> None:
         or shares.shape != (2,)
         or not np.isfinite(shares).all()
     ):
-        raise ValueError("it does not begin with the shares of two classes")
+        raise ValueError("the initial prediction is not the shares of two classes")
 
 
 def _check_children(
     left: NDArray[Any], right: NDArray[Any], inner: NDArray[np.int64], number: int
 ) -> None:
-    """Each node but the root is the child of one before it; so no path turns back."""
+    """Check that each node but the root is the child of one earlier node, so no path is endless."""
     if not number:
         raise ValueError("a tree has no nodes")
     children = np.concatenate([left, right])
     if ((children < 0) | (children >= number)).any():
-        raise ValueError(f"a tree of {number} nodes names one that it does not have")
+        raise ValueError(f"a tree of {number} nodes names a node that does not exist")
     if (left <= inner).any() or (right <= inner).any():
-        raise ValueError("a tree's path turns back")
+        raise ValueError("a path of a tree leads back")
     if len(np.unique(children)) != len(children):
-        raise ValueError("a tree's node has two parents")
+        raise ValueError("a node of a tree has two parents")
 
 
 def _check_decisions(feature: NDArray[Any], threshold: NDArray[Any], features: int) -> None:
     if ((feature < 0) | (feature >= features)).any():
-        raise ValueError(f"a tree asks for a feature that is none of {features}")
+        raise ValueError(f"a tree uses a feature that does not exist, expected {features} features")
     if np.isnan(threshold).any():
-        raise ValueError("a tree has a threshold that is no number")
+        raise ValueError("a tree has a threshold that is not a number")
 
 
 def _check_number(trees: int) -> None:

@@ -1,4 +1,4 @@
-"""The cleaning stage: BUFRAC_RAW to BUFRAC."""
+"""The cleaning stage: makes BUFRAC from BUFRAC_RAW."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .transform import CleanBuiltUp
 
 METHOD_VERSION = "2"
-"""Part of the fingerprint of BUFRAC: raised when the same inputs give other pixels."""
+"""Part of the fingerprint of BUFRAC; increase it when the same inputs give other pixels."""
 
 __all__ = [
     "METHOD_VERSION",

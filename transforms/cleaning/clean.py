@@ -1,4 +1,4 @@
-"""From the network's built-up fraction to the cleaned one."""
+"""Cleans the built-up fraction that the network predicts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .sieve import small_components
 from .streets import Road, street_masks
 
 RAW_ONE = 10_000
-"""BUFRAC_RAW of a pixel that is built up in full."""
+"""BUFRAC_RAW of a pixel that is completely built-up."""
 _HALVES_PER_PERCENT = 2 * RAW_ONE // 100
 
 
@@ -29,26 +29,26 @@ def clean(
 ) -> NDArray[np.uint8]:
     """The cleaned built-up fraction, valid except in the outer `parameters.halo` pixels.
 
-    Nodata is masked first. Then, each step on what the one before left, and each only where its
-    parameter asks for it: below `minimum` becomes 0; NDVI above `ndvi_above` becomes 0; NDWI
-    above `ndwi_above` becomes 0; street pixels become 0, or half where a street only touches
-    them; the rest is rounded to percent, half up; components of what is then above 0 that have
-    under `minimum_pixels` pixels become 0. Thresholds and rounding are exact: all is reckoned in
-    whole numbers. With a `minimum` of 0.01 or more, rounding makes nothing 0.
+    Nodata is masked first. Then the steps follow, each on the result of the one before, and each
+    only if its parameter is set. Below `minimum` becomes 0. NDVI above `ndvi_above` becomes 0. NDWI
+    above `ndwi_above` becomes 0. Pixels that a street covers become 0, and pixels that it only
+    touches become half. The result is rounded to percent, half up. Components above 0 with fewer
+    than `minimum_pixels` pixels become 0. Thresholds and rounding are exact, because everything is
+    computed in whole numbers. With a `minimum` of 0.01 or more, rounding makes no pixel 0.
 
     Args:
-        raw: (rows, columns), uint16, BUFRAC_RAW, 0..10 000 of full cover, nodata 65535.
+        raw: (rows, columns), uint16, BUFRAC_RAW, 0..10 000 for complete cover, nodata 65535.
         s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
             nodata 0; a pixel counts where all four bands are above 0.
-        parameters: the steps.
-        roads: road lines in the CRS of the grid; all that lie within half their width of it.
-        grid: where the arrays lie, pixels of 10 m; needed for roads alone.
+        parameters: the parameters of the steps.
+        roads: road lines in the CRS of the grid; all roads within half their width of it.
+        grid: the grid of the arrays, pixels of 10 m; needed only for roads.
 
     Returns:
         (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255 where raw or s2 is nodata.
 
     Raises:
-        ValueError: shapes or dtypes do not fit, raw is out of range, or roads lack a grid.
+        ValueError: shapes or dtypes do not fit, raw is out of range, or roads have no grid.
 
     Source:
         The post-processing of GHS-BUILT-S2 (Corbane et al., 2021, Neural Computing and
@@ -66,7 +66,7 @@ def clean(
     _check(raw, s2)
     valid = (raw != NODATA[Layer.BUFRAC_RAW]) & (s2 > 0).all(axis=0)
     if (raw[valid] > RAW_ONE).any():
-        raise ValueError(f"BUFRAC_RAW has {raw[valid].max()}, above {RAW_ONE}")
+        raise ValueError(f"BUFRAC_RAW is {raw[valid].max()}, expected at most {RAW_ONE}")
     halves = np.where(valid, raw, 0).astype(np.int64) * 2
     red, green, _, nir = s2.astype(np.int64)
     if parameters.minimum is not None:
@@ -77,7 +77,7 @@ def clean(
         halves[_index_above(green, nir, parameters.ndwi_above)] = 0
     if parameters.streets and roads:
         if grid is None or tuple(grid.shape) != raw.shape:
-            raise ValueError(f"roads on an array of {raw.shape} need its grid, not {grid}")
+            raise ValueError(f"grid is {grid}, expected one of shape {raw.shape} for the roads")
         covered, touched = street_masks(roads, grid)
         halves[covered] = 0
         halves[touched] //= 2
@@ -98,6 +98,6 @@ def _index_above(
 
 def _check(raw: NDArray[np.uint16], s2: NDArray[np.uint16]) -> None:
     if raw.ndim != 2 or s2.shape != (4, *raw.shape):
-        raise ValueError(f"raw {raw.shape} and s2 {s2.shape} are not (h, w) and (4, h, w)")
+        raise ValueError(f"raw has shape {raw.shape} and s2 {s2.shape}, expected (h, w), (4, h, w)")
     if raw.dtype != np.uint16 or s2.dtype != np.uint16:
-        raise ValueError(f"raw is {raw.dtype} and s2 {s2.dtype}, not uint16")
+        raise ValueError(f"raw has dtype {raw.dtype} and s2 {s2.dtype}, expected uint16")

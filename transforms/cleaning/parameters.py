@@ -1,4 +1,4 @@
-"""What the cleaning does, and how far it reaches."""
+"""The parameters of the cleaning, and its halo."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import math
 from dataclasses import dataclass
 
 MILLIONTHS = 1_000_000
-"""Thresholds are compared as whole millionths, so that 0.1 means one tenth exactly."""
+"""Thresholds are compared as whole millionths, so that 0.1 is exactly one tenth."""
 
 
 @dataclass(frozen=True, slots=True)
 class CleaningParameters:
-    """The steps of the cleaning, in the order they are taken; None (or False) leaves one out.
+    """The steps of the cleaning, in their order; None (or False) leaves a step out.
 
-    Thresholds count to six decimals.
+    Thresholds have at most six decimals.
     """
 
     minimum: float | None = 0.1
-    """Built-up fraction, 0..1; what is below becomes 0."""
+    """Built-up fraction, 0..1; a lower fraction becomes 0."""
     ndvi_above: float | None = 0.3
-    """NDVI, -1..1; what is greener becomes 0."""
+    """NDVI, -1..1; built-up in greener pixels becomes 0."""
     ndwi_above: float | None = 0.0
-    """NDWI of McFeeters (1996), -1..1; what is above (open water) becomes 0."""
+    """NDWI of McFeeters (1996), -1..1; built-up in pixels above it (open water) becomes 0."""
     streets: bool = True
-    """Whether road lines, where they are given, are taken out."""
+    """Whether built-up under road lines is removed, if roads are given."""
     minimum_pixels: int | None = 4
     """Pixels, 1 or more; smaller 8-connected components of BUFRAC > 0 become 0."""
 
@@ -31,24 +31,24 @@ class CleaningParameters:
         """Check every value.
 
         Raises:
-            ValueError: a value is out of its range or no number; the text names it.
+            ValueError: a value is out of its range or not a number; the text names it.
         """
         for name, least in (("minimum", 0.0), ("ndvi_above", -1.0), ("ndwi_above", -1.0)):
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and least <= value <= 1.0):
-                raise ValueError(f"{name}: {value!r} is not a number in {least:g}..1")
+                raise ValueError(f"{name} is {value!r}, expected a number from {least:g} to 1")
         if not isinstance(self.streets, bool):
-            raise ValueError(f"streets: {self.streets!r} is neither true nor false")
+            raise ValueError(f"streets is {self.streets!r}, expected true or false")
         size = self.minimum_pixels
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-            raise ValueError(f"minimum_pixels: {size!r} is not a whole number of 1 or more")
+            raise ValueError(f"minimum_pixels is {size!r}, expected a whole number of 1 or more")
 
     @property
     def halo(self) -> int:
-        """Pixels around a window that its result depends on: the sieve's size limit.
+        """Pixels around a window that its result depends on: the size limit of the sieve.
 
-        A component that leaves a window with this halo has more pixels than the limit inside it.
-        All other steps look at one pixel at a time.
+        A component that reaches beyond this halo has more pixels than the limit inside it. All
+        other steps look at one pixel at a time.
         """
         return self.minimum_pixels or 0
 

@@ -1,4 +1,4 @@
-"""Road lines from a vector file."""
+"""Reads road lines from a vector file."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from .streets import Road
 
 _LINES = ("LineString", "MultiLineString")
 _MIXED = ("Unknown", "GeometryCollection")
-"""Geometry types of layers that may hold lines beside others."""
+"""Geometry types of layers that may contain lines and other geometries."""
 _UNREADABLE = (*UNREADABLE, ProjError)
 
 
 @dataclass(frozen=True, slots=True)
 class RoadSource:
-    """Lines with a width; read by block, so memory is flat in the size of the file.
+    """A file of road lines with widths; it is read by block, so memory does not grow with its size.
 
-    Every road has a width: a number of metres from 0 to twice `longest_reach`, which bounds how
-    far from a block a road can lie and still touch it, metres. A road of width 0 takes nothing
-    out; one without a width is an error, since nobody can say what it takes out.
+    Every road has a width in metres, from 0 to twice `longest_reach`. This bounds the distance from
+    which a road can touch a block. A road of width 0 removes nothing. A road without a width is an
+    error, because nobody knows what it removes.
     """
 
     path: str
@@ -40,19 +40,19 @@ class RoadSource:
 
     @property
     def widest(self) -> float:
-        """The most that a road may be wide, metres."""
+        """The largest width of a road, in metres."""
         return 2 * self.longest_reach
 
     def check(self) -> None:
-        """Look whether the whole file is what `near` expects.
+        """Check that the whole file is as `near` expects.
 
-        No geometry is read, and of the widths only one at fault; widths in a text field are read
-        whole.
+        No geometry is read, and only the first wrong width is read; widths in a text field are all
+        read.
 
         Raises:
-            RasterError: the file cannot be read as a vector file, holds
-                something else than lines, has no such field, or a width is missing, no number or
-                out of range; the text names what was found and what is expected.
+            RasterError: the file cannot be read as a vector file, contains other geometries than
+                lines, has no such field, or a width is missing, not a number or out of range. The
+                text names what was found and what is expected.
         """
         file = on_this_machine(self.path)
         try:
@@ -67,9 +67,9 @@ class RoadSource:
                     raise RasterError(
                         f"{self.path}: feature {other[0]} is not a line, expected lines only"
                     )
-            if self._dtype(info) == "object" or '"' in field.strip('"'):  # not for OGR's SQL
-                found = pyogrio.raw.read(file, columns=[self.width_field], read_geometry=False)
-                self._widths(found[3][0])
+            if self._dtype(info) == "object" or '"' in field.strip('"'):  # OGR's SQL fails
+                columns = pyogrio.raw.read(file, columns=[self.width_field], read_geometry=False)
+                self._widths(columns[3][0])
                 return
             inside = f"{field} >= 0 AND {field} <= {self.widest!r}"
             first = _first(file, layer, field, f"{field} IS NULL OR NOT ({inside})")
@@ -79,10 +79,10 @@ class RoadSource:
             raise RasterError(f"{self.path}: cannot read the roads: {_line(error)}") from error
 
     def near(self, grid: GeoBox) -> tuple[Road, ...]:
-        """Roads that may touch a grid, in its CRS, in the file's order.
+        """Roads that may touch a grid, in its CRS, in the order of the file.
 
         Raises:
-            RasterError: the file cannot be read, has no such field, or a width is missing, no
+            RasterError: the file cannot be read, has no such field, or a width is missing, not a
                 number or out of range.
         """
         box = shapely.box(*grid.boundingbox.bbox)
@@ -103,30 +103,32 @@ class RoadSource:
         if any(wkb is None for wkb in geometries):
             place = " ".join(f"{edge:.10g}" for edge in box.bounds)
             raise RasterError(
-                f"{self.path}: a road near {place} (west south east north, {grid.crs}) whose line "
-                "is missing or damaged"
+                f"{self.path}: a road near {place} (west south east north, {grid.crs}) has a line "
+                "that is missing or damaged; save the file again"
             )
         try:
-            found = zip(shapely.from_wkb(geometries), widths, strict=True)
+            pairs = zip(shapely.from_wkb(geometries), widths, strict=True)
             return tuple(
                 Road(shapely.transform(line, into.transform, interleaved=False), width)
-                for line, width in found
+                for line, width in pairs
                 if not line.is_empty and width > 0
             )
         except (TypeError, ValueError, shapely.errors.ShapelyError) as error:
-            raise RasterError(f"{self.path}: not road lines: {_line(error)}") from error
+            raise RasterError(
+                f"{self.path}: has features that are not road lines: {_line(error)}"
+            ) from error
 
     def _check_layer(self, info: dict[str, Any]) -> None:
         kind = info["geometry_type"]
         if kind is None or not set(kind.split()).intersection((*_LINES, *_MIXED)):  # "LineString Z"
             raise RasterError(
-                f"{self.path}: layer {info['layer_name']!r} holds "
+                f"{self.path}: layer {info['layer_name']!r} has "
                 f"{f'geometries of type {kind}' if kind else 'no geometries'}, expected lines"
             )
         if info["features"] == 0:
             raise RasterError(
                 f"{self.path}: layer {info['layer_name']!r} is empty, expected road lines; "
-                "leave the roads out where there are none"
+                "if there are no roads, leave out cleaning.roads"
             )
         if self.width_field not in list(info["fields"]):
             raise self._no_field(info["fields"])
@@ -135,21 +137,21 @@ class RoadSource:
         dtype = self._dtype(info)
         if dtype != "object" and not dtype.startswith(("int", "uint", "float")):
             raise RasterError(
-                f"{self.path}: field {self.width_field!r} holds {dtype}, expected metres as numbers"
+                f"{self.path}: field {self.width_field!r} has {dtype}, expected metres as numbers"
             )
 
     def _dtype(self, info: dict[str, Any]) -> str:
         return str(info["dtypes"][list(info["fields"]).index(self.width_field)])
 
     def _no_field(self, fields: Iterable[str]) -> RasterError:
-        found = ", ".join(repr(str(name)) for name in fields)[:200] or "none"
+        listed = ", ".join(repr(str(name)) for name in fields)[:200] or "none"
         return RasterError(
-            f"{self.path}: no field {self.width_field!r} with the roads' widths in metres; "
-            f"its fields: {found}"
+            f"{self.path}: has no field {self.width_field!r} with the roads' widths in metres; "
+            f"its fields: {listed}"
         )
 
     def _widths(self, values: Iterable[Any], where: str = "") -> list[float]:
-        """The widths as numbers, each looked at by itself: their order plays no role."""
+        """The widths as numbers; each is checked separately, so their order does not matter."""
         widths = []
         expected = f"expected metres from 0 to {self.widest:g}"
         for value in values:
@@ -159,18 +161,20 @@ class RoadSource:
                 width = math.nan
             if math.isnan(width):
                 missing = value is None or isinstance(value, float | np.floating)
-                what = "no width" if missing else f"a width of {str(value)[:40]!r}, no number"
+                what = "no width" if missing else f"the width {str(value)[:40]!r}, not a number"
                 raise RasterError(
-                    f"{self.path}: {where}a road with {what}, {expected} in {self.width_field!r}"
+                    f"{self.path}: {where}a road has {what}, {expected} in {self.width_field!r}"
                 )
             if not 0 <= width <= self.widest:
-                raise RasterError(f"{self.path}: {where}a width of {width:g} m, {expected}")
+                raise RasterError(
+                    f"{self.path}: {where}a road has a width of {width:g} m, {expected}"
+                )
             widths.append(width)
         return widths
 
 
 def _first(file: str, layer: str, field: str, where: str) -> tuple[int, Any] | None:
-    """Number and (first) field of the first feature that a condition of OGR's SQL holds for."""
+    """Number and first field of the first feature that meets a condition of OGR's SQL."""
     _, numbers, _, fields = pyogrio.raw.read(
         file,
         sql=" ".join(("SELECT", field, "FROM", layer, "WHERE", where)),
@@ -183,7 +187,7 @@ def _first(file: str, layer: str, field: str, where: str) -> tuple[int, Any] | N
 
 
 def _quoted(name: str) -> str:
-    """A name as OGR's SQL takes it."""
+    """A name in the notation of OGR's SQL."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

@@ -1,4 +1,4 @@
-"""Where streets cover pixels: decided by distance, the same for every window."""
+"""Finds the pixels that streets cover, by distance, so that every window gives the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from transforms.elements import PIXEL, pixel_centres
 
 _AT_ONCE = 1_000_000
-"""Pairs of a segment and a pixel that are held in memory at once."""
+"""Pairs of a segment and a pixel that are in memory at a time."""
 _LINES = ("LineString", "LinearRing", "MultiLineString")
 
 Mask = NDArray[np.bool_]
@@ -35,34 +35,35 @@ class Road:
         """Check the line and the width.
 
         Raises:
-            ValueError: not a line, coordinates that are not finite, or a width not above 0.
+            ValueError: it is not a line, has coordinates that are not finite, or its width is not
+                above 0.
         """
         if getattr(self.line, "geom_type", None) not in _LINES:
             kind = getattr(self.line, "geom_type", type(self.line).__name__)
-            raise ValueError(f"a road is a line, not a {kind}")
+            raise ValueError(f"a road is a {kind}, expected a line")
         if not np.isfinite(shapely.get_coordinates(self.line)).all():
             raise ValueError("a road has coordinates that are not finite numbers")
         if not (math.isfinite(self.width) and self.width > 0):
-            raise ValueError(f"a road's width of {self.width!r} m is not above 0")
+            raise ValueError(f"a road has a width of {self.width!r} m, expected above 0")
 
 
 def street_masks(roads: Iterable[Road], grid: GeoBox) -> tuple[Mask, Mask]:
     """Pixels that streets cover, and pixels that they only touch.
 
-    A street is all that lies within half the road's width of its line, with round ends. A pixel
-    is covered where its centre lies in the street or on its border. It is touched where street
-    and pixel share an area and the centre is not covered; a shared border alone does not count.
+    A street is the area within half the road's width of its line, with round ends. A pixel is
+    covered if its centre is inside the street or on its border. It is touched if street and pixel
+    share an area and the centre is not covered. A shared border alone does not count.
 
     Args:
-        roads: in the CRS of the grid, in any order; those that miss the window do no harm.
-        grid: the pixels asked for: a part of the tile's 10 m grid.
+        roads: in the CRS of the grid, in any order; roads outside the window have no effect.
+        grid: the wanted pixels: a part of the tile's 10 m grid.
 
     Returns:
         (covered, touched), each (rows, columns) of the grid, bool; no pixel is in both.
 
     Source:
-        The cleaning of the GHS-BUILT-S2 workflow, where street buffers are rasterised by pixel
-        centre and by any touch; here by distance instead, which no block's edge can change.
+        The cleaning of the GHS-BUILT-S2 workflow, which rasterises street buffers by pixel centre
+        and by any touch; here distances are used instead, which do not depend on block edges.
     """
     covered, touched = np.zeros(grid.shape, bool), np.zeros(grid.shape, bool)
     starts, ends, radii = _segments(roads)
@@ -85,7 +86,7 @@ def street_masks(roads: Iterable[Road], grid: GeoBox) -> tuple[Mask, Mask]:
 
 
 def _segments(roads: Iterable[Road]) -> tuple[Floats, Floats, Floats]:
-    """Straight parts of all roads: starts (n, 2), ends (n, 2), radii (n), metres."""
+    """Straight parts of all roads: starts (n, 2), ends (n, 2), radii (n), in metres."""
     starts, ends, radii = [np.empty((0, 2))], [np.empty((0, 2))], [np.empty(0)]
     for road in roads:
         for line in shapely.get_parts(road.line):
@@ -100,7 +101,7 @@ def _segments(roads: Iterable[Road]) -> tuple[Floats, Floats, Floats]:
 def _candidates(
     starts: Floats, ends: Floats, radii: Floats, grid: GeoBox
 ) -> Iterator[tuple[Indices, Indices, Indices]]:
-    """Pairs of segment and pixel (row, column of the grid) that are near, in bounded portions."""
+    """Pairs of segment and pixel (row, column of the grid) that are close, in limited portions."""
     reach = (radii + PIXEL)[:, None]
     low, high = np.minimum(starts, ends) - reach, np.maximum(starts, ends) + reach
     west, north, (rows_in, cols_in) = grid.affine.c, grid.affine.f, grid.shape
@@ -121,7 +122,7 @@ def _candidates(
 
 
 def _squared_distance(x: Floats, y: Floats, start: Floats, end: Floats) -> Floats:
-    """Squared distance of points from segments, pair by pair, square metres."""
+    """Squared distance of points from segments, pair by pair, in square metres."""
     along_x, along_y = end[:, 0] - start[:, 0], end[:, 1] - start[:, 1]
     from_x, from_y = x - start[:, 0], y - start[:, 1]
     length = along_x * along_x + along_y * along_y

@@ -1,4 +1,4 @@
-"""CleanBuiltUp: BUFRAC_RAW to BUFRAC."""
+"""CleanBuiltUp: makes BUFRAC from BUFRAC_RAW."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ STAGE = "cleaning"
 
 @dataclass(eq=False)
 class CleanBuiltUp(StageTransform):
-    """Adds BUFRAC to pixels, valid except in the outer `parameters.halo` pixels.
+    """Add BUFRAC to pixels, valid except in the outer `parameters.halo` pixels.
 
-    Pixels that come with a published BUFRAC keep it. Outputs: main, pixels; `losses`.
+    Pixels with a published BUFRAC keep it. Outputs: main, pixels; `losses`.
     """
 
     parameters: CleaningParameters
@@ -34,11 +34,11 @@ class CleanBuiltUp(StageTransform):
     reporter: Reporter = SILENT
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
-        """Main output pixels with BUFRAC, and losses."""
+        """Main output: pixels with BUFRAC; further output: losses."""
         return pixels | beam.FlatMap(self.clean).with_outputs(LOSSES, main="pixels")
 
     def clean(self, pixels: Pixels) -> Iterator[Pixels | TaggedOutput]:
-        """One block."""
+        """Clean one block."""
         block, window = pixels.block, pixels.window
 
         def cleaned() -> Pixels:

@@ -1,4 +1,4 @@
-"""The greenness stage: NDVI inside the closed built-up domain."""
+"""The greenness stage: measures NDVI inside the closed built-up domain."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .transform import MeasureGreenness
 
 METHOD_VERSION = "1"
-"""Part of the fingerprint of GREENNESS: raised when the same inputs give other pixels."""
+"""Part of the fingerprint of GREENNESS; increase it when the same inputs give other pixels."""
 
 __all__ = [
     "METHOD_VERSION",

@@ -1,4 +1,4 @@
-"""Morphological closing with a disk, by two distance transforms."""
+"""Morphological closing with a disk, computed by two distance transforms."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ from scipy import ndimage
 
 
 def disk_reach(radius: float) -> int:
-    """The furthest a disk reaches along an axis, pixels."""
+    """The longest reach of a disk along an axis, in pixels."""
     return math.isqrt(_squared(radius))
 
 
 def close_support(support: NDArray[np.bool_], radius: float) -> NDArray[np.bool_]:
     """Closing of a set by the disk dx² + dy² <= radius², in pixels.
 
-    Outside the array nothing is set: the result equals a closing on the unbounded plane, cut to
-    the array, so it holds all of the support also at its edge. Where the support goes on behind
-    an edge, the result is right from twice the radius inwards.
+    Outside the array nothing is set. So the result equals a closing on the infinite plane, clipped
+    to the array, and contains the whole support even at the edge. If the support continues beyond
+    an edge, the result is valid from twice the radius inwards.
 
-    The dilation by a disk is where the distance to the support is at most the radius; the
-    erosion, where the distance to the complement is more. Both are exact Euclidean distances, so
-    the time does not grow with the radius.
+    The dilation by a disk is the set of pixels whose distance to the support is at most the radius.
+    The erosion is the set of pixels whose distance to the complement is more. Both distances are
+    exact and Euclidean, so the time does not grow with the radius.
 
     Args:
         support: (rows, columns), bool.
-        radius: pixels, 0 or more; need not be whole.
+        radius: pixels, 0 or more; it need not be a whole number.
 
     Returns:
         (rows, columns), bool; contains the support.
 
     Raises:
-        ValueError: the support is not two-dimensional, or the radius is negative or no number.
+        ValueError: the support is not two-dimensional, or the radius is negative or not a number.
 
     Source:
         Soille, Morphological Image Analysis (2003), chapters 3 and 4; for a flat structuring
         element the closing of a grey image is above 0 exactly where its support's closing is set.
     """
     if support.ndim != 2:
-        raise ValueError(f"the support has {support.ndim} axes, not (rows, columns)")
+        raise ValueError(f"support has {support.ndim} axes, expected (rows, columns)")
     squared = _squared(radius)
     if squared == 0 or not support.any():
         return support.copy()
-    # One pixel more than the dilation reaches, so that some background is always there.
+    # One pixel more than the dilation reaches, so that there is always some background.
     margin = disk_reach(radius) + 1
     padded = np.pad(support, margin)
     dilated = _squared_distances(~padded) <= squared
@@ -53,14 +53,14 @@ def close_support(support: NDArray[np.bool_], radius: float) -> NDArray[np.bool_
 
 
 def _squared(radius: float) -> int:
-    """The radius squared, as the largest whole squared distance within it."""
+    """The squared radius, as the largest whole squared distance within it."""
     if not (math.isfinite(radius) and radius >= 0):
-        raise ValueError(f"a radius of {radius!r} pixels is not 0 or more")
+        raise ValueError(f"radius is {radius!r} pixels, expected 0 or more")
     return math.floor(radius * radius + 1e-9)
 
 
 def _squared_distances(foreground: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Squared distance to the nearest false pixel; whole numbers."""
+    """Squared distance to the nearest false pixel, in whole numbers."""
     distances: NDArray[np.float64] = ndimage.distance_transform_edt(foreground)
     np.square(distances, out=distances)
     return np.rint(distances, out=distances)

@@ -1,4 +1,4 @@
-"""NDVI inside the closed built-up domain."""
+"""Measures NDVI inside the closed built-up domain."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ SCALE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class GreennessParameters:
-    """The disk of the closing."""
+    """The parameters of the closing."""
 
     radius: float = 300.0
-    """Metres, 0 or more; 0 leaves the built-up domain as it is."""
+    """Radius of the disk in metres, 0 or more; 0 leaves the built-up domain as it is."""
     resolution: float = 10.0
-    """Metres a pixel."""
+    """Size of a pixel in metres."""
 
     def __post_init__(self) -> None:
         """Check both values.
 
         Raises:
-            ValueError: a value is out of its range or no number; the text names it.
+            ValueError: a value is out of its range or not a number; the text names it.
         """
         if not (math.isfinite(self.radius) and self.radius >= 0):
-            raise ValueError(f"radius: {self.radius!r} m is not 0 or more")
+            raise ValueError(f"radius is {self.radius!r} m, expected 0 or more")
         if not (math.isfinite(self.resolution) and self.resolution > 0):
-            raise ValueError(f"resolution: {self.resolution!r} m is not above 0")
+            raise ValueError(f"resolution is {self.resolution!r} m, expected above 0")
 
     @property
     def radius_pixels(self) -> float:
@@ -43,27 +43,27 @@ class GreennessParameters:
 
     @property
     def halo(self) -> int:
-        """Pixels around a window that its result depends on: the disk's reach, twice."""
+        """Pixels around a window that its result depends on: twice the reach of the disk."""
         return 2 * disk_reach(self.radius_pixels)
 
 
 def greenness(
     bufrac: NDArray[np.uint8], s2: NDArray[np.uint16], parameters: GreennessParameters
 ) -> NDArray[np.int16]:
-    """NDVI where built-up, closed by a disk, is above 0.
+    """NDVI in the built-up domain (BUFRAC above 0), closed by a disk.
 
-    Valid except in the outer `parameters.halo` pixels of the array. Nodata is not built-up, and
-    stays nodata where the closing would fill it.
+    Valid except in the outer `parameters.halo` pixels of the array. Nodata is not built-up, and it
+    stays nodata even where the closing would fill it.
 
     Args:
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
         s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
             nodata 0; a pixel counts where all four bands are above 0.
-        parameters: the disk.
+        parameters: the parameters of the closing.
 
     Returns:
-        (rows, columns), int16, NDVI x 10 000, -10 000..10 000, to the nearest whole number (half
-        to even); nodata -32768 outside the closed domain and where bufrac or s2 is nodata.
+        (rows, columns), int16, NDVI x 10 000, -10 000..10 000, rounded to the nearest whole number
+        (half to even); nodata -32768 outside the closed domain and where bufrac or s2 is nodata.
 
     Raises:
         ValueError: shapes or dtypes do not fit.
@@ -73,7 +73,7 @@ def greenness(
         red), Rouse et al. (1974).
 
     Example:
-        A garden among houses counts; the field beside them does not.
+        A garden between houses counts; the field beside them does not.
 
         >>> bufrac = np.array([[50, 50, 50, 0], [50, 0, 50, 0], [50, 50, 50, 0]], np.uint8)
         >>> s2 = np.full((4, 3, 4), 1000, np.uint16)
@@ -82,9 +82,13 @@ def greenness(
         [0, 5000, 0, -32768]
     """
     if bufrac.ndim != 2 or s2.shape != (4, *bufrac.shape):
-        raise ValueError(f"bufrac {bufrac.shape} and s2 {s2.shape} are not (h, w) and (4, h, w)")
+        raise ValueError(
+            f"bufrac has shape {bufrac.shape} and s2 {s2.shape}, expected (h, w) and (4, h, w)"
+        )
     if bufrac.dtype != np.uint8 or s2.dtype != np.uint16:
-        raise ValueError(f"bufrac is {bufrac.dtype} and s2 {s2.dtype}, not uint8 and uint16")
+        raise ValueError(
+            f"bufrac has dtype {bufrac.dtype} and s2 {s2.dtype}, expected uint8 and uint16"
+        )
     known = bufrac != NODATA[Layer.BUFRAC]
     domain = close_support(known & (bufrac > 0), parameters.radius_pixels)
     domain &= known & (s2 > 0).all(axis=0)

@@ -1,4 +1,4 @@
-"""MeasureGreenness: NDVI inside the closed built-up domain."""
+"""MeasureGreenness: measures NDVI inside the closed built-up domain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STAGE = "greenness"
 
 @dataclass(eq=False)
 class MeasureGreenness(StageTransform):
-    """Adds GREENNESS to pixels, valid except in the outer `parameters.halo` pixels.
+    """Add GREENNESS to pixels, valid except in the outer `parameters.halo` pixels.
 
     Outputs: main, pixels; `losses`.
     """
@@ -31,11 +31,11 @@ class MeasureGreenness(StageTransform):
     reporter: Reporter = SILENT
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
-        """Main output pixels with GREENNESS, and losses."""
+        """Main output: pixels with GREENNESS; further output: losses."""
         return pixels | beam.FlatMap(self.measure).with_outputs(LOSSES, main="pixels")
 
     def measure(self, pixels: Pixels) -> Iterator[Pixels | TaggedOutput]:
-        """One block."""
+        """Measure one block."""
         block, window = pixels.block, pixels.window
 
         def measured_green() -> Pixels:

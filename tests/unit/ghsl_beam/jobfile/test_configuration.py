@@ -56,12 +56,18 @@ def test_settings_and_output_go_over_the_file(job_file, tmp_path):
         ),
         ("grids=[{resolutions: [.inf]}]", "grids.0"),
         ("grids=[{resolutions: [.nan]}]", "grids.0"),
-        ("grids=[{resolutions: [0]}]", "grids.0: resolutions: 0 is out of bounds: 1 to 100000 met"),
-        ("grids=[{resolutions: [0.01]}]", "grids.0: resolutions: 0.01 is out of bounds: 1 to"),
+        (
+            "grids=[{resolutions: [0]}]",
+            "grids.0: resolutions: 0 is out of bounds, expected 1 to 100000 met",
+        ),
+        (
+            "grids=[{resolutions: [0.01]}]",
+            "grids.0: resolutions: 0.01 is out of bounds, expected 1 to",
+        ),
         ("grids=[{resolutions: [1.0e-9, 10]}]", "grids.0: resolutions: 1e-09 is out of bounds"),
         (
             "grids=[{crs: EPSG:4326, resolutions: [0.001]}]",
-            "grids.0: resolutions: 0.001 is out of bounds: 0.03 to 3600 seconds of arc",
+            "grids.0: resolutions: 0.001 is out of bounds, expected 0.03 to 3600 arc seconds",
         ),
         ("grids=[{resolutions: [100, 250]}]", "grids.0: resolutions: 250 is not a multiple of 100"),
         ("grids=[{crs: EPSG:999999}]", "grids.0: EPSG:999999: not a coordinate reference system"),
@@ -115,7 +121,7 @@ def test_settings_and_output_go_over_the_file(job_file, tmp_path):
         ("period=2025-03-31/2025-01-01", "period: the period ends on 2025-01-01, before"),
         ("period={start: 2025-01-01}", "period.end: is missing"),
         ("epoch=20", "epoch: .*greater than or equal to 2015, given 20$"),
-        ("output=out/{month}", "output: only {period} and {epoch} may stand in braces"),
+        ("output=out/{month}", "output: only {period} and {epoch} are allowed in braces"),
         ("name=city-{period", "name: only {period}"),
     ],
 )

@@ -65,7 +65,7 @@ def test_a_grid_that_holds_it_is_planned(job: Job, crs: str) -> None:
 def test_a_grid_of_elsewhere_is_refused_with_its_key(job: Job) -> None:
     fiji = Grid(crs="EPSG:3460", resolutions=(100,))
     said = (
-        r"^grids\.1: the area lies outside the area of use of EPSG:3460 \(Fiji - .*\); choose "
+        r"^grids\.1: the area is outside the area of use of EPSG:3460 \(Fiji - .*\); choose "
         "another CRS$"
     )
     two = job.model_copy(update={"grids": (Grid(), fiji)})

@@ -53,8 +53,8 @@ def test_wrong_pixels_are_refused(pixels):
     table, labels, _ = pixels
     for arguments, reason in [
         ((table, labels, "magic"), "magic"),
-        ((table, labels, "spectral_indices"), "do not fit"),
-        ((table[1:], labels, "spectral"), "do not fit"),
+        ((table, labels, "spectral_indices"), "features have shape"),
+        ((table[1:], labels, "spectral"), "features have shape"),
         ((table, np.ones_like(labels), "spectral"), "both"),
         ((table, labels - np.uint8(1), "spectral"), "both"),
     ]:

@@ -82,7 +82,7 @@ SQUARE = shapely.box(330000, 5819000, 330100, 5819100)
         ([12.0, 3.0], [SQUARE, SQUARE], "Polygon", "type Polygon, expected lines"),
         ([12.0, 3.0], [None, SQUARE], "Unknown", "feature 2 is not a line"),
         ([12.0, 3.0], [None, None], None, "no geometries"),
-        (np.array(["12", "wide"], object), None, "LineString", "'wide', no number"),
+        (np.array(["12", "wide"], object), None, "LineString", "'wide', not a number"),
         (np.array(["12", None], object), None, "LineString", "no width"),
         ([True, False], None, "LineString", "bool, expected metres"),
         ([], [], "LineString", "empty"),

@@ -125,7 +125,7 @@ def test_widths_are_checked(width):
 
 def test_lines_are_checked():
     for geometry in (Point(0, 0), None):
-        with pytest.raises(ValueError, match="a road is a line"):
+        with pytest.raises(ValueError, match="expected a line"):
             Road(geometry, 5)
     with pytest.raises(ValueError, match="finite"):
         Road(LineString([(0, 0), (np.inf, 1)]), 5)

@@ -47,7 +47,7 @@ def test_a_worker_of_another_version_says_so(tmp_path):
     here = pickle.loads(pickle.dumps(plans))  # noqa: S301
     assert here.read(plan.tile) == plan
     with pytest.raises(
-        VersionError, match=r"a worker has ghsl-beam .*, the launcher ghsl-beam 0\.0\.9: "
+        VersionError, match=r"a worker has ghsl-beam .*, the launcher has ghsl-beam 0\.0\.9: "
     ):
         replace(plans, version="ghsl-beam 0.0.9").read(plan.tile)
 
