@@ -1,4 +1,4 @@
-"""The job file: a schema with units and defaults, validated whole before anything starts."""
+"""The job file: a schema with units and defaults; it is validated completely before a run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.A)
 
 
 class _Location(str):
-    """Marks the texts that are locations: relative paths count from the job file's folder."""
+    """Marks texts that are locations: relative paths count from the job file's folder."""
 
 
 def _location(text: str) -> _Location:
@@ -53,14 +53,14 @@ Location = Annotated[str, AfterValidator(_location)]
 
 
 def _not_bool(value: object) -> object:
-    """YAML's yes and no are no numbers, though Python counts with them."""
+    """Refuse YAML's yes and no, which Python would take as the numbers 1 and 0."""
     if isinstance(value, bool):
         raise ValueError("expected a number")
     return value
 
 
 def _a_day(value: object) -> object:
-    """A date, or its text: a bare number is neither, though it could count seconds."""
+    """Accept a date or its text, but no number, which could be taken as seconds."""
     if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value)):
         return value
     raise ValueError("expected a day, YYYY-MM-DD")
@@ -131,7 +131,7 @@ class Period(_Section):
 
 
 def _days(value: object, info: ValidationInfo) -> object:
-    """A period given as text becomes its days, counted from the launch's."""
+    """Turn a period given as text into its days, relative to the day of the launch."""
     if isinstance(value, Mapping | Period):
         return value
     first, last = days_of(str(value), (info.context or {})["today"])
@@ -142,7 +142,7 @@ _PeriodText = Annotated[str | int, Field(description=f"one of: {FORMS}")]
 
 
 class Input(_Section):
-    """Where scenes come from and which are taken."""
+    """The archive of scenes, and which scenes are used."""
 
     archive: Location = Field(
         description="folder or URL of Sentinel-2 products: .SAFE folders or .zip files"
@@ -231,10 +231,10 @@ class Grid(_Section):
         return self
 
     def label(self) -> str:
-        """The grid's name in paths, the same for all spellings of its CRS.
+        """The name of the grid in paths, the same for all spellings of its CRS.
 
         Raises:
-            ValueError: there is no such grid.
+            ValueError: the grid is not possible.
         """
         try:
             return from_config(self.crs, self.resolutions).label
@@ -243,7 +243,7 @@ class Grid(_Section):
 
 
 def _other_authority(crs: str) -> str:
-    """A hint where a CRS has another authority than given: Mollweide is ESRI's."""
+    """A hint if a CRS exists under another authority: Mollweide is from ESRI."""
     name, _, code = crs.partition(":")
     other = {"EPSG": "ESRI", "ESRI": "EPSG"}.get(name.upper())
     known = other and re.fullmatch(r"\d{1,6}", code, re.A) and code in _codes(other)
@@ -258,7 +258,7 @@ def _codes(authority: str) -> frozenset[str]:
 class Job(_Section):
     """A job file."""
 
-    # First, since the fields below are made of them.
+    # First, because the fields below use it.
     period: Annotated[Period, BeforeValidator(_days, json_schema_input_type=_PeriodText | Period)]
     epoch: _Int = Field(
         default_factory=lambda job: job["period"].end.year,
@@ -297,18 +297,18 @@ class Job(_Section):
         """The text with its placeholders replaced."""
         if not isinstance(value, str):
             return value
-        # Where the period or the epoch is wrong, that alone is to be reported.
+        # If the period or the epoch is wrong, only that is reported.
         period, epoch = info.data.get("period"), info.data.get("epoch")
         filled = value.replace("{period}", label(period.start, period.end) if period else "period")
         filled = filled.replace("{epoch}", str(epoch))
         if "{" in filled or "}" in filled:
-            raise ValueError("only {period} and {epoch} may stand in braces")
+            raise ValueError("only {period} and {epoch} are allowed in braces")
         return filled
 
     @field_validator("name")
     @classmethod
     def _a_name(cls, text: str) -> str:
-        """Part of file names that other tools take apart at `_`."""
+        """Check the name, a part of file names that other tools split at `_`."""
         wrong = next(
             (n for n, c in enumerate(text) if not (c.isascii() and c.isalnum()) and c != "-"), None
         )
@@ -334,10 +334,11 @@ class Job(_Section):
         return grids
 
     def resolved(self, folder: Path) -> Job:
-        """The job with locations made absolute; relative ones count from the job file's folder.
+        """The job with absolute locations; relative ones count from the job file's folder.
 
         Raises:
-            RequestError: a location leads nowhere: there is no such home, or links in a circle.
+            RequestError: a location has no target: there is no such home folder, or links in a
+                circle.
         """
 
         def absolute(value: Any, key: str) -> Any:
@@ -356,11 +357,11 @@ class Job(_Section):
 
 def _absolute(location: str, folder: Path, key: str) -> str:
     try:
-        found = storage.absolute(location, folder)
-        if not storage.is_url(found):
-            Path(found).resolve()  # it finds links in a circle
-        return found
-    except (OSError, RuntimeError) as error:  # no such home, or links in a circle
+        absolute = storage.absolute(location, folder)
+        if not storage.is_url(absolute):
+            Path(absolute).resolve()  # it finds links in a circle
+        return absolute
+    except (OSError, RuntimeError) as error:  # no such home folder, or links in a circle
         reason = str(error).rstrip(".")
         raise RequestError(f"{key}: {reason}, given {location!r}") from error
 
@@ -374,9 +375,9 @@ def load_job(
     """Read and validate a job file.
 
     Args:
-        file: YAML.
-        settings: `key.path=value` each, over what the file says; the value is YAML.
-        output: over the file's `output`; counts from the current folder.
+        file: YAML file.
+        settings: `key.path=value` each; they replace the file's values; the value is YAML.
+        output: replaces the file's `output`; it counts from the current folder.
         today: the day of the launch, from which relative periods count; by default today in UTC.
 
     Raises:
@@ -392,13 +393,13 @@ def make_job(given: str | os.PathLike[str] | Mapping[str, Any], changes: Mapping
     """Validate a job that Python code gives.
 
     Args:
-        given: a job file or the content of one; relative locations count from the file's folder, or
-            from the current one.
-        changes: new value of each `key.path`, over what is given; `output` counts from the current
-            folder.
+        given: a job file or its content; relative locations count from the file's folder, or from
+            the current folder.
+        changes: new value of each `key.path`, which replaces the given one; `output` counts from
+            the current folder.
 
     Raises:
-        RequestError: as `load_job`.
+        RequestError: as in `load_job`.
     """
     if isinstance(given, Mapping):
         content, source, folder = deepcopy(dict(given)), "job", Path.cwd()
@@ -447,7 +448,7 @@ def _apply(content: dict[str, Any], setting: str) -> None:
 
 
 def _put(content: dict[str, Any], keys: list[str], value: Any, source: str) -> None:
-    """Change one key of a job, below the sections that the other keys name."""
+    """Change one key of a job; the other keys name the sections around it."""
     for key in keys[:-1]:
         inner = content.setdefault(key, {})
         if not isinstance(inner, dict):
