@@ -1,4 +1,4 @@
-"""The plan: tiles, scenes, models and what each result depends on. It reads, and writes nothing."""
+"""The plan: tiles, scenes, models and fingerprints of results. It reads, and writes nothing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from transforms.storage import storage
 
 @dataclass(frozen=True)
 class JobPlan:
-    """Everything a launch needs. It is a value: what exists says the `Inventory`."""
+    """Everything that a launch needs. It is a value; the `Inventory` says what exists."""
 
     job: Job
     tiles: tuple[TilePlan, ...]
@@ -63,11 +63,11 @@ class JobPlan:
     losses: tuple[Loss, ...]
     warnings: tuple[str, ...]
     verify: bool = False
-    """Whether a product counts as there only if its content is what was published."""
+    """Whether a product counts as existing only if its content is what was published."""
     launch: str = field(default_factory=lambda: uuid4().hex)
 
     def path_of(self, layer: Layer, tile: str) -> str:
-        """The product of a layer of a tile."""
+        """The location of the product of a layer of a tile."""
         path = utm_path(tile, layer, self.job.epoch, self.job.name)
         return storage.join(self.job.output, path)
 
@@ -78,18 +78,21 @@ class JobPlan:
 
 
 def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
-    """Plan a job; where it verifies, every product that is there is read and compared.
+    """Plan a job.
 
-    So are the bands of the archive's scenes with their manifests: what differs is a loss.
+    Args:
+        job: the configuration.
+        verify: whether to read and compare every product that exists, and to compare the bands of
+            the scenes with their manifests; a scene that differs is a loss.
 
     Raises:
-        RequestError: one line that names what is wrong and the remedy.
+        RequestError: one line that names the mistake and the remedy.
     """
     area = _area(job)
     candidates = tiles_of(area)
     if not candidates:
         raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
-    scenes, losses, passed_over = _scenes(job, candidates, verify)
+    scenes, losses, skipped = _scenes(job, candidates, verify)
     reached = {
         tile.id: plan
         for tile in candidates
@@ -112,15 +115,15 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         plan = reached[tile.id]
         marks = _fingerprints(job, plan, models, engine, classifier.sha256, roads_mark)
         model = next(m for m in models if m.zone == plan.zone)
-        made = model.tags | {"ENGINE": engine.engine, CREDITS_TAG: credit_line([model])}
+        applied = model.tags | {"ENGINE": engine.engine, CREDITS_TAG: credit_line([model])}
         tags = {
-            layer: {CREDITS_TAG: credit_line([])} if layer in lines.assembly.makes else made
+            layer: {CREDITS_TAG: credit_line([])} if layer in lines.assembly.makes else applied
             for line in lines
             for layer in line.makes
         }
         plans.append(replace(plan, fingerprints=marks, tags=tags))
     grids = tuple(_grid(number, job, plans) for number in range(len(job.grids)))
-    warnings = [*area.warnings, *passed_over]
+    warnings = [*area.warnings, *skipped]
     if 0 < job.input.max_cloud_cover < 1:
         warnings.append(
             f"input.max_cloud_cover: {job.input.max_cloud_cover:g} is less than 1 %; "
@@ -141,8 +144,8 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     warnings += classifier_warnings(classifier, models)
     if job.models.precision == FAST and engine.precision != FAST:
         warnings.append(
-            "models.precision: this machine has no fast engine (it needs AVX-512 VNNI or a GPU): "
-            f"the exact engine {engine.engine} predicts"
+            "models.precision: this machine has no fast engine (it needs AVX-512 VNNI or a GPU); "
+            f"the exact engine {engine.engine} is used"
         )
     return JobPlan(
         job,
@@ -175,18 +178,18 @@ def _area(job: Job) -> Area:
 def _scenes(
     job: Job, tiles: Sequence[MgrsTile], verify: bool
 ) -> tuple[Mapping[str, tuple[Scene, ...]], list[Loss], list[str]]:
-    """Scenes by tile, what cannot be used, and warnings of what is passed over."""
+    """Scenes by tile, losses for what cannot be used, and warnings for what was skipped."""
     settings, period = job.input, job.period
     wanted = {tile.id: tile for tile in tiles}
 
     def problem(scene: Scene) -> str | None:
-        found = grid_problem(scene, wanted[scene.tile])
-        return manifest_problem(scene) if found is None and verify else found
+        mismatch = grid_problem(scene, wanted[scene.tile])
+        return manifest_problem(scene) if mismatch is None and verify else mismatch
 
     try:
         if not storage.is_folder(settings.archive):
             raise RequestError(f"input.archive: {no_archive(settings.archive)}")
-        found, losses, warnings = assembly.find_scenes(
+        scenes, losses, warnings = assembly.find_scenes(
             settings.archive,
             wanted,
             period.start,
@@ -197,16 +200,16 @@ def _scenes(
         )
     except (SceneError, StorageError) as error:
         raise request_error(f"input.archive: {error}", error) from error
-    if not found and not losses:
+    if not scenes and not losses:
         raise RequestError(
             f"input: no {settings.level} scene of {', '.join([*wanted][:5])}"
             f"{' and more' if len(wanted) > 5 else ''} from {period.start} to {period.end} with at "
             f"most {settings.max_cloud_cover:g} % cloud in {settings.archive}: "
             f"{'; '.join([*warnings, why_none(job, _area(job), tiles)])}"
         )
-    if not found:
+    if not scenes:
         raise RequestError(f"input: no scene can be used; the first problem: {losses[0].summary}")
-    by_tile = {tile: tuple(scene for scene in found if scene.tile == tile) for tile in wanted}
+    by_tile = {tile: tuple(scene for scene in scenes if scene.tile == tile) for tile in wanted}
     return by_tile, losses, warnings
 
 
@@ -217,7 +220,7 @@ def _not_seen(
     seen: list[MgrsTile],
     scenes: Mapping[str, tuple[Scene, ...]],
 ) -> list[Loss]:
-    """Tiles with a part of the area that no tile whose scenes reach the area covers."""
+    """Losses for tiles with a part of the area that no tile with scenes covers."""
     losses = []
     days = f"from {job.period.start} to {job.period.end}"
     for tile in needed_tiles(candidates, area):
@@ -233,9 +236,10 @@ def _not_seen(
 
 
 def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:
-    """The tile's grid is what its scenes cover together; None where the area misses it.
+    """The plan of a tile; its grid is the union of its scenes. None if it misses the area.
 
-    The area itself, not its bounding box: it may lie on both sides of a small grid.
+    The area itself is tested, not its bounding box, because it may be on both sides of a small
+    grid.
     """
     if not scenes:
         return None
