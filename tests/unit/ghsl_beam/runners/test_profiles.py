@@ -93,7 +93,7 @@ def test_a_file_of_ones_own(tmp_path):
         ("a: &x 1\nb: *x\n", "aliases"),
         (
             "flink_version: 1.20\n",
-            "flink_version has a number without quotes (1.2): write it in quotes",
+            r"flink_version has a number without quotes \(1.2\): write it in quotes",
         ),
     ],
 )
