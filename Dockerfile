@@ -1,5 +1,5 @@
-# One image, launcher and worker: Python, the package with its locked dependencies, and the program
-# by which Beam starts a worker. How it is used: docs/deploy.md.
+# One image for launcher and worker: Python, the package with its locked dependencies, and the program
+# with which Beam starts a worker. Use: docs/deploy.md.
 ARG PYTHON_VERSION=3.11.14
 # The version of apache-beam in constraints.txt.
 ARG BEAM_VERSION=2.77.0
@@ -17,7 +17,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
  && /opt/ghsl-beam/bin/pip check
 
 FROM python:${PYTHON_VERSION}-slim-bookworm
-# The raster library of the wheels links against the system's expat.
+# The raster library in the wheels needs the expat library of the system.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends libexpat1 \
  && rm -rf /var/lib/apt/lists/* \
@@ -25,9 +25,9 @@ RUN apt-get update \
 COPY --from=beam /opt/apache/beam/boot /opt/apache/beam/LICENSE /opt/apache/beam/NOTICE /opt/apache/beam/
 COPY --from=build /opt/ghsl-beam /opt/ghsl-beam
 COPY --chmod=755 deploy/entrypoint.sh /usr/local/bin/ghsl-beam-entrypoint
-# A worker runs in this environment: one that Beam makes for each worker would not hold the package.
-# glibc reads MALLOC_ARENA_MAX when a process starts, so that a worker cannot set it for itself; so
-# does Python with PYTHONSAFEPATH, which keeps it from importing what lies in the current folder.
+# A worker runs in this environment: one that Beam makes for each worker would not have the package.
+# glibc reads MALLOC_ARENA_MAX when a process starts, so a worker cannot set it for itself. The same
+# is true of PYTHONSAFEPATH, which stops Python from importing modules of the current folder.
 ENV PATH=/opt/ghsl-beam/bin:$PATH \
     RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1 \
     MALLOC_ARENA_MAX=2 \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The job on this machine: `./run_local.sh` runs the demonstration, `./run_local.sh test` the tests
-# (`./run_local.sh test -m "not cluster"` those that start no Flink or Spark cluster),
-# `./run_local.sh install` makes the environment alone. Anything else goes to ghsl-beam.
+# The job on this machine. `./run_local.sh` runs the demonstration, `./run_local.sh test` the tests
+# (`./run_local.sh test -m "not cluster"` only those that start no Flink or Spark cluster),
+# `./run_local.sh install` only makes the environment. Any other argument goes to ghsl-beam.
 set -euo pipefail
 cd "$(dirname "$0")"
 venv=${GHSL_BEAM_VENV:-.venv}
@@ -12,7 +12,7 @@ install() {
     command -v python3.11 >/dev/null && python=python3.11
     "$python" -m venv --clear "$venv"
   fi
-  # Installed again only when what it is made of has changed.
+  # It is installed again only if its sources have changed.
   local mark="$venv/.installed" wanted
   wanted=$(cat setup.py ghsl_beam/__init__.py pyproject.toml constraints.txt | sha256sum)
   if [ ! -f "$mark" ] || [ "$(cat "$mark")" != "$wanted" ]; then

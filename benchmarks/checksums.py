@@ -1,6 +1,7 @@
-"""What the checksums of rasters cost: a block read with and without, a product as GDAL alone would.
+"""CPU time of the raster checksums.
 
-`python benchmarks/checksums.py [--side 4096]` prints medians of CPU seconds, in turn, and ratios.
+A block is read with the checksum and without. A product is written as now and by GDAL alone.
+`python benchmarks/checksums.py [--side 4096]` prints medians of CPU seconds and their ratios.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ PLAIN |= {"compress": "ZSTD", "zstd_level": 1, "predictor": 2}
 
 
 def scene(side: int) -> Any:
-    """Something like a composite, (4, rows, columns): fields of 8 pixels, with noise."""
+    """Pixels like those of a composite, (4, rows, columns): fields of 8 pixels, with noise."""
     rng = np.random.default_rng(1)
     fields = rng.integers(300, 4000, (4, side // 8 + 1, side // 8 + 1)).astype("uint16")
     values = np.kron(fields, np.ones((8, 8), "uint16"))[:, :side, :side]
@@ -36,18 +37,18 @@ def scene(side: int) -> Any:
 
 
 def seconds(*actions: Callable[[], object], times: int) -> list[float]:
-    """Median of the CPU seconds of each, taken in turn."""
+    """Median CPU seconds of each action; the actions run in turn."""
     taken: list[list[float]] = [[] for _ in actions]
     for _ in range(times):
-        for action, found in zip(actions, taken, strict=True):
+        for action, times_of in zip(actions, taken, strict=True):
             start = time.process_time()
             action()
-            found.append(time.process_time() - start)
-    return [statistics.median(found) for found in taken]
+            times_of.append(time.process_time() - start)
+    return [statistics.median(times_of) for times_of in taken]
 
 
 def by_gdal(folder: Path, pixels: Any, place: dict[str, Any]) -> None:
-    """A product as it was written before: GDAL makes overviews, full resolution is read back."""
+    """Write a product in the former way: GDAL makes overviews, full resolution is read back."""
     plain, made = folder / "plain.tif", folder / "gdal.tif"
     with rasterio.open(plain, "w", **PLAIN, **place, count=4, dtype="uint16", nodata=0) as target:
         for part in Window(0, 0, *pixels.shape[1:]).split(BLOCK):
@@ -69,7 +70,7 @@ def by_gdal(folder: Path, pixels: Any, place: dict[str, Any]) -> None:
 
 
 def sealed(folder: Path, pixels: Any, place: dict[str, Any]) -> None:
-    """A product as it is written now."""
+    """Write a product in the present way."""
     with cog_writer(
         str(folder / "sealed.tif"),
         place,

@@ -1,9 +1,9 @@
-"""What Africa would take, reckoned from the record and the products of a run that was made here.
+"""The cost of mapping Africa, computed from the record and the products of a run on this machine.
 
-Tiles and output cells are counted by the job's own planning over Natural Earth's outline (1:110
-million, as pyogrio carries it). Seconds of each stage and bytes of the products are those of the
-run, divided by the pixels that it assembled; the rest are the assumptions that the options state.
-
+The job's own planning counts the tiles and the output cells over Natural Earth's outline (1:110
+million, from the package pyogrio). The seconds of each stage and the bytes of the products are
+those of the run, divided by the pixels that it assembled. The rest are assumptions, which the
+options set.
     python benchmarks/continent.py OUTPUT [--scenes N] [--cores N] ...
 """
 
@@ -26,11 +26,11 @@ from transforms.elements import Layer
 
 OUTLINE = "tests/fixtures/naturalearth_lowres/naturalearth_lowres.shp"
 BLOCKS = 121
-"""Of a whole tile at the default block size."""
+"""Blocks of a whole tile at the default block size."""
 LAYERS = len(Layer)
 RESOLUTIONS = [10, 100, 1000]
 ALL_CORES = ("inference", "publish")
-"""Stages that may use all cores of the machine: what their seconds times its cores are at most."""
+"""Stages that may use all cores: their core hours are at most seconds x cores of the machine."""
 
 
 def africa() -> Area:
@@ -44,16 +44,16 @@ def africa() -> Area:
 def cells_of(tiles: list[MgrsTile]) -> int:
     """Output cells of 100 km that whole tiles touch."""
     grid = from_config("ESRI:54009", RESOLUTIONS)
-    found = set()
+    cells = set()
     for tile in tiles:
         center = tile.center_lon, tile.center_lat
         source = TileSource(tile.id, tile.grid, *center)
-        found.update(cells_of_source(grid, source))
-    return len(found)
+        cells.update(cells_of_source(grid, source))
+    return len(cells)
 
 
 def main() -> None:
-    """Reckon and print the table."""
+    """Compute and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path, help="output folder of a run that was whole")
     parser.add_argument("--scenes", type=int, default=20, help="scenes of a tile that are used")
@@ -65,7 +65,7 @@ def main() -> None:
     a = parser.parse_args()
     record = json.loads((a.output / "run.json").read_text())
     if record["exit_code"] or not record["computed"]:
-        raise SystemExit(f"{a.output}: not a run that computed its products and was whole")
+        raise SystemExit(f"{a.output}: expected a whole run that computed its products")
     area = africa()
     tiles = needed_tiles(tiles_of(area), area)
     ground = sum(area_in_tile(area, tile).intersection(tile.footprint).area for tile in tiles)
@@ -112,7 +112,7 @@ def main() -> None:
 
 
 def bytes_of(output: Path, folder: str) -> int:
-    """Bytes of the GeoTIFFs below a folder of the output."""
+    """Bytes of the GeoTIFFs in a folder of the output."""
     return sum(path.stat().st_size for path in output.glob(f"{folder}/**/*.tif"))
 
 

@@ -1,11 +1,11 @@
-"""Reading a band block by block, against one request of GDAL a block, with GDAL's own threads.
+"""Compares reading a band block by block with one request of GDAL for each block.
 
-GDAL's own threads are no choice: what fails in them is lost, and the pixels with it. They say how
-fast reading could be. Rasters are as real products are, JPEG 2000 tiles of 1024 pixels at 10 m,
-of 640 at 20 m and of 192 at 60 m, and the sample's, of 64; blocks are aligned with the tiles, and
-not. Each is read in turn by both, several times, on one core and on all; a ratio below 1 is faster
-than GDAL.
-The sample must have been arranged (`./run_local.sh` does it).
+GDAL uses its own threads here. The job cannot use them, because errors in them are lost together
+with the pixels; they only show how fast reading could be. The rasters are like real products, with
+JPEG 2000 tiles of 1024 pixels (10 m), of 640 pixels (20 m) and of 192 pixels (60 m), and the
+sample, with tiles of 64. Some blocks are aligned with the tiles, and some are not. Both ways read
+each raster in turn, several times, on one core and on all. A ratio below 1 is faster than GDAL.
+The sample must exist (`./run_local.sh` makes it).
 
     python benchmarks/decoding.py [--times N]
 """
@@ -34,7 +34,7 @@ ULX, ULY, EPSG = 300_000, 5_800_020, 32633
 
 
 def raster(path: Path, side: int, tile: int) -> Path:
-    """A band of texture and noise, which compresses as land does."""
+    """A band of texture and noise that compresses like a real one."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[0:side, 0:side]
     land = 2000 + 800 * np.sin(x / 37) + 600 * np.cos(y / 23) + rng.normal(0, 60, (side, side))
@@ -57,7 +57,7 @@ def raster(path: Path, side: int, tile: int) -> Path:
 
 
 def by_gdal(path: Path, blocks: list[Window]) -> None:
-    """One request a block."""
+    """Read with one request of GDAL for each block."""
     for block in blocks:
         with rasterio.open(path, driver="JP2OpenJPEG") as source:
             source.read(
@@ -67,20 +67,20 @@ def by_gdal(path: Path, blocks: list[Window]) -> None:
 
 
 def by_read_band(path: Path, grid: GeoBox, blocks: list[Window]) -> None:
-    """As a block of the job is read."""
+    """Read as the job reads a block."""
     for block in blocks:
         read_band(str(path), part_of(grid, block))
 
 
 def timed(action: Callable[[], None]) -> tuple[float, float]:
-    """Wall and CPU seconds."""
+    """Wall and CPU seconds of an action."""
     wall, cpu = time.perf_counter(), time.process_time()
     action()
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def main() -> None:
-    """Read every raster both ways; print ratios of the medians."""
+    """Read every raster in both ways; print ratios of the medians."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--times", type=int, default=5)
     times = parser.parse_args().times
@@ -110,14 +110,14 @@ def main() -> None:
                 for _ in range(times):
                     taken["gdal"].append(timed(partial(by_gdal, path, blocks)))
                     taken["ours"].append(timed(partial(by_read_band, path, grid, blocks)))
-                for index, what in enumerate(("wall", "cpu")):
+                for index, clock in enumerate(("wall", "cpu")):
                     gdal, ours = (
-                        statistics.median(seconds[index] for seconds in taken[who])
-                        for who in ("gdal", "ours")
+                        statistics.median(seconds[index] for seconds in taken[way])
+                        for way in ("gdal", "ours")
                     )
-                    worst[what] = max(worst[what], ours / gdal)
+                    worst[clock] = max(worst[clock], ours / gdal)
                     print(
-                        f"{cores} cores, {name}: {what} {ours:.2f} s, "
+                        f"{cores} cores, {name}: {clock} {ours:.2f} s, "
                         f"by GDAL {gdal:.2f} s, ratio {ours / gdal:.3f}"
                     )
     print(f"result: worst_wall_ratio={worst['wall']:.3f} worst_cpu_ratio={worst['cpu']:.3f}")

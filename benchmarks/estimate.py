@@ -1,8 +1,8 @@
-"""The plan's estimate against the truth: the demonstration, and four larger synthetic tiles.
+"""Compares the plan's estimate with the true time, for the demonstration and for synthetic tiles.
 
-Each job is planned, then run, each in a process of its own; the truth is the whole time of the
-run's process. A factor of 1 is a true estimate; 0.5 and 2 are half and twice the truth. The
-sample must have been arranged (`./run_local.sh` does it).
+Each job is planned and then run, each time in a new process. The true time is the whole time of
+the process of the run. A factor of 1 is a correct estimate; at 0.5 the estimate is half of the
+true time, at 2 twice of it. The sample must exist (`./run_local.sh` makes it).
 
     python benchmarks/estimate.py [--side PIXELS]
 """
@@ -20,7 +20,7 @@ TILES = 4
 
 
 def factor(name: str, job: Path, folder: Path) -> float:
-    """Estimated over true seconds of a job."""
+    """Estimated seconds of a job divided by its true seconds."""
     output = folder / "output"
     planned = json.loads(ghsl_beam("plan", job, "--json", "--output", output).output)
     estimate = planned["estimate"]

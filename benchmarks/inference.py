@@ -1,10 +1,10 @@
-"""Engines of prediction against the published procedure, on this machine.
+"""Compares the engines of prediction with the published procedure, on this machine.
 
-The published procedure cuts a 5 x 5 patch around every pixel (reflection at the edge) and has
-Keras predict them in large batches with the sixteen layers as they are. It runs at several speeds
-from process to process, so each round starts it anew, and the best counts: as TensorFlow comes,
-which the ratios refer to, and with oneDNN switched off. Rounds of all take turns. The last line is
-for programs.
+The published procedure cuts a 5 x 5 patch around every pixel (reflection at the edge), and Keras
+predicts the patches in large batches, with the sixteen layers as they are. Its speed differs from
+process to process, so each round starts a new process, and the best round counts. It is measured
+with the defaults of TensorFlow (the ratios refer to this) and with oneDNN switched off. In each
+round all are measured in turn. The last line is for programs.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ PUBLISHED_SIDE = 160
 """Rows and columns that the published procedure predicts."""
 ONEDNN = {"published procedure": "1", "published procedure without oneDNN": "0"}
 OPERATIONS = 2 * (36 * 128 + 36 / 16 * 128 * 512 + 512 * 128 + 128)
-"""Of a pixel by Winograd's filtering: 36 products for 16 pixels, 128 x 512 channels."""
+"""Operations of a pixel with Winograd's method: 36 products for 16 pixels, 128 x 512 channels."""
 
 
 def pixels(side: int) -> NDArray[np.float32]:
-    """Reflectance (side + 4, side + 4, 4): real pixels of the sample where arranged, else made.
+    """Reflectance (side + 4, side + 4, 4): real pixels if the sample exists, otherwise artificial.
 
-    The sample has 768 rows: fewer where `side` asks for more.
+    The sample has 768 rows, so there are fewer rows if `side` is larger.
     """
     bands = [
         sorted((ROOT / "data" / "sample").rglob(f"*_{b}.jp2")) for b in ("B04", "B03", "B02", "B08")
@@ -85,14 +85,14 @@ def published(weights: NetworkWeights) -> Callable[[NDArray[np.float32]], NDArra
 
 
 def measure_published() -> None:
-    """In a process of its own: print the pixels a second of the published procedure."""
+    """Print the pixels a second of the published procedure; runs in a separate process."""
     predict, small = published(load_weights(MODEL)), pixels(PUBLISHED_SIDE)
     predict(patches_of(small))
     print(PUBLISHED_SIDE**2 / min(seconds(lambda: predict(patches_of(small))) for _ in range(3)))
 
 
 def published_speed(onednn: str) -> float:
-    """Pixels a second of the published procedure, `onednn` as TF_ENABLE_ONEDNN_OPTS has it."""
+    """Pixels a second of the published procedure; `onednn`: value of TF_ENABLE_ONEDNN_OPTS."""
     command = [sys.executable, __file__, "--published"]
     environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": onednn}
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
@@ -120,26 +120,26 @@ def float64(weights: NetworkWeights, patches: NDArray[np.float32]) -> NDArray[np
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Of one call."""
+    """Seconds of one call."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def peak_mb() -> float:
-    """Peak resident memory of this process."""
+    """Peak resident memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def memory_of(engine: str) -> float:
-    """Peak memory of an engine on 1024 x 1024 px above the loaded libraries, MB."""
+    """Peak memory of an engine in MB on 1024 x 1024 px, without the loaded libraries."""
     command = [sys.executable, __file__, "--memory", engine]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout.split()[-1])
 
 
 def measure_memory(engine: str) -> None:
-    """In a process of its own: print what `memory_of` returns."""
+    """Print the result of `memory_of`; runs in a separate process."""
     network = collapse(load_weights(MODEL))
     x = np.full((1028, 1028, 4), 0.1, np.float32)
     if engine.startswith("tensorflow"):
@@ -152,7 +152,7 @@ def measure_memory(engine: str) -> None:
 
 
 def sgemm() -> float:
-    """Operations a second of a large product in float32, the best of five."""
+    """Operations a second of a large product in float32; the best of five."""
     a = np.ones((3000, 3000), np.float32)
     return 2 * 3000**3 / min(seconds(lambda: a @ a) for _ in range(5))
 
@@ -190,7 +190,7 @@ def integer_peak() -> float:
 
 
 def processor() -> str:
-    """The processor's name."""
+    """Name of the processor."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
@@ -235,7 +235,7 @@ def main() -> int:
         peaks["int16"].append(integer_peak())
     truth = float64(weights, patches_of(small))
     base, other = (max(speeds[name]) for name in ONEDNN)
-    peak = {kind: max(found) for kind, found in peaks.items()}
+    peak = {kind: max(values) for kind, values in peaks.items()}
     print(f"peaks: sgemm {peak['float32'] / 1e9:.0f} GFLOP/s, 16-bit integers ", end="")
     print(f"{peak['int16'] / 1e9:.0f} Gop/s; bfloat16 is not measured")
     for name in ONEDNN:

@@ -1,9 +1,9 @@
-"""Memory of a run over 16 tiles against one over 1 tile, with two worker processes.
+"""Compares the memory of a run over 16 tiles with that over 1 tile, with two worker processes.
 
-Each tile has four blocks of the default size, so that both workers have work with one tile too,
-and every stage holds as much at a time as it does on a whole Sentinel-2 tile. Most rows have no
-data: that saves the time of predicting them, but no memory. Memory is the resident memory of all
-processes of the run summed (what they share is counted more than once).
+Each tile has four blocks of the default size. So both workers have work even with one tile, and
+every stage needs as much memory as with a whole Sentinel-2 tile. Most rows have no data: this
+saves the time of their prediction, but no memory. Memory is the sum of the resident memory of all
+processes of the run (shared memory is counted more than once).
 
     python benchmarks/memory.py
 """
@@ -20,7 +20,7 @@ SIDE, DATA_ROWS = 2048, 64
 
 
 def main() -> None:
-    """Run both jobs; print what each took."""
+    """Run both jobs; print memory and time of each."""
     print(machine())
     peaks = {}
     for tiles in (1, 16):

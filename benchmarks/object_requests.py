@@ -1,8 +1,8 @@
-"""Requests of a job whose archive and output are on object storage, by kind.
+"""Counts the requests of a job whose archive and output are on object storage, by kind.
 
-An S3 service of the loopback answers, with a front that counts. The job has one scene of one tile,
-in four blocks of 512 px and then in sixteen of 256 px: of both runs, the requests that a further
-block costs.
+An S3 service on the loopback answers, behind a proxy that counts. The job has one scene of one
+tile, first in four blocks of 512 px and then in sixteen of 256 px. The difference of the two runs
+gives the requests of each further block.
 
     python benchmarks/object_requests.py
 """
@@ -23,9 +23,9 @@ SIDE = 1024
 BLOCK_SIZES = {4: 512, 16: 256}
 
 
-def kind(asked: str) -> str:
+def kind(request: str) -> str:
     """Method and place of a request: `GET archive`, `PUT work`."""
-    method, path = asked.split(" ", 1)
+    method, path = request.split(" ", 1)
     if "list-type" in path:
         return "LIST"
     place = next((name for name in ("archive", "work") if f"/{name}/" in path), "output")
@@ -33,7 +33,7 @@ def kind(asked: str) -> str:
 
 
 def main() -> None:
-    """Run both jobs; print requests by kind, and those of a block."""
+    """Run both jobs; print the requests by kind, and those of each further block."""
     counts: dict[int, Counter[str]] = {}
     for blocks, size in BLOCK_SIZES.items():
         with tempfile.TemporaryDirectory() as folder, s3_service() as address:

@@ -1,9 +1,9 @@
-"""What progress and events cost: the same job with them and without, in turn.
+"""Measures the cost of progress and events: the same job runs with and without them, in turn.
 
-One process makes a synthetic tile in blocks of 256 px (16 times as many events for its pixels as
-by default) several times. With: events are written, read back and shown as live bars. Without:
-none of it. The machine's own unrest from run to run is larger than the difference, so the time
-spent in writing events and in looking at them is also summed up as it goes by: that is the result.
+One process makes a synthetic tile several times, in blocks of 256 px (16 times as many events for
+its pixels as by default). With progress, events are written, read back and shown as live bars;
+without it, none of this happens. Run times differ by chance more than the cost itself. So the time
+of writing and of reading events is also added up during the run: this sum is the result.
 
     python benchmarks/progress.py
 """
@@ -34,10 +34,10 @@ PAIRS, SIDE, BLOCK = 3, 768, 256
 
 
 class Spent:
-    """Seconds that calls of a function take, by a clock.
+    """Adds up the seconds that calls of a function take, by a clock.
 
-    Writing an event stops the block's own thread: all of its time counts. Looking at events is
-    done beside it: its processor time counts, not its waiting.
+    Writing an event stops the thread of the block, so all of its time counts. Reading events
+    happens in another thread, so only its processor time counts, not its waiting.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -46,7 +46,7 @@ class Spent:
         self.calls = 0
 
     def on(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, with a watch on it."""
+        """The function, with its time measured."""
 
         def watched(*arguments: Any, **named: Any) -> Any:
             start = self.clock()
@@ -78,16 +78,16 @@ def _shown(inventory: Inventory, events: RunEvents) -> Any:
 
 
 def main() -> None:
-    """Run the pairs; print each."""
+    """Run the pairs; print the seconds of each."""
     print(machine())
-    written, looked = Spent(time.perf_counter), Spent(time.thread_time)
+    written, shown = Spent(time.perf_counter), Spent(time.thread_time)
     read = EventReader.new
-    EventReader.new = looked.on(lambda reader: iter(list(read(reader))))  # type: ignore[method-assign]
-    Live.refresh = looked.on(Live.refresh)  # type: ignore[method-assign]
+    EventReader.new = shown.on(lambda reader: iter(list(read(reader))))  # type: ignore[method-assign]
+    Live.refresh = shown.on(Live.refresh)  # type: ignore[method-assign]
     with redirect_stderr(io.StringIO()), tempfile.TemporaryDirectory() as folder:
         job = synthetic_job(Path(folder), 1, SIDE)
         write = written.on(emit)
-        _seconds(job, shown=False, write=write)  # imports, and TensorFlow's start
+        _seconds(job, shown=False, write=write)  # imports, starts TensorFlow
         pairs = []
         for _ in range(PAIRS):
             with_it = _seconds(job, shown=True, write=write)
@@ -97,8 +97,8 @@ def main() -> None:
     total = sum(with_it for with_it, _ in pairs)
     paired = statistics.median(100 * (a / b - 1) for a, b in pairs)
     print(f"{written.calls} events written in {written.seconds:.3f} s of {total:.1f} s")
-    print(f"{looked.calls} looks and pictures took {looked.seconds:.3f} s")
-    spent = written.seconds + looked.seconds
+    print(f"{shown.calls} reads and displays took {shown.seconds:.3f} s")
+    spent = written.seconds + shown.seconds
     print(
         f"result: overhead_percent={100 * spent / total:.3f} paired_difference_percent={paired:.2f}"
     )

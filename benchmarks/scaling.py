@@ -1,21 +1,21 @@
-"""Time, shuffle and memory of a run by its number of tiles, on one worker process and on two.
+"""Time, shuffle and memory of a run by its number of tiles, with one and two worker processes.
 
-A tile is a crop of 1024 x 1024 px in 16 blocks of 256 px; of its rows an eighth holds data, which
-saves the time of predicting the rest.
+A tile is a crop of 1024 x 1024 px in 16 blocks of 256 px. Only an eighth of its rows has data,
+which saves the time of predicting the rest.
 
-*Growth* is what each further tile costs from four to eight, over what it costs up to four: with one
-worker (t8 - t4) / 4 over (t4 - t1) / 3, with two (t8 - t4) / 4 over (t4 - t2) / 2, as one tile
-cannot occupy two workers. t is the median time of a launch from the start of its process to the
-end; the start-up is in all of them and falls out. 1 is linear, above it is worse. *Off the line* is
-how far the times are from a straight line at most. The result line has the one of one worker's
-and two's that is farther from 1, and the larger.
+*Growth* is the cost of each further tile from four to eight tiles, divided by that up to four.
+With one worker it is (t8 - t4) / 4 divided by (t4 - t1) / 3, with two (t8 - t4) / 4 divided by
+(t4 - t2) / 2, because one tile cannot occupy two workers. t is the median time of a launch, from
+the start of its process to the end; the start-up is in each t and cancels out. 1 is linear, above
+1 is worse. *Off the line* is the largest distance of the times from a straight line. The result
+line has the growth that is farther from 1 and the larger distance, of one worker and of two.
 
-*Shuffle* is what goes into the graph's GroupByKeys (a Reshuffle is one), by the runner's metrics:
-for each grouped collection its elements x the mean of its sampled byte sizes. The bytes that reach
-the runner's grouping buffers are counted beside it: sampling favours the first elements, which are
-blocks at the tile's edge with fewer neighbours. One more launch has a tile of 121 blocks, as many
-as a whole tile of 10 980 px has at the default block size: the result line has that tile's shuffle,
-by both counts.
+*Shuffle* is the data that goes into the GroupByKeys of the graph (a Reshuffle is one), by the
+metrics of the runner: for each grouped collection the number of elements x the mean of the sampled
+byte sizes. The bytes that reach the grouping buffers of the runner are also counted, because
+sampling favours the first elements, which are blocks at the edge of a tile with fewer neighbours.
+One more launch has a tile of 121 blocks, as many as a whole tile of 10 980 px has at the default
+block size. The result line has the shuffle of that tile, by both counts.
 
     python benchmarks/scaling.py
 """
@@ -42,13 +42,13 @@ GROUP_BY_KEY = "beam:transform:group_by_key:v1"
 
 
 def options(workers: int) -> tuple[str, ...]:
-    """Beam's options for so many worker processes."""
+    """Beam's options for a number of worker processes."""
     return "--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What a launch took, and what its runner grouped: bytes by GroupByKey, and as counted."""
+    """Result of a launch: time, memory, bytes by GroupByKey, bytes counted in the runner."""
 
     outcome: Outcome
     grouped: dict[str, float]
@@ -62,7 +62,7 @@ class Launch:
 
 
 def launched(tiles: int, side: int, block: int, workers: int) -> Launch:
-    """Launch a job over so many tiles in a process of its own."""
+    """Launch a job over a number of tiles in a new process."""
     with tempfile.TemporaryDirectory() as folder:
         job = synthetic_job(Path(folder), tiles, side, DATA_ROWS)
         command = (__file__, "--launch", job, "--block", block, *options(workers))
@@ -71,7 +71,7 @@ def launched(tiles: int, side: int, block: int, workers: int) -> Launch:
 
 
 def launch(job_file: Path, block: int, beam_options: list[str]) -> dict[str, Any]:
-    """Run a job in this process; returns what was grouped."""
+    """Run a job in this process; return the bytes that were grouped."""
     from apache_beam.runners.portability.fn_api_runner.execution import GroupingBuffer
     from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
@@ -105,7 +105,7 @@ def launch(job_file: Path, block: int, beam_options: list[str]) -> dict[str, Any
 
 
 def grouped_bytes(graph: Any, infos: Any) -> dict[str, float]:
-    """Bytes into each GroupByKey of a graph, by the runner's metrics."""
+    """Bytes that go into each GroupByKey of a graph, by the metrics of the runner."""
     from apache_beam.metrics.monitoring_infos import (
         ELEMENT_COUNT_URN,
         PCOLLECTION_LABEL,
@@ -124,19 +124,19 @@ def grouped_bytes(graph: Any, infos: Any) -> dict[str, float]:
             number, total, _, _ = extract_distribution(info)
             samples[collection] += number
             size[collection] += total
-    found = {}
+    sizes = {}
     for transform in graph.components.transforms.values():
         if transform.spec.urn == GROUP_BY_KEY:
             (source,) = transform.inputs.values()
             mean = size[source] / samples[source] if samples[source] else 0.0
-            found[transform.unique_name] = elements[source] * mean
-    return found
+            sizes[transform.unique_name] = elements[source] * mean
+    return sizes
 
 
 def growth(workers: int, rounds: int) -> tuple[float, float]:
-    """Launch 1, 2, 4 and 8 tiles in turn, print what each took.
+    """Launch 1, 2, 4 and 8 tiles in turn; print time and memory of each.
 
-    Returns the growth of the medians, and how far they are off a straight line, as a part of 1.
+    Returns the growth of the medians, and their largest relative distance from a straight line.
     """
     launches: dict[int, list[Launch]] = {tiles: [] for tiles in TILES}
     for _ in range(rounds):
@@ -165,7 +165,7 @@ def growth(workers: int, rounds: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Run all; print each."""
+    """Run and print everything."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--launch", type=Path, help=argparse.SUPPRESS)
@@ -178,8 +178,8 @@ def main() -> None:
     whole = launched(1, WHOLE_SIDE, WHOLE_BLOCK, workers=1)
     for name, size in sorted(whole.grouped.items(), key=lambda item: -item[1]):
         print(f"  {name}: {size / 1e3:.1f} kB")
-    found = {workers: growth(workers, arguments.rounds) for workers in (1, 2)}
-    grown, off = zip(*found.values(), strict=True)
+    growths = {workers: growth(workers, arguments.rounds) for workers in (1, 2)}
+    grown, off = zip(*growths.values(), strict=True)
     farthest = max(grown, key=lambda growth: abs(growth - 1))
     print(
         f"result: growth={farthest:.3f} shuffle_kb_per_tile={whole.shuffle / 1e3:.0f} "

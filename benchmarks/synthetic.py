@@ -30,17 +30,17 @@ _SOUTH = ("US", "r01_c01"), ("VS", "r01_c02"), ("WS", "r01_c03"), ("XS", "r01_c0
 _LAST = ("UR", "r02_c01"), ("VR", "r02_c02"), ("WR", "r02_c03"), ("XR", "r02_c04")
 PLACES = {f"33U{square}": f"R3_C20_{cell}" for square, cell in (*_NORTH, *_MIDDLE)}
 PLACES |= {f"33U{square}": f"R4_C20_{cell}" for square, cell in (*_SOUTH, *_LAST)}
-"""Sixteen tiles of one grid zone, the demonstration model's, each with the output cell of the
-Mollweide grid in the middle of which its crop lies, so that all are the same work. The first eight
-are in one R/C tile, the others in another."""
+"""Sixteen tiles of one grid zone, that of the demonstration model. Each has the output cell of the
+Mollweide grid in whose middle its crop is, so all need the same work. The first eight are in one
+R/C tile, the others in another."""
 
 
 def synthetic_job(
     folder: Path, tiles: int, side: int, data_rows: int | None = None, scenes: int = 1
 ) -> Path:
-    """An archive with a crop of `side` x `side` px of each of so many tiles.
+    """Write an archive with a crop of `side` x `side` px of each of a number of tiles.
 
-    Of every 1024 rows, those from `data_rows` on hold no data. Returns the job file.
+    Of every 1024 rows, the rows from `data_rows` on have no data. Returns the job file.
     """
     dn = town(side, side)
     if data_rows is not None:
@@ -60,7 +60,7 @@ def synthetic_job(
 
 
 def _corner(tile: MgrsTile, cell: str, side: int) -> tuple[int, int]:
-    """The upper left corner of a crop in the middle of an output cell, on the tile's pixels."""
+    """Upper left corner of a crop in the middle of an output cell, on the pixels of the tile."""
     grid = ghsl_mollweide()
     middle = grid.cell_geobox(grid.parse_cell(cell), grid.levels[0]).extent.centroid
     x, y = middle.to_crs(f"EPSG:{tile.epsg}").points[0]
@@ -71,7 +71,7 @@ def _corner(tile: MgrsTile, cell: str, side: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command took: seconds, and the largest sum of its processes' resident memory."""
+    """Result of a command: seconds, the largest sum of its processes' resident memory, output."""
 
     seconds: float
     peak_bytes: int
@@ -79,12 +79,12 @@ class Outcome:
 
 
 def ghsl_beam(*arguments: Any, environment: dict[str, str] | None = None) -> Outcome:
-    """Run the command line in a process of its own."""
+    """Run the command line in a new process."""
     return measured("-m", "ghsl_beam", *arguments, environment=environment)
 
 
 def measured(*arguments: Any, environment: dict[str, str] | None = None) -> Outcome:
-    """Run Python in a process of its own; memory is looked at ten times a second."""
+    """Run Python in a new process; read its memory ten times a second."""
     command = [sys.executable, *map(str, arguments)]
     start, peak = time.perf_counter(), 0
     variables = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
@@ -100,7 +100,7 @@ def measured(*arguments: Any, environment: dict[str, str] | None = None) -> Outc
 
 
 def _resident(process: psutil.Process) -> int:
-    """Bytes of a process and of all below it; one that ends meanwhile counts as nothing."""
+    """Bytes of a process and its descendants; a process that has just ended counts as 0."""
     total = 0
     for each in [process, *process.children(recursive=True)]:
         try:

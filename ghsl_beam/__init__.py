@@ -27,8 +27,8 @@ def load_job(path_or_mapping: "str | PathLike[str] | Mapping[str, Any]", **chang
     """Read and validate a job.
 
     Args:
-        path_or_mapping: A job file, or the content of one. Relative locations count from the folder
-            of the file, or from the current folder where a mapping is given.
+        path_or_mapping: A job file, or its content. Relative locations count from the folder of the
+            file, or from the current folder if a mapping is given.
         **changes: Keys of the job file with their new values, as `--set` changes them. A key may be
             a path: `**{"period.start": "2018-05-01"}`. A relative `output` counts from the current
             folder.
@@ -78,8 +78,8 @@ def run(
         verify: Read every product that exists, and make again those whose content has changed.
 
     Returns:
-        The run record, which is also written as `run.json`. Its `exit_code` is 0 where the run is
-        whole and 3 where something is lost.
+        The run record, which is also written as `run.json`. Its `exit_code` is 0 if the run is
+        whole and 3 if something is lost.
 
     Raises:
         GhslBeamError: The run cannot begin, or it fails.

@@ -1,11 +1,11 @@
-"""`ghsl-beam`, also `python -m ghsl_beam`: what must be so before anything else is loaded."""
+"""`ghsl-beam`, also `python -m ghsl_beam`: prepares the process before anything else is loaded."""
 
 from ghsl_beam.process.environment import leave_current_folder, open_standard_files
 
 
 def main() -> None:
-    """Leave the current folder, listen to the word to stop, and do what the command line says."""
-    leave_current_folder()  # first: each import before it may be of a file that lies there
+    """Leave the current folder, listen for stop signals, and run the command line."""
+    leave_current_folder()  # first: later imports could load a file from that folder
     open_standard_files()
     import signal
 

@@ -1,4 +1,4 @@
-"""A launch a month from Airflow 3.2 on, in a pod of the image. Exit codes: docs/schedule.md."""
+"""A monthly launch with Airflow 3.2 or later, in a pod of the image. See docs/schedule.md."""
 
 from datetime import datetime, timedelta
 
@@ -9,13 +9,13 @@ from kubernetes.client import models as k8s
 with DAG(
     dag_id="ghsl_beam_monthly",
     description="Settlement layers of the month before",
-    # The fifth, when the month's last scenes have come in.
+    # The fifth: then the archive has the last scenes of the month.
     schedule=CronTriggerTimetable("0 3 5 * *", timezone="UTC"),
     start_date=datetime(2026, 1, 1),
     catchup=False,
     max_active_runs=1,
     default_args={
-        # A launch makes only what is missing, so another try costs little.
+        # A launch makes only what is missing, so a retry costs little.
         "retries": 2,
         "retry_delay": timedelta(minutes=30),
         "execution_timeout": timedelta(days=2),
@@ -29,8 +29,8 @@ with DAG(
         arguments=[
             "run",
             "/jobs/monthly.yaml",
-            # The day of this run, so that a run of an old day makes its month; one that is
-            # triggered by hand has no logical date.
+            # The day of this run: a run of an old day makes the month before that day. A run that
+            # is triggered by hand has no logical date.
             "--today={{ (dag_run.logical_date or dag_run.run_after) | ds }}",
             "--profile=flink",
             "--flink_master=ghsl-beam-rest:8081",
@@ -51,7 +51,7 @@ with DAG(
             k8s.V1VolumeMount(name="jobs", mount_path="/jobs", read_only=True),
             k8s.V1VolumeMount(name="tmp", mount_path="/tmp"),  # noqa: S108 - in the container
         ],
-        # A first pull of the image takes longer than the two minutes that are the default.
+        # The first pull of the image takes longer than the default of two minutes.
         startup_timeout_seconds=600,
         container_resources=k8s.V1ResourceRequirements(
             requests={"cpu": "500m", "memory": "2Gi"}, limits={"memory": "2Gi"}

@@ -9,21 +9,22 @@ ENGINES: dict[str, type[Cluster]] = {"flink": FlinkCluster, "spark": SparkCluste
 
 
 def missing() -> str | None:
-    """What this machine lacks to run a cluster, None where it lacks nothing."""
+    """What this machine lacks to run a cluster; None if it lacks nothing."""
     return hosts.missing() or distribution.missing()
 
 
 def start(engine: str, network: hosts.Network, workers: int = 2, slots: int = 2) -> Cluster:
-    """Start a cluster, which ends with the network.
+    """Start a cluster, which ends together with the network.
 
     Args:
         engine: `flink` or `spark`.
-        network: for its hosts; they have this program's environment variables.
-        workers: hosts beside the head.
-        slots: tasks that each of them runs at a time.
+        network: network of its hosts. They have the environment variables of this program.
+        workers: number of hosts in addition to the head.
+        slots: number of tasks that a worker runs at the same time.
 
     Raises:
-        DistributionError, HostError: see there.
+        DistributionError: the engine cannot be downloaded.
+        HostError: a host or a process on it cannot be started.
     """
     made = ENGINES[engine](distribution.fetch(engine), network, slots)
     for _ in range(workers):

@@ -18,11 +18,11 @@ from .hosts import HostError, Network
 
 
 def main() -> int:
-    """Start a cluster, say how to launch a job on it, and wait; 1 when it cannot be started."""
+    """Start a cluster, print how to launch a job on it, and wait; 1 if it cannot be started."""
     parser = argparse.ArgumentParser(prog="python -m deploy.one_machine", description=__doc__)
     parser.add_argument("engine", choices=sorted(ENGINES))
-    parser.add_argument("--workers", type=int, default=2, help="hosts beside the head")
-    parser.add_argument("--slots", type=int, default=2, help="tasks of a worker at a time")
+    parser.add_argument("--workers", type=int, default=2, help="hosts in addition to the head")
+    parser.add_argument("--slots", type=int, default=2, help="tasks that a worker runs at a time")
     arguments = parser.parse_args()
     lack = missing()
     if lack:

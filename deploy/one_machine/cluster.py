@@ -1,4 +1,4 @@
-"""What a Flink and a Spark cluster have in common: a head, and workers with a pool each."""
+"""The common parts of a Flink and a Spark cluster: a head, and workers with a pool each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .distribution import Distribution
 from .hosts import Host, Network
 
 JOB_SERVER, ARTIFACTS, POOL = 8099, 8098, 50000
-"""Ports; each host has a network of its own, so that they are always free."""
+"""Ports. They are always free, because each host has its own network."""
 
 
 class Cluster(ABC):
@@ -22,19 +22,19 @@ class Cluster(ABC):
     Attributes:
         distribution: the engine and the job server for it.
         network: the hosts.
-        slots: tasks that a worker runs at a time.
+        slots: number of tasks that a worker runs at the same time.
         head: the first host.
-        workers: the others.
+        workers: the other hosts.
     """
 
     ready: ClassVar[Mapping[str, str]] = {
         "jobserver": "JobService started on",
         "pool": "Started worker pool servicer",
     }
-    """What each process says when it is at work."""
+    """Text in the log of each process that shows that it is ready."""
 
     def __init__(self, distribution: Distribution, network: Network, slots: int) -> None:
-        """Start the head; its job server may not be at work yet."""
+        """Start the head; its job server may not be ready yet."""
         self.distribution, self.network, self.slots = distribution, network, slots
         self.head = network.add("head")
         self.workers: list[Host] = []
@@ -50,7 +50,7 @@ class Cluster(ABC):
     @property
     @abstractmethod
     def options(self) -> dict[str, object]:
-        """Beam options over those of the engine's profile."""
+        """Beam options that replace those of the engine's profile."""
 
     @abstractmethod
     def start_master(self) -> None:
@@ -65,39 +65,39 @@ class Cluster(ABC):
         """Start the engine's worker on a host."""
 
     def add_worker(self) -> Host:
-        """A further worker and its pool, on a host of their own."""
+        """Add a worker and its pool, on a new host."""
         host = self.network.add(f"worker-{len(self.network.hosts)}")
         self.workers.append(host)
-        # Beam's pool starts `python` by that name: it must be the one that has the package.
+        # Beam's pool starts `python` by that name: it must be the Python that has the package.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main"]
-        # And it must import nothing from the folder where it is started.
+        # And it must not import anything from the folder where it is started.
         variables = {"PATH": path, "MALLOC_ARENA_MAX": "2", "PYTHONSAFEPATH": "1"}
         host.start("pool", [*pool, f"--service_port={POOL}"], variables)
         self.start_worker(host)
         return host
 
     def lose_worker(self) -> None:
-        """End a worker's host as a power cut would."""
+        """End the host of a worker, as a power cut does."""
         self.workers.pop(0).kill()
 
     def wait(self) -> None:
-        """Wait until everything started so far is at work.
+        """Wait until everything that was started is ready.
 
         Raises:
-            HostError: something ended, or is not at work after four minutes.
+            HostError: a process ended, or is not ready after four minutes.
         """
         for host in (self.head, *self.workers):
             for process in host.processes:
                 process.wait_for(self.ready[process.name], 240)
 
     def java(self, host: Host, class_path: str, *options: str) -> list[str]:
-        """The command of a Java program on a host, to which its class and arguments are added."""
+        """The command of a Java program on a host; its class and arguments are to be added."""
         common = ["-XX:+UseSerialGC", "-XX:-UsePerfData", f"-Djava.io.tmpdir={host.inside}"]
         return [self.distribution.java, *common, *options, "-cp", class_path]
 
     def job_server_arguments(self) -> list[str]:
-        """Arguments that the job servers of both engines take."""
+        """Arguments for the job servers of both engines."""
         return [
             f"--job-host={self.head.address}",
             f"--job-port={JOB_SERVER}",

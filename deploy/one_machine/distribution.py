@@ -1,7 +1,7 @@
 """Flink, Spark and Beam's job servers as jar files, from the package registries.
 
-What is fetched is said in `deploy/jobserver/<engine>`: `requirements.txt` names the Python
-package that carries the engine's distribution, `pom.xml` the job server with all it needs.
+The files in `deploy/jobserver/<engine>` say what is downloaded: `requirements.txt` names the Python
+package that contains the engine, `pom.xml` the job server with its dependencies.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "cluster"
 JAVA_RELEASES = (11, 17)
-"""Releases of Java that both engines run on."""
+"""Releases of Java on which both engines run."""
 _SECONDS = 900
-"""What a program that fetches may take."""
+"""Time limit of a download."""
 _HOME = {"flink": "pyflink", "spark": "pyspark"}
 
 
 class DistributionError(Exception):
-    """A program or a package is not to be had; one line."""
+    """A program is missing, or a package cannot be downloaded; one line."""
 
 
 @dataclass(frozen=True)
@@ -45,30 +45,30 @@ class Distribution:
 
 
 def missing() -> str | None:
-    """What this machine lacks to fetch and run the engines, None where it lacks nothing."""
+    """What this machine lacks to download and run the engines; None if it lacks nothing."""
     if _java() is None:
-        return f"no Java of release {' or '.join(map(str, JAVA_RELEASES))}"
-    return None if shutil.which("mvn") else "no Maven (mvn)"
+        return f"Java {' or '.join(map(str, JAVA_RELEASES))} is missing"
+    return None if shutil.which("mvn") else "Maven (mvn) is missing"
 
 
 def _java() -> str | None:
-    """The first Java of a fitting release: JAVA_HOME's, the path's, then those installed."""
+    """The first suitable Java: that of JAVA_HOME, of the path, then the installed ones."""
     home = os.environ.get("JAVA_HOME")
-    found = [str(Path(home, "bin", "java"))] if home else []
-    found += ["java", *map(str, sorted(Path("/usr/lib/jvm").glob("*/bin/java")))]
-    for java in filter(shutil.which, found):
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-        release = re.search(r'version "(\d+)', said.stderr)
+    candidates = [str(Path(home, "bin", "java"))] if home else []
+    candidates += ["java", *map(str, sorted(Path("/usr/lib/jvm").glob("*/bin/java")))]
+    for java in filter(shutil.which, candidates):
+        answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+        release = re.search(r'version "(\d+)', answer.stderr)
         if release and int(release[1]) in JAVA_RELEASES:
             return str(shutil.which(java))
     return None
 
 
 def fetch(engine: str) -> Distribution:
-    """The distribution of `flink` or `spark`, fetched when it is not in the cache.
+    """The distribution of `flink` or `spark`; it is downloaded if it is not in the cache.
 
     Raises:
-        DistributionError: a program that is needed is absent, or a package cannot be fetched.
+        DistributionError: a program is missing, or a package cannot be downloaded.
     """
     lack = missing()
     java = _java()
@@ -91,15 +91,15 @@ def fetch(engine: str) -> Distribution:
             try:
                 os.replace(made, target)
             except OSError:
-                if not target.is_dir():  # it is where another program fetched it meanwhile
+                if not target.is_dir():  # another program has just downloaded it
                     raise
     return Distribution(target / "python" / _HOME[engine], target / "job_server", java)
 
 
 def _drop_known(jars: Path, engine: Path) -> None:
-    """Remove jars that Spark has too, but for Guava, of which Beam needs a newer one.
+    """Remove jars that Spark has too, except Guava, of which Beam needs a newer version.
 
-    Flink keeps what it uses under names of its own, in `lib`: nothing is the same there.
+    Flink keeps its own jars under other names, in `lib`, so none of them is removed.
     """
     known = {_artifact(jar) for jar in engine.glob("*.jar")} - {"guava"}
     for jar in jars.iterdir():
@@ -124,6 +124,6 @@ def _run(command: list[str]) -> None:
     except subprocess.TimeoutExpired as error:
         raise DistributionError(f"{command[0]}: did not end within {_SECONDS} s") from error
     if done.returncode:
-        said = (done.stdout + done.stderr).strip().splitlines() or ["it said nothing"]
-        errors = [line for line in said if "ERROR" in line]
-        raise DistributionError(f"{command[0]}: {(errors or said)[0]}")
+        output = (done.stdout + done.stderr).strip().splitlines() or ["it printed nothing"]
+        errors = [line for line in output if "ERROR" in line]
+        raise DistributionError(f"{command[0]}: {(errors or output)[0]}")

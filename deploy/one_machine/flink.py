@@ -20,9 +20,9 @@ OPENED = (
     "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
     "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
 )
-"""What Flink's own default configuration opens of Java 17, as far as it is used here."""
+"""Parts of Java 17 that Flink's default configuration opens, if they are used here."""
 JOB_SERVER = "org.apache.beam.runners.flink.FlinkJobServerDriver"
-"""The class that is Beam's job server for Flink."""
+"""The class of Beam's job server for Flink."""
 _LOGGING = """
 rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = console
@@ -47,7 +47,7 @@ _MEMORY = {
     "jvm-overhead.min": "192m",
     "jvm-overhead.max": "192m",
 }
-"""What Flink's shell script would reckon from one total."""
+"""The sizes that Flink's shell script computes from one total."""
 
 
 class FlinkCluster(Cluster):
@@ -65,11 +65,11 @@ class FlinkCluster(Cluster):
 
     @property
     def options(self) -> dict[str, object]:
-        """Beam options over those of the profile `flink`."""
+        """Beam options that replace those of the profile `flink`."""
         return {
             "job_endpoint": self.job_endpoint,
             "parallelism": self.slots * len(self.workers),
-            # TaskManagers have the job server's jars; one must be handed over all the same.
+            # TaskManagers have the jars of the job server, but Beam requires at least one file.
             "files_to_stage": [str(next(self.distribution.job_server.glob("minlog-*.jar")))],
         }
 
@@ -97,7 +97,7 @@ class FlinkCluster(Cluster):
         self._start(host, "taskmanager", _WORKER, "-Xmx512m", configuration)
 
     def _start(self, host: Host, name: str, entry: str, heap: str, more: dict[str, object]) -> None:
-        """Start one of Flink's programs with a configuration of its own."""
+        """Start one of Flink's programs with its own configuration."""
         configuration = {
             "jobmanager.rpc.address": self.head.address,
             "jobmanager.rpc.port": RPC,

@@ -1,8 +1,8 @@
-"""Hosts on one machine: each has a network, processes and temporary files of its own.
+"""Hosts on one machine. Each has its own network, processes and temporary files.
 
-A host is a set of Linux namespaces under one process: when that ends, the kernel ends every
-process of the host and removes its network. It ends too when the program that made it is gone,
-however that came, so that nothing is left behind.
+A host is a set of Linux namespaces under one process. When this process ends, the kernel ends every
+process of the host and removes its network. It also ends when the program that made it ends, in any
+way, so nothing is left behind.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class HostError(Exception):
 
 
 def missing() -> str | None:
-    """What this machine lacks to make hosts, None where it lacks nothing."""
+    """What this machine lacks to make hosts; None if it lacks nothing."""
     for program in ("ip", "unshare", "nsenter"):
         if shutil.which(program) is None:
-            return f"no program {program}"
+            return f"the program {program} is missing"
     if os.geteuid() != 0:
         return "hosts need root"
     probe = ["unshare", "--mount", "--net", "--pid", "--fork", "true"]
@@ -43,14 +43,14 @@ class Process:
         self.host, self.name, self.popen, self.log = host, name, popen, log
 
     def wait_for(self, text: str, seconds: float) -> None:
-        """Wait until the log holds a text.
+        """Wait until the log contains a text.
 
         Raises:
             HostError: the process ended, or the text did not come in time.
         """
         until = time.monotonic() + seconds
         while True:
-            ended = self.popen.poll() is not None  # asked first: its last words are there then
+            ended = self.popen.poll() is not None  # first: then the log is complete
             if text in self.log.read_text(errors="replace"):
                 return
             if ended:
@@ -61,10 +61,10 @@ class Process:
 
 
 class _Namespaces:
-    """Namespaces of one kind of thing under one process, which ends when this program does."""
+    """Namespaces of one kind under one process, which ends when this program ends."""
 
     def __init__(self, name: str, prepare: str, *arguments: str) -> None:
-        """Make them and run a shell script in them first."""
+        """Make the namespaces and run a shell script in them first."""
         script = f"{prepare} && ip link set lo up && echo ready && read -r _"
         command = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child"]
         self.holder = subprocess.Popen(
@@ -79,14 +79,14 @@ class _Namespaces:
             raise HostError(f"{name}: cannot make its namespaces")
         children = Path(f"/proc/{self.holder.pid}/task/{self.holder.pid}/children")
         self.first = children.read_text().split()[0]
-        """Process id of the first process in them."""
+        """Process id of the first process in the namespaces."""
 
     def ip(self, *arguments: str) -> None:
         """Run `ip` in the network of these namespaces."""
         _run("nsenter", "--net", "--target", self.first, "ip", *arguments)
 
     def end(self) -> None:
-        """End everything in them."""
+        """End all processes in the namespaces."""
         self.holder.kill()
         self.holder.wait()
 
@@ -98,11 +98,11 @@ class Host:
         name: short name.
         address: IPv4 address, reached from every other host and from this machine.
         folder: its temporary files, as this machine sees them.
-        inside: where the host sees them: over the folder that the network hides.
+        inside: the folder where the host sees them; it replaces the folder that the network hides.
     """
 
     def __init__(self, network: Network, name: str, address: str) -> None:
-        """Made by `Network.add`."""
+        """Make the host's namespaces; `Network.add` calls this."""
         self.name, self.address = name, address
         self.inside = network.hidden
         self.folder = network.folder / name
@@ -116,7 +116,7 @@ class Host:
     def start(
         self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
     ) -> Process:
-        """Start a process on the host, with temporary files and working folder of the host."""
+        """Start a process on the host, in its temporary folder."""
         log = self.logs / f"{self.name}-{name}.log"
         enter = ["nsenter", "--mount", "--net", "--pid", "--target"]
         enter += [self.namespaces.first]
@@ -135,7 +135,7 @@ class Host:
         return process
 
     def kill(self) -> None:
-        """End the host at once, as a power cut would."""
+        """End the host at once, as a power cut does."""
         self.namespaces.end()
         for process in self.processes:
             process.popen.wait()
@@ -146,13 +146,13 @@ class Network:
 
     Attributes:
         folder: temporary files and logs of all hosts.
-        hidden: a folder of this machine, above `folder` or the same, in whose place each host
-            sees its own temporary files; so no host sees another's.
+        hidden: a folder of this machine, which contains `folder` or is `folder`. Each host sees its
+            own temporary files in its place, so no host sees those of another.
         hosts: the hosts so far.
     """
 
     def __init__(self, folder: Path, hidden: Path | None = None) -> None:
-        """Nothing is made before the context is entered."""
+        """Nothing is made until the context is entered."""
         self.folder = folder
         self.hidden = hidden or folder
         self.hosts: list[Host] = []
@@ -163,12 +163,12 @@ class Network:
         return f"{self._prefix}.1"
 
     def __enter__(self) -> Network:
-        """Make the switch, on a network that nothing here uses."""
+        """Make the switch, on a network that is not used on this machine."""
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         used = subprocess.run(["ip", "-4", "route"], capture_output=True, text=True, check=True)
         free = [f"10.{a}.{b}" for a in range(64, 128) for b in range(256)]
         self._prefix = secrets.choice([p for p in free if f"{p}." not in used.stdout])
-        # The bridge lies in namespaces of its own, so that it goes when this program does.
+        # The bridge is in its own namespaces, so it is removed when this program ends.
         self._switch = _Namespaces("switch", "ip link add bridge type bridge")
         self._switch.ip("link", "set", "bridge", "up")
         link = "ghsl" + "".join(f"{int(part):02x}" for part in self._prefix.split("."))
@@ -178,7 +178,7 @@ class Network:
         return self
 
     def _plug(self, link: str, process: str) -> None:
-        """A cable from the network of a process, where its end is called `link`."""
+        """Connect the network of a process by a cable; its end there is called `link`."""
         port = f"port{len(self.hosts)}"
         self._switch.ip(
             *("link", "add", port, "master", "bridge", "type", "veth"),
@@ -187,7 +187,7 @@ class Network:
         self._switch.ip("link", "set", port, "up")
 
     def add(self, name: str) -> Host:
-        """A further host."""
+        """Add a host."""
         host = Host(self, name, f"{self._prefix}.{len(self.hosts) + 2}")
         self.hosts.append(host)
         self._plug("eth0", host.namespaces.first)
@@ -201,7 +201,7 @@ class Network:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End every host and the switch, and remove the hosts' temporary files; the logs stay."""
+        """End every host and the switch, remove the temporary files of the hosts; keep the logs."""
         for host in self.hosts:
             host.kill()
             shutil.rmtree(host.folder, ignore_errors=True)

@@ -14,7 +14,7 @@ _OPENED = (
     "sun.security.action sun.util.calendar"
 )
 OPENED = tuple(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED.split())
-"""What Spark opens of Java 17 in the executors, and the job server needs too: it is the driver."""
+"""Parts of Java 17 that Spark opens in executors; the job server, the driver, needs them too."""
 
 
 class SparkCluster(Cluster):
@@ -32,10 +32,10 @@ class SparkCluster(Cluster):
 
     @property
     def options(self) -> dict[str, object]:
-        """Beam options over those of the profile `spark`."""
+        """Beam options that replace those of the profile `spark`."""
         return {
             "job_endpoint": self.job_endpoint,
-            # Executors have the job server's jars; one must be handed over all the same.
+            # Executors have the jars of the job server, but Beam requires at least one file.
             "files_to_stage": [str(next(self.distribution.job_server.glob("args4j-*.jar")))],
         }
 
@@ -43,7 +43,7 @@ class SparkCluster(Cluster):
     def _environment(self) -> dict[str, str]:
         return {
             "SPARK_HOME": str(self.distribution.home),
-            "SPARK_SCALA_VERSION": "2.12",  # it would look for the folders of a build
+            "SPARK_SCALA_VERSION": "2.12",  # otherwise it looks for the folders of a build
             "JAVA_HOME": str(Path(self.distribution.java).resolve().parents[1]),
         }
 

@@ -1,10 +1,10 @@
-"""Polygons that cross the antimeridian: drawn across it, and cut at ±180 degrees.
+"""Polygons across the antimeridian: they are unwrapped, and cut at ±180 degrees.
 
-The library `antimeridian`, which cuts the outlines of rasters, does not serve here. It takes an
-edge of more than half the globe the short way, and a ring round a pole for the pole's cap, without
-a word; here both are refused. It cuts a box of more than half the globe wrongly, leaves polygons
-that overlap after the cut as they are, which is not valid, and rounds where it cuts.
-`tests/unit/ghsl_beam/area/test_antimeridian.py` shows each.
+The library `antimeridian`, which cuts the outlines of rasters, is not suitable here. It silently
+takes an edge of more than half the globe as the short way, and a ring around a pole as the cap of
+the pole; here both are refused. It cuts a box of more than half the globe wrongly. It leaves
+polygons that overlap after the cut, which is not valid, and it rounds at the cut.
+`tests/unit/ghsl_beam/area/test_antimeridian.py` shows each of these.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transforms.elements import RequestError
 
 
 def unwrapped(label: str, polygon: shapely.Polygon) -> shapely.Polygon:
-    """The polygon as drawn, where its rings cross the antimeridian."""
+    """The polygon as it was drawn, with its rings unwrapped at the antimeridian."""
     shell = _unwrap_ring(label, polygon.exterior)
     middle = (shell[:, 0].min() + shell[:, 0].max()) / 2
     holes = []
@@ -42,18 +42,18 @@ def _unwrap_ring(label: str, ring: shapely.LinearRing) -> NDArray[np.float64]:
         edge = doubtful[0]
         raise RequestError(
             f"{label}: an edge from {start[edge]:g} to {end[edge]:g} is {abs(step[edge]):g} "
-            "degrees wide and may go either way round; add a vertex between, or give a bounding "
-            "box [west, south, east, north]"
+            "degrees wide and may go either way around the globe; add a vertex between, or give a "
+            "bounding box [west, south, east, north]"
         )
     turns = np.where(jump, -np.sign(step) * 360, 0.0)
     points[1:, 0] += np.cumsum(turns)
     if points[0, 0] != points[-1, 0]:
-        raise RequestError(f"{label}: a ring goes round a pole; cut it along the antimeridian")
+        raise RequestError(f"{label}: a ring goes around a pole; cut it along the antimeridian")
     return points
 
 
 def within_180(geometry: shapely.Geometry) -> shapely.MultiPolygon:
-    """The polygons of a geometry that may reach past ±180, cut there and moved within."""
+    """The polygons of a geometry, cut at ±180 and moved within, if they reach beyond."""
     west, _, east, _ = geometry.bounds if not geometry.is_empty else (0.0, 0.0, 0.0, 0.0)
     if west >= -180 and east <= 180:
         return polygonal(geometry)
@@ -70,7 +70,7 @@ def shift(geometry: shapely.Geometry, degrees: float) -> shapely.Geometry:
 
 
 def polygonal(geometry: shapely.Geometry) -> shapely.MultiPolygon:
-    """The polygons of a geometry: lines and points that a cut leaves have no area."""
+    """The polygons of a geometry, without lines and points, which have no area."""
     parts = shapely.get_parts(shapely.get_parts(geometry))
     kept = [part for part in parts if shapely.get_type_id(part) == 3 and part.area > 0]
     return shapely.MultiPolygon(kept)

@@ -1,4 +1,4 @@
-"""The area of interest: read from what a person gives, normalised to lon/lat."""
+"""The area of interest: reads what a person gives, and converts it to lon/lat."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ from transforms.storage.vectors import UNREADABLE, on_this_machine
 MAX_BYTES = 256 * 2**20
 MAX_VERTICES = 5_000_000
 MAX_CROSSINGS = 1000
-"""Of the edges of polygons that are not valid: to mend 1000 takes a second, 10 000 a minute."""
+"""Largest number of crossing edges in invalid polygons: to repair 1000 takes a second, 10 000 a
+minute."""
 MAX_OVERLAPS = 300_000
-"""Crossings of all edges with each other; to join so many takes some ten seconds."""
+"""Largest number of crossings of all edges; to join so many polygons takes about ten seconds."""
 EDGE_DEGREES = 0.01
-"""Edges are straight in lon/lat; before a projection they are cut to pieces of this length."""
+"""Edges are straight in lon/lat; before a projection they are split into pieces of this length."""
 _MOST_PIECES = 2_000_000
-"""That all edges together are cut into, before they leave a projected CRS."""
+"""Largest number of pieces that all edges together are split into in a projected CRS."""
 _WKT = re.compile(
     r"\s*(SRID=\d+;)?\s*(MULTI)?(POLYGON|POINT|LINESTRING|GEOMETRYCOLLECTION)\b", re.I
 )
@@ -46,7 +47,7 @@ _GEOD = pyproj.Geod(ellps="WGS84")
 
 
 class TileGrid(Protocol):
-    """The grid of an MGRS tile, as far as the area is concerned with it."""
+    """The facts about an MGRS tile's grid that the area needs."""
 
     @property
     def epsg(self) -> int:
@@ -61,7 +62,7 @@ class TileGrid(Protocol):
 class Area:
     """An area of interest: polygons in lon/lat (WGS 84), within [-180, 180], valid, not empty.
 
-    `warnings` says what was not valid as it was given, and how it was taken.
+    `warnings` says which polygons were not valid, and what they were changed to.
     """
 
     geometry: shapely.MultiPolygon
@@ -69,7 +70,7 @@ class Area:
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
-        """West, south, east, north in degrees; an area across the antimeridian spans all."""
+        """West, south, east, north in degrees; across the antimeridian, from -180 to 180."""
         return tuple(self.geometry.bounds)
 
     @property
@@ -80,17 +81,16 @@ class Area:
 
 
 def read_area(source: str | Mapping[str, Any] | Sequence[float], base_dir: str | Path) -> Area:
-    """The area a person gave.
+    """Read the area that a person gives.
 
     Args:
-        source: a file or URL (one of `FORMATS` in any CRS, WKT; a layer of a GeoPackage as
-            `file.gpkg|layer`), relative to `base_dir`; or WKT; or GeoJSON;
-            or a bounding box west, south, east, north, where west > east crosses the
-            antimeridian.
-        base_dir: the folder that relative file names count from.
+        source: one of these. A file or URL in any CRS, relative to `base_dir` (one of `FORMATS`, or
+            WKT; a layer of a GeoPackage as `file.gpkg|layer`). WKT. GeoJSON. Or a bounding box
+            west, south, east, north, where west > east crosses the antimeridian.
+        base_dir: the folder from which relative file names count.
 
     Raises:
-        RequestError: there is no such file, it cannot be read, or it holds no valid polygons.
+        RequestError: there is no such file, it cannot be read, or it has no valid polygons.
     """
     if isinstance(source, Mapping):
         if "type" not in source and "bbox" in source:
@@ -124,7 +124,7 @@ def _read_file(source: str, base_dir: Path) -> Area:
             text = _text(label)
             if text.count(",") > 4 * MAX_VERTICES or text.count("[") > 2 * MAX_VERTICES:
                 raise RequestError(
-                    f"{label}: more than {MAX_VERTICES} vertices; simplify the polygons"
+                    f"{label}: has more than {MAX_VERTICES} vertices; simplify the polygons"
                 )
             try:
                 document = json.loads(text)
@@ -239,7 +239,7 @@ def _project(
 
     projected = shapely.transform(geometry, apply)
     if not np.isfinite(shapely.get_coordinates(projected)).all():
-        raise RequestError(f"{label}: lies outside its CRS; check it, or save it in EPSG:4326")
+        raise RequestError(f"{label}: is outside its CRS; check it, or save it in EPSG:4326")
     return projected
 
 
@@ -260,18 +260,19 @@ def _box_area(numbers: Any) -> Area:
 
 
 def _area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True) -> Area:
-    """Polygons checked, unwrapped, cut at the antimeridian and made valid."""
+    """Check polygons, unwrap them, cut them at the antimeridian, and make them valid."""
     polygons: list[shapely.Polygon] = []
     for shape in shapes:
         if shapely.get_type_id(shape) not in _POLYGONS:
             raise RequestError(f"{label}: {shape.geom_type} is not a polygon; give polygons only")
         polygons.extend(part for part in shapely.get_parts(shape) if not part.is_empty)
     if not polygons:
-        raise RequestError(f"{label}: holds no polygon; draw at least one")
+        raise RequestError(f"{label}: has no polygon; draw at least one")
     points = shapely.get_coordinates(polygons)
     if len(points) > MAX_VERTICES:
         raise RequestError(
-            f"{label}: {len(points)} vertices are more than {MAX_VERTICES}; simplify the polygons"
+            f"{label}: has {len(points)} vertices, expected at most {MAX_VERTICES}; simplify the "
+            "polygons"
         )
     if not np.isfinite(points).all():
         raise RequestError(f"{label}: has coordinates that are not numbers; draw it again")
@@ -301,9 +302,9 @@ def _area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True
     return Area(
         merged,
         (
-            f"{label[:80]}: {len(broken)} of {len(whole)} polygons not valid, the first by "
-            f"{reason}; taken as {len(merged.geoms)} polygons of {area.area_km2:.6g} km2: look at "
-            "them on a map",
+            f"{label[:80]}: {len(broken)} of {len(whole)} polygons are not valid, the first by "
+            f"{reason}; they are used as {len(merged.geoms)} polygons of {area.area_km2:.6g} km2: "
+            "look at them on a map",
         ),
     )
 
@@ -320,7 +321,7 @@ def _made_valid(
 
 
 def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:
-    """The area within lon/lat bounds, which may reach past ±180; edges are densified."""
+    """The part of the area in lon/lat bounds, which may reach beyond ±180; edges are densified."""
     west, south, east, north = bounds
     parts = []
     for turn in (-1, 0, 1):
@@ -331,31 +332,31 @@ def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.Mul
             parts.append(shift(area.geometry.intersection(box), 360.0 * turn))
     if not parts:
         return shapely.MultiPolygon()
-    found = parts[0] if len(parts) == 1 else shapely.union_all(parts)
-    return shapely.segmentize(polygonal(found), EDGE_DEGREES)
+    joined = parts[0] if len(parts) == 1 else shapely.union_all(parts)
+    return shapely.segmentize(polygonal(joined), EDGE_DEGREES)
 
 
 def within(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:
-    """The same, but cut at ±180 where it reaches past."""
+    """As `around`, but cut at ±180."""
     return shapely.segmentize(within_180(around(area, bounds)), EDGE_DEGREES)
 
 
 def to_utm(geometry: shapely.Geometry, epsg: int) -> shapely.Geometry:
-    """A lon/lat geometry near a UTM zone in that zone's metres."""
+    """Convert a lon/lat geometry near a UTM zone to metres of that zone."""
     return to_crs(geometry, f"EPSG:{epsg}")
 
 
 def to_crs(geometry: shapely.Geometry, crs: str) -> shapely.Geometry:
-    """A lon/lat geometry in another CRS; its edges should be short.
+    """Convert a lon/lat geometry to another CRS; its edges should be short.
 
     Raises:
-        RequestError: the geometry lies outside the CRS.
+        RequestError: the geometry is outside the CRS.
     """
     return _project("the area", geometry, _transformer("EPSG:4326", crs))
 
 
 def lonlat_bounds(box: shapely.Polygon, epsg: int) -> tuple[float, float, float, float]:
-    """Lon/lat bounds of a box in UTM, about the zone's central meridian (may pass ±180)."""
+    """Lon/lat bounds of a box in UTM, around its central meridian (may reach beyond ±180)."""
     edge = shapely.get_coordinates(shapely.segmentize(box, 5000))
     lon, lat = _transformer(f"EPSG:{epsg}", "EPSG:4326").transform(edge[:, 0], edge[:, 1])
     middle = 6 * (epsg % 100) - 183
@@ -364,10 +365,10 @@ def lonlat_bounds(box: shapely.Polygon, epsg: int) -> tuple[float, float, float,
 
 
 def area_in_tile(area: Area, tile: TileGrid, margin: float = 1000.0) -> shapely.Geometry:
-    """The area of interest in the tile's UTM zone, cut to the tile's box and a margin in metres.
+    """The area of interest in the tile's UTM zone, clipped to its box and a margin in metres.
 
-    Straight lon/lat edges stay true to a few centimetres: they are cut into short pieces before
-    they are projected. Empty where the area does not reach the tile.
+    Straight lon/lat edges are accurate to a few centimetres, because they are split into short
+    pieces before the projection. The result is empty if the area does not reach the tile.
     """
     west, south, east, north = tile.bounds
     box = shapely.box(west - margin, south - margin, east + margin, north + margin)

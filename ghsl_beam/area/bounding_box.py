@@ -1,4 +1,4 @@
-"""What a bounding box of degrees has to be."""
+"""Checks a bounding box in degrees."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Box = tuple[float, float, float, float]
 
 
 def checked_box(numbers: Sequence[float]) -> Box:
-    """Four numbers, as a box.
+    """Four numbers as a box.
 
     Raises:
-        ValueError: they are no box; in words that say neither file nor key.
+        ValueError: they are not a box; the text names neither file nor key.
     """
     try:
         west, south, east, north = (float(number) for number in numbers)
@@ -23,11 +23,9 @@ def checked_box(numbers: Sequence[float]) -> Box:
     if not all(math.isfinite(number) for number in box) or south >= north:
         raise ValueError("south must be less than north, in degrees")
     if west == east or abs(west) > 360 or abs(east) > 360:
-        raise ValueError(
-            f"west and east must differ and lie within -360..360 degrees{_metres(box)}"
-        )
+        raise ValueError(f"west and east must differ and be within -360..360 degrees{_metres(box)}")
     if south < -90 or north > 90:
-        raise ValueError(f"south and north must lie within -90..90 degrees{_metres(box)}")
+        raise ValueError(f"south and north must be within -90..90 degrees{_metres(box)}")
     return box
 
 

@@ -1,4 +1,4 @@
-"""GeoJSON documents: the polygons in them."""
+"""Reads the polygons of GeoJSON documents."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _CRS_NAME = re.compile(r"[A-Za-z0-9:._/#-]{1,100}")
 
 
 def polygons_of(label: str, document: Any) -> tuple[list[shapely.Geometry], str]:
-    """The polygons of a GeoJSON document, and the CRS that one of 2008 names, else "".
+    """The polygons of a GeoJSON document, and its CRS if it names one as in GeoJSON 2008, else "".
 
     Args:
-        label: what an error calls the document.
-        document: as `json` gives it.
+        label: name of the document in errors.
+        document: the parsed JSON.
 
     Raises:
-        RequestError: it is no GeoJSON, or holds something else than polygons.
+        RequestError: it is not GeoJSON, or has other geometries than polygons.
     """
-    found: list[Any] = []
+    polygons: list[Any] = []
     stack = [document]
     while stack:
         item = stack.pop()
@@ -44,11 +44,11 @@ def polygons_of(label: str, document: Any) -> tuple[list[shapely.Geometry], str]
             if item.get("geometry") is not None:
                 stack.append(item["geometry"])
         elif kind in {"Polygon", "MultiPolygon"}:
-            found.append(item)
+            polygons.append(item)
         else:
             raise RequestError(f"{label}: {str(kind)[:40]!r} is not a polygon; give polygons only")
     try:
-        geometries = [_finite_shape(item) for item in found]
+        geometries = [_finite_shape(item) for item in polygons]
     except (ShapelyError, ValueError, TypeError, LookupError, OverflowError) as error:
         raise RequestError(
             f"{label}: a polygon cannot be read ({' '.join(str(error).split())[:200]}); each ring "
@@ -59,7 +59,7 @@ def polygons_of(label: str, document: Any) -> tuple[list[shapely.Geometry], str]
         return geometries, ""
     properties = named.get("properties")
     name = str(properties.get("name", "") if isinstance(properties, Mapping) else "")
-    if not _CRS_NAME.fullmatch(name):  # PROJ's own texts can name files
+    if not _CRS_NAME.fullmatch(name):  # PROJ also accepts texts that name files
         raise RequestError(f"{label}: unknown CRS {name[:80]!r}; save it in EPSG:4326")
     return geometries, name
 

@@ -1,9 +1,9 @@
 """The Sentinel-2 tiles: MGRS squares of 100 km on a grid of 109.8 km footprints.
 
-A square belongs to a grid zone by the latitude of its centre, and exists where it touches that
-zone (Norway's and Svalbard's exceptions included). One of ESA's tiles lies outside the zone in its
-name. ESA's tiles lie on multiples of 60 m: west
-edge of the square rounded down, north edge rounded up, counted from the equator.
+A square belongs to a grid zone by the latitude of its centre. It exists if it touches that zone,
+with the exceptions of Norway and Svalbard. One of ESA's tiles is outside the zone in its name.
+ESA's tiles are at multiples of 60 m: the west edge of the square is rounded down, and the north
+edge is rounded up, counted from the equator.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from transforms.inference.zones import BANDS, EXCEPTIONS
 from .area_of_interest import Area, area_in_tile, around, lonlat_bounds, to_utm
 
 SIZE = 10980
-"""Pixels of 10 m on a side."""
+"""Pixels of 10 m along a side."""
 FOOTPRINT = 109_800.0
 _SQUARE = 100_000
 _COLUMNS = ("STUVWXYZ", "ABCDEFGH", "JKLMNPQR")
 _ROWS = "ABCDEFGHJKLMNPQRSTUV"
 _STRAY = {"31VFL": ("32V", 6, 70)}
-"""ESA's tiles beside their zone: the grid zone that they lie in, and column and row of the square.
-31VFL lies off Norway, where 32V reaches to 3° east. 32V's own tiles cover its ground."""
+"""ESA's tiles outside the zone in their name: the grid zone around them, and column and row of the
+square. 31VFL is off Norway, where 32V reaches to 3° east. 32V's own tiles cover its ground."""
 _ID = re.compile(r"(0[1-9]|[1-5]\d|60)([C-HJ-NP-X])([A-HJ-NP-Z])([A-HJ-NP-V])")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class MgrsTile:
-    """One tile: `zone` is the grid zone (`33U`), `ulx` and `uly` metres of the tile's corner."""
+    """One tile: `zone` is the grid zone (`33U`); `ulx` and `uly` are its corner in metres."""
 
     id: str
     zone: str
@@ -57,7 +57,7 @@ class MgrsTile:
 
     @property
     def grid(self) -> Grid:
-        """Its 10 m grid."""
+        """The 10 m grid of the tile."""
         return utm_grid(self.epsg, self.ulx, self.uly, self.size, self.size)
 
     @property
@@ -79,7 +79,7 @@ def zone_of(tile_id: str) -> str:
 
 @lru_cache(maxsize=8192)
 def tile(tile_id: str) -> MgrsTile:
-    """The tile of a name such as `33UUU` (`T33UUU` and `5MKV` are understood too).
+    """The tile with a name such as `33UUU` (`T33UUU` and `5MKV` are accepted too).
 
     Raises:
         RequestError: there is no such square.
@@ -95,17 +95,17 @@ def tile(tile_id: str) -> MgrsTile:
     shared = {row: shapely.box(*_square(col, row)).intersection(polygon).area for row in rows}
     row = max(shared, key=shared.__getitem__, default=None)
     if row is None or shared[row] == 0:
-        raise RequestError(f"{tile_id}: there is no such MGRS square in zone {zone:02d}{band}")
+        raise RequestError(f"{tile_id}: zone {zone:02d}{band} has no such MGRS square")
     return _make(name, zone, band, col, row)
 
 
 def tiles_of(area: Area) -> list[MgrsTile]:
-    """The tiles whose footprint shares ground with the area, by name.
+    """The tiles whose footprint shares ground with the area, sorted by name.
 
     Raises:
-        RequestError: the area lies wholly beyond the tiles (84° N, 83° S).
+        RequestError: the whole area is beyond the tiles (84° N, 83° S).
     """
-    found: list[MgrsTile] = []
+    tiles: list[MgrsTile] = []
     _, south, _, north = area.geometry.bounds
     south, north = max(south, -84.5), min(north, 85.5)
     if south < north:
@@ -116,21 +116,21 @@ def tiles_of(area: Area) -> list[MgrsTile]:
                 low, high = (max(south, -1.3), north) if northern else (south, min(north, 1.3))
                 if low < high:
                     near = around(area, (west - pad, low, east + pad, high))
-                    found.extend(_zone_tiles(near, zone, northern=northern))
-    if not found:
+                    tiles.extend(_zone_tiles(near, zone, northern=northern))
+    if not tiles:
         raise RequestError(
-            "the area holds no Sentinel-2 tile: tiles reach from 83° south to 84° north"
+            "no Sentinel-2 tile covers the area: tiles reach from 83° south to 84° north"
         )
-    return sorted(found)
+    return sorted(tiles)
 
 
 def needed_tiles(tiles: Iterable[MgrsTile], area: Area) -> list[MgrsTile]:
-    """The tiles that own ground of the area; a point belongs to the tile whose centre is nearest.
+    """The tiles that own ground of the area; a point belongs to the tile with the nearest centre.
 
-    Within a UTM zone the lines between tiles are straight. A tile of another zone takes a tile's
-    part of the area if it covers the part and is nearer to all of it, by a clear margin.
-    Every point of the area that the tiles cover stays covered. A tile beside its zone is needed
-    only for what no other tile covers.
+    Within a UTM zone the lines between tiles are straight. A tile of another zone takes over a
+    tile's part of the area if it covers the part and is nearer to all of it, by a clear margin.
+    Every point of the area that the tiles cover stays covered. A tile outside the zone in its name
+    is needed only for ground that no other tile covers.
     """
     everything = sorted(tiles)
     given = [item for item in everything if item.id not in _STRAY]
@@ -166,7 +166,7 @@ def not_covered(tile: MgrsTile, others: Iterable[MgrsTile], area: Area) -> shape
 
 
 def grid_problem(scene: Scene, tile: MgrsTile) -> str | None:
-    """Why a scene's grid cannot be that of its tile, None where it can.
+    """Why a scene's grid cannot be that of its tile; None if it can.
 
     A product has the tile's grid, or that of a part of it: whole 10 m pixels of the tile's grid.
     """
@@ -188,7 +188,7 @@ def grid_problem(scene: Scene, tile: MgrsTile) -> str | None:
 def _own_part(
     item: MgrsTile, index: dict[tuple[int, int, int], MgrsTile], area: Area
 ) -> shapely.Geometry:
-    """What of the area is nearer to the tile than to others of its UTM zone, in UTM metres."""
+    """The part of the area that is nearer to the tile than to others of its UTM zone, in metres."""
     col, row = _index(item)
     owned = item.footprint
     for right in (-1, 0, 1):
@@ -219,14 +219,14 @@ def _takes(
 
 
 def _ecef(lon: Any, lat: Any) -> NDArray[np.float64]:
-    """Place on a sphere of the earth's mean radius, metres, axes (..., xyz)."""
+    """Position on a sphere with the earth's mean radius, metres, axes (..., xyz)."""
     lon, lat = np.radians(lon), np.radians(lat)
     flat = np.cos(lat)
     return 6_371_000.0 * np.stack([flat * np.cos(lon), flat * np.sin(lon), np.sin(lat)], axis=-1)
 
 
 def _nearer(item: MgrsTile, other: MgrsTile) -> shapely.Polygon:
-    """The half-plane (as far as it matters) nearer to one tile's centre than to the other's."""
+    """The half-plane (large enough) that is nearer to one tile's centre than to the other's."""
     dx, dy = item.ulx - other.ulx, item.uly - other.uly
     length = math.hypot(dx, dy)
     dx, dy, far = dx / length, dy / length, 4 * FOOTPRINT
@@ -294,7 +294,7 @@ def _zone_tiles(near: shapely.Geometry, zone: int, *, northern: bool) -> list[Mg
     rows = np.arange(
         max(int(south // _SQUARE) - 1, lowest), min(int(north // _SQUARE) + 1, highest) + 1
     )
-    found = []
+    tiles = []
     for col, row in zip(*(grid.ravel().tolist() for grid in np.meshgrid(cols, rows)), strict=True):
         name = _name(zone, northern, col, row)
         if name is None:
@@ -303,16 +303,16 @@ def _zone_tiles(near: shapely.Geometry, zone: int, *, northern: bool) -> list[Mg
         if shapely.intersects(geometry, item.footprint) and not shapely.touches(
             geometry, item.footprint
         ):
-            found.append(item)
-    return found
+            tiles.append(item)
+    return tiles
 
 
 @lru_cache(maxsize=131072)
 def _name(zone: int, northern: bool, col: int, row: int) -> str | None:
-    """Name of a square, None where it does not reach the zone of its centre's latitude.
+    """Name of a square; None if it does not reach the zone of its centre's latitude.
 
-    The letters are counted here, not by the mgrs package: it moves a square whose centre lies
-    outside its zone into the next one, and knows none south of 80° south, where ESA has some.
+    The letters are computed here, not by the mgrs package. That package moves a square whose centre
+    is outside its zone into the next one, and knows none south of 80° south, where ESA has some.
     """
     epsg = (32600 if northern else 32700) + zone
     west, south, east, north = _square(col, row)
@@ -338,7 +338,7 @@ def _zone_span(zone: int) -> tuple[float, float]:
 
 @lru_cache(maxsize=1200)
 def _zone_polygon(zone: int, band: str) -> shapely.Polygon | None:
-    """A grid zone in its UTM zone's metres, None where there is no such zone."""
+    """A grid zone in metres of its UTM zone; None if there is no such zone."""
     span = EXCEPTIONS.get(f"{zone:02d}{band}", (6 * zone - 186, 6 * zone - 180))
     if span is None:
         return None

@@ -1,4 +1,4 @@
-"""WKT as a person types it: what it looks like, and where its mistake is."""
+"""Recognises WKT that a person typed, and finds its mistake."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _MARKS = re.compile(r"EMPTY|ZM?|M", re.I)
 
 
 def looks_like_wkt(text: str) -> bool:
-    """Whether a text, though it may have a mistake, is meant as WKT: a word, then a bracket."""
+    """Whether a text is meant as WKT, even with a mistake: a word, then a bracket."""
     return bool(re.match(r"\s*(SRID=\d+;)?\s*[A-Za-z]+\s*(ZM?|M)?\s*[\(\[]", text, re.I))
 
 
 def is_no_location(text: str) -> bool:
-    """Whether a text that stands where a location is expected is WKT: `area (1).gpkg` is none."""
+    """Whether a text in place of a location is WKT; `area (1).gpkg` is not."""
     begin = _BEGIN.match(text)
     known = begin is not None and begin[2].upper() in KINDS
     return known and looks_like_wkt(text) and not re.search(r"\.[a-z]\w*$", text, re.I)
 
 
 def mistake(text: str) -> str:
-    """The first mistake of a text that is no WKT, with the number of its character, from 1."""
+    """The first mistake in a text that is not valid WKT, with its character, counted from 1."""
     begin = _BEGIN.match(text)
     kind = begin[2].upper() if begin else ""
     if begin and kind not in (*KINDS, "MULTIPOINT", "MULTILINESTRING"):
@@ -38,14 +38,14 @@ def mistake(text: str) -> str:
         if number:
             numbers += 1
             if numbers > 4:
-                return f"a position of more than 4 numbers at character {place + 1}: a comma?"
+                return f"a position has more than 4 numbers at character {place + 1}: a comma?"
             place = number.end()
             continue
         if character in ",)":
             if depth == 0:
                 return f"unexpected {character!r} at character {place + 1}"
             if numbers == 1:
-                return f"a position of one number, expected two, at character {place + 1}"
+                return f"a position has one number, expected two, at character {place + 1}"
         if character in "(),":
             depth += {"(": 1, ")": -1, ",": 0}[character]
             numbers = 0

@@ -1,1 +1,1 @@
-"""What a person types: one file for each group of commands."""
+"""The command line: one file for each group of commands."""

@@ -1,4 +1,4 @@
-"""How a command ends in an error: one line, an exit code, the traceback kept in a log."""
+"""Ends a command after an error: one line, an exit code, and the traceback in a log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def errors_in_one_line(log: RunLog | None = None) -> Iterator[None]:
-    """Within, an error ends the program: one line, its traceback in the run's log or a new one."""
+    """End the program at an error: one line, and the traceback in the run's log or a new one."""
     try:
         yield
     except RequestError as error:
@@ -35,13 +35,13 @@ def errors_in_one_line(log: RunLog | None = None) -> Iterator[None]:
         _die("stopped", 1)
     except Exception as error:  # noqa: BLE001 - the last resort: one line, traceback kept
         if hasattr(error, "format_message"):  # a usage error of the command line
-            if not (text := error.format_message()):  # no command: its help has been printed
+            if not (text := error.format_message()):  # no command was given: help is printed
                 sys.exit(2)
             _die(text, 2)
         if isinstance(error, OSError) and error.errno in OF_THE_DISK and error.filename:
             path = Path(os.fsdecode(error.filename))
             _die(f"{path}: cannot be written: {why_not_written(error, path)}", 1)
-        if stopping.asked():  # what a library made of it
+        if stopping.requested():  # a library turned the stop into this error
             _die("stopped", 1)
         kept = log.location if log else None
         kept = kept or str(logs.log_to_file(Path(tempfile.mkdtemp(prefix="ghsl-beam-"))))
@@ -50,14 +50,14 @@ def errors_in_one_line(log: RunLog | None = None) -> Iterator[None]:
 
 
 def _one_line(text: str) -> str:
-    """A text of bounded length; masked before it is cut, as half a URL is not known for one."""
+    """A text of limited length; it is masked before it is cut, so that half a URL is masked too."""
     return " ".join(redact(text).split())[:2000]
 
 
 def _die(error: object, code: int, *, with_traceback: bool = False) -> NoReturn:
-    if stopping.asked():
+    if stopping.requested():
         logs.failed(stopping.line())
-        stopping.told()
+        stopping.mark_printed()
         sys.exit(1)
     logs.failed(_one_line(str(error)), with_traceback=with_traceback)
     sys.exit(code)

@@ -56,7 +56,7 @@ Verify = Annotated[
 
 
 def learn_credentials(job_file: Path) -> None:
-    """Know what must not be shown of a job file, before anything can be said of it."""
+    """Learn the credentials in a job file, before any message can contain them."""
     if job_file.is_file():
         with suppress(OSError), job_file.open("rb") as file:
             learn(file.read(_MAX_JOB_BYTES).decode(errors="replace"))
@@ -100,7 +100,7 @@ def run_command(
         return nullcontext() if quiet else follow(inventory, events)
 
     options = arguments(profile, context.args) if profile else context.args
-    with log, errors_in_one_line(log):  # so the log has the error too
+    with log, errors_in_one_line(log):  # the log receives the error too
         record = run(job, options, watch, verify=verify)
         _say_outcome(record, job.output)
     sys.exit(record["exit_code"] or 0)
@@ -121,12 +121,12 @@ def _say_outcome(record: RunRecord, output: str) -> None:
 
 
 def _say_losses(losses: list[LossRecord]) -> None:
-    """The last lines: what was lost, and the command that makes only that."""
+    """Print the last lines: what was lost, and the command that makes only that."""
     parts = ("stage", "tile", "scene", "file", "reason")
     counts = Counter(tuple(str(loss.get(part)) for part in parts) for loss in losses)
-    for (stage, *what, reason), number in sorted(counts.items())[:_LOSSES_SHOWN]:
+    for (stage, *where, reason), number in sorted(counts.items())[:_LOSSES_SHOWN]:
         blocks = f" ({number} blocks)" if number > 1 else ""
-        say(f"lost in {stage}: {' '.join(part for part in what if part)}: {reason}{blocks}")
+        say(f"lost in {stage}: {' '.join(part for part in where if part)}: {reason}{blocks}")
     if len(counts) > _LOSSES_SHOWN:
         say(f"and {len(counts) - _LOSSES_SHOWN} more: see losses in run.json")
     command = redacted_command(["ghsl-beam", *sys.argv[1:]])
@@ -151,7 +151,7 @@ def plan_command(
     learn_credentials(job_file)
     job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     check_work_area(job.output)
-    with stopping.in_order():  # it measures in a temporary folder
+    with stopping.in_order():  # the estimate uses a temporary folder
         content = summary(make_plan(job, verify=verify))
     if as_json:
         say_json(content, indent=2)
@@ -180,7 +180,7 @@ def plan_command(
 
 
 def _days_and_cloud(scenes: list[dict[str, Any]]) -> tuple[str, str]:
-    """First and last day, and the span of the cloud cover."""
+    """First and last day, and the range of the cloud cover."""
     days = sorted(scene["sensing"][:10] for scene in scenes)
     cloud = [scene["cloud_cover"] for scene in scenes]
     return "..".join(dict.fromkeys((days[0], days[-1]))), f"{min(cloud):.0f}..{max(cloud):.0f} %"

@@ -1,4 +1,4 @@
-"""ghsl-beam: its commands, and what holds for the process of each."""
+"""The command line ghsl-beam: its commands, and the set-up of its process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ghsl_beam.observing.logs import LogLevel
 from ghsl_beam.process import stopping
 from ghsl_beam.process.environment import leave_current_folder, limit_libraries, open_standard_files
 from ghsl_beam.process.native_output import native_output_logged
-from ghsl_beam.process.terminal import failure, keep_streams
+from ghsl_beam.process.terminal import failure, protect_streams
 from ghsl_beam.runners.worker_records import restore_records
 from transforms.elements import StorageError
 from transforms.storage.redaction import learn_arguments
@@ -35,7 +35,7 @@ app.add_typer(training.app, name="train")
 
 
 def main() -> None:
-    """The command line: errors are one line on stderr, exit codes those of the design."""
+    """Run the command line: errors are one line on stderr, with the documented exit codes."""
     _begin()
     limit_libraries()
     logs.configure(LogLevel.WARNING, as_json=False)
@@ -44,18 +44,18 @@ def main() -> None:
         try:
             _main()
         finally:
-            if stopping.asked():
+            if stopping.requested():
                 stopping.end()
 
 
 def _begin() -> None:
-    """What holds for this process as a whole; as early as may be."""
+    """Set up this process, as early as possible."""
     open_standard_files()
     stopping.begin()
     leave_current_folder()
-    keep_streams()
+    protect_streams()
     learn_arguments(sys.argv[1:])
-    logs.take_what_is_raised_elsewhere()
+    logs.log_thread_errors()
 
 
 def _main() -> None:
@@ -64,16 +64,16 @@ def _main() -> None:
             from ghsl_beam.jobfile.storage_services import use_those_of_environment
 
             use_those_of_environment()
-        code = app(standalone_mode=False)  # that of `typer.Exit`, None without one
+        code = app(standalone_mode=False)  # the code of `typer.Exit`, or None
         if not code:
-            _check_said()
+            _check_printed()
         sys.exit(code)
 
 
-def _check_said() -> None:
-    """Make sure that what the command is asked for has been written somewhere.
+def _check_printed() -> None:
+    """Check that the output of the command has been written.
 
-    A reader who has seen enough, and closes, has got it. What a run makes does not depend on it.
+    A reader that closes the stream early has what it wants. The files of a run do not depend on it.
     """
     failed = failure(sys.stdout)
     if failed is not None and not isinstance(failed, BrokenPipeError):

@@ -148,8 +148,8 @@ def fetch_command(
         for outcome in fetch_models(list(known.items()), base, folder, report=report):
             if isinstance(outcome, Fetched):
                 good[outcome.path.name] = outcome.sha256
-                what = "fetched" if outcome.new else "here"
-                say(outcome.zone, what, outcome.sha256, str(outcome.path))
+                state = "fetched" if outcome.new else "here"
+                say(outcome.zone, state, outcome.sha256, str(outcome.path))
             else:
                 failed.append(outcome.zone)
                 say(outcome.zone, "failed", outcome.reason)
@@ -171,7 +171,7 @@ def _not_published(zone: str, manifest: Manifest) -> str:
 
 @contextmanager
 def _progress() -> Iterator[Report]:
-    """Bars on a terminal; elsewhere the lines of the outcomes are all."""
+    """Show bars on a terminal; elsewhere only the lines of the outcomes are printed."""
     console = Console(file=stderr())
     if not console.is_terminal:
         yield lambda zone, done, total: None
@@ -182,7 +182,7 @@ def _progress() -> Iterator[Report]:
         TransferSpeedColumn(),
         console=console,
         transient=True,
-        redirect_stdout=sys.stdout.isatty(),  # else the lines would go where the bars go
+        redirect_stdout=sys.stdout.isatty(),  # otherwise lines would mix with bars
     ) as bars:
         tasks: dict[str, TaskID] = {}
 
@@ -195,7 +195,7 @@ def _progress() -> Iterator[Report]:
 
 
 def _check_any(folder: str, prefix: str) -> None:
-    """Refuse a folder without a model: there is nothing to verify, and that is no success."""
+    """Refuse a folder without a model: nothing can be verified, and that is not a success."""
     from transforms.inference.models import available
     from transforms.storage.storage import masked
 

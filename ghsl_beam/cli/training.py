@@ -66,10 +66,10 @@ def train_residential_command(
     from transforms.storage import storage
 
     check_feature_set(feature_set)
-    found = read_labels(labels, field, residential, non_residential)
+    pixels_of = read_labels(labels, field, residential, non_residential)
     about = f"trained on {storage.name(labels)}, field {field}, "
     about += f"with the layers of {storage.name(output)}"
-    scores = train_residential(output, found, feature_set, model, about, overwrite=overwrite)
+    scores = train_residential(output, pixels_of, feature_set, model, about, overwrite=overwrite)
     _say_scores(scores)
 
 

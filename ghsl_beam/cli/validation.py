@@ -53,7 +53,7 @@ def validate_command(
     """Compare the built-up of a run with a reference."""
     from ghsl_beam.tools.validate import validate
 
-    found = validate(
+    comparison = validate(
         output,
         reference,
         layer=layer,
@@ -65,6 +65,6 @@ def validate_command(
         band=band,
         threshold=threshold,
     )
-    for warning in found["warnings"]:
+    for warning in comparison["warnings"]:
         say(f"warning: {warning}", to=stderr())
-    say_json(found, indent=2)
+    say_json(comparison, indent=2)

@@ -1,8 +1,8 @@
-"""How fast this machine is at the job's own work: one block of it goes through every stage.
+"""Measures the speed of this machine at the job's own work: one block goes through every stage.
 
-The stages are called as a run calls them (the same transforms, model, engine, storage), without
-Beam around them, in a temporary folder that is removed. Of the block only a part is predicted, and
-a few scenes are read, so that it takes seconds.
+The stages are called as in a run (the same transforms, model, engine, storage), but without Beam,
+in a temporary folder that is removed. Only a part of the block is predicted, and only a few scenes
+are read, so the measurement takes seconds.
 """
 
 from __future__ import annotations
@@ -61,23 +61,29 @@ from transforms.work.publish import PublishTiles
 from transforms.work.work_area import WorkArea
 
 SIDE = 384
-"""Rows and columns that are predicted for the calibration."""
+"""Rows and columns that are predicted for the measurement."""
 SCENES = 3
-"""Scenes that are read for it, at most."""
+"""Largest number of scenes that are read for it."""
 _WARM = 128
 """Rows and columns of a first prediction, which starts the engine."""
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """What the work costs on this machine, in seconds; pixels are of 10 m.
+    """The cost of the work on this machine, in seconds; pixels are of 10 m.
 
-    `assembly` is for a pixel of a block and a scene; `prediction` and `classification` for a
-    pixel of the area; `layers` (read with halo, clean, close) for a pixel of a block and its halo;
-    `storing` and `publishing` for a pixel of one layer; `chunk` (reproject and aggregate) for a
-    pixel of the area on a grid, `cell` for an output cell beside that, `grid_file` for a file of
-    an R/C tile; `product` to describe one product in catalogue and report. `start_up` is what a run
-    takes before its first block.
+    Attributes:
+        start_up: Time of a run before its first block.
+        assembly: For a pixel of a block and a scene.
+        prediction: For a pixel of the area.
+        layers: To read with halo, clean and close, for a pixel of a block and its halo.
+        classification: For a pixel of the area.
+        storing: For a pixel of one layer.
+        publishing: For a pixel of one layer.
+        chunk: To reproject and aggregate, for a pixel of the area on a grid.
+        cell: For an output cell, in addition to its chunks.
+        grid_file: For a file of an R/C tile.
+        product: To describe one product in catalogue and report.
     """
 
     start_up: float
@@ -92,17 +98,17 @@ class Throughput:
     grid_file: float
     product: float
     product_bytes: Mapping[Layer, float]
-    """Bytes of a pixel of the area in a tile's products."""
+    """Bytes for a pixel of the area in a tile's products."""
     cell_bytes: float
     """Bytes of all grid products of a cell."""
     scenes: int
-    """Scenes that were read."""
+    """Number of scenes that were read."""
     peak_bytes: int
-    """The most memory that this process took, with one block through every stage."""
+    """The largest memory of this process, with one block through every stage."""
 
 
 class _Clock:
-    """Seconds by name."""
+    """Adds up seconds by name."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -118,9 +124,9 @@ def calibrate(plan: JobPlan, tile: TilePlan) -> Throughput:
     """Measure the throughput on a block of the tile.
 
     Raises:
-        GhslBeamError: the block cannot be made, for instance as its scenes cannot be read.
+        GhslBeamError: the block cannot be made, for example because its scenes cannot be read.
     """
-    before = time.process_time()  # imports and planning, which a run does as well
+    before = time.process_time()  # imports and planning, as in a run
     block = _fullest_block(plan, tile)
     small = _small_tile(tile, block)
     pixels = max(1.0, small.area.area / 100)
@@ -166,7 +172,7 @@ def calibrate(plan: JobPlan, tile: TilePlan) -> Throughput:
 
 
 def _fullest_block(plan: JobPlan, tile: TilePlan) -> Block:
-    """The block that holds most of the area."""
+    """The block with the largest part of the area."""
     area = tile.area
     blocks = list(blocks_of(tile, plan.job.block_size, 0))
     return max(blocks, key=lambda block: area.intersection(box_of(tile, block.window)).area)
@@ -178,10 +184,10 @@ def box_of(tile: TilePlan, window: Window) -> shapely.Geometry:
 
 
 def _small_tile(tile: TilePlan, block: Block) -> TilePlan:
-    """The tile cut to a block, its area to a piece in the middle, its scenes to a few."""
+    """The tile cut to a block, with a small area in its middle and a few scenes."""
     part = tile.area.intersection(box_of(tile, block.window))
     middle = part.representative_point()
-    # From a multiple of `_WARM` on, so that an engine that works in pieces has only whole ones.
+    # At a multiple of `_WARM`, so that an engine that works in pieces has only whole pieces.
     col, row = (
         max(0, round((place - SIDE / 2) / _WARM)) * _WARM
         for place in tile.grid.wld2pix(middle.x, middle.y)
@@ -196,24 +202,24 @@ def _small_tile(tile: TilePlan, block: Block) -> TilePlan:
 
 
 def overlap(tile: TilePlan, scene: Scene, window: Window) -> int:
-    """Pixels of a window that lie within a scene's grid."""
+    """Number of pixels of a window inside a scene's grid."""
     inside = window_in(scene.grid, tile.grid).intersect(window)
     return inside.height * inside.width if inside else 0
 
 
 def _only(outputs: Iterable[Any]) -> list[Any]:
-    """What a transform put out; a loss ends the calibration."""
-    found = list(outputs)
-    for output in found:
+    """The outputs of a transform; a loss ends the calibration."""
+    results = list(outputs)
+    for output in results:
         if isinstance(output, TaggedOutput) and isinstance(output.value, Loss):
             raise RasterError(f"calibration: {output.value.reason}")
-    return found
+    return results
 
 
 def _tile_layers(
     plan: JobPlan, work: WorkArea, block: Block, clock: _Clock
 ) -> tuple[RasterRef, ...]:
-    """Every line over one block; references to what was stored."""
+    """Run every line over one block; return references to what was stored."""
     job, lines, (tile,) = plan.job, plan.lines, plan.tiles
     references: list[RasterRef] = []
 
@@ -250,7 +256,7 @@ def _tile_layers(
         (pixels,) = _only(read.read(BlockTask(block, tuple(references), make=lines.layers.makes)))
         (pixels,) = _only(clean.clean(pixels))
         (pixels,) = _only(green.measure(pixels))
-    for name in ("first classification", "classification"):  # the first reads the model
+    for name in ("first classification", "classification"):  # the first call reads the model
         with clock.on(name):
             (pixels,) = _only(classify.classify(pixels))
     store(pixels, lines.layers)
@@ -260,7 +266,7 @@ def _tile_layers(
 def _publish(
     plan: JobPlan, work: WorkArea, references: tuple[RasterRef, ...], clock: _Clock
 ) -> dict[Layer, int]:
-    """All products of the tile; returns their bytes."""
+    """Publish all products of the tile; return their sizes in bytes."""
     job, (tile,) = plan.job, plan.tiles
     sizes = {}
     for line in plan.lines:
@@ -274,7 +280,7 @@ def _publish(
 
 
 def _finish(plan: JobPlan, clock: _Clock) -> int:
-    """Catalogue, record and report; returns the number of products in them."""
+    """Write catalogue, record and report; return the number of products in them."""
     products = read_inventory(plan).products
     record = new_record(plan)
     record["products"] = products_as_json(products)
@@ -285,7 +291,7 @@ def _finish(plan: JobPlan, clock: _Clock) -> int:
 
 
 def _grids(plan: JobPlan, work: WorkArea, tile: TilePlan, clock: _Clock) -> tuple[float, int, int]:
-    """The first cell of each grid: seconds a pixel of a chunk, cells made, files published."""
+    """Make the first cell of each grid: seconds for a pixel of a chunk, cells made, files made."""
     job = plan.job
     paths = tuple(
         (layer, utm_pattern(layer, job.epoch, job.name)) for layer in plan.lines.layers.makes
@@ -310,7 +316,7 @@ def _grids(plan: JobPlan, work: WorkArea, tile: TilePlan, clock: _Clock) -> tupl
 
 
 def _chunk_seconds(grid: GridPlan, tile: TilePlan) -> float:
-    """Seconds a pixel for the second of two chunks of the grid that lie within the tile."""
+    """Seconds for a pixel, measured on the second of two chunks of the grid inside the tile."""
     source = TileSource(tile.tile, tile.grid, tile.center_lon, tile.center_lat)
 
     def read(_: TileSource, layer: Layer, window: Window) -> Any:

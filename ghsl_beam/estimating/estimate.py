@@ -1,7 +1,7 @@
-"""What a run will take: blocks, bytes, memory and time, from the plan and a measured throughput.
+"""Estimates a run: blocks, bytes, memory and time, from the plan and a measured throughput.
 
-What is there already costs nothing: products made from what the plan says, and blocks of the work
-area, which a run takes up. The time is that of one process on this machine.
+What exists costs nothing: products that are up to date, and blocks in the work area, which a run
+reuses. The time is that of one process on this machine.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from transforms.elements import Block, Layer, TilePlan
 
 @dataclass(frozen=True)
 class LineWork:
-    """What a line has to do for one tile.
+    """The work of a line for one tile.
 
     Attributes:
-        todo: The blocks that are to be made.
+        todo: The blocks to make.
         total: The number of all its blocks.
         missing: The layers whose products are missing.
     """
@@ -38,20 +38,20 @@ class LineWork:
 
     @property
     def share(self) -> float:
-        """The share of the blocks that are to be made."""
+        """The share of the blocks that must be made."""
         return len(self.todo) / max(1, self.total)
 
 
 @dataclass(frozen=True)
 class TileWork:
-    """What a run has to do for one tile, by line."""
+    """The work of a run for one tile, by line."""
 
     tile: TilePlan
     by_line: Mapping[Line, LineWork]
 
     @cached_property
     def area_pixels(self) -> float:
-        """Pixels of the area of interest within the tile's data."""
+        """Number of pixels of the area of interest inside the tile's data."""
         return self.tile.area.intersection(box_of(self.tile, self.tile.window)).area / 100
 
     @property
@@ -60,12 +60,12 @@ class TileWork:
         return tuple(layer for work in self.by_line.values() for layer in work.missing)
 
     def blocks(self) -> Iterator[tuple[Layer, Block]]:
-        """The blocks to do, once for each layer that is to be made of them."""
+        """The blocks to make, once for each layer that is made of them."""
         for work in self.by_line.values():
             yield from ((layer, block) for block in work.todo for layer in work.missing)
 
     def after(self, stored: Mapping[tuple[Layer, Block], str]) -> TileWork:
-        """What is left where blocks with these fingerprints are stored."""
+        """The remaining work if blocks with these fingerprints are stored."""
         marks = self.tile.fingerprints
 
         def left(work: LineWork) -> tuple[Block, ...]:
@@ -92,7 +92,7 @@ class TileWork:
 
 
 def tile_works(inventory: Inventory) -> list[TileWork]:
-    """What is left of all tiles; looks at the blocks of the work area."""
+    """The remaining work of all tiles; it reads which blocks the work area has."""
     works = [_work_without_blocks(inventory, tile) for tile in inventory.plan.tiles]
     stored = work_area(inventory.plan).blocks.stored_marks(
         block for work in works for block in work.blocks()
@@ -101,52 +101,54 @@ def tile_works(inventory: Inventory) -> list[TileWork]:
 
 
 def _work_without_blocks(inventory: Inventory, tile: TilePlan) -> TileWork:
-    """What would be left if the work area had no block."""
-    found = {}
+    """The remaining work if the work area had no block."""
+    by_line = {}
     for line in inventory.plan.lines:
         blocks = tuple(line.blocks(tile, inventory.plan.job.block_size))
-        found[line] = LineWork(blocks, len(blocks), inventory.missing(tile, line))
-    return TileWork(tile, found)
+        by_line[line] = LineWork(blocks, len(blocks), inventory.missing(tile, line))
+    return TileWork(tile, by_line)
 
 
 def seconds_by_stage(
     inventory: Inventory, works: list[TileWork], speed: Throughput
 ) -> dict[str, float]:
-    """Seconds of one process, stage by stage."""
-    found: defaultdict[str, float] = defaultdict(float)
+    """Seconds of one process for each stage."""
+    seconds_of: defaultdict[str, float] = defaultdict(float)
     plan = inventory.plan
     lines = plan.lines
     for work in works:
         tile = work.tile
         for of_line in work.by_line.values():
             pixels = sum(block.window.height * block.window.width for block in of_line.todo)
-            found["store"] += pixels * len(of_line.missing) * speed.storing
+            seconds_of["store"] += pixels * len(of_line.missing) * speed.storing
             product = tile.window.height * tile.window.width * len(of_line.missing)
-            found["publish"] += product * speed.publishing
+            seconds_of["publish"] += product * speed.publishing
         for block in work.by_line[lines.assembly].todo:
             seen = sum(overlap(tile, scene, block.window) for scene in tile.scenes)
-            found["assembly"] += seen * speed.assembly
+            seconds_of["assembly"] += seen * speed.assembly
         predicted = work.area_pixels * work.by_line[lines.inference].share
-        found["inference"] += predicted * speed.prediction
+        seconds_of["inference"] += predicted * speed.prediction
         last = work.by_line[lines.layers]
         for block in last.todo:
             reach = block.window.expand(lines.layers.halo).intersect(tile.extent) or block.window
-            found["cleaning and greenness"] += reach.height * reach.width * speed.layers
+            seconds_of["cleaning and greenness"] += reach.height * reach.width * speed.layers
         if Layer.RES_NRES in last.missing:
-            found["classification"] += work.area_pixels * last.share * speed.classification
+            seconds_of["classification"] += work.area_pixels * last.share * speed.classification
     area = sum(work.area_pixels for work in works)
     for grid in plan.grids:
         cells = inventory.missing_cells[grid.name]
         share = area * len(cells) / max(1, len(grid.cells))
-        found["aggregation"] += len(cells) * speed.cell
-        found["aggregation"] += share * (speed.chunk + _layers_by_cell(grid) * speed.publishing)
-        found["publish"] += grid.files_of(cells) * speed.grid_file
-    if any(seconds > 0 for seconds in found.values()):
-        found["start"] = speed.start_up
+        seconds_of["aggregation"] += len(cells) * speed.cell
+        seconds_of["aggregation"] += share * (
+            speed.chunk + _layers_by_cell(grid) * speed.publishing
+        )
+        seconds_of["publish"] += grid.files_of(cells) * speed.grid_file
+    if any(seconds > 0 for seconds in seconds_of.values()):
+        seconds_of["start"] = speed.start_up
         products = sum(1 for grid in plan.grids for _ in grid.products())
         products += sum(len(tile.fingerprints) for tile in plan.tiles)
-        found["catalogue and report"] = products * speed.product
-    return {stage: round(seconds, 2) for stage, seconds in found.items()}
+        seconds_of["catalogue and report"] = products * speed.product
+    return {stage: round(seconds, 2) for stage, seconds in seconds_of.items()}
 
 
 def bytes_to_write(inventory: Inventory, works: list[TileWork], speed: Throughput) -> int:
@@ -159,7 +161,7 @@ def bytes_to_write(inventory: Inventory, works: list[TileWork], speed: Throughpu
 
 
 def peak_memory(plan: JobPlan, speed: Throughput) -> int:
-    """Bytes of a worker at its largest: what one block took, and more for more scenes."""
+    """Bytes of a worker at its peak: those of the measured block, and more for more scenes."""
     pixels = plan.job.block_size**2
     scenes = max(len(tile.scenes) for tile in plan.tiles)
     return speed.peak_bytes + _composite_bytes(scenes, pixels) - _composite_bytes(
@@ -173,6 +175,6 @@ def _composite_bytes(scenes: int, pixels: int) -> int:
 
 
 def _layers_by_cell(grid: GridPlan) -> int:
-    """Products of the grid's finest levels that are written cell by cell."""
+    """Number of products of the grid's finest levels that are written cell by cell."""
     levels = grid.spec.grid.levels
     return sum(len(published_layers(level)) for level in levels if grid.spec.by_cell(level))

@@ -1,4 +1,4 @@
-"""What `ghsl-beam plan` says."""
+"""The content of `ghsl-beam plan`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from transforms.elements import GhslBeamError
 def summary(plan: JobPlan) -> dict[str, Any]:
     """Tiles, scenes, models, blocks, bytes, time, grids and what exists, as JSON-like values.
 
-    The time is measured on this machine, which takes seconds where there is anything to do.
+    The time is measured on this machine, which takes seconds if there is anything to do.
     """
     job = plan.job
     inventory = read_inventory(plan)
@@ -75,7 +75,7 @@ def _assembles(work: TileWork, plan: JobPlan) -> bool:
 
 
 def _estimate(inventory: Inventory, works: list[TileWork]) -> dict[str, Any]:
-    """Bytes, memory and time; null where nothing is to do, or the calibration fails."""
+    """Bytes, memory and time; null if there is nothing to do, or if the calibration fails."""
     unknown = dict.fromkeys(("bytes_to_write", "peak_bytes_a_worker", "seconds", "hours", "stages"))
     plan = inventory.plan
     left = [work for work in works if work.missing]

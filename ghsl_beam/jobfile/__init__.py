@@ -1,1 +1,1 @@
-"""The job file: its schema, its YAML, its periods, and its mistakes in one line."""
+"""The job file: its schema, its YAML, its periods, and its errors in one line."""

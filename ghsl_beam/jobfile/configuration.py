@@ -1,4 +1,4 @@
-"""The job file: a schema with units and defaults, validated whole before anything starts."""
+"""The job file: a schema with units and defaults; it is validated completely before a run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.A)
 
 
 def _a_day(value: object) -> object:
-    """A date, or its text: a bare number is neither, though it could count seconds."""
+    """Accept a date or its text, but no number, which could be taken as seconds."""
     if isinstance(value, date) or (isinstance(value, str) and _DAY.fullmatch(value)):
         return value
     raise ValueError("expected a day, YYYY-MM-DD")
@@ -106,7 +106,7 @@ class Period(Section):
 
 
 def _days(value: object, info: ValidationInfo) -> object:
-    """A period given as text becomes its days, counted from the launch's."""
+    """Turn a period given as text into its days, relative to the day of the launch."""
     if isinstance(value, Mapping | Period):
         return value
     first, last = days_of(str(value), (info.context or {})["today"])
@@ -125,7 +125,7 @@ class Composite(Section):
 class Job(Section):
     """A job file."""
 
-    # First, since the fields below are made of them.
+    # First, because the fields below use it.
     period: Annotated[Period, BeforeValidator(_days, json_schema_input_type=_PeriodText | Period)]
     epoch: Int = Field(
         default_factory=lambda job: job["period"].end.year,
@@ -178,18 +178,18 @@ class Job(Section):
         """The text with its placeholders replaced."""
         if not isinstance(value, str):
             return value
-        # Where the period or the epoch is wrong, that alone is to be reported.
+        # If the period or the epoch is wrong, only that is reported.
         period, epoch = info.data.get("period"), info.data.get("epoch")
         filled = value.replace("{period}", label(period.start, period.end) if period else "period")
         filled = filled.replace("{epoch}", str(epoch))
         if "{" in filled or "}" in filled:
-            raise ValueError("only {period} and {epoch} may stand in braces")
+            raise ValueError("only {period} and {epoch} are allowed in braces")
         return filled
 
     @field_validator("name")
     @classmethod
     def _a_name(cls, text: str) -> str:
-        """Part of file names that other tools take apart at `_`."""
+        """Check the name, a part of file names that other tools split at `_`."""
         wrong = next(
             (n for n, c in enumerate(text) if not (c.isascii() and c.isalnum()) and c != "-"), None
         )
@@ -215,10 +215,11 @@ class Job(Section):
         return grids
 
     def resolved(self, folder: Path) -> Job:
-        """The job with locations made absolute; relative ones count from the job file's folder.
+        """The job with absolute locations; relative ones count from the job file's folder.
 
         Raises:
-            RequestError: a location leads nowhere: there is no such home, or links in a circle.
+            RequestError: a location has no target: there is no such home folder, or links in a
+                circle.
         """
 
         def absolute(value: Any, key: str) -> Any:
@@ -237,11 +238,11 @@ class Job(Section):
 
 def _absolute(location: str, folder: Path, key: str) -> str:
     try:
-        found = storage.absolute(location, folder)
-        if not storage.is_url(found):
-            Path(found).resolve()  # it finds links in a circle
-        return found
-    except (OSError, RuntimeError) as error:  # no such home, or links in a circle
+        absolute = storage.absolute(location, folder)
+        if not storage.is_url(absolute):
+            Path(absolute).resolve()  # it finds links in a circle
+        return absolute
+    except (OSError, RuntimeError) as error:  # no such home folder, or links in a circle
         reason = str(error).rstrip(".")
         raise RequestError(f"{key}: {reason}, given {location!r}") from error
 
@@ -255,9 +256,9 @@ def load_job(
     """Read and validate a job file.
 
     Args:
-        file: YAML.
-        settings: `key.path=value` each, over what the file says; the value is YAML.
-        output: over the file's `output`; counts from the current folder.
+        file: YAML file.
+        settings: `key.path=value` each; they replace the file's values; the value is YAML.
+        output: replaces the file's `output`; it counts from the current folder.
         today: the day of the launch, from which relative periods count; by default today in UTC.
 
     Raises:
@@ -273,13 +274,13 @@ def make_job(given: str | os.PathLike[str] | Mapping[str, Any], changes: Mapping
     """Validate a job that Python code gives.
 
     Args:
-        given: a job file or the content of one; relative locations count from the file's folder, or
-            from the current one.
-        changes: new value of each `key.path`, over what is given; `output` counts from the current
-            folder.
+        given: a job file or its content; relative locations count from the file's folder, or from
+            the current folder.
+        changes: new value of each `key.path`, which replaces the given one; `output` counts from
+            the current folder.
 
     Raises:
-        RequestError: as `load_job`.
+        RequestError: as in `load_job`.
     """
     if isinstance(given, Mapping):
         content, source, folder = deepcopy(dict(given)), "job", Path.cwd()
@@ -333,7 +334,7 @@ def _apply(content: dict[str, Any], setting: str) -> None:
 
 
 def _put(content: dict[str, Any], keys: list[str], value: Any, source: str) -> None:
-    """Change one key of a job, below the sections that the other keys name."""
+    """Change one key of a job; the other keys name the sections around it."""
     for key in keys[:-1]:
         inner = content.setdefault(key, {})
         if not isinstance(inner, dict):

@@ -10,7 +10,7 @@ from transforms.storage import storage
 
 
 class LocationText(str):
-    """Marks the texts that are locations: relative paths count from the job file's folder."""
+    """Marks texts that are locations: relative paths count from the job file's folder."""
 
 
 def _location(text: str) -> LocationText:
@@ -25,7 +25,7 @@ Location = Annotated[str, AfterValidator(_location)]
 
 
 def _not_bool(value: object) -> object:
-    """YAML's yes and no are no numbers, though Python counts with them."""
+    """Refuse YAML's yes and no, which Python would take as the numbers 1 and 0."""
     if isinstance(value, bool):
         raise ValueError("expected a number")
     return value

@@ -1,4 +1,4 @@
-"""What is wrong with a job file, in one line."""
+"""Describes a mistake in a job file in one line."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _EXPECTED = {
     "int_from_float": "expected a whole number",
     "string_pattern_mismatch": "expected a text that fits the pattern {pattern}",
 }
-"""In our words, by pydantic's kind of mistake."""
+"""Messages in this program's words, by pydantic's kind of mistake."""
 
 
 def first_mistake(error: ValidationError, schema: type[BaseModel]) -> str:
-    """The first mistake that pydantic found: the key, what is wrong, what was given."""
+    """The first mistake that pydantic found: the key, the mistake, and the given value."""
     errors = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
     first = errors[0]
     parts = first["loc"]
     if first["type"] == "missing" and parts[:2] == _BOX:
-        parts = _BOX  # the list is too short, rather than its fourth number missing
+        parts = _BOX  # not its fourth number: the list is too short
     key = one_line(".".join(str(part) for part in parts), 80) or "job"
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _keys_at(first["loc"][:-1], schema)
@@ -69,7 +69,7 @@ def _message(mistake: Mapping[str, Any], schema: type[BaseModel]) -> str:
 
 
 def _as_area(value: Any) -> str:
-    """How an area is written that is given without its key, as a text or as numbers."""
+    """How to write an area that is given without its key, as a text or as numbers."""
     text = value.strip() if isinstance(value, str) else ""
     numbers = value if isinstance(value, list) else text.replace(",", " ").split()
     key, like = "file", one_line(storage.masked(text), 80) or "area.gpkg"

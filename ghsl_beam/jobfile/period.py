@@ -1,7 +1,7 @@
-"""Periods as a person writes them, and the days they stand for on the day of a launch.
+"""Periods as people write them, and the days that they mean on the day of a launch.
 
-Calendar periods are whole: a month, a quarter and a year end on their last day. Of an interval
-both days are included, so `2025-01-01/P3M` and `P3M/2025-03-31` are the first quarter of 2025.
+Calendar periods are whole: a month, a quarter and a year end on their last day. In an interval both
+days are included, so `2025-01-01/P3M` and `P3M/2025-03-31` are the first quarter of 2025.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FORMS = (
     "last_month, last_quarter, YYYY, YYYY-Qn, YYYY-MM, or an ISO 8601 interval: "
     "YYYY-MM-DD/YYYY-MM-DD, YYYY-MM-DD/PnYnMnWnD, PnYnMnWnD/YYYY-MM-DD"
 )
-"""The texts that are allowed."""
+"""The allowed texts."""
 
 _DAY = timedelta(days=1)
 _MONTH, _QUARTER, _YEAR = (relativedelta(months=count) for count in (1, 3, 12))
@@ -34,11 +34,11 @@ def days_of(text: str, today: date) -> tuple[date, date]:
 
     Args:
         text: one of `FORMS`.
-        today: the day of the launch, from which `last_month` and `last_quarter` count: the last
-            whole month or quarter before it.
+        today: the day of the launch; `last_month` and `last_quarter` are the last whole month or
+            quarter before it.
 
     Raises:
-        ValueError: no such period; one line that says what is allowed.
+        ValueError: the text is not a period; one line that says what is allowed.
     """
     try:
         first, after = _relative(text, today) or _calendar(text) or _interval(text)
@@ -53,7 +53,7 @@ def days_of(text: str, today: date) -> tuple[date, date]:
 def label(first: date, last: date) -> str:
     """A short name for the days: `2025`, `2025-Q1`, `2025-06`, or `20250115-20250331`."""
     start, end = first.isoformat(), last.isoformat()
-    # Counted without the day after, which the last day of all has not.
+    # Computed without the day after the last, because the last possible day has none.
     if first.day == 1 and last == last + _TO_MONTH_S_END:
         months = 12 * (last.year - first.year) + last.month - first.month + 1
         if months == 12 and first.month == 1:
@@ -76,21 +76,21 @@ def _relative(text: str, today: date) -> tuple[date, date] | None:
 
 
 def _calendar(text: str) -> tuple[date, date] | None:
-    found = _CALENDAR.fullmatch(text)
-    if not found:
+    match = _CALENDAR.fullmatch(text)
+    if not match:
         return None
-    year = int(found["year"])
-    if found["quarter"]:
-        first = date(year, 3 * int(found["quarter"]) - 2, 1)
+    year = int(match["year"])
+    if match["quarter"]:
+        first = date(year, 3 * int(match["quarter"]) - 2, 1)
         return first, first + _QUARTER
-    if found["month"]:
-        first = date(year, int(found["month"]), 1)
+    if match["month"]:
+        first = date(year, int(match["month"]), 1)
         return first, first + _MONTH
     return date(year, 1, 1), date(year, 1, 1) + _YEAR
 
 
 def _interval(text: str) -> tuple[date, date]:
-    """First day and the day after the last; an end without a slash is no interval."""
+    """First day and the day after the last; a text without a slash is not an interval."""
     start, _, end = text.partition("/")
     if start.startswith("P"):
         after = _date(end) + _DAY
@@ -106,7 +106,7 @@ def _date(text: str) -> date:
 
 
 def _duration(text: str) -> relativedelta:
-    found = _DURATION.fullmatch(text)
-    if not found:
+    match = _DURATION.fullmatch(text)
+    if not match:
         raise ValueError(text)
-    return relativedelta(**{unit: int(count) for unit, count in found.groupdict("0").items()})
+    return relativedelta(**{unit: int(count) for unit, count in match.groupdict("0").items()})

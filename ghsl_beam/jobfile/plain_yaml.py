@@ -1,4 +1,4 @@
-"""YAML as job files and profiles are written in: plain values, each key once."""
+"""Reads the YAML of job files and profiles: plain values, each key once."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from transforms.storage.vector_formats import check_regular
 
 _MAX_BYTES = 1 << 20
 _MAX_VALUES = 10_000
-"""In a text: a job file has a hundred; more take PyYAML seconds to minutes."""
+"""Limit for one text: a job file has a hundred, and far more take PyYAML minutes."""
 _MAX_DIGITS = 4000
-"""Of a number: Python does not print longer ones."""
+"""Limit for one number: Python does not print longer ones."""
 
 _SAYS_NOTHING = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:null")
-"""No credential, whatever the key is called."""
+"""Values that are not credentials, whatever the name of the key is."""
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Safe YAML without aliases, which a job file has no use for and a YAML bomb is made of.
+    """Safe YAML without aliases: a job file does not need them, and YAML bombs consist of them.
 
-    A key that is there twice is refused too: which of the two was meant?
+    A repeated key is refused too, because nobody knows which value is meant.
     """
 
     values = 0
@@ -45,7 +45,7 @@ class _PlainLoader(yaml.SafeLoader):
         return node
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
-        """A value; PyYAML's constructors end in any exception where its text is not of its tag."""
+        """A value; PyYAML's constructors raise any exception if the text does not fit its tag."""
         where = f"line {node.start_mark.line + 1}"
         try:
             value = super().construct_object(node, deep)
@@ -57,7 +57,7 @@ class _PlainLoader(yaml.SafeLoader):
                 f"{where}: {shown(node.value)} cannot be read as {kind}"
             ) from error
         if isinstance(value, int) and value.bit_length() > 3 * _MAX_DIGITS:
-            raise yaml.YAMLError(f"{where}: a number of more than {_MAX_DIGITS} digits")
+            raise yaml.YAMLError(f"{where}: a number has more than {_MAX_DIGITS} digits")
         return value
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -77,7 +77,7 @@ def text_of(file: Path) -> str:
     """The text of a job file.
 
     Raises:
-        RequestError: it cannot be read, is too large, or no text.
+        RequestError: it cannot be read, is too large, or is not text.
     """
     try:
         check_regular(str(file))
@@ -92,36 +92,36 @@ def text_of(file: Path) -> str:
             "in area.file"
         )
     if len(data) > _MAX_BYTES:
-        raise RequestError(f"{file}: larger than {_MAX_BYTES} bytes; a job file is smaller")
+        raise RequestError(f"{file}: is larger than {_MAX_BYTES} bytes; a job file is smaller")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RequestError(
-            f"{file}: not a text in UTF-8 (byte 0x{data[error.start]:02x} at {error.start}); give "
+            f"{file}: is not a UTF-8 text (byte 0x{data[error.start]:02x} at {error.start}); give "
             "a job file (YAML)"
         ) from error
 
 
 def parse_yaml(text: str, name: str) -> Any:
-    """Content of a YAML text; `name` is what an error calls it.
+    """The content of a YAML text; `name` is its name in errors.
 
     Raises:
-        RequestError: it is not YAML, has aliases, or a key twice.
+        RequestError: it is not YAML, has aliases, or has a key twice.
     """
     try:
-        # A day that is in no calendar is a ValueError.
+        # A day that does not exist is a ValueError.
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise RequestError(f"{name}: not valid YAML: {one_line(str(error), 300)}") from error
 
 
 def shown(value: Any, limit: int = 80) -> str:
-    """A value as an error shows it: days as they are written, the whole on one line."""
+    """A value for an error message: days as they are written, everything on one line."""
     return one_line(str(_plain(value)) if isinstance(value, date) else repr(_plain(value)), limit)
 
 
 def one_line(text: str, limit: int) -> str:
-    """A text without line breaks and control characters, cut to some characters."""
+    """A text without line breaks and control characters, cut to `limit` characters."""
     line = re.sub(r"\s+", " ", text[: 4 * limit]).strip()
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
     return line if len(line) <= limit else line[: limit - 3] + "..."

@@ -89,10 +89,10 @@ class Grid(Section):
         return self
 
     def label(self) -> str:
-        """The grid's name in paths, the same for all spellings of its CRS.
+        """The name of the grid in paths, the same for all spellings of its CRS.
 
         Raises:
-            ValueError: there is no such grid.
+            ValueError: the grid is not possible.
         """
         try:
             return from_config(self.crs, self.resolutions).label
@@ -101,7 +101,7 @@ class Grid(Section):
 
 
 def _other_authority(crs: str) -> str:
-    """A hint where a CRS has another authority than given: Mollweide is ESRI's."""
+    """A hint if a CRS exists under another authority: Mollweide is from ESRI."""
     name, _, code = crs.partition(":")
     other = {"EPSG": "ESRI", "ESRI": "EPSG"}.get(name.upper())
     known = other and re.fullmatch(r"\d{1,6}", code, re.A) and code in _codes(other)

@@ -47,7 +47,7 @@ class Cache(Section):
 
 
 class Input(Section):
-    """Where scenes come from and which are taken."""
+    """The catalogue and the archive of scenes, and which scenes are used."""
 
     source: Source = Field(
         Source.ARCHIVE,

@@ -1,4 +1,4 @@
-"""The former place of `ghsl_beam.area.mgrs_tiles`, for programs that import it by this name."""
+"""The former name of `ghsl_beam.area.mgrs_tiles`, for programs that import it by this name."""
 
 from ghsl_beam.area.mgrs_tiles import MgrsTile, tile, tiles_of
 

@@ -1,4 +1,4 @@
-"""SHA256SUMS of a folder of models: what each file was when it was fetched or first verified.
+"""SHA256SUMS of a folder of models: each file's checksum when it was first fetched or verified.
 
 The format is that of `sha256sum`, so `sha256sum -c SHA256SUMS` checks it too.
 """
@@ -21,7 +21,7 @@ _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")
 
 
 class Verdict(StrEnum):
-    """What `verify` finds of a file."""
+    """The result of `verify` for a file."""
 
     GOOD = "good"
     NEW = "new"
@@ -31,7 +31,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A model file and what was found; `detail` is its SHA-256, or what is wrong with it."""
+    """A model file and its result; `detail` is its SHA-256, or what is wrong with it."""
 
     zone: str
     path: str
@@ -40,10 +40,10 @@ class Checked:
 
 
 def read_sums(folder: str) -> dict[str, str]:
-    """SHA-256 by file name, empty where nothing was recorded.
+    """SHA-256 by file name; empty if nothing was recorded.
 
     Raises:
-        RequestError: the file is there and cannot be read, or is none of `sha256sum`.
+        RequestError: the file exists but cannot be read, or is not a file of `sha256sum`.
     """
     file = join(folder, SUMS)
     try:
@@ -53,36 +53,38 @@ def read_sums(folder: str) -> dict[str, str]:
             return {}
         raise request_error(str(error), error) from error
     except UnicodeDecodeError as error:
-        raise RequestError(f"{masked(file)}: not a file of sha256sum: {error}") from error
+        raise RequestError(f"{masked(file)}: is not a file of sha256sum: {error}") from error
     sums = {}
     for line in text.splitlines():
         match = _LINE.fullmatch(line)
         if match is None:
-            raise RequestError(f"{masked(file)}: not a line of sha256sum: {line[:80]!r}")
+            raise RequestError(
+                f"{masked(file)}: has a line that is not one of sha256sum: {line[:80]!r}"
+            )
         sums[match[2]] = match[1]
     return sums
 
 
-def record(folder: str, found: Mapping[str, str]) -> None:
-    """Add SHA-256 by file name to a local folder's record.
+def record(folder: str, digests: Mapping[str, str]) -> None:
+    """Add SHA-256 by file name to the record of a local folder.
 
     Raises:
-        RequestError: see `read_sums`.
+        RequestError: as in `read_sums`.
         StorageError: it cannot be written.
     """
     sums = read_sums(folder)
-    if all(sums.get(file) == digest for file, digest in found.items()):
+    if all(sums.get(file) == digest for file, digest in digests.items()):
         return
-    lines = sorted((file, digest) for file, digest in {**sums, **found}.items())
+    lines = sorted((file, digest) for file, digest in {**sums, **digests}.items())
     text = "".join(f"{digest}  {file}\n" for file, digest in lines)
     write_whole(join(folder, SUMS), text.encode())
 
 
 def verify(folder: str, prefix: str = "") -> Iterator[Checked]:
-    """Check each model of a folder or URL, in the order of zones; new ones are recorded.
+    """Check each model of a folder or URL, in the order of zones; record new ones.
 
-    A file is good where it is a whole GHS-S2Net (structure, order of layers, shapes, finite
-    numbers) and has the SHA-256 that was recorded. At a URL nothing is recorded.
+    A file is good if it is a complete GHS-S2Net (structure, order of layers, shapes, finite
+    numbers) and has the recorded SHA-256. At a URL nothing is recorded.
 
     Raises:
         RequestError: the folder or its record cannot be read.
@@ -100,7 +102,7 @@ def verify(folder: str, prefix: str = "") -> Iterator[Checked]:
             new[file] = digest
             yield Checked(zone, path, Verdict.NEW, digest)
         elif sums[file] != digest:
-            detail = f"SHA-256 found {digest}, recorded {sums[file]} in {SUMS}"
+            detail = f"has SHA-256 {digest}, but {SUMS} has {sums[file]}"
             yield Checked(zone, path, Verdict.DIFFERS, detail)
         else:
             yield Checked(zone, path, Verdict.GOOD, digest)

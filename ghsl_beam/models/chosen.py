@@ -1,4 +1,4 @@
-"""The models of a job: one network a grid zone, and the residential classifier."""
+"""The models of a job: one network for each grid zone, and the residential classifier."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _SHOWN = 5
 class Model:
     """The model of a grid zone.
 
-    `fallback` where it is another zone's, `demonstration` where its file or the file's name says
-    that it is for showing only, `origin` who made it, `trained` what an own one says of itself.
+    `fallback`: it is another zone's model. `demonstration`: its file or the file's name says that
+    it is only a demonstration. `origin`: who made it. `trained`: an own model's note about itself.
     """
 
     zone: str
@@ -35,17 +35,17 @@ class Model:
 
     @property
     def demonstration(self) -> bool:
-        """Whether it is for showing only."""
+        """Whether it is only a demonstration."""
         return self.origin is Origin.DEMONSTRATION
 
     @property
     def file(self) -> str:
-        """The file's name."""
+        """The name of the file."""
         return storage.name(self.path)
 
     @property
     def tags(self) -> dict[str, str]:
-        """What the layers made with it say of it in their metadata."""
+        """The tags about the model in the layers that are made with it."""
         return {
             "MODEL": self.file,
             "MODEL_SHA256": self.sha256,
@@ -58,12 +58,12 @@ def chosen_models(job: Job, zones: list[str]) -> tuple[Model, ...]:
     """The network of each of these grid zones, each file read and checked once.
 
     Raises:
-        RequestError: a zone has none, or a file cannot be read or is no GHS-S2Net.
+        RequestError: a zone has none, or a file cannot be read or is not a GHS-S2Net.
     """
     settings = job.models
     chosen = resolve(zones, settings.folder, settings.fallback, prefix=settings.prefix)
     try:
-        found = {path: describe_model(path) for path in dict.fromkeys(m.path for m in chosen)}
+        files = {path: describe_model(path) for path in dict.fromkeys(m.path for m in chosen)}
     except ModelError as error:
         raise RequestError(f"models: {error}") from error
     manifest = published_manifest()
@@ -71,19 +71,19 @@ def chosen_models(job: Job, zones: list[str]) -> tuple[Model, ...]:
         Model(
             model.zone,
             model.path,
-            found[model.path].sha256,
+            files[model.path].sha256,
             model.fallback,
-            _origin(storage.name(model.path), found[model.path], manifest),
-            found[model.path].trained or "",
+            _origin(storage.name(model.path), files[model.path], manifest),
+            files[model.path].trained or "",
         )
         for model in chosen
     )
 
 
 def _origin(name: str, file: ModelFile, manifest: Manifest) -> Origin:
-    """Who made a network: by its checksum in the list of the published ones, else by its own word.
+    """Who made a network: by its checksum in the list of published models, or by its own note.
 
-    A file may be published under one name and lie here under another.
+    A published file may have another name here.
     """
     if any(
         file.sha256 == known.sha256 or file.git_blob == known.git_blob for known in manifest.models
@@ -95,7 +95,7 @@ def _origin(name: str, file: ModelFile, manifest: Manifest) -> Origin:
 
 
 def model_warnings(models: Iterable[Model]) -> list[str]:
-    """What a person should know of the networks."""
+    """Warnings about the networks."""
     by_origin: dict[Origin, dict[str, None]] = {}
     for model in models:
         by_origin.setdefault(model.origin, {})[model.file] = None
@@ -109,7 +109,7 @@ def model_warnings(models: Iterable[Model]) -> list[str]:
         shown = ", ".join(list(unproven)[:_SHOWN])
         shown += f" and {len(unproven) - _SHOWN} more" if len(unproven) > _SHOWN else ""
         warnings.append(
-            f"models that are not proven to be of the JRC, so that it is not credited: {shown} "
+            f"models that are not proven to be of the JRC, so the JRC is not credited: {shown} "
             "(their checksums are not in the list of published models)"
         )
     return warnings
@@ -117,11 +117,11 @@ def model_warnings(models: Iterable[Model]) -> list[str]:
 
 @dataclass(frozen=True)
 class ChosenClassifier:
-    """The residential classifier; `demonstration` as of a `Model`.
+    """The residential classifier; `demonstration` as in `Model`.
 
-    `halo` is the pixels around a window that its classes depend on. `networks` are the SHA-256 of
-    the networks that it was trained behind, empty where it does not say; `other_version` is the
-    scikit-learn that made it, where it is another than here.
+    `halo`: the pixels around a window that its classes depend on. `networks`: SHA-256 of the
+    networks whose built-up it was trained on, empty if unknown. `other_version`: the scikit-learn
+    that made it, if it differs from the installed one.
     """
 
     file: str
@@ -133,28 +133,28 @@ class ChosenClassifier:
 
 
 def chosen_classifier(job: Job) -> ChosenClassifier:
-    """The residential classifier, after a look that it is one.
+    """Read and check the residential classifier.
 
     Raises:
-        RequestError: it cannot be read, or is none.
+        RequestError: it cannot be read, or is not a classifier.
     """
     path = job.residential.model
     try:
-        found = ResidentialClassifier.load(path)
+        classifier = ResidentialClassifier.load(path)
         return ChosenClassifier(
             storage.name(path),
             storage.sha256(path),
-            found.demonstration or _named(path),
-            found.halo,
-            found.networks,
-            found.other_version,
+            classifier.demonstration or _named(path),
+            classifier.halo,
+            classifier.networks,
+            classifier.other_version,
         )
     except ModelError as error:
         raise RequestError(f"residential.model: {error}") from error
 
 
 def classifier_warnings(classifier: ChosenClassifier, models: Iterable[Model]) -> list[str]:
-    """What a person should know of the classifier beside these networks."""
+    """Warnings about the classifier, also in combination with the networks."""
     warnings = []
     if classifier.demonstration:
         warnings.append(f"classifier {classifier.file} is a demonstration")
@@ -168,8 +168,8 @@ def classifier_warnings(classifier: ChosenClassifier, models: Iterable[Model]) -
         theirs = ", ".join(sha256[:12] for sha256 in classifier.networks)
         warnings += [
             f"classifier {classifier.file} was trained on the built-up of another network "
-            f"(SHA-256 {theirs}) than {model.file} ({model.sha256[:12]}): its classes may mean "
-            "little; train one on a run with this network"
+            f"(SHA-256 {theirs}) than {model.file} ({model.sha256[:12]}): its classes may have "
+            "little meaning; train one on a run with this network"
             for model in others.values()
         ]
     elif not classifier.demonstration:

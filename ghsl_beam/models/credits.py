@@ -1,4 +1,4 @@
-"""Credits that the inputs ask for; they go with every product."""
+"""The credits that the inputs require; every product has them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JRC = (
 )
 
 CREDITS_TAG = "CREDITS"
-"""Tag of a product: the credits of what it was made with, and of nothing else."""
+"""Tag of a product with the credits of its inputs, and of nothing else."""
 _BETWEEN = "; "
 
 
@@ -21,16 +21,16 @@ class Origin(StrEnum):
     """Who made a network, as far as its file proves it."""
 
     PUBLISHED = "published"
-    """The JRC: the file is one of those it publishes, by its checksum."""
+    """The JRC: the checksum is that of one of its published files."""
     OWN = "own"
-    """Somebody, with this program."""
+    """A user of this program."""
     DEMONSTRATION = "demonstration"
     UNPROVEN = "unproven"
-    """Nobody that can be named: the file neither says, nor is its checksum known."""
+    """Unknown: the file does not say it, and its checksum is not known."""
 
 
 class Network(Protocol):
-    """What the credits need to know of a network."""
+    """The facts about a network that the credits need."""
 
     @property
     def file(self) -> str:
@@ -46,13 +46,13 @@ class Network(Protocol):
 
     @property
     def trained(self) -> str:
-        """What an own network says of its training, perhaps nothing."""
+        """The note of an own network about its training, may be empty."""
 
 
 def credits_of(networks: Iterable[Network]) -> tuple[str, ...]:
     """The credits of products that these networks were used for, each once.
 
-    The JRC is named for the files that it published, and for no other.
+    The JRC is credited only for files that it published.
     """
     unique = {network.sha256: network for network in networks}
     lines = [_line(network) for _, network in sorted(unique.items(), key=lambda i: i[1].file)]
@@ -61,24 +61,24 @@ def credits_of(networks: Iterable[Network]) -> tuple[str, ...]:
 
 
 def credit_line(networks: Iterable[Network]) -> str:
-    """The same as one text."""
+    """The same credits as one text."""
     return line_of(credits_of(networks))
 
 
 def line_of(lines: Iterable[str]) -> str:
-    """Credits as one text."""
+    """Join credits to one text."""
     return _BETWEEN.join(lines)
 
 
 def lines_of(text: str) -> list[str]:
-    """The credits in a text of `credit_line`."""
+    """Split a text of `credit_line` into its credits."""
     return text.split(_BETWEEN)
 
 
 def licence_of(text: str) -> str:
-    """The licence of what has these credits, as STAC calls it.
+    """The licence of a product with these credits, by its name in STAC.
 
-    The networks of the JRC are published under CC BY 4.0. Of other networks no licence is known.
+    The networks of the JRC are published under CC BY 4.0. The licence of other networks is unknown.
     """
     return "CC-BY-4.0" if set(lines_of(text)) == {SENTINEL, JRC} else "other"
 
@@ -89,6 +89,6 @@ def _line(network: Network) -> str:
     if network.origin is Origin.DEMONSTRATION:
         return f"network {network.file}: a demonstration of ghsl-beam, no model of the JRC"
     if network.origin is Origin.OWN:
-        told = f": {network.trained}" if network.trained else ""
-        return f"network {network.file}: trained with ghsl-beam, no model of the JRC{told}"
+        note = f": {network.trained}" if network.trained else ""
+        return f"network {network.file}: trained with ghsl-beam, no model of the JRC{note}"
     return f"network {network.file} (SHA-256 {network.sha256[:12]}): its maker is not proven"

@@ -1,4 +1,4 @@
-"""Getting model files: in parallel, continued where they broke off, checked before they count."""
+"""Downloads model files: in parallel, with continuation of partial files, and with checks."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from transforms.storage.storage import join, masked, published
 
 THREADS = 4
 Report = Callable[[str, int, int | None], None]
-"""Told a zone, the bytes that are here and of how many, as they come."""
+"""Receives a zone, its bytes so far, and the total bytes, during a download."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A zone's model in the folder, whole; `new` where it came just now."""
+    """A complete model of a zone in the folder; `new` if it was downloaded just now."""
 
     zone: str
     path: Path
@@ -40,7 +40,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class NotFetched:
-    """A zone whose model could not be had, and why, in one line."""
+    """A zone whose model could not be fetched, with the reason in one line."""
 
     zone: str
     reason: str
@@ -53,25 +53,25 @@ def fetch_models(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     report: Report = lambda zone, done, total: None,
 ) -> Iterator[Fetched | NotFetched]:
-    """Fetch models, a few at a time; outcomes come as they are ready.
+    """Fetch models, a few at a time; yield each outcome when it is ready.
 
     Args:
-        zones: grid zones, and what their files must be where that is known.
-        base: URL or local path of the folder that holds them.
+        zones: grid zones, each with the known facts about its file, or None.
+        base: URL or local path of the folder that contains the files.
         folder: where to put them.
-        limits: bounds on size, time and attempts.
+        limits: limits of size, time and attempts.
         report: called from several threads.
     """
     stop = threading.Event()
 
-    def told(zone: str, done: int, total: int | None) -> None:
+    def report_or_stop(zone: str, done: int, total: int | None) -> None:
         if stop.is_set():
-            raise ModelError(zone, "stopped; the part that has come is kept")
+            raise ModelError(zone, "stopped; the part that was downloaded is kept")
         report(zone, done, total)
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="fetch") as pool:
         futures = {
-            pool.submit(fetch_model, zone, base, folder, known, limits, told): zone
+            pool.submit(fetch_model, zone, base, folder, known, limits, report_or_stop): zone
             for zone, known in zones
         }
         try:
@@ -93,14 +93,14 @@ def fetch_model(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     report: Report = lambda zone, done, total: None,
 ) -> Fetched:
-    """Fetch one zone's model, check it, and put it in the folder; a good one there stays.
+    """Fetch the model of one zone, check it, and put it in the folder, unless a good one is there.
 
-    What has come of a file that broke off stays beside it as `.NAME.part`, and the next call
-    goes on from there if the server still has the same content.
+    A partial file stays in the folder as `.NAME.part`. The next call continues it, if the server
+    still has the same content.
 
     Raises:
-        ModelError: it cannot be had, or what came is no GHS-S2Net or not the one that is known;
-            nothing is kept of such a file.
+        ModelError: it cannot be fetched, or the file is not a GHS-S2Net or not the known one. Such
+            a file is removed.
     """
     names = [known.file] if known else model_names(zone)
     for name in names:
@@ -133,11 +133,11 @@ def _present(zone: str, path: Path, known: PublishedModel | None) -> Fetched:
         digest = load_model(path)[1]
         recorded = read_sums(str(path.parent)).get(path.name, digest)
         if recorded != digest:
-            raise ModelError(str(path), f"found SHA-256 {digest}, recorded {recorded}")
+            raise ModelError(str(path), f"has SHA-256 {digest}, but {recorded} is recorded")
         if known:
             _compare(path, path, known)
     except ModelError as error:
-        reason = f"{error.reason}; move it away to fetch it anew"
+        reason = f"{error.reason}; move it away to fetch it again"
         raise ModelError(str(path), reason) from error
     return Fetched(zone, path, digest, new=False)
 
@@ -155,7 +155,7 @@ def _fetch(
         try:
             for attempt in retrying(limits):
                 with attempt:
-                    _go_on(url, stream, state, limits, report)
+                    _continue(url, stream, state, limits, report)
         except TooLarge:
             stream.truncate(0)
             raise
@@ -174,7 +174,7 @@ def _fetch(
 
 @contextmanager
 def _claimed(part: Path, state: Path) -> Iterator[BinaryIO]:
-    """The partial file, open to add to it, for this process and thread alone."""
+    """Open the partial file for appending, for this process and thread alone."""
     with part.open("a+b") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -182,24 +182,24 @@ def _claimed(part: Path, state: Path) -> Iterator[BinaryIO]:
         except BlockingIOError:
             mine = False
         if not mine:
-            raise ModelError(str(part), "another process is fetching it")
+            raise ModelError(str(part), "another process downloads it now")
         try:
             yield stream
         finally:
             stream.flush()
-            if part.exists() and part.stat().st_size == 0:  # nothing of use came
+            if part.exists() and part.stat().st_size == 0:  # nothing useful was received
                 part.unlink()
                 state.unlink(missing_ok=True)
 
 
-def _go_on(
+def _continue(
     url: str,
     stream: BinaryIO,
     state: Path,
     limits: Limits,
     report: Callable[[int, int | None], None],
 ) -> None:
-    """One attempt, from where the last one stopped."""
+    """Make one attempt, from where the last one stopped."""
     done = stream.seek(0, os.SEEK_END)
     mark, total = _read_state(state, url)
     if not mark:
@@ -219,24 +219,24 @@ def _go_on(
 
 
 def _read_state(state: Path, url: str) -> tuple[str, int | None]:
-    """Mark and size of the content that a partial file is of; no mark where it is of no use."""
+    """Mark and size of a partial file's content; no mark if the file is of no use."""
     try:
         source, mark, total = json.loads(state.read_text())
-    except (OSError, ValueError, TypeError):  # none, or cut short: the file begins anew
+    except (OSError, ValueError, TypeError):  # missing or damaged: start from the beginning
         return "", None
     return (mark, total) if source == fingerprint(url) else ("", None)
 
 
 def _compare(path: Path, target: Path, known: PublishedModel) -> None:
-    """Compare a file with what the manifest says of it."""
+    """Compare a file with the facts in the manifest."""
     content = path.read_bytes()
     blob = b"blob %d\0" % len(content)
-    found = {
+    facts = {
         "bytes": len(content),
         "git_blob": hashlib.sha1(blob + content, usedforsecurity=False).hexdigest(),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    for key, value in found.items():
+    for key, value in facts.items():
         expected = getattr(known, key)
         if expected is not None and value != expected:
-            raise ModelError(str(target), f"found {key} {value}, the manifest says {expected}")
+            raise ModelError(str(target), f"has {key} {value}, expected {expected} by the manifest")

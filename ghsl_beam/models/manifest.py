@@ -1,7 +1,7 @@
-"""The manifest of the published models: which zones there are, and what is known of each file.
+"""The manifest of the published models: the zones, and the known facts about each file.
 
-The package carries the list of the JRC's repository. A folder of models may have a manifest of its
-own. A manifest is whole: a list that its source cuts is refused.
+The package contains the list of the JRC's repository. A folder of models may have its own manifest.
+A manifest must be complete: a list that its source truncates is refused.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from transforms.storage.storage import join, listing, masked, read_bytes, write_
 
 MANIFEST = "manifest.json"
 PUBLISHED = Path(__file__).with_name("published_models.json")
-"""The manifest of the JRC's repository, at one commit of it: what is fetched is what is listed."""
+"""The manifest of the JRC's repository at one commit, so that fetched files are the listed ones."""
 _MAX_BYTES = 8 << 20
 _GITHUB_LIMIT = 1000
-"""GitHub cuts the contents of a folder there."""
+"""GitHub truncates the list of a folder at this number of files."""
 _LFS_POINTER = 1024
-"""A blob under so many bytes is no model but what Git LFS keeps in its place."""
+"""A blob with fewer bytes is not a model but a pointer of Git LFS."""
 _GITHUB = re.compile(
     r"https://(?:github\.com/([^/]+)/([^/]+)/raw|raw\.githubusercontent\.com/([^/]+)/([^/]+))"
     r"/([^/]+)/(.+)"
@@ -37,7 +37,7 @@ _GITHUB = re.compile(
 
 
 class PublishedModel(BaseModel):
-    """One file of the repository; None where nothing is known."""
+    """One file of the repository; unknown facts are None."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,7 +52,7 @@ class PublishedModel(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Which models a source publishes, and what is known of each file."""
+    """The models that a source publishes, and the known facts about each file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -72,12 +72,12 @@ class Manifest(BaseModel):
     models: tuple[PublishedModel, ...]
 
     def of(self, zone: str) -> PublishedModel | None:
-        """What is known of a zone's file; None where no model is published for the zone."""
+        """The facts about a zone's file; None if no model is published for the zone."""
         return next((model for model in self.models if model.zone == normal(zone)), None)
 
 
 def listing_of(base: str) -> str:
-    """The URL that lists a folder of files: GitHub's contents for one of its folders, else it."""
+    """The URL that lists a folder of files: GitHub's contents for its folders, else the folder."""
     match = _GITHUB.fullmatch(base.rstrip("/"))
     if match is None:
         return base
@@ -86,25 +86,25 @@ def listing_of(base: str) -> str:
 
 
 def read_manifest(folder: str) -> Manifest:
-    """The manifest of a folder of models; without one, that of the JRC's repository.
+    """The manifest of a folder of models; the one of the JRC's repository if it has none.
 
     Raises:
-        RequestError: the file cannot be read, is no manifest, or has a part of a list.
+        RequestError: the file cannot be read, is not a manifest, or has an incomplete list.
     """
     manifest = stored_manifest(folder)
     if not manifest.complete:
         raise RequestError(
-            f"{masked(join(folder, MANIFEST))}: holds only a part of the list of models; read it "
+            f"{masked(join(folder, MANIFEST))}: has only a part of the list of models; read it "
             f"again: ghsl-beam models refresh --folder {masked(folder)}"
         )
     return manifest
 
 
 def stored_manifest(folder: str) -> Manifest:
-    """As `read_manifest`, but a manifest with a part of a list will do.
+    """As `read_manifest`, but also accept a manifest with an incomplete list.
 
     Raises:
-        RequestError: the file cannot be read, or is no manifest.
+        RequestError: the file cannot be read, or is not a manifest.
     """
     file = join(folder, MANIFEST)
     try:
@@ -116,34 +116,34 @@ def stored_manifest(folder: str) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise RequestError(f"{masked(file)}: not a manifest: {where}: {first['msg']}") from error
+        raise RequestError(f"{masked(file)}: is not a manifest: {where}: {first['msg']}") from error
 
 
 @cache
 def published_manifest() -> Manifest:
-    """The manifest of the JRC's repository, as the package carries it."""
+    """The manifest of the JRC's repository in the package."""
     return Manifest.model_validate_json(PUBLISHED.read_bytes())
 
 
 def refreshed(manifest: Manifest, limits: Limits = Limits()) -> Manifest:  # noqa: B008 - frozen
-    """The manifest with the list as its source gives it now.
+    """The manifest with the present list of its source.
 
-    A SHA-256 that was known stays with a file that is still the same.
+    A known SHA-256 is kept for a file that has not changed.
 
     Raises:
-        RequestError: the list cannot be had, is cut, or names no model.
+        RequestError: the list cannot be read, is truncated, or names no model.
     """
     where = masked(manifest.listing)
     try:
-        found, cut = _listed(manifest.listing, limits)
+        listed, truncated = _listed(manifest.listing, limits)
     except (Unavailable, StorageError) as error:
         reason = error.reason if isinstance(error, StorageError) else error
         raise RequestError(f"{where}: cannot list the models: {reason}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{where}: found no list of files, expected GitHub's JSON") from error
-    if not found:
+        raise RequestError(f"{where}: is not a list of files, expected GitHub's JSON") from error
+    if not listed:
         raise RequestError(f"{where}: lists no MODEL_CNN_<zone>.h5")
-    if cut:
+    if truncated:
         raise RequestError(
             f"{where}: GitHub lists only the first {_GITHUB_LIMIT} files of a folder, so the list "
             "may lack models: give a folder with fewer files (--from)"
@@ -151,7 +151,7 @@ def refreshed(manifest: Manifest, limits: Limits = Limits()) -> Manifest:  # noq
     known = {(m.file, m.git_blob): m.sha256 for m in manifest.models}
     models = tuple(
         model.model_copy(update={"sha256": known.get((model.file, model.git_blob))})
-        for model in sorted(found, key=lambda model: model.zone)
+        for model in sorted(listed, key=lambda model: model.zone)
     )
     changes = {
         "date": datetime.datetime.now(datetime.UTC).date(),
@@ -174,7 +174,7 @@ def write_manifest(folder: str, manifest: Manifest) -> None:
 
 
 def _listed(where: str, limits: Limits) -> tuple[list[PublishedModel], bool]:
-    """Models that a URL lists, and whether the list is cut."""
+    """Models that a URL lists, and whether the list is truncated."""
     if not is_http(where) or "/contents/" not in where:
         return _models({"name": name} for name in listing(where)), False
     content = read_url(where, replace(limits, size=_MAX_BYTES))

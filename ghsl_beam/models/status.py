@@ -1,4 +1,4 @@
-"""Which models an area needs, which are here, which are published, and what could stand in."""
+"""The models that an area needs: which are here, which are published, which need a fallback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transforms.inference.zones import nearest, normal
 
 
 class State(StrEnum):
-    """How it stands with the model of a grid zone."""
+    """The state of a grid zone's model."""
 
     HERE = "here"
     PUBLISHED = "published"
@@ -26,12 +26,12 @@ class ZoneStatus:
     """A grid zone, the MGRS tiles of the area in it, and its model.
 
     Attributes:
-        zone: grid zone, two digits.
-        tiles: MGRS tiles that need it; empty where no area was given.
-        state: how it stands.
-        path: the file, where it is here.
-        nearest_here: for a zone whose model is not here, what `fallback: nearest` takes.
-        nearest_published: for a zone that has none, the nearest that is published.
+        zone: Grid zone, two digits.
+        tiles: MGRS tiles that need it; empty if no area was given.
+        state: The state of its model.
+        path: The file, if it is here.
+        nearest_here: If the model is not here, the zone that `fallback: nearest` uses.
+        nearest_published: If no model is published for the zone, the nearest published one.
     """
 
     zone: str
@@ -43,9 +43,9 @@ class ZoneStatus:
 
 
 def zones_of_area(area: str) -> dict[str, tuple[str, ...]]:
-    """Tiles that may cover a part of an area, by grid zone, the start of their names.
+    """Tiles that may cover a part of an area, by grid zone, with which their names begin.
 
-    Which of the tiles that overlap there a run takes depends on the scenes it finds.
+    Where tiles overlap, the scenes decide which of them a run uses.
 
     Args:
         area: a vector file, WKT, or west,south,east,north in degrees.
@@ -53,9 +53,9 @@ def zones_of_area(area: str) -> dict[str, tuple[str, ...]]:
     Raises:
         RequestError: it is none of these, or no tile covers it.
     """
-    found = read_area(area, Path.cwd())
+    polygons = read_area(area, Path.cwd())
     zones: dict[str, tuple[str, ...]] = {}
-    for tile in tiles_of(found):
+    for tile in tiles_of(polygons):
         zones[tile.zone] = (*zones.get(tile.zone, ()), tile.id)
     return dict(sorted(zones.items()))
 
@@ -63,12 +63,12 @@ def zones_of_area(area: str) -> dict[str, tuple[str, ...]]:
 def status(
     zones: Mapping[str, tuple[str, ...]], here: Mapping[str, str], manifest: Manifest
 ) -> list[ZoneStatus]:
-    """How it stands with each zone, in the order given.
+    """The status of each zone, in the given order.
 
     Args:
         zones: tiles by grid zone.
-        here: files by grid zone, as `available` finds them.
-        manifest: the published ones. A zone that it does not have needs a fallback.
+        here: files by grid zone, from `available`.
+        manifest: the published models. A zone that is not in it needs a fallback.
     """
     paths = {normal(zone): path for zone, path in here.items()}
     published = [model.zone for model in manifest.models]

@@ -1,1 +1,1 @@
-"""What a person sees of a run: logs, the log file, events and progress."""
+"""What people see of a run: logs, the log file, events and progress."""

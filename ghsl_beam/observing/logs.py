@@ -1,9 +1,8 @@
-"""Logs: one structured line an event, credentials masked, the same from worker processes.
+"""Logs: one structured line for each event, with credentials masked, also from worker processes.
 
-A line is `key=value key=value ...` or a JSON object. Lines carry time, level, logger and message,
-the job, and tile and block where the process is at work on one. `ghsl_beam.runners.worker`
-makes worker processes send their records as JSON; `ghsl_beam.runners.worker_records` turns them
-into records again.
+A line is `key=value key=value ...` or a JSON object. It has time, level, logger, message and job,
+and tile and block if the process works on one. `ghsl_beam.runners.worker` makes worker processes
+send their records as JSON; `ghsl_beam.runners.worker_records` restores the records.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from transforms.storage.room import why_not_written
 
 
 class LogLevel(StrEnum):
-    """From which level on lines are shown."""
+    """The lowest level of the lines that are shown."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -36,25 +35,25 @@ class LogLevel(StrEnum):
 OURS = ("ghsl_beam", "transforms")
 _LOG = logging.getLogger(__name__)
 _NATIVE = "rasterio"
-"""Passes on each thing that GDAL says; what matters of it comes as an error of ours."""
+"""Logger that repeats every message of GDAL; the important ones become errors of this program."""
 _OTHERS = {"debug": "INFO", "info": "WARNING", "warning": "ERROR", "error": "ERROR"}
 _FAILURE = logging.getLogger("ghsl_beam.failure")
 _PROGRESS = "ghsl_beam.observing.progress"
-"""What this logger says is shown at any level; `--quiet` keeps it from speaking."""
+"""The lines of this logger are shown at any level; `--quiet` stops it at its source."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class StructuredFormatter(logging.Formatter):
-    """One line a record: key=value pairs, or a JSON object; credentials are masked."""
+    """One line for each record: key=value pairs or a JSON object, with credentials masked."""
 
     def __init__(self, *, as_json: bool, job: str = "") -> None:
-        """Format as JSON or not; `job` stands in every line, where given."""
+        """Choose JSON or not; `job`, if given, is in every line."""
         super().__init__()
         self.as_json = as_json
         self.job = job
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The line of a record."""
         fields = {key: _masked(key, value) for key, value in self._fields(record).items()}
         if self.as_json:
             return json.dumps(fields)
@@ -78,10 +77,10 @@ class StructuredFormatter(logging.Formatter):
 
 
 class _ForPeople(StructuredFormatter):
-    """As the other, but what ends the program is one plain line, without its traceback."""
+    """The same, but an error that ends the program is one plain line without traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The line of a record."""
         if record.name == _FAILURE.name:
             return f"ghsl-beam: {harmless(redact(record.getMessage()))}"
         return super().format(record)
@@ -99,7 +98,7 @@ def _quoted(value: str) -> str:
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to what leads to people at the time, so that live progress can print around it."""
+    """Writes to the current stream for people, so that live progress can print around it."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -110,12 +109,12 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
 
 def configure(level: LogLevel, *, as_json: bool) -> None:
-    """Log to stderr from `level` on; of other libraries only what is worse."""
+    """Log to stderr from `level` on; other libraries only at a higher level."""
     lowest = getattr(logging, level.upper())
     handler = _Stderr()
     handler.addFilter(lambda record: _is_shown(record, lowest))
-    # Libraries take the word to stop for an error of whatever they are just running.
-    handler.addFilter(lambda record: record.name == _FAILURE.name or not stopping.asked())
+    # After a stop signal, libraries report errors about the work that it interrupted.
+    handler.addFilter(lambda record: record.name == _FAILURE.name or not stopping.requested())
     handler.setFormatter((StructuredFormatter if as_json else _ForPeople)(as_json=as_json))
     logging.basicConfig(handlers=[handler], force=True)
     logging.captureWarnings(True)
@@ -123,41 +122,41 @@ def configure(level: LogLevel, *, as_json: bool) -> None:
 
 
 def _is_shown(record: logging.LogRecord, lowest: int) -> bool:
-    """Whether stderr gets a record; of one failed write GDAL says hundreds of lines."""
+    """Whether stderr gets a record; GDAL logs hundreds of lines for one failed write."""
     if record.name.partition(".")[0] == _NATIVE:
         return lowest <= logging.DEBUG
     return record.levelno >= lowest or record.name == _PROGRESS
 
 
 def set_levels(level: LogLevel) -> None:
-    """Levels of the loggers: the job's own go to its log file from `info` on."""
+    """Set the levels of the loggers; the job's own lines go to its log file from `info` on."""
     logging.getLogger().setLevel(_OTHERS[level])
     for name in OURS:
         logging.getLogger(name).setLevel("DEBUG" if level == "debug" else "INFO")
 
 
 def set_job(job: str) -> None:
-    """From now on lines carry the job's name."""
+    """Add the job's name to all lines from now on."""
     _formatter().job = job
 
 
 class _RunFile(logging.FileHandler):
-    """A file that says once, in one line, that it cannot be written; the run goes on without."""
+    """A log file that reports once, in one line, if it cannot be written; the run continues."""
 
     _said = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Say why, where the file is at fault."""
+        """Report the reason, if the file is at fault."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
         elif not self._said:
             self._said = True
             path = Path(self.baseFilename)
-            _LOG.warning("%s: not whole: %s", path, why_not_written(error, path))
+            _LOG.warning("%s: is incomplete: %s", path, why_not_written(error, path))
 
     def close(self) -> None:
-        """Close; what cannot be written then is no error of the run's."""
+        """Close the file; an error of that is not an error of the run."""
         try:
             super().close()
         except OSError:
@@ -165,7 +164,7 @@ class _RunFile(logging.FileHandler):
 
 
 def log_to_file(folder: Path) -> Path:
-    """Log to a file in the folder too, from info on; returns its path."""
+    """Log to a new file in a folder too, from info on; return its path."""
     shown = _formatter()
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     folder.mkdir(parents=True, exist_ok=True)
@@ -176,7 +175,7 @@ def log_to_file(folder: Path) -> Path:
 
 
 def end_file(path: Path) -> None:
-    """Log to this file no longer."""
+    """Stop logging to this file."""
     root = logging.getLogger()
     for handler in root.handlers[:]:
         if isinstance(handler, logging.FileHandler) and Path(handler.baseFilename) == path:
@@ -185,27 +184,27 @@ def end_file(path: Path) -> None:
 
 
 def failed(text: str, *, with_traceback: bool = False) -> None:
-    """Say what ends the program; the traceback goes to the log file, or where lines are JSON."""
+    """Log the error that ends the program; the traceback goes to the log file, or to JSON lines."""
     _FAILURE.error(text, exc_info=with_traceback)
 
 
-def take_what_is_raised_elsewhere() -> None:
-    """Log what ends a thread, which Python would print as it is."""
+def log_thread_errors() -> None:
+    """Log an error that ends a thread; Python would print it unmasked."""
 
     def log(thread: threading.ExceptHookArgs) -> None:
-        found = (thread.exc_type, thread.exc_value, thread.exc_traceback)
-        level = logging.INFO if stopping.asked() else logging.ERROR
+        exc_info = (thread.exc_type, thread.exc_value, thread.exc_traceback)
+        level = logging.INFO if stopping.requested() else logging.ERROR
         if thread.exc_value is not None:
-            _LOG.log(level, "a thread failed", exc_info=found)  # type: ignore[arg-type]
+            _LOG.log(level, "a thread failed", exc_info=exc_info)  # type: ignore[arg-type]
 
     threading.excepthook = log
 
 
 def _formatter() -> StructuredFormatter:
-    """The one that `configure` has set."""
-    (found,) = (
+    """The formatter that `configure` has set."""
+    (formatter,) = (
         handler.formatter
         for handler in logging.getLogger().handlers
         if isinstance(handler, _Stderr) and isinstance(handler.formatter, StructuredFormatter)
     )
-    return found
+    return formatter

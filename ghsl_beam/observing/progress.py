@@ -1,7 +1,7 @@
-"""How far a run is, while it runs: live bars on a terminal, log lines at intervals elsewhere.
+"""Progress of a run: live bars on a terminal, log lines at intervals elsewhere.
 
-The totals come from the plan, the counts from the events of every process of the run
-(`ghsl_beam.observing.run_events`), so that all runners and running modes look the same.
+The totals come from the plan, and the counts from the events of every process of the run
+(`ghsl_beam.observing.run_events`). So all runners and running modes look the same.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from ghsl_beam.process.terminal import stderr, stderr_through
 from transforms.observe.events import Event
 
 LOOK_EVERY = 1.0
-"""Seconds between two looks at the events."""
+"""Seconds between two reads of the events."""
 LINE_EVERY = 30.0
-"""Seconds between two lines about a stage where there is no terminal."""
+"""Seconds between two lines about a stage, if there is no terminal."""
 _LOG = logging.getLogger(__name__)
 
 
 def totals(inventory: Inventory) -> dict[str, int]:
-    """By stage, in the order of the work: blocks, output cells and products that a run will do."""
+    """Numbers of blocks, output cells and products that a run will make, by stage in work order."""
     plan = inventory.plan
-    found: Counter[str] = Counter()
+    numbers: Counter[str] = Counter()
     products = 0
     for line in plan.lines:
         for tile in inventory.tiles_to_do(line):
             blocks = sum(1 for _ in line.blocks(tile, plan.job.block_size))
             missing = inventory.missing(tile, line)
-            found.update(dict.fromkeys([layer.spec.stage for layer in missing], blocks))
+            numbers.update(dict.fromkeys([layer.spec.stage for layer in missing], blocks))
             products += len(missing)
     for grid_plan in plan.grids:
         cells = inventory.missing_cells[grid_plan.name]
-        found["aggregation"] += len(cells)
+        numbers["aggregation"] += len(cells)
         products += grid_plan.files_of(cells)
-    return {stage: number for stage, number in {**found, "publish": products}.items() if number}
+    return {stage: number for stage, number in {**numbers, "publish": products}.items() if number}
 
 
 @dataclass
 class Count:
-    """How far one stage is."""
+    """Progress of one stage."""
 
     total: int
     made: int = 0
@@ -63,16 +63,16 @@ class Count:
 
     @property
     def done(self) -> int:
-        """What needs no more work, at most the total (a bundle that is retried counts twice)."""
+        """Finished items, at most the total: a bundle that is retried counts twice."""
         return min(self.made + self.reused + self.lost, self.total)
 
     def rate(self, now: float) -> float | None:
-        """Blocks made a second, from the stage's begin until now, or to its end; None before."""
+        """Blocks made per second, from the start of the stage to now or its end; None before."""
         until = self.end if self.done == self.total else now
         return self.made / (until - self.start) if self.made and until > self.start else None
 
     def left(self, now: float) -> float | None:
-        """Seconds to go at the rate so far, None where that is not known or nothing is left."""
+        """Seconds left at the present rate; None if unknown or if nothing is left."""
         rate = self.rate(now)
         return (self.total - self.done) / rate if rate and self.done < self.total else None
 
@@ -86,12 +86,12 @@ class Tally:
 
     @classmethod
     def of(cls, inventory: Inventory) -> Tally:
-        """Nothing done yet of what the inventory lacks."""
+        """The tally before anything is done."""
         counts = {stage: Count(total) for stage, total in totals(inventory).items()}
         return cls(inventory.plan.lines, counts)
 
     def add(self, event: Event) -> None:
-        """Count an event; those of parts that are no stage of the display are passed over."""
+        """Count an event; events of stages that are not displayed are ignored."""
         for stage in _stages(event, self.lines):
             count = self.counts.get(stage)
             if count is None:
@@ -107,12 +107,12 @@ class Tally:
 
 
 def _stages(event: Event, lines: Lines) -> Iterable[str]:
-    """The stages that an event moves forward."""
+    """The stages that an event advances."""
     if event.what == "reused":
         of_line = {str(line.makes[0]): line.stages for line in lines}
         return of_line.get(event.stage, (event.stage,))
     if event.what == "lost":
-        # A scene set aside in the assembly leaves its block to be made from the others.
+        # If the assembly loses a scene, the block is still made from the other scenes.
         lost: dict[str, tuple[str, ...]] = {"assembly": (), "read": lines.layers.stages}
         return lost.get(event.stage, (event.stage,))
     return (event.stage,)
@@ -126,13 +126,13 @@ def follow(
     terminal: bool | None = None,
     line_every: float = LINE_EVERY,
 ) -> Iterator[None]:
-    """Within, progress is shown on stderr.
+    """Show progress on stderr within the context.
 
     Args:
-        inventory: what exists, and so what the run will do.
-        events: what the run's processes tell.
-        terminal: bars (True) or log lines (False); what it is, where None.
-        line_every: seconds between log lines; a run that ends before the first writes none.
+        inventory: what exists; the rest is what the run will make.
+        events: the events of the run's processes.
+        terminal: bars (True) or log lines (False); None detects a terminal.
+        line_every: seconds between log lines; a run that ends before the first line writes none.
     """
     tally = Tally.of(inventory)
 
@@ -203,12 +203,12 @@ def _bars(console: Console) -> Progress:
         TextColumn("{task.fields[left]}"),
         console=console,
         refresh_per_second=1 / LOOK_EVERY,
-        redirect_stderr=False,  # the log goes around the bars, and nothing else is shown
+        redirect_stderr=False,  # the log prints around the bars
     )
 
 
 class _Bars:
-    """A bar a stage."""
+    """One bar for each stage."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
@@ -231,12 +231,12 @@ class _Bars:
 
 
 class _Lines:
-    """A log line at intervals for each stage that moved."""
+    """A log line at intervals for each stage that has advanced."""
 
     def __init__(self, every: float) -> None:
         self._every = every
         self._next = time.monotonic() + every
-        self._told: dict[str, int] = {}
+        self._shown: dict[str, int] = {}
 
     def __call__(self, counts: Mapping[str, Count]) -> None:
         if time.monotonic() < self._next:
@@ -244,9 +244,9 @@ class _Lines:
         self._next = time.monotonic() + self._every
         now = time.time()
         for stage, count in counts.items():
-            if count.done == self._told.get(stage, 0):
+            if count.done == self._shown.get(stage, 0):
                 continue
-            self._told[stage] = count.done
+            self._shown[stage] = count.done
             rate, left = count.rate(now), count.left(now)
             extra: dict[str, object] = {"stage": stage, "done": count.done, "total": count.total}
             if rate is not None:

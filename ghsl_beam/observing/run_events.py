@@ -1,4 +1,4 @@
-"""The events of a run as its launcher sees them: of this machine, and of a cluster's workers."""
+"""The events of a run for its launcher: those of this machine, and those of a cluster's workers."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from transforms.observe.events import Event, EventReader
 
 
 class RunEvents:
-    """The events of all processes of a run, read on from where the last look ended."""
+    """The events of all processes of a run; each call continues after the last one."""
 
     def __init__(self, folder: Path, sums: str | None = None) -> None:
-        """Keep where they are.
+        """Keep the places of the events.
 
         Args:
-            folder: where this machine's processes append theirs.
-            sums: where a cluster's workers write how far they are, a location; None without one.
+            folder: folder of the events of this machine's processes.
+            sums: location of the sums that a cluster's workers write; None without a cluster.
         """
         self._here = EventReader(folder)
         self._there = None if sums is None else SumsReader(sums)
         self._next = 0.0
 
     def worker_has_begun(self) -> bool:
-        """Whether a worker has begun, here or on a cluster.
+        """Whether any worker has begun, here or on a cluster.
 
         Raises:
             StorageError: the cluster's storage does not say.
@@ -33,7 +33,7 @@ class RunEvents:
         return self._here.has_any() or (self._there is not None and self._there.has_any())
 
     def new(self, *, last: bool = False) -> Iterator[Event]:
-        """Events since the last look; the cluster's storage is asked at intervals, and at last."""
+        """Events since the last call; the cluster's storage is read at intervals and at the end."""
         yield from self._here.new()
         if self._there and (last or time.monotonic() >= self._next):
             yield from self._there.new()

@@ -1,4 +1,4 @@
-"""The log file of a run: below its output, by way of a temporary folder where that is remote."""
+"""The log file of a run, below its output; a temporary folder holds it if the output is remote."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class RunLog:
-    """A context manager: what was begun within is where it belongs when that has ended.
+    """A context manager that moves the log file to its place at the end.
 
     Attributes:
-        location: where the file is, or will be then; None as long as there is none.
+        location: The place of the file at the end of the run; None if there is no file.
     """
 
     def __init__(self, output: str) -> None:
-        """Nothing is made before `begin`: a run that has nothing to do leaves no log."""
+        """Keep the output; `begin` creates the file, so a run without work leaves no log."""
         self.output = output
         self.location: str | None = None
 
@@ -35,7 +35,7 @@ class RunLog:
         self.location = storage.join(self.output, "logs", self._file.name)
 
     def __enter__(self) -> RunLog:
-        """Itself."""
+        """Return the log itself."""
         return self
 
     def __exit__(
@@ -44,13 +44,13 @@ class RunLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Upload the file, if need be; how the run ended does not depend on that."""
+        """Upload the file if necessary; the outcome of the run does not depend on it."""
         if self.location is None or not storage.is_url(self.output):
             return
         try:
             storage.write_whole(self.location, self._file.read_bytes())
         except (StorageError, OSError) as error_of_log:
-            _LOG.warning("the log stays in %s: %s", self._file, error_of_log)
+            _LOG.warning("cannot upload the log, which stays in %s: %s", self._file, error_of_log)
             return
         logs.end_file(self._file)
         shutil.rmtree(self._file.parents[1], ignore_errors=True)

@@ -1,1 +1,1 @@
-"""What a run leaves beside its products: the run record, the STAC catalogue, the report."""
+"""The files that a run leaves beside its products: run record, STAC catalogue, report."""

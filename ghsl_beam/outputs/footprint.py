@@ -1,8 +1,8 @@
-"""The ground that a raster covers, as GeoJSON has it: degrees, cut at the antimeridian.
+"""The ground that a raster covers, as GeoJSON: in degrees, cut at the antimeridian.
 
-The library `antimeridian` cuts. How far the outline bends, what a pole or the edge of a CRS's world
-does to it, and the box around many footprints are own code: the library takes points as they are,
-and its box of several shapes is the wide way round where none of them touches 180 degrees.
+The library `antimeridian` makes the cut. Own code computes how far the outline bends, the effect of
+a pole or of the edge of a CRS's world, and the box around many footprints. The library takes points
+as they are, and its box of several shapes goes the long way around if none touches 180 degrees.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from numpy.typing import NDArray
 Bounds = tuple[float, float, float, float]
 Floats = NDArray[np.float64]
 _ALONG = 64
-"""Pieces of a side of a raster whose outline is seen whole."""
+"""Pieces of a side of a raster whose outline is computed as a whole."""
 _PARTS = 24
-"""Parts along a side of a raster that reaches over a pole or the edge of the CRS's world."""
+"""Parts along a side of a raster that contains a pole or the edge of the CRS's world."""
 _SAMPLES = 8
 """Pieces of a side of such a part."""
 _ROUNDED = 1e-6
-"""Degrees to which coordinates are given, 0.1 m; the footprint is larger by it."""
+"""Precision of coordinates in degrees, 0.1 m; the footprint is larger by it."""
 _EDGE = 90.0
-"""Degrees of the longest edge that is cut at the antimeridian."""
+"""Longest edge in degrees that is cut at the antimeridian."""
 _WORLD = shapely.box(-180, -90, 180, 90)
 
 
 def footprint(crs: Any, bounds: Bounds) -> shapely.Geometry:
-    """Polygons in degrees, to 6 decimals, that hold every place of a rectangle of a CRS.
+    """Polygons in degrees, to 6 decimals, that contain every point of a rectangle in a CRS.
 
-    They are a little larger than it: by as much as an edge, which is curved in degrees, bends
-    away from the straight lines that are drawn. They are cut at the antimeridian, exterior rings
-    run counterclockwise and holes clockwise (RFC 7946, 3.1.6 and 3.1.9).
+    The edges of the rectangle are curved in degrees, and the polygons have straight edges. So the
+    polygons are larger by as much as the edges bend. They are cut at the antimeridian. Exterior
+    rings run counterclockwise and holes clockwise (RFC 7946, 3.1.6 and 3.1.9).
 
     Args:
-        crs: what pyproj takes as a CRS.
+        crs: a CRS in any form that pyproj accepts.
         bounds: left, bottom, right, top.
     """
     to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
@@ -53,7 +53,7 @@ def footprint(crs: Any, bounds: Bounds) -> shapely.Geometry:
 
 
 def oriented(geometry: shapely.Geometry) -> shapely.Geometry:
-    """Polygons with exterior rings counterclockwise and holes clockwise, nothing else left."""
+    """The polygons of a geometry, with exterior rings counterclockwise and holes clockwise."""
     parts = [
         shapely.geometry.polygon.orient(part)
         for part in shapely.get_parts(geometry)
@@ -63,10 +63,10 @@ def oriented(geometry: shapely.Geometry) -> shapely.Geometry:
 
 
 def _outline(lon: Floats, lat: Floats) -> shapely.Geometry | None:
-    """A polygon around a closed ring of an odd number of points; None where it is around a pole.
+    """A polygon around a closed ring of an odd number of points; None if it goes around a pole.
 
-    Longitudes go on beyond 180 where the ring does. Every other point tells how far the outline
-    bends away from the straight lines between the rest.
+    Longitudes continue beyond 180 where the ring does. Every second point measures how far the
+    outline bends away from the straight lines between the other points.
     """
     lon = np.unwrap(lon, period=360)
     if abs(lon[-1] - lon[0]) > 180:
@@ -75,12 +75,12 @@ def _outline(lon: Floats, lat: Floats) -> shapely.Geometry | None:
     between = (points[0:-2:2] + points[2::2]) / 2
     bend = float(np.abs(points[1::2] - between).max())
     valid = shapely.make_valid(shapely.Polygon(points[::2]))
-    # A quarter more: the bend is measured in the middle of a piece, where it is about largest.
+    # A quarter more: the bend is measured in the middle of a piece, where it is nearly the largest.
     return valid.buffer(1.25 * bend + 2 * _ROUNDED, join_style="mitre")
 
 
 def _ring(bounds: Bounds, pieces: int) -> Floats:
-    """Points of a rectangle's outline, closed, so many pieces a side."""
+    """Points of a rectangle's outline, closed, with `pieces` pieces a side."""
     left, bottom, right, top = bounds
     t = np.linspace(0, 1, pieces + 1)[:-1]
     x = np.concatenate([left + (right - left) * t, np.full(pieces, right)])
@@ -91,18 +91,18 @@ def _ring(bounds: Bounds, pieces: int) -> Floats:
 
 
 def _poles(to_degrees: pyproj.Transformer) -> list[tuple[float, float]]:
-    """Where the poles lie in the CRS, those that are one point of it."""
-    found = []
+    """Positions of the poles in the CRS, if a pole is a single point there."""
+    points = []
     for lat in (-90.0, 90.0):
         places = to_degrees.transform([0.0, 90.0, 180.0], [lat] * 3, direction="INVERSE")
         x, y = (np.asarray(axis) for axis in places)
         if np.isfinite(x + y).all() and max(np.ptp(x), np.ptp(y)) < 1:  # a metre
-            found.append((float(x[0]), float(y[0])))
-    return found
+            points.append((float(x[0]), float(y[0])))
+    return points
 
 
 def _hold(bounds: Bounds, points: Sequence[tuple[float, float]]) -> bool:
-    """Whether any of the points lies in a rectangle or on its edge."""
+    """Whether any of the points is inside a rectangle or on its edge."""
     left, bottom, right, top = bounds
     near = 1e-6 * max(right - left, top - bottom)
     return any(
@@ -113,10 +113,10 @@ def _hold(bounds: Bounds, points: Sequence[tuple[float, float]]) -> bool:
 def _by_parts(
     to_degrees: pyproj.Transformer, bounds: Bounds, poles: Sequence[tuple[float, float]]
 ) -> shapely.Geometry:
-    """The union of what the parts of a rectangle cover, with fewer corners.
+    """The union of the ground of the parts of a rectangle, with fewer corners.
 
-    A part that the edge of the world crosses reaches to 180 degrees on its side; one with a pole
-    reaches all around it.
+    A part across the edge of the world is extended to 180 degrees on its side. A part with a pole
+    is extended all around the pole.
     """
     left, bottom, right, top = bounds
     samples = _PARTS * _SAMPLES + 1
@@ -149,7 +149,7 @@ def _rim(square: Floats) -> Floats:
 
 
 def _rough(lon: Floats, lat: Floats, at_edge: bool) -> shapely.Geometry:
-    """A box of all longitudes about a pole; of those to 180 degrees at the edge of the world."""
+    """A box with all longitudes around a pole, or with those up to 180 at the world's edge."""
     south, north = lat.min(), lat.max()
     step = max((north - south) / _SAMPLES, 0.01)
     south, north = max(south - 2 * step, -90.0), min(north + 2 * step, 90.0)
@@ -165,11 +165,11 @@ def _rough(lon: Floats, lat: Floats, at_edge: bool) -> shapely.Geometry:
 
 
 def _within_180(geometry: shapely.Geometry) -> shapely.Geometry:
-    """Parts beyond 180 degrees, moved to where they lie.
+    """Move the parts beyond 180 degrees to their place within.
 
-    `antimeridian` cuts outlines. It is not given what it takes for something else: an outline that
-    goes round the globe (all longitudes of its latitudes are covered), an edge of half the globe
-    or more (it has points between), and what lies beyond a pole.
+    `antimeridian` cuts the outlines. Three cases that it misunderstands are treated before: an
+    outline around the whole globe (all longitudes of its latitudes are covered), an edge of half
+    the globe or more (points are added on it), and parts beyond a pole.
     """
     west, south, east, north = geometry.bounds
     if west >= -180 and east <= 180:
@@ -185,10 +185,10 @@ def _within_180(geometry: shapely.Geometry) -> shapely.Geometry:
 
 
 def narrowest_box(boxes: Iterable[Sequence[float]]) -> list[float]:
-    """The box around boxes, each (west, south, east, north) in degrees, as GeoJSON has it.
+    """The box around boxes, each (west, south, east, north) in degrees, as in GeoJSON.
 
-    It lies on the other side of the widest stretch of longitudes without any: where it reaches
-    across the antimeridian, its west is greater than its east (RFC 7946, 5.2).
+    The widest range of longitudes without any box is left out. If the result crosses the
+    antimeridian, its west is greater than its east (RFC 7946, 5.2).
     """
     spans, latitudes = [], []
     for west, south, east, north in boxes:
@@ -197,7 +197,7 @@ def narrowest_box(boxes: Iterable[Sequence[float]]) -> list[float]:
     spans.sort()
     easts = list(accumulate((east for _, east in spans), max))
     first, last = spans[0][0], easts[-1]
-    # The stretch across the antimeridian comes first: of two as wide, it is the one left out.
+    # The range across the antimeridian comes first, so it is left out if two are equally wide.
     gaps = [(first + 360 - last, first, last)]
     gaps += [(west - east, west, east) for (west, _), east in zip(spans[1:], easts, strict=False)]
     _, west, east = max(gaps, key=itemgetter(0))

@@ -1,4 +1,4 @@
-"""The shape of run.json, and its JSON schema."""
+"""The structure of run.json, and its JSON schema."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _closed = with_config(ConfigDict(extra="forbid"))
 
 @_closed
 class MachineRecord(TypedDict):
-    """Where the launcher ran."""
+    """The machine of the launcher."""
 
     system: str
     architecture: str
@@ -31,7 +31,7 @@ class ModelRecord(TypedDict):
 
 @_closed
 class SceneRecord(TypedDict):
-    """A scene that the composite was to be made of."""
+    """A scene for the composite."""
 
     id: str
     sensing: Annotated[str, Field(description="start of the datatake, UTC")]
@@ -64,7 +64,7 @@ class PredictionRecord(TypedDict):
     """How the networks were computed."""
 
     asked: Annotated[str, Field(description="precision of the job file")]
-    precision: Annotated[str, Field(description="precision that the engine keeps to")]
+    precision: Annotated[str, Field(description="precision that the engine reaches")]
     engine: str
 
 
@@ -109,18 +109,18 @@ class ProductRecord(TypedDict):
     layer: str
     tile: Annotated[str, Field(description="MGRS tile, output cell or R/C tile")]
     grid: Annotated[str, Field(description="`utm` or an output grid at a resolution")]
-    path: Annotated[str, Field(description="below the output")]
+    path: Annotated[str, Field(description="relative to the output")]
     fingerprint: str
     whole: bool
-    size: Annotated[int, Field(description="bytes of the file; 0 where a run failed to tell")]
-    sha256: Annotated[str, Field(description="of the file; empty where a run failed to tell")]
+    size: Annotated[int, Field(description="bytes of the file; 0 if a failed run did not give it")]
+    sha256: Annotated[str, Field(description="of the file; empty if a failed run did not give it")]
 
 
 @_closed
 class FileRecord(TypedDict):
-    """A file of the output that is no product: of the catalogue, the report, or a mosaic."""
+    """A file of the output that is not a product: of the catalogue, the report, or a mosaic."""
 
-    path: Annotated[str, Field(description="below the output")]
+    path: Annotated[str, Field(description="relative to the output")]
     size: Annotated[int, Field(description="bytes")]
     sha256: str
 
@@ -148,8 +148,8 @@ class StorageRecord(TypedDict):
 class RunRecord(TypedDict):
     """A run of ghsl-beam.
 
-    Written when the run starts (`ended` is null) and again when it has ended, however it ended;
-    only a killed run leaves it as it was at the start. Times are UTC, ISO 8601.
+    It is written when the run starts (`ended` is null) and again when the run ends in any way. Only
+    a killed run leaves it as it was at the start. Times are UTC, ISO 8601.
     """
 
     job: str
@@ -174,7 +174,7 @@ class RunRecord(TypedDict):
     warnings: list[str]
     stages: Annotated[
         dict[str, dict[str, float]],
-        Field(description="by stage: blocks, pixels, seconds, losses and what else it counts"),
+        Field(description="by stage: blocks, pixels, seconds, losses and other counters"),
     ]
     counts: dict[str, int]
     losses: list[LossRecord]
@@ -182,10 +182,10 @@ class RunRecord(TypedDict):
     products: list[ProductRecord]
     files: Annotated[
         list[FileRecord],
-        Field(description="catalogue, report and mosaics; none before a run came to its end"),
+        Field(description="catalogue, report and mosaics; empty until a run reaches its end"),
     ]
     computed: Annotated[int, Field(description="products that this run made")]
-    reused: Annotated[int, Field(description="products that it found as they should be")]
+    reused: Annotated[int, Field(description="products that existed and were up to date")]
     credits: list[str]
 
 

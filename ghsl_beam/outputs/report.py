@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page that needs nothing beside it."""
+"""The report of a run: one HTML page that needs no other file."""
 
 from __future__ import annotations
 
@@ -31,36 +31,37 @@ __all__ = ["MAX_RECORD_BYTES", "last_events", "quicklook", "write_report"]
 
 MAX_PIXELS = 900
 MAX_PICTURES = 6
-"""Pictures of one layer; a continent's report stays readable."""
+"""Largest number of pictures of one layer, so that a continent's report stays readable."""
 _ORDER = {layer: place for place, layer in enumerate(LAYERS)}
 _MAX_SECTIONS = 60
-"""Layers of all grids that are shown; a job has some ten on a grid."""
+"""Largest number of layers of all grids; a job has about ten on a grid."""
 _MAX_ROWS = 2000
-"""Rows of a table of the page; run.json has the rest."""
+"""Largest number of rows in a table of the page; run.json has the rest."""
 _MAX_SOURCE = 1 << 28
-"""Pixels of a layer without overviews that is read for a picture."""
+"""Largest number of pixels of a layer without overviews that is read for a picture."""
 _DETAIL = 4
-"""Pixels of a layer, or of an overview of it, along a pixel of a picture, about."""
+"""Approximate number of pixels of a layer, or of its overview, along a pixel of a picture."""
 _SMALL = 200
-"""Width in pixels below which a picture's pixels are shown as squares."""
+"""A picture that is less wide, in pixels, is shown with its pixels as squares."""
 _UNKNOWN = LayerSpec("", title="", values="", line="", stage="")
-"""A layer that a record names and no run makes."""
+"""A layer that a record names but no run makes."""
 
 
 def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
     """Write `report/index.html` from the record and the layers of a run; return its location.
 
-    Keys that the record lacks, and layers that cannot be read, are left out and said so.
+    Keys that the record lacks are left out. A layer that cannot be read gets a line instead of its
+    picture.
 
     Args:
         output: the run's folder, a location.
-        record: what `run.json` is going to say; None reads it.
+        record: the content of the new `run.json`; None reads the stored one.
 
-    A record that is read may be of anybody: what it names is looked for below the output alone.
+    A stored record may come from anybody: the files that it names must be inside the output.
 
     Raises:
         RequestError: there is no record of a run, or it cannot be read or shown.
-        RasterError: `report` in the output leads out of it.
+        RasterError: a link leads from `report` out of the output.
     """
     path = storage.join(output, "report", "index.html")
     if record is None:
@@ -96,17 +97,17 @@ def _configuration(run: Mapping[str, Any]) -> str:
     try:
         return json.dumps(run.get("configuration") or {}, indent=2, sort_keys=True)
     except RecursionError as error:
-        raise RequestError("run.json: configuration: nested too deep to be shown") from error
+        raise RequestError("run.json: configuration is nested too deeply to show") from error
 
 
 def last_events(output: str) -> dict[str, dict[str, float]]:
-    """How far the last launch came, by stage; empty where it left no events behind."""
+    """The progress of the last launch by stage; empty if it left no events."""
     reporter = JobReporter(storage.join(output, "work"))
     launches = []
     if not storage.is_url(output):
         launches = sorted(Path(reporter.folder, "events").glob("*"))
-        for told in ("events", SUMS):
-            for file in Path(reporter.folder, told).glob("*/*"):
+        for kind in ("events", SUMS):
+            for file in Path(reporter.folder, kind).glob("*/*"):
                 check_inside(output, str(file))
     events = list(reporter.last_sums())
     if launches:
@@ -115,7 +116,7 @@ def last_events(output: str) -> dict[str, dict[str, float]]:
 
 
 def _is_event(event: Event) -> bool:
-    """Whether what a file says is of the kinds that an event has."""
+    """Whether the fields of a stored event have the right types."""
     numbers, texts = (event.number, event.seconds), (event.stage, event.what)
     return all(isinstance(n, int | float) and math.isfinite(n) for n in numbers) and all(
         isinstance(text, str) for text in texts
@@ -123,46 +124,54 @@ def _is_event(event: Event) -> bool:
 
 
 def _layers(output: str, products: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Layers in the order they are made, with pictures of the first few of each."""
+    """Layers in the order in which they are made, with pictures of the first few files of each."""
     grouped: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for product in products:
         key = (str(product.get("grid") or "utm"), str(product.get("layer")))
         grouped.setdefault(key, []).append(product)
     ordered = sorted(grouped, key=lambda k: (k[0] != "utm", k[0], _ORDER.get(k[1], 99), k[1]))
-    found = []
+    sections = []
     for grid, layer in ordered[:_MAX_SECTIONS]:
         mine = sorted(grouped[grid, layer], key=lambda p: str(p.get("path")))
         pictures = [_picture(output, grid, layer, product) for product in mine[:MAX_PICTURES]]
         title = LAYERS[layer].title if layer in LAYERS else layer
         where = "UTM tiles" if grid == "utm" else f"grid {grid}"
-        found.append(
+        sections.append(
             {"layer": layer, "title": title, "where": where, "count": len(mine)}
             | {"pictures": pictures}
         )
-    return found
+    return sections
 
 
 def _picture(output: str, grid: str, layer: str, product: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page says of one product: its picture, or why there is none."""
+    """The entry of one product on the page: its picture, or the reason why there is none."""
     tile, path = str(product.get("tile") or ""), str(product.get("path") or "")
     entry: dict[str, Any] = {"tile": tile, "path": path, "error": ""}
     try:
         png, legend = quicklook(recorded_location(output, grid, layer, tile, path), layer)
     except (RasterError, RasterioError, OSError, MemoryError) as error:
         return entry | {"error": storage.masked(str(error))}
-    small = int.from_bytes(png[16:20]) < _SMALL  # the width, as a PNG begins
+    small = int.from_bytes(png[16:20]) < _SMALL  # the width in the header of the PNG
     return entry | {"png": base64.b64encode(png).decode(), "legend": legend, "small": small}
 
 
 def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
-    """A PNG of a layer where it has data, at most 900 px a side; legend as (label, colour).
+    """A PNG of the part of a layer with data, at most 900 pixels a side, with a legend.
 
-    A pixel of the picture shows the greatest of some means of the pixels below it, so that a house
-    in a large forest is seen; of classes the greatest; of the composite the mean.
+    A pixel of the picture shows the greatest of several means of the pixels below it, so that a
+    house in a large forest is visible. For classes it shows the greatest class, and for the
+    composite the mean.
+
+    Args:
+        path: location of the raster.
+        layer: name of the layer.
+
+    Returns:
+        The PNG, and the legend as pairs of label and colour.
 
     Raises:
         RasterioError: the raster cannot be read.
-        RasterError: it is too large to be read for a picture, or is no product by itself.
+        RasterError: it is too large for a picture, or is not a product by itself.
     """
     spec = LAYERS.get(layer, _UNKNOWN)
     picture = spec.picture
@@ -170,9 +179,9 @@ def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
 
     def read(source: Any) -> tuple[Any, float]:
         if source.width * source.height > _MAX_SOURCE and not source.overviews(1):
-            raise RasterError(f"{path}: too large for a picture, as it has no overviews")
+            raise RasterError(f"{path}: is too large for a picture, because it has no overviews")
         if np.dtype(source.dtypes[0]).kind not in "iuf":
-            raise RasterError(f"{path}: pixels of type {source.dtypes[0]}, expected numbers")
+            raise RasterError(f"{path}: has pixels of type {source.dtypes[0]}, expected numbers")
         part = _part_with_data(source)
         shrink = max(1, math.ceil(max(part.width, part.height) / MAX_PIXELS))
         detail = 1 if true else min(shrink, _DETAIL)
@@ -205,7 +214,7 @@ def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
 
 
 def _greatest(bands: np.ma.MaskedArray[Any, Any], side: int) -> np.ma.MaskedArray[Any, Any]:
-    """The greatest valid value of each square of so many pixels a side, (bands, rows, columns)."""
+    """The greatest valid value in each square of `side` pixels a side, (bands, rows, columns)."""
     count, rows, cols = bands.shape
     squares = bands.reshape(count, rows // side, side, cols // side, side)
     greatest: np.ma.MaskedArray[Any, Any] = squares.max(axis=(2, 4))
@@ -213,7 +222,7 @@ def _greatest(bands: np.ma.MaskedArray[Any, Any], side: int) -> np.ma.MaskedArra
 
 
 def _largest_cell(source: Any, part: Window) -> float:
-    """m² of the largest pixel of a part: on a geographic grid that nearest to the equator."""
+    """Area in m² of a part's largest pixel; on a geographic grid, the one nearest the equator."""
     if source.crs is None or not source.crs.is_geographic:
         return abs(source.transform.a * source.transform.e)
     _, south, _, north = source.window_bounds(part)
@@ -227,10 +236,10 @@ def _largest_cell(source: Any, part: Window) -> float:
 
 
 def _part_with_data(source: Any) -> Window:
-    """The rectangle that holds all valid pixels, to the pixel of an overview; else everything."""
+    """The rectangle of all valid pixels, to the pixel of an overview; everything if none."""
     step = max(1, math.ceil(max(source.width, source.height) / MAX_PIXELS))
     size = (math.ceil(source.height / step), math.ceil(source.width / step))
-    # An average is valid where any of its pixels is.
+    # An average is valid if any of its pixels is.
     coarse = source.read(1, out_shape=size, masked=True, resampling=Resampling.average)
     rows, cols = np.nonzero(~np.ma.getmaskarray(coarse))
     if rows.size == 0:
@@ -259,7 +268,7 @@ def true_colour(bands: np.ma.MaskedArray[Any, Any]) -> NDArray[np.uint8]:
 def categories(
     band: np.ma.MaskedArray[Any, Any], classes: Sequence[tuple[str, str]]
 ) -> NDArray[np.uint8]:
-    """RGBA of classes 0, 1, 2 and so on, each (name, colour); all else is transparent."""
+    """RGBA of classes 0, 1, 2 and so on, each (name, colour); other values are transparent."""
     result = np.zeros((4, *band.shape), np.uint8)
     for value, (_, colour) in enumerate(classes):
         place = np.ma.filled(band == value, False)
@@ -274,12 +283,12 @@ def _highest(spec: LayerSpec, band: np.ma.MaskedArray[Any, Any], cell: float) ->
     most = float(band.max()) if band.count() else 0.0
     if spec.unit == "m²":
         return min(_round_up(most), cell)
-    # The greatest mean of some counts is no whole number.
+    # The greatest mean of counts is not a whole number.
     return max(float(np.ceil(most)) if spec.picture.counts else most, 1)
 
 
 def _marks(low: float, high: float, whole: bool) -> list[tuple[float, float]]:
-    """Values of a legend, each with its place on the scale of 0 to 1; of counts whole numbers."""
+    """Values of a legend, each with its place on the scale, 0 to 1; for counts, whole numbers."""
     values = [low + (high - low) * i / 4 for i in range(5)]
     if whole:
         values = sorted({float(np.floor(value + 0.5)) for value in values})
@@ -322,7 +331,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 def _png(rgba: NDArray[np.uint8]) -> bytes:
     profile = {"driver": "PNG", "count": 4, "dtype": "uint8"}
     with MemoryFile() as memory, warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a picture has no place
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # a picture needs none
         with memory.open(**profile, height=rgba.shape[1], width=rgba.shape[2]) as target:
             target.write(rgba)
         return bytes(memory.read())

@@ -1,4 +1,4 @@
-"""run.json: what a run was asked, what it used, what it made and what it lost."""
+"""run.json: the request of a run, its inputs, its products and its losses."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _PACKAGES = (
 
 
 def now() -> str:
-    """The time as the record states it, UTC."""
+    """The present time in the form of the record, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -130,22 +130,22 @@ def losses_as_json(losses: Iterable[Loss]) -> list[LossRecord]:
 
 
 def set_aside(losses: Iterable[LossRecord]) -> list[SetAsideRecord]:
-    """Scenes that could not be used, or not everywhere, each reason once."""
-    found = {
+    """Scenes that could not be used, or not everywhere; each reason once."""
+    scenes = {
         (loss["tile"], loss["scene"], loss["file"], loss["reason"])
         for loss in losses
         if loss["scene"] or loss["stage"] == "catalogue"
     }
     return [
         {"tile": tile, "scene": scene, "file": file, "reason": reason}
-        for tile, scene, file, reason in sorted(found)
+        for tile, scene, file, reason in sorted(scenes)
     ]
 
 
 def products_as_json(
     products: Iterable[Product], sums: Mapping[str, Sum] = MappingProxyType({})
 ) -> list[ProductRecord]:
-    """Products as the record lists them, with their sums by path; none where none is known."""
+    """Products in the form of the record, with their sums by path, if known."""
     return [
         {
             "layer": product.layer,
@@ -162,30 +162,30 @@ def products_as_json(
 
 
 def write_record(output: str, record: RunRecord) -> None:
-    """Write run.json whole."""
+    """Write run.json whole or not at all."""
     text = json.dumps(record, indent=2, sort_keys=True) + "\n"
     storage.write_whole(storage.join(output, "run.json"), text.encode())
 
 
 def read_record(output: str) -> dict[str, Any] | None:
-    """The record on storage, None where there is none, or it is not JSON.
+    """The record on storage; None if there is none, or it is not JSON.
 
     Raises:
         StorageError: the storage cannot be read.
     """
     try:
-        found = json.loads(storage.read_bytes(storage.join(output, "run.json"), _MAX_BYTES))
+        record = json.loads(storage.read_bytes(storage.join(output, "run.json"), _MAX_BYTES))
     except (ValueError, RecursionError):
         return None
     except StorageError as error:
         if not error.absent:
             raise
         return None
-    return found if isinstance(found, dict) else None
+    return record if isinstance(record, dict) else None
 
 
 def is_of(stored: dict[str, Any] | None, record: RunRecord) -> bool:
-    """Whether a stored record is of a run that ended as this one: products, losses, warnings."""
+    """Whether a stored record is of a run with the same end: products, losses, warnings."""
     same = ("exit_code", "products", "losses", "scenes_set_aside", "warnings")
     return (
         stored is not None
@@ -196,7 +196,7 @@ def is_of(stored: dict[str, Any] | None, record: RunRecord) -> bool:
 
 
 def stages_of(events: Iterable[Event]) -> dict[str, dict[str, float]]:
-    """Blocks, losses and seconds by stage, as far as a run came that has not ended by itself."""
+    """Blocks, losses and seconds by stage, for a run that did not reach its end."""
     names = {"done": "blocks", "reused": "blocks_reused", "lost": "losses"}
     stages: dict[str, dict[str, float]] = {}
     for event in events:

@@ -1,4 +1,4 @@
-"""The STAC catalogue of an output: one collection a run and grid, one item a tile or cell."""
+"""The STAC catalogue of an output: a collection for each run and grid, an item for each tile."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from transforms.storage import storage
 __all__ = ["narrowest_box", "write_catalog"]
 
 _ROOT = "/output/"
-"""Stands for the output while links are made: they are relative, whatever it is."""
+"""Stands for the output while links are made; the links are relative, so its name has no effect."""
 _EXTENSIONS = {
     prefix: f"https://stac-extensions.github.io/{name}/v2.0.0/schema.json"
     for prefix, name in (("eo:", "eo"), ("proj:", "projection"), ("raster:", "raster"))
 }
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _COLOURS = ("red", "green", "blue", "nir")
-"""Names of bands that are common names of the extension eo."""
+"""Band names that are also common names of the extension eo."""
 _MAX_BYTES = 8 << 20
 _LOG = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class _File(BaseModel):
 
 
 class _StoredItem(BaseModel):
-    """What must be so of an item on storage to be linked again."""
+    """The fields that an item on storage must have to be linked again."""
 
     id: str
     collection: str
@@ -63,16 +63,16 @@ def write_catalog(
 ) -> None:
     """Write `catalog.json`, and collections and items below `stac/`, with relative links.
 
-    Georeferencing is read from the products' files. What earlier runs of other names, epochs,
-    areas and grids left in the output stays in the catalogue, with its own years and models. The
-    same products and run give the same bytes; each file is replaced whole, `catalog.json` last.
+    Georeferencing is read from the products' files. Products of earlier runs with other names,
+    epochs, areas and grids stay in the catalogue, with their own years and models. The same
+    products and run give the same bytes. Each file is replaced as a whole, `catalog.json` last.
 
     Args:
         output: the run's folder, a location.
-        products: what it published, paths relative to `output`.
-        run: the run record; of it `name`, `epoch`, `configuration.period`, `tiles` and `credits`
-            are used.
-        tiles_of: by path, the MGRS tiles that a product is made of: their models are its own.
+        products: its published products, with paths relative to `output`.
+        run: the run record; its `name`, `epoch`, `configuration.period`, `tiles` and `credits` are
+            used.
+        tiles_of: by path, the MGRS tiles that a product is made of; their models are its models.
 
     Raises:
         RasterError: a product cannot be read, or the storage does not answer.
@@ -84,8 +84,8 @@ def write_catalog(
     for product in sorted(products, key=lambda p: (p.grid, p.key, p.layer, p.path)):
         grouped[product.grid][product.key].append(product)
     own = {f"{name}-E{epoch}-{grid}" for grid in grouped}
-    earlier = {found["id"]: found for found in _earlier_collections(output, own)}
-    credits = {credit, *(found["ghsl:credits"] for found in earlier.values())}
+    earlier = {entry["id"]: entry for entry in _earlier_collections(output, own)}
+    credits = {credit, *(entry["ghsl:credits"] for entry in earlier.values())}
     catalog = pystac.Catalog(
         id=name,
         title=name,
@@ -106,13 +106,13 @@ def write_catalog(
         for item, assets in made:
             collection.add_item(item)
             item.set_self_href(f"{_ROOT}stac/{grid}/{item.id}.json")
-            for layer, asset in sorted(assets.items()):  # last: a new place would move them
+            for layer, asset in sorted(assets.items()):  # last: new links would change them
                 item.add_asset(layer, asset)
             _write(output, item)
         _write(output, collection)
-    for key, found in sorted(earlier.items()):
+    for key, entry in sorted(earlier.items()):
         link = f"{_ROOT}stac/{key}/collection.json"
-        catalog.add_link(pystac.Link("child", link, "application/json", str(found.get("title"))))
+        catalog.add_link(pystac.Link("child", link, "application/json", str(entry.get("title"))))
     _write(output, catalog)
 
 
@@ -127,9 +127,9 @@ def _collection(
     times: tuple[datetime.datetime, datetime.datetime],
     credit: str,
 ) -> pystac.Collection:
-    """The collection of the items made and of those that earlier runs left in it, which it links.
+    """The collection of the new items and of earlier items in it, which it links.
 
-    It has no place yet.
+    It has no parent yet.
     """
     kept = list(_earlier_items(output, grid, name, {item.id for item, _ in made}))
     boxes = [item.bbox for item, _ in made if item.bbox] + [list(item.bbox) for item in kept]
@@ -209,7 +209,7 @@ def _item(
 
 
 def _georeference(path: str, layer: str) -> tuple[dict[str, Any], tuple[str, Bounds]]:
-    """The fields of a raster and of its bands, and where it lies: CRS and bounds."""
+    """The fields of a raster and of its bands, and its place: CRS and bounds."""
 
     def read(source: Any) -> tuple[Any, ...]:
         absent = {} if source.nodata is None else {"nodata": source.nodata}
@@ -222,7 +222,7 @@ def _georeference(path: str, layer: str) -> tuple[dict[str, Any], tuple[str, Bou
         reason = " ".join(str(error).split())
         raise RasterError(f"{path}: cannot read the product: {reason}") from error
     if crs is None:
-        raise RasterError(f"{path}: has no CRS, expected the one that it was written with")
+        raise RasterError(f"{path}: has no CRS, expected the CRS in which it was written")
     left, bottom, right, top = (float(number) for number in corners)
     authority = crs.to_authority()
     fields = {
@@ -237,75 +237,75 @@ def _georeference(path: str, layer: str) -> tuple[dict[str, Any], tuple[str, Bou
 
 
 def _band(layer: str, number: int) -> dict[str, Any]:
-    """What is so of a band by its layer: name, unit, scale, colour."""
+    """The facts about a band from its layer: name, unit, scale, colour."""
     spec = LAYERS.get(layer)
     if spec is None or number >= len(spec.bands):
         return {"name": f"{layer}-{number + 1}"}
     name = spec.bands[number]
-    found: dict[str, Any] = {"name": name}
+    fields: dict[str, Any] = {"name": name}
     if name in _COLOURS:
-        found["eo:common_name"] = name
+        fields["eo:common_name"] = name
     if spec.unit:
-        found["unit"] = spec.unit
+        fields["unit"] = spec.unit
     if spec.scale != 1:
-        found["raster:scale"] = spec.scale
-    return found
+        fields["raster:scale"] = spec.scale
+    return fields
 
 
 def _earlier_collections(output: str, own: Collection[str]) -> Iterator[dict[str, Any]]:
-    """Collections of other runs that the output's catalogue had."""
+    """Collections of other runs in the output's present catalogue."""
     folder = storage.join(output, "stac")
     for name in storage.listing(folder) if storage.is_folder(folder) else ():
         path = storage.join(folder, name, "collection.json")
         if name in own or not storage.is_file(path):
             continue
-        found = _json(path)
-        if found.get("type") == "Collection" and found.get("id") == name:
-            yield found | {"ghsl:credits": str(found.get("ghsl:credits") or "")}
+        content = _json(path)
+        if content.get("type") == "Collection" and content.get("id") == name:
+            yield content | {"ghsl:credits": str(content.get("ghsl:credits") or "")}
 
 
 def _earlier_items(
     output: str, grid: str, collection: str, own: Collection[str]
 ) -> Iterator[_StoredItem]:
-    """Items of a collection that this run did not make, and whose files are all there."""
+    """Items of a collection that this run did not make, if all their files exist."""
     folder = storage.join(output, "stac", grid)
     names = storage.listing(folder) if storage.is_folder(folder) else []
     names = [n for n in names if n.startswith(f"{collection}-") and n.endswith(".json")]
     others = sorted({name.removesuffix(".json") for name in names}.difference(own))
     pattern = "utm/*/*.tif" if grid == "utm" else f"grid/{grid}/*.tif"
-    there = {f"../../{path}" for path in storage.glob(output, pattern)} if others else set()
+    existing = {f"../../{path}" for path in storage.glob(output, pattern)} if others else set()
     for name in others:
         path = storage.join(folder, f"{name}.json")
         try:
             item = _StoredItem.model_validate(_json(path))
         except ValidationError as error:
-            _LOG.warning("%s: not an item of the catalogue: %s", path, error.errors()[0]["msg"])
+            _LOG.warning("%s: is not an item of the catalogue: %s", path, error.errors()[0]["msg"])
             continue
         files = {asset.href for asset in item.assets.values()}
-        if (item.id, item.collection) == (name, collection) and files <= there:
+        if (item.id, item.collection) == (name, collection) and files <= existing:
             yield item
 
 
 def _json(path: str) -> dict[str, Any]:
-    """An object on storage; empty, and a warning, where there is none that can be read."""
+    """A JSON object on storage; empty, with a warning, if it cannot be read."""
     try:
-        found = json.loads(storage.read_bytes(path, _MAX_BYTES))
+        content = json.loads(storage.read_bytes(path, _MAX_BYTES))
     except (StorageError, ValueError, RecursionError) as error:
         if isinstance(error, StorageError) and error.passing:
             raise
-        _LOG.warning("%s: cannot be read, and is left out of the catalogue: %s", path, error)
+        _LOG.warning("%s: cannot be read and is left out of the catalogue: %s", path, error)
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _credit(run: Mapping[str, Any], epoch: int) -> str:
     """The credits of a run, with the years of its Sentinel data."""
-    sensed = {
+    sensing_years = {
         str(scene.get("sensing"))[:4]
         for tile in run.get("tiles") or []
         for scene in tile.get("scenes") or []
     }
-    years = sorted(year for year in sensed if year.isdecimal())
+    years = sorted(year for year in sensing_years if year.isdecimal())
     if not years:
         start, end = _times(run, epoch)
         years = [str(year) for year in range(start.year, end.year + 1)]
@@ -314,7 +314,7 @@ def _credit(run: Mapping[str, Any], epoch: int) -> str:
 
 
 def _times(run: Mapping[str, Any], epoch: int) -> tuple[datetime.datetime, datetime.datetime]:
-    """From the first to the last moment of the period that was asked for, else of the year."""
+    """The first and the last moment of the job's period, or of the year if there is none."""
     period = (run.get("configuration") or {}).get("period") or {}
     try:
         first = datetime.date.fromisoformat(str(period["start"])[:10])

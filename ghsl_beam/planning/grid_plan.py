@@ -1,4 +1,4 @@
-"""The output grids of a job: cells, and what they depend on."""
+"""The output grids of a job: their cells, and the fingerprints of these."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class GridPlan:
 
     @property
     def name(self) -> str:
-        """The grid's label, `54009`."""
+        """The label of the grid, `54009`."""
         return self.spec.grid.label
 
     @property
@@ -39,7 +39,7 @@ class GridPlan:
         return self.spec.cells
 
     def products(self) -> Iterator[tuple[GridLevel, GridLayer, str, str, tuple[str, ...]]]:
-        """Each product to be: level, layer, key, fingerprint, and the cells it is made of."""
+        """Each planned product: level, layer, key, fingerprint, and the cells it is made of."""
         grid = self.spec.grid
         for level in grid.levels:
             for layer in published_layers(level):
@@ -52,25 +52,25 @@ class GridPlan:
                         yield level, layer, tile, mark, inside
 
     def files_of(self, cells: Iterable[str]) -> int:
-        """Files of R/C tiles that these cells go into (levels published by cell have none)."""
+        """Number of R/C tile files that contain these cells (none for levels published by cell)."""
         grid = self.spec.grid
         tiles = {grid.tile_of(grid.parse_cell(cell)).key for cell in cells}
         levels = (level for level in grid.levels if not self.spec.by_cell(level))
         return len(tiles) * sum(len(published_layers(level)) for level in levels)
 
     def write_mosaics(self, output: str) -> None:
-        """A VRT over the files of a level that is published cell by cell."""
+        """Write a VRT over the files of each level that is published cell by cell."""
         for level in self._mosaic_levels():
             for layer in published_layers(level):
                 mosaic = self._mosaic(level, layer)
                 folder = storage.join(output, str(mosaic.parent))
-                there = set(storage.listing(folder))
+                existing = set(storage.listing(folder))
                 paths = [self.spec.path(level, layer, cell.key) for cell in self.cells]
-                files = [file for file in map(storage.name, paths) if file in there]
+                files = [file for file in map(storage.name, paths) if file in existing]
                 write_vrt(folder, mosaic.name, files)
 
     def mosaics(self) -> Iterator[str]:
-        """Their paths below the output."""
+        """Paths of the mosaics, relative to the output."""
         for level in self._mosaic_levels():
             for layer in published_layers(level):
                 yield str(self._mosaic(level, layer))
@@ -86,7 +86,7 @@ def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
     """Cells and fingerprints of one grid for the tiles of a job.
 
     Raises:
-        RequestError: there is no such grid, it ends before the tiles, or cannot hold what is built.
+        RequestError: the grid is not possible, ends before the tiles, or cannot hold the built-up.
     """
     grid = from_config(settings.crs, settings.resolutions)
     _check_capacity(grid, tiles)
@@ -120,8 +120,8 @@ def _check_capacity(grid: OutputGrid, tiles: Sequence[TilePlan]) -> None:
     if cut > MAX_CUT:
         raise RequestError(
             f"{grid.crs}: its pixels are too small for the ground under them: {cut:.1%} of ground "
-            f"that is all built-up would be lost in tile {worst}; give a CRS that loses at most "
-            f"{MAX_CUT:.0%} there, such as ESRI:54009"
+            f"that is completely built-up would be lost in tile {worst}; give a CRS that loses at "
+            f"most {MAX_CUT:.0%} there, such as ESRI:54009"
         )
 
 
@@ -134,7 +134,7 @@ def _credits(tile: TilePlan) -> list[str]:
 
 
 def _model(tile: TilePlan) -> str:
-    """The model of a tile as a grid's files name it: zone, file, SHA-256."""
+    """The model of a tile in the form for a grid's files: zone, file, SHA-256."""
     tags = tile.tags[Layer.BUFRAC]
     of = " (fallback)" if tags["MODEL_FALLBACK"] == "yes" else ""
     return f"{tile.zone}: {tags['MODEL']}{of} {tags['MODEL_SHA256']}"

@@ -1,4 +1,4 @@
-"""The inventory: what exists of a plan's products. It alone says what is still to be made."""
+"""The inventory: which products of a plan exist. Only it decides what is still to be made."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from transforms.rasters.geotiff import stored_fingerprints
 
 @dataclass(frozen=True)
 class Inventory:
-    """What existed of a plan's products when the output was read.
+    """The products of a plan that existed when the output was read.
 
     Attributes:
-        plan: The plan that says what each product is made of.
-        products: The products on storage. One is whole where it carries the plan's fingerprint.
+        plan: The plan with the fingerprint of each product.
+        products: The products on storage. One is whole if it has the plan's fingerprint.
         existing: Tile and layer of the tile products that are whole.
-        missing_cells: By output grid, the cells that a product still to be made is made of.
+        missing_cells: By output grid, the cells of products that are still to be made.
     """
 
     plan: JobPlan
@@ -41,7 +41,7 @@ class Inventory:
         return lines or any(self.missing_cells.values())
 
     def exists(self, tile: TilePlan, layer: Layer) -> bool:
-        """Whether the product of a layer of a tile is there and whole."""
+        """Whether the product of a layer of a tile exists and is whole."""
         return (tile.tile, layer) in self.existing
 
     def missing(self, tile: TilePlan, line: Line) -> tuple[Layer, ...]:
@@ -54,21 +54,21 @@ class Inventory:
 
 
 def read_inventory(plan: JobPlan) -> Inventory:
-    """Look at the output once; where the plan verifies, read every product whole.
+    """Read the output once; if the plan verifies, read every product completely.
 
     Raises:
-        RasterError: The storage cannot be asked.
+        RasterError: The storage does not say.
     """
     paths = [planned.path for planned in planned_products(plan)]
     return inventory_of(plan, stored_fingerprints(plan.job.output, paths, verify=plan.verify))
 
 
 def inventory_of(plan: JobPlan, stored: Mapping[str, str]) -> Inventory:
-    """The inventory of an output that holds these rasters.
+    """The inventory of an output with these rasters.
 
     Args:
         plan: The plan.
-        stored: Fingerprints of rasters by their path below the output.
+        stored: Fingerprints of rasters by their path, relative to the output.
     """
 
     def is_whole(planned: PlannedProduct) -> bool:

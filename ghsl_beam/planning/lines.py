@@ -1,4 +1,4 @@
-"""The lines of the graph: what each makes and reads, and how far around a block it looks."""
+"""The lines of the graph: what each makes and reads, and its halo around a block."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Line:
         makes: The layers that it stores and publishes, in order.
         reads: The layers that it reads from storage. The first line reads scenes, and no layer.
         halo: The pixels around a block that the block's layers depend on.
-        margin: The pixels that its blocks reach past the area of interest.
+        margin: The pixels by which its blocks reach beyond the area of interest.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Line:
         return tuple(dict.fromkeys(layer.spec.stage for layer in self.makes))
 
     def blocks(self, tile: TilePlan, size: int) -> Iterator[Block]:
-        """The blocks of a tile that it goes through; `size` is a block's side in pixels."""
+        """The blocks of a tile in this line; `size` is the side of a block in pixels."""
         return blocks_of(tile, size, self.margin)
 
 
@@ -47,11 +47,11 @@ class Lines(NamedTuple):
     """The lines of a job, in the order of the work."""
 
     assembly: Line
-    """Scenes to the composite."""
+    """From scenes to the composite."""
     inference: Line
-    """The composite to the network's prediction."""
+    """From the composite to the network's prediction."""
     layers: Line
-    """The prediction to the cleaned layers."""
+    """From the prediction to the cleaned layers."""
 
     def maker(self, layer: Layer) -> Line:
         """The line that makes a layer."""
@@ -62,12 +62,12 @@ def lines_of(job: Job, classifier_halo: int) -> Lines:
     """The lines of a job.
 
     Args:
-        job: The job, whose parameters decide how far the last line looks.
+        job: The job, whose parameters decide the halo of the last line.
         classifier_halo: The pixels around a window that the residential classes depend on.
     """
     clean, green = cleaning_parameters(job), greenness_parameters(job)
     return Lines(
-        # The network sees real neighbours at the area's edge.
+        # The margin gives the network real neighbours at the edge of the area.
         assembly=Line("assembly", _made_by("assembly"), margin=CONTEXT),
         inference=Line("inference", _made_by("inference"), (Layer.S2,), halo=CONTEXT),
         layers=Line(
@@ -84,9 +84,9 @@ def _made_by(line: str) -> tuple[Layer, ...]:
 
 
 def cleaning_parameters(job: Job) -> CleaningParameters:
-    """The cleaning's parameters in its own units."""
+    """The parameters of the cleaning in its own units."""
     settings = job.cleaning
-    # Up: what has fewer pixels than that is smaller than the size, and nothing else is.
+    # Rounded up: a component has fewer pixels than this exactly if it is smaller than the area.
     pixels = math.ceil(settings.minimum_area_m2 / 100) if settings.minimum_area_m2 else None
     return CleaningParameters(
         minimum=settings.minimum,
@@ -98,5 +98,5 @@ def cleaning_parameters(job: Job) -> CleaningParameters:
 
 
 def greenness_parameters(job: Job) -> GreennessParameters:
-    """The greenness's parameters."""
+    """The parameters of the greenness."""
     return GreennessParameters(radius=job.greenness.radius_m)

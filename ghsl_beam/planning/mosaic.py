@@ -1,4 +1,4 @@
-"""A VRT over the files of one layer."""
+"""Writes a VRT over the files of one layer."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt
 def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
     """Write a GDAL virtual raster over single-band files of one grid in the same folder.
 
-    Nothing is written where there are no files.
+    Nothing is written if there are no files.
     """
     if not files:
         return
     parts, tags = [], []
     for file in files:
-        bounds, shape, crs, pixel, dtype, nodata, title, colour, said = read_product(
+        bounds, shape, crs, pixel, dtype, nodata, title, colour, file_tags = read_product(
             storage.join(folder, file),
             lambda s: (
                 s.bounds, s.shape, s.crs, s.transform.a, s.dtypes[0], s.nodata, s.descriptions[0],
@@ -31,7 +31,7 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
             ),
         )  # fmt: skip
         parts.append((file, bounds, shape))
-        tags.append(said)
+        tags.append(file_tags)
     left, top = min(b.left for _, b, _ in parts), max(b.top for _, b, _ in parts)
     width = round((max(b.right for _, b, _ in parts) - left) / pixel)
     height = round((top - min(b.bottom for _, b, _ in parts)) / pixel)
@@ -58,20 +58,20 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
 
 
 def _tags(files: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """What a mosaic says of itself: the layer, the credits of all its files, a sum of their marks.
+    """The tags of a mosaic: the layer, the credits of all its files, and a hash of their marks.
 
-    What has these is known for a product of ours, wherever it lies.
+    With these tags, a file is recognised as a product of this program, wherever it is.
     """
-    found = {}
+    result = {}
     layers = {tags.get("LAYER") for tags in files}
     if len(layers) == 1 and (layer := layers.pop()):
-        found["LAYER"] = layer
+        result["LAYER"] = layer
     credits = dict.fromkeys(
         line for tags in files if CREDITS_TAG in tags for line in lines_of(tags[CREDITS_TAG])
     )
     if credits:
-        found[CREDITS_TAG] = line_of(credits)
+        result[CREDITS_TAG] = line_of(credits)
     marks = [tags[FINGERPRINT_TAG] for tags in files if FINGERPRINT_TAG in tags]
     if len(marks) == len(files):
-        found[FINGERPRINT_TAG] = hashlib.sha256("\n".join(marks).encode()).hexdigest()
-    return found
+        result[FINGERPRINT_TAG] = hashlib.sha256("\n".join(marks).encode()).hexdigest()
+    return result

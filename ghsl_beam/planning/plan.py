@@ -1,4 +1,4 @@
-"""The plan: tiles, scenes, models and what each result depends on. It reads, and writes nothing."""
+"""The plan: tiles, scenes, models and fingerprints of results. It reads, and writes nothing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from transforms.storage import services, storage
 
 @dataclass(frozen=True)
 class JobPlan:
-    """Everything a launch needs. It is a value: what exists says the `Inventory`."""
+    """Everything that a launch needs. It is a value; the `Inventory` says what exists."""
 
     job: Job
     tiles: tuple[TilePlan, ...]
@@ -50,11 +50,11 @@ class JobPlan:
     losses: tuple[Loss, ...]
     warnings: tuple[str, ...]
     verify: bool = False
-    """Whether a product counts as there only if its content is what was published."""
+    """Whether a product counts as existing only if its content is what was published."""
     launch: str = field(default_factory=lambda: uuid4().hex)
 
     def path_of(self, layer: Layer, tile: str) -> str:
-        """The product of a layer of a tile."""
+        """The location of the product of a layer of a tile."""
         path = utm_path(tile, layer, self.job.epoch, self.job.name)
         return storage.join(self.job.output, path)
 
@@ -65,12 +65,15 @@ class JobPlan:
 
 
 def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
-    """Plan a job; where it verifies, every product that is there is read and compared.
+    """Plan a job.
 
-    So are the bands of the archive's scenes with their manifests: what differs is a loss.
+    Args:
+        job: the configuration.
+        verify: whether to read and compare every product that exists, and to compare the bands of
+            the scenes with their manifests; a scene that differs is a loss.
 
     Raises:
-        RequestError: one line that names what is wrong and the remedy.
+        RequestError: one line that names the mistake and the remedy.
     """
     services.use(job.services)
     chosen = choose_scenes(job, verify)
@@ -83,9 +86,9 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     for plan in chosen.tiles:
         marks = _fingerprints(job, plan, models, engine, classifier.sha256, roads_mark)
         model = next(m for m in models if m.zone == plan.zone)
-        made = model.tags | {"ENGINE": engine.engine, CREDITS_TAG: credit_line([model])}
+        applied = model.tags | {"ENGINE": engine.engine, CREDITS_TAG: credit_line([model])}
         tags = {
-            layer: {CREDITS_TAG: credit_line([])} if layer in lines.assembly.makes else made
+            layer: {CREDITS_TAG: credit_line([])} if layer in lines.assembly.makes else applied
             for line in lines
             for layer in line.makes
         }
@@ -112,8 +115,8 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     warnings += classifier_warnings(classifier, models)
     if job.models.precision == FAST and engine.precision != FAST:
         warnings.append(
-            "models.precision: this machine has no fast engine (it needs AVX-512 VNNI or a GPU): "
-            f"the exact engine {engine.engine} predicts"
+            "models.precision: this machine has no fast engine (it needs AVX-512 VNNI or a GPU); "
+            f"the exact engine {engine.engine} is used"
         )
     return JobPlan(
         job,

@@ -1,4 +1,4 @@
-"""The products of a plan, and what each is made of."""
+"""The products of a plan, with their fingerprints and inputs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ghsl_beam.planning.products import utm_path
 
 
 class PlannedProduct(NamedTuple):
-    """A product to be.
+    """A planned product.
 
-    `key` is an MGRS tile on `utm`, a cell or R/C tile on an output grid; `path` is below the
-    output; `fingerprint` is the one that a whole product carries.
+    `key` is an MGRS tile on `utm`, or a cell or R/C tile on an output grid. `path` is relative to
+    the output. `fingerprint` is the one of a whole product.
     """
 
     layer: str
@@ -23,13 +23,13 @@ class PlannedProduct(NamedTuple):
     path: str
     fingerprint: str
     cells: tuple[str, ...]
-    """Output cells that it is made of; of a tile's layer, none."""
+    """Output cells that it is made of; empty for a layer of a tile."""
     tiles: tuple[str, ...]
     """MGRS tiles that it is made of."""
 
 
 def planned_products(plan: JobPlan) -> Iterator[PlannedProduct]:
-    """Every product that a job is to have, tile by tile, then grid by grid."""
+    """Every planned product of a job, tile by tile, then grid by grid."""
     yield from products_of_tiles(plan)
     for grid in plan.grids:
         yield from products_of_grid(grid)

@@ -1,4 +1,4 @@
-"""Published rasters, and how their files are called below the output folder."""
+"""Published rasters, and the paths of their files in the output folder."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 
 def utm_pattern(layer: str, epoch: int, name: str) -> str:
-    """Path of a tile's product, with `{tile}` left open.
+    """Path of a tile's product, with the placeholder `{tile}`.
 
     Raises:
-        RequestError: a part cannot stand in a file name.
+        RequestError: a part is not allowed in a file name.
     """
     return f"utm/{{tile}}/{_part(layer)}_E{epoch}_{_part(name)}_{{tile}}.tif"
 
@@ -42,16 +42,16 @@ def utm_path(tile: str, layer: str, epoch: int, name: str) -> str:
     """`utm/33UUU/BUFRAC_E2017_berlin_33UUU.tif`.
 
     Raises:
-        RequestError: a part cannot stand in a file name.
+        RequestError: a part is not allowed in a file name.
     """
     return utm_pattern(layer, epoch, name).format(tile=_part(tile))
 
 
 def grid_pattern(epoch: int, name: str) -> str:
-    """Path of a grid's product, with `{grid}`, `{layer}` and `{key}` left open.
+    """Path of a grid's product, with the placeholders `{grid}`, `{layer}` and `{key}`.
 
     Raises:
-        RequestError: a part cannot stand in a file name.
+        RequestError: a part is not allowed in a file name.
     """
     return f"grid/{{grid}}/{{layer}}_E{epoch}_{_part(name)}_{{grid}}_{{key}}.tif"
 
@@ -60,7 +60,7 @@ def grid_path(grid_name: str, layer: str, epoch: int, name: str, key: str) -> st
     """`grid/54009_100/BUILT_S_E2017_berlin_54009_100_R3_C19.tif`.
 
     Raises:
-        RequestError: a part cannot stand in a file name.
+        RequestError: a part is not allowed in a file name.
     """
     pattern = grid_pattern(epoch, name)
     return pattern.format(grid=_part(grid_name), layer=_part(layer), key=_part(key))
@@ -69,21 +69,21 @@ def grid_path(grid_name: str, layer: str, epoch: int, name: str, key: str) -> st
 def _part(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise RequestError(
-            f"{text!r} cannot stand in a file name; use letters, digits, '.', '_' and '-'"
+            f"{text!r} is not allowed in a file name; use letters, digits, '.', '_' and '-'"
         )
     return text
 
 
 def recorded_location(output: str, grid: str, layer: str, key: str, path: str) -> str:
-    """The location of a product that a record names; a record may be of anybody.
+    """The location of a product that a record names; the record may come from anybody.
 
     Raises:
-        RasterError: the path is not the one that the layout gives to such a product, or it is no
+        RasterError: the path is not the one that the layout gives to such a product, or it is not a
             file of the output.
     """
     names = (grid, layer, key)
     if not all(_NAME.fullmatch(name) for name in names):
-        raise RasterError(f"{_short(path)}: not the path of a product of the output")
+        raise RasterError(f"{_short(path)}: is not the path of a product of the output")
     of_grid, of_layer, of_key = map(re.escape, names)
     name = rf"{of_layer}_E\d{{1,4}}_{_NAME.pattern}"
     if grid == "utm":
@@ -93,7 +93,7 @@ def recorded_location(output: str, grid: str, layer: str, key: str, path: str) -
         expected = f"grid/{grid}/{layer}_E…_{grid}_{key}.tif"
     if not re.fullmatch(layout, path):
         raise RasterError(
-            f"{_short(path)}: not the path of a product of the output, expected {expected}"
+            f"{_short(path)}: is not the path of a product of the output, expected {expected}"
         )
     location = storage.join(output, path)
     check_inside(output, location)
@@ -101,18 +101,16 @@ def recorded_location(output: str, grid: str, layer: str, key: str, path: str) -
 
 
 def check_inside(output: str, location: str) -> None:
-    """Whether a file below an output is a plain one, and no link on the way leaves the output.
+    """Check that a file of an output is a regular file, and that no link leads out of the output.
 
     Raises:
-        RasterError: it is not; one that is not there at all passes.
+        RasterError: it is not; a file that does not exist passes.
     """
     if storage.is_url(output):
         return
     root, real = os.path.realpath(output), os.path.realpath(location)
     if os.path.commonpath([root, real]) != root:
-        raise RasterError(
-            f"{location}: a link leads out of the output; the file must lie inside it"
-        )
+        raise RasterError(f"{location}: a link leads out of the output, expected a file inside it")
     try:
         kind = os.stat(real).st_mode
     except FileNotFoundError:
@@ -120,14 +118,14 @@ def check_inside(output: str, location: str) -> None:
     except OSError as error:
         raise RasterError(f"{location}: cannot be read: {error.strerror}") from error
     if not stat.S_ISREG(kind):
-        raise RasterError(f"{location}: not a regular file")
+        raise RasterError(f"{location}: is not a regular file")
 
 
 def read_product(location: str, read: Callable[[Any], T]) -> T:
-    """What `read` takes from a product, which is a GeoTIFF that needs no file beside it.
+    """Open a product and pass it to `read`; it must be a GeoTIFF without files beside it.
 
-    GDAL would take a virtual raster under the name of a GeoTIFF, files beside it and overviews that
-    its tags name, wherever those lie, on other hosts too. A product has none of these.
+    GDAL would accept a virtual raster with the name of a GeoTIFF, files beside it, and overviews
+    that its tags name, anywhere, also on other hosts. A product has none of these.
 
     Raises:
         RasterioError: it cannot be opened, or read.

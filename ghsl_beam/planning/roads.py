@@ -1,4 +1,4 @@
-"""The job's road lines: checked before anything starts, and what products depend on of them."""
+"""The road lines of a job: checks them before a run, and computes their fingerprint."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from transforms.storage.vectors import local_file, parts_of
 
 
 def road_source(job: Job) -> RoadSource | None:
-    """The job's road lines, None where it has none."""
+    """The road lines of a job; None if it has none."""
     settings = job.cleaning
     return RoadSource(settings.roads, settings.road_width_field) if settings.roads else None
 
 
 def roads_fingerprint(job: Job) -> str:
-    """Hash of all files that the road lines are read from; empty where the job has none.
+    """Hash of all files with the road lines; empty if the job has none.
 
     Raises:
-        RequestError: there is no such file, or it does not hold road lines with a width.
+        RequestError: there is no such file, or it does not contain road lines with a width.
         UnavailableError: its storage does not answer now.
     """
     source = road_source(job)

@@ -1,1 +1,1 @@
-"""What holds for the process as a whole: its environment, signals and standard streams."""
+"""The process as a whole: its environment, signals and standard streams."""

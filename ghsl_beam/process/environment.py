@@ -1,7 +1,7 @@
-"""What a process finds when it starts: settings of libraries, standard files, where code lies.
+"""Sets up a process at its start: settings of libraries, standard files, folders for imports.
 
-It imports only what Python itself has loaded by then, not even `__future__`: the current folder is
-left from here.
+This module imports only modules that Python itself has loaded already, not even `__future__`,
+because it also stops imports from the current folder.
 """
 
 import os
@@ -9,9 +9,9 @@ import sys
 
 _SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
-    "GDAL_CACHEMAX": "64",  # MB; else a twentieth of the machine's memory in every process
-    # Else glibc keeps a part of what each thread has freed. It reads this when a process starts, so
-    # that it counts for those that this one starts.
+    "GDAL_CACHEMAX": "64",  # MB; by default a twentieth of the machine's memory in every process
+    # Without this, glibc keeps memory that each thread has freed. It reads the setting when a
+    # process starts, so it has an effect on the processes that this one starts.
     "MALLOC_ARENA_MAX": "2",
 }
 
@@ -23,22 +23,22 @@ def limit_libraries() -> None:
 
 
 def open_standard_files() -> None:
-    """Open /dev/null for each of descriptors 0, 1 and 2 that is closed.
+    """Open /dev/null for each of the descriptors 0, 1 and 2 that is closed.
 
-    Else the next file opened would have its number, and what libraries print would go into that.
+    Otherwise the next opened file would get its number, and libraries would print into that file.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
 def leave_current_folder() -> None:
-    """Import nothing from the current folder, here and in every Python that this one starts.
+    """Import nothing from the current folder, in this Python and in every Python that it starts.
 
     `python -m` looks there first, and so does a relative or empty entry of `PYTHONPATH`: a
-    `numpy.py` that happens to lie there would run.
+    `numpy.py` in the current folder would run.
     """
     os.environ["PYTHONSAFEPATH"] = "1"
     entries = os.environ.pop("PYTHONPATH", "").split(os.pathsep)
@@ -47,7 +47,7 @@ def leave_current_folder() -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(absolute)
     try:
         here = os.getcwd()
-    except OSError:  # it was removed
+    except OSError:  # the folder was removed
         here = ""
     leading = sys.path[:1] if not sys.flags.safe_path else []
     away = {path for path in leading if path in ("", here)}
@@ -56,5 +56,5 @@ def leave_current_folder() -> None:
     away.difference_update(absolute)
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     home = os.path.dirname(package)
-    last = [home] if home in away else []  # the package itself may lie there
+    last = [home] if home in away else []  # the package itself may be there
     sys.path[:] = [path for path in sys.path if path not in away] + last

@@ -1,7 +1,8 @@
-"""What native libraries print on file descriptor 2 becomes log records.
+"""Turns the output of native libraries on file descriptor 2 into log records.
 
-TensorFlow's start-up lines, for one, come before its own settings count, from every process. The
-descriptor is replaced by a pipe that worker processes inherit; a thread logs what comes through.
+For example, TensorFlow prints its start-up lines before its own settings take effect, in every
+process. The descriptor is replaced by a pipe, which worker processes inherit. A thread logs
+everything that comes through the pipe.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _LONGEST = 4000
 
 @contextmanager
 def native_output_logged() -> Iterator[None]:
-    """Within, descriptor 2 and sys.stderr lead to the log (level info), not to people.
+    """Send descriptor 2 and sys.stderr to the log (level info) within the context, not to people.
 
-    Libraries of Python print there too, and what they print may hold anything.
+    Python libraries print there too, and their output may contain anything.
     """
     before = sys.stderr
     shown = os.dup(2)
@@ -43,7 +44,7 @@ def native_output_logged() -> Iterator[None]:
     finally:
         sys.stderr.flush()
         os.dup2(shown, 2)
-        # The pipe ends when worker processes, which have it too, have ended.
+        # The pipe ends when the worker processes, which share it, have ended.
         reader.join(timeout=1)
         faulthandler.disable()
         sys.stderr = before

@@ -1,11 +1,12 @@
-"""The word to stop, a person's or a scheduler's, at any moment of the program.
+"""Stops the program on a signal of a person or a scheduler, at any moment.
 
-While a launch holds its output, the program ends in order: `KeyboardInterrupt` in the main thread.
-Elsewhere nothing is to be put in order, and it ends at once: what is raised within an import may be
-swallowed, or come out as something else. A second word, or an end in order that takes too long,
-ends it at once too. However it ends: one line, exit code 1, no process left that it started.
+While a launch holds its output, the program ends in order: the main thread raises
+`KeyboardInterrupt`. At other times there is nothing to put in order, and the program ends at once,
+because an exception within an import may be swallowed or come out as another error. A second
+signal, or an orderly end that takes too long, also ends the program at once. In all cases it prints
+one line, its exit code is 1, and no process that it started is left.
 
-A thread waits for the signal, as the main thread may be in a library that does not return.
+A thread waits for the signal, because the main thread may be in a library that does not return.
 """
 
 from __future__ import annotations
@@ -23,27 +24,27 @@ from types import FrameType
 from typing import NoReturn
 
 GRACE = 7.0
-"""Seconds that an end in order may take."""
+"""Seconds that an orderly end may take."""
 _LAST_DUTIES = 2.0
-"""Seconds for what must be done before the program ends at once."""
+"""Seconds for the last duties before the program ends at once."""
 _ONE_WORD = 0.1
-"""Seconds within which two signals are one word: some schedulers send SIGTERM and SIGHUP."""
+"""Seconds within which two signals count as one: some schedulers send SIGTERM and SIGHUP."""
 _SOON = 0.05
-"""Seconds until what Python swallowed is raised once more."""
+"""Seconds until an exception that Python swallowed is raised again."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class _Stopping:
-    """How far the end has come; there is one of it."""
+    """The state of stopping; there is only one instance."""
 
     def __init__(self) -> None:
         self.asked = ""
         self.in_order = 0
         self.raised = False
-        self.told = False
+        self.printed = False
         self.as_json = False
-        self.raising_again = False  # for the handler: the next signal is our own,
-        self.no_word = False  # and for the thread that listens
+        self.raising_again = False  # for the handler: the next signal is from this module
+        self.no_word = False  # for the listening thread: the same
         self.stderr = 2
         self.duties: list[Callable[[], None]] = []
         self.ending = threading.Lock()
@@ -53,7 +54,7 @@ _STATE = _Stopping()
 
 
 def begin() -> None:
-    """Listen from now on; to be called in the main thread, as early as may be."""
+    """Listen for stop signals from now on; call it in the main thread, as early as possible."""
     if _STATE.stderr != 2 or threading.current_thread() is not threading.main_thread():
         return
     _STATE.stderr = os.dup(2)
@@ -66,39 +67,39 @@ def begin() -> None:
     os.register_at_fork(
         before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS),
         after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS),
-        after_in_child=_of_no_concern,
+        after_in_child=_restore_defaults,
     )
     sys.unraisablehook = _raise_again
     threading.Thread(target=_listen, args=(source,), name="stopping", daemon=True).start()
 
 
-def asked() -> str:
-    """The name of the signal by which the program was told to stop; empty before."""
+def requested() -> str:
+    """The name of the signal that stops the program; empty if there was none."""
     return _STATE.asked
 
 
 def line() -> str:
-    """What is said of it."""
-    again = ": the same command goes on where it was" if sys.argv[1:2] == ["run"] else ""
+    """The line about the stop."""
+    again = ": the same command continues where it stopped" if sys.argv[1:2] == ["run"] else ""
     return f"stopped by {_STATE.asked}{again}"
 
 
-def told() -> None:
-    """The line has been said, and need not be said again."""
-    _STATE.told = True
+def mark_printed() -> None:
+    """Note that the line has been printed, so that it is not printed again."""
+    _STATE.printed = True
 
 
 def speak_json() -> None:
-    """From now on the line is a JSON object."""
+    """Print the line as a JSON object from now on."""
     _STATE.as_json = True
 
 
 @contextmanager
 def in_order(duty: Callable[[], None] | None = None) -> Iterator[None]:
-    """Within, the word to stop is raised as `KeyboardInterrupt`, and time is given to end by it.
+    """Raise `KeyboardInterrupt` at a stop signal within the context, and allow time to end.
 
     Args:
-        duty: done before the program ends all the same, where that takes too long.
+        duty: called before the program ends at once, if the orderly end takes too long.
     """
     if duty:
         _STATE.duties.append(duty)
@@ -112,8 +113,8 @@ def in_order(duty: Callable[[], None] | None = None) -> Iterator[None]:
 
 
 def end() -> NoReturn:
-    """End the program now, by the word to stop; returns for no one."""
-    with _STATE.ending:  # whoever comes second waits for the end
+    """End the program now, after a stop signal; it does not return."""
+    with _STATE.ending:  # a second caller waits here for the end
         last = threading.Thread(target=_last_duties, daemon=True)
         last.start()
         last.join(_LAST_DUTIES)
@@ -122,7 +123,7 @@ def end() -> NoReturn:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    """In the main thread, the first time: raise, if there is something to put in order."""
+    """Handle the first signal in the main thread: raise, if there is something to put in order."""
     again, _STATE.raising_again = _STATE.raising_again, False
     if _STATE.in_order and (again or not _STATE.asked):
         _STATE.asked = _STATE.asked or signal.Signals(number).name
@@ -132,10 +133,10 @@ def _raise(number: int, frame: FrameType | None) -> None:
 
 
 def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
-    """What is raised where Python swallows it (`__del__`, a callback) is raised once more."""
+    """Raise an exception again that Python swallowed (in `__del__`, in a callback)."""
     if _STATE.asked:
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
-            # Not from here: Python swallows what is raised here too.
+            # Not from here, where Python would swallow it too.
             threading.Timer(_SOON, _interrupt_again).start()
         return
     sys.__unraisablehook__(unraisable)
@@ -145,11 +146,11 @@ def _interrupt_again() -> None:
     _STATE.raising_again = _STATE.no_word = True
     main = threading.main_thread().ident
     if main is not None:
-        signal.pthread_kill(main, signal.SIGTERM)  # a real one, which wakes it where it waits
+        signal.pthread_kill(main, signal.SIGTERM)  # a real signal wakes a thread that waits
 
 
 def _listen(source: int) -> None:
-    """End the program at once where that is due."""
+    """End the program at once when necessary."""
     first: float | None = None
     while True:
         left = None if first is None else max(0.0, first + GRACE - time.monotonic())
@@ -162,7 +163,9 @@ def _listen(source: int) -> None:
             continue
         if first is not None and ready and time.monotonic() - first < _ONE_WORD:
             continue
-        if first is None and (_STATE.in_order or _STATE.raised):  # it may be out of there by now
+        if first is None and (
+            _STATE.in_order or _STATE.raised
+        ):  # it may have left the context since
             first = time.monotonic()
             continue
         _STATE.asked = _STATE.asked or signal.Signals(numbers[0]).name
@@ -170,9 +173,9 @@ def _listen(source: int) -> None:
 
 
 def _last_duties() -> None:
-    """What must not keep the program from its end, as a storage or a terminal may not answer."""
+    """Do the last duties; the end does not wait for a storage or a terminal that hangs."""
     _kill_children()
-    if not _STATE.told:
+    if not _STATE.printed:
         text = f"ghsl-beam: {line()}"
         if _STATE.as_json:
             text = json.dumps({"level": "error", "message": line()})
@@ -193,8 +196,8 @@ def _kill_children() -> None:
                 child.kill()
 
 
-def _of_no_concern() -> None:
-    """A process that was forked without another program is told to stop by itself."""
+def _restore_defaults() -> None:
+    """In a forked process without another program, let signals stop the process as usual."""
     signal.set_wakeup_fd(-1)
     for number in _SIGNALS:
         if signal.getsignal(number) is _raise:

@@ -1,8 +1,8 @@
-"""What people see: text that cannot play tricks, on streams that do not fail.
+"""Output for people: text without hidden characters, on streams that never fail.
 
-All that the program prints goes through `say`, `say_json` or the log's formatters, which make
-control characters visible (a file's name may hold any), mask credentials and keep to one line.
-Whether anyone reads it decides nothing: a stream that is closed, full or gone swallows what comes.
+The program prints everything through `say`, `say_json` or the log's formatters. These make control
+characters visible (a file name may contain any), mask credentials and keep to one line. The outcome
+of a run does not depend on readers: output to a closed or full stream is dropped.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any, TextIO
 from transforms.storage.redaction import harmless, redact
 
 _PATIENCE = 1.0
-"""Seconds that a stream which takes nothing now is waited for, where it does not wait itself."""
+"""Seconds to wait for a non-blocking stream that takes no output."""
 
 
 def say(*fields: str, to: TextIO | None = None) -> None:
-    """Print a line on stdout, or elsewhere; of several fields, with tabs between them."""
+    """Print a line on stdout or on another stream; several fields are separated by tabs."""
     line = "\t".join(harmless(redact(field)) for field in fields)
     print(line, file=to, flush=True)
 
@@ -60,17 +60,17 @@ def _redacted(content: Any) -> Any:
 
 
 _ERRORS: list[TextIO] = []
-"""Streams that lead to people, by which errors and progress go; the last one counts."""
+"""Streams for errors and progress; the last one is used."""
 
 
 def stderr() -> TextIO:
-    """Where errors and progress go; `sys.stderr` itself is left to libraries (`native_output`)."""
+    """The stream for errors and progress; libraries use `sys.stderr` itself (`native_output`)."""
     return _ERRORS[-1] if _ERRORS else sys.stderr
 
 
 @contextmanager
 def stderr_through(stream: TextIO) -> Iterator[None]:
-    """Within, errors go through another stream."""
+    """Send errors through another stream within the context."""
     _ERRORS.append(stream)
     try:
         yield
@@ -79,12 +79,12 @@ def stderr_through(stream: TextIO) -> Iterator[None]:
 
 
 class _Lasting(io.FileIO):
-    """A descriptor to write to; after the first failure, what is written is dropped."""
+    """A descriptor for writing; after the first failure, all output is dropped."""
 
     failure: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """Count all as written, also what is dropped."""
+        """Report all bytes as written, even dropped ones."""
         size = memoryview(data).nbytes
         if self.failure is not None:
             return size
@@ -102,7 +102,7 @@ class _Lasting(io.FileIO):
 
 
 def lasting(descriptor: int, like: Any = None) -> io.TextIOWrapper:
-    """A text stream that writes to a descriptor and never fails; encoded as another stream."""
+    """A text stream that writes to a descriptor and never fails; encoded like another stream."""
     raw = _Lasting(descriptor, "wb", closefd=False)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
@@ -113,13 +113,13 @@ def lasting(descriptor: int, like: Any = None) -> io.TextIOWrapper:
 
 
 def failure(stream: Any) -> OSError | None:
-    """Why a stream of `lasting` failed; None where all that was written has gone its way."""
+    """Why a stream of `lasting` failed; None if all output was written."""
     stream.flush()
     raw = getattr(getattr(stream, "buffer", None), "raw", None)
     return raw.failure if isinstance(raw, _Lasting) else None
 
 
-def keep_streams() -> None:
-    """Make stdout and stderr last."""
+def protect_streams() -> None:
+    """Replace stdout and stderr by streams that never fail."""
     sys.stdout = lasting(1, sys.stdout)
     sys.stderr = lasting(2, sys.stderr)

@@ -1,1 +1,1 @@
-"""All that knows the runners of Beam: options, profiles, clusters, workers and their logs."""
+"""Everything that knows the runners of Beam: options, profiles, clusters, workers, their logs."""

@@ -1,4 +1,4 @@
-"""Beam's own options on the command line: which there are, and in a line what is wrong."""
+"""Beam's own options on the command line: which exist, and errors about them in one line."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from transforms.elements import RequestError
 
 RUNNERS = ("DirectRunner", "FlinkRunner", "SparkRunner", "PortableRunner")
-"""The runners whose names are known here; any other class goes to Beam as it is written."""
+"""The runners with known names; the name of any other class is passed to Beam as it is."""
 
 
 class ClusterOptions(PipelineOptions):
-    """What a launch asks of a cluster beside Beam's own options, and written as they are."""
+    """The options of a launch on a cluster, in addition to Beam's own, and written like them."""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
@@ -49,23 +49,23 @@ def _machines(text: str) -> int:
 
 
 def parsed(arguments: Sequence[str]) -> PipelineOptions:
-    """Beam's options from arguments, the runner by the one spelling of its name.
+    """Parse Beam's options; the name of the runner gets its standard spelling.
 
-    Options that Beam does not know are kept: a job server may know them.
+    Options that Beam does not know are kept, because a job server may know them.
 
     Raises:
-        RequestError: an argument is no option, or the value of one is not what Beam expects.
+        RequestError: an argument is not an option, or Beam does not accept its value.
     """
     stray = _stray(arguments)
     if stray is not None:
-        raise RequestError(f"{stray}: not an option of ghsl-beam or of Beam")
-    said = io.StringIO()
+        raise RequestError(f"{stray} is not an option of ghsl-beam or of Beam")
+    output = io.StringIO()
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(output):
             options = PipelineOptions(list(arguments))
             options.get_all_options()
-    except SystemExit as error:  # the parser's way to refuse
-        reason = said.getvalue().rpartition("error: ")[2]
+    except SystemExit as error:  # the parser exits on an error
+        reason = output.getvalue().rpartition("error: ")[2]
         raise RequestError(f"options of Beam: {' '.join(reason.split())}") from error
     standard = options.view_as(StandardOptions)
     standard.runner = runner_name(standard.runner or "DirectRunner")
@@ -73,7 +73,7 @@ def parsed(arguments: Sequence[str]) -> PipelineOptions:
 
 
 def runner_name(given: str) -> str:
-    """The name of a runner as it is written here: Beam takes any case, and `flink` for Flink's."""
+    """The standard name of a runner: Beam accepts any case, and `flink` for FlinkRunner."""
     plain = given.rpartition(".")[2] if given.startswith("apache_beam.") else given
     for name in RUNNERS:
         if plain.lower() in (name.lower(), name.lower().removesuffix("runner")):
@@ -82,9 +82,9 @@ def runner_name(given: str) -> str:
 
 
 def option_name(argument: str) -> str:
-    """The name by which Beam keeps an option: `--experiment=x` and `--experiments=x` are one.
+    """Beam's internal name of an option: `--experiment=x` and `--experiments=x` are the same.
 
-    An option that Beam does not know has the name that it is written with.
+    An option that Beam does not know keeps its written name.
     """
     written = argument.partition("=")[0]
     action = _known().get(written)
@@ -92,12 +92,12 @@ def option_name(argument: str) -> str:
 
 
 def is_known(argument: str) -> bool:
-    """Whether Beam has an option that is written so."""
+    """Whether Beam has an option with this spelling."""
     return argument.partition("=")[0] in _known()
 
 
 def _stray(arguments: Sequence[str]) -> str | None:
-    """The first argument that is neither an option (`--...`) nor the value of the one before."""
+    """The first argument that is neither an option (`--...`) nor the value of an option."""
     takes, many = False, False
     for argument in arguments:
         if argument.startswith("--"):
@@ -113,11 +113,11 @@ def _stray(arguments: Sequence[str]) -> str | None:
 
 @cache
 def _known() -> dict[str, argparse.Action]:
-    """Beam's options by all that they may be written as."""
-    found: dict[str, argparse.Action] = {}
+    """Beam's options by all their spellings."""
+    actions: dict[str, argparse.Action] = {}
 
     def look(parser: argparse.ArgumentParser) -> None:
-        found.update(parser._option_string_actions)
+        actions.update(parser._option_string_actions)
 
     PipelineOptions([]).get_all_options(add_extra_args_fn=look)
-    return {name: action for name, action in found.items() if name not in ("-h", "--help")}
+    return {name: action for name, action in actions.items() if name not in ("-h", "--help")}

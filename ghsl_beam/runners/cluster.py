@@ -1,7 +1,7 @@
-"""What lies between a launch and a cluster: is it there, does it fit, how did the job end.
+"""Checks a cluster before a launch, and describes its failures in one line.
 
-Beam's own client waits without a word for a job server that is dead, and passes on the traces of
-the cluster's Java. Here each is one line.
+Beam's own client waits silently for a job server that is dead, and passes on the stack traces of
+the cluster's Java. Here each of these becomes one line.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from ghsl_beam.runners.beam_options import ClusterOptions
 from transforms.elements import GhslBeamError, RequestError, StorageError
 
 SECONDS = 5.0
-"""What a part of the cluster may take to answer."""
+"""Longest time for a part of the cluster to answer."""
 _NO_FLINK = (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError)
-"""What comes of asking something else for its configuration."""
+"""Errors if a server that is not Flink is asked for its configuration."""
 LOOK_EVERY = 2.0
-"""Seconds between two looks whether a worker has begun."""
+"""Seconds between two checks whether a worker has begun."""
 _LOG = logging.getLogger(__name__)
 _STARTED = ("[local]", "[auto]")
-"""Beam's words for a Flink that it starts itself."""
+"""Beam's names for a Flink that it starts itself."""
 _RUNNERS = ("FlinkRunner", "SparkRunner", "PortableRunner")
 
 
@@ -51,11 +51,11 @@ class ClusterError(GhslBeamError):
 
 
 def server_options(options: PipelineOptions) -> frozenset[str]:
-    """Options that a running job server takes beside Beam's own; none where none is named.
+    """Options that a running job server accepts beside Beam's; empty without `--job_endpoint`.
 
     Raises:
-        RequestError: `--job_endpoint` is no address.
-        ClusterError: `--job_endpoint` does not answer, or what answers is no job server.
+        RequestError: `--job_endpoint` is not an address.
+        ClusterError: `--job_endpoint` does not answer, or is not a job server.
     """
     endpoint = options.view_as(PortableOptions).job_endpoint
     if not endpoint:
@@ -76,12 +76,12 @@ def server_options(options: PipelineOptions) -> frozenset[str]:
 
 
 def check(options: PipelineOptions) -> None:
-    """Look whether what a runner needs is there and fits, before anything is handed to it.
+    """Check that everything a runner needs exists and fits, before it gets the job.
 
     Raises:
-        RequestError: an address is none, or one is missing.
-        ClusterError: the job server or the cluster's master does not answer or is of another
-            version, or there is no Java to start a job server with.
+        RequestError: an address is wrong or missing.
+        ClusterError: the job server or the cluster's master does not answer or has another version,
+            or there is no Java to start a job server.
     """
     runner = options.view_as(StandardOptions).runner
     if runner not in _RUNNERS:
@@ -99,26 +99,26 @@ def check(options: PipelineOptions) -> None:
         _check_flink(flink)
         _check_jar("--flink_job_server_jar", flink.flink_job_server_jar)
         if flink.flink_submit_uber_jar and flink.flink_master not in _STARTED:
-            return  # the jar is handed over by REST and runs in the cluster's Java
+            return  # the cluster's own Java runs the jar
     else:
         spark = options.view_as(SparkRunnerOptions)
         if spark.spark_submit_uber_jar:
             raise RequestError(
-                "--spark_submit_uber_jar: such a job has no metrics, and the record needs "
-                "them: leave the option out, or give --job_endpoint of a running job server"
+                "--spark_submit_uber_jar: a job in this form has no metrics, which the record "
+                "needs: leave the option out, or give --job_endpoint of a running job server"
             )
         _check_spark(spark.spark_master_url)
         _check_jar("--spark_job_server_jar", spark.spark_job_server_jar)
     java = options.view_as(JobServerOptions).job_server_java_launcher
     if shutil.which(java) is None:
         raise ClusterError(
-            f"--runner {runner}: found no {java} to start Beam's job server with: install Java, "
+            f"--runner {runner}: {java} is missing, which starts Beam's job server: install Java, "
             "or give --job_endpoint of a running job server"
         )
 
 
 def _check_jar(option: str, jar: str | None) -> None:
-    """A jar is a file here, or what Beam fetches from a URL."""
+    """Check that a jar is a local file, or a URL from which Beam downloads it."""
     if jar and "://" not in jar and not Path(jar).is_file():
         raise RequestError(f"{option} {jar}: no such file")
 
@@ -150,16 +150,18 @@ def _check_flink(options: FlinkRunnerOptions) -> None:
             version = json.loads(answer.read(1 << 16))["flink-version"]
             fits = version.startswith(f"{options.flink_version}.")
     except _NO_FLINK as error:
-        raise ClusterError(f"--flink_master {master}: no JobManager of Flink: {error}") from error
+        raise ClusterError(
+            f"--flink_master {master}: is not a JobManager of Flink: {error}"
+        ) from error
     if not fits:
         raise ClusterError(
-            f"--flink_master {master}: found Flink {version}, expected {options.flink_version}: "
+            f"--flink_master {master}: has Flink {version}, expected {options.flink_version}: "
             "set --flink_version, or use a cluster of that version"
         )
 
 
 def _connect_to_one(option: str, addresses: str) -> None:
-    """Of masters that stand by for each other, separated by commas, one must answer."""
+    """Connect to one of several masters in standby, separated by commas."""
     *others, last = addresses.split(",")
     for address in others:
         try:
@@ -170,9 +172,9 @@ def _connect_to_one(option: str, addresses: str) -> None:
 
 
 def _refuse_credentials(option: str, address: str) -> None:
-    """Beam would print them, and does not use them."""
+    """Refuse credentials in an address: Beam would print them, and does not use them."""
     if "@" in address:
-        raise RequestError(f"{option}: found credentials in the address, expected HOST:PORT alone")
+        raise RequestError(f"{option}: has credentials in the address, expected only HOST:PORT")
 
 
 def _connect(option: str, address: str) -> None:
@@ -187,7 +189,7 @@ def _connect(option: str, address: str) -> None:
 
 
 def _parsed(address: str) -> tuple[str, int]:
-    """Host and port, or ValueError; `socket` itself would take 65558 for 22."""
+    """Host and port, or ValueError; `socket` itself would take 65558 as 22."""
     host, _, port = address.rpartition(":")
     if not (host and port.isdecimal() and 0 < int(port) < 1 << 16):
         raise ValueError(address)
@@ -199,13 +201,13 @@ def await_worker(
 ) -> None:
     """Wait until a worker has begun or the job has ended.
 
-    A cluster without a free slot may wait for ever, and so may a job whose tasks the cluster cannot
-    read: Spark's executors pass over those of a driver of another version without a word to it.
+    A cluster without a free slot may wait for ever. So may a job whose tasks the cluster cannot
+    read: Spark's executors silently ignore the tasks of a driver of another version.
 
     Args:
         result: the job on the cluster.
-        options: the launch's; `--worker_start_timeout` says how long.
-        has_begun: whether a worker has; a StorageError stands for "not known".
+        options: the options of the launch; `--worker_start_timeout` is the limit.
+        has_begun: whether a worker has begun; a StorageError means "unknown".
 
     Raises:
         ClusterError: no worker began in time.
@@ -220,7 +222,7 @@ def await_worker(
                 _LOG.info("a worker has begun", extra={"seconds": round(time.monotonic() - start)})
                 return
         except StorageError as error:
-            _LOG.info("not known whether a worker has begun: %s", error)
+            _LOG.info("it is unknown whether a worker has begun: %s", error)
         else:
             if time.monotonic() >= start + seconds:
                 raise ClusterError(
@@ -232,17 +234,17 @@ def await_worker(
 
 
 def reason(text: str) -> str:
-    """What of a cluster's error says why: the innermost cause, without traces.
+    """The reason in a cluster's error: the innermost cause, without stack traces.
 
-    The text is Beam's "Pipeline ... failed in state FAILED: ..." around exceptions of Java, which
-    may hold a traceback of a Python worker.
+    The text is Beam's "Pipeline ... failed in state FAILED: ..." around Java exceptions, which may
+    contain the traceback of a Python worker.
     """
     lines = [line.strip() for line in text.partition(" failed in state ")[2].splitlines()]
     lines = lines or text.splitlines() or ["it gave no reason"]
     causes = [i for i, line in enumerate(lines) if line.startswith("Caused by: ")]
     lines = lines[causes[-1] :] if causes else lines
     if any("Traceback (most recent call last)" in line for line in lines):
-        # The line after the last of Python's frames, each of which is a place and its code.
+        # The line after the last frame of Python; each frame is a place and its code.
         python = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception)\b", line)]
         lines = python[-1:] or lines
     return lines[0].removeprefix("Caused by: ").removeprefix("FAILED: ")
@@ -250,7 +252,7 @@ def reason(text: str) -> str:
 
 @contextmanager
 def failures_in_one_line(options: PipelineOptions) -> Iterator[None]:
-    """Within, what a cluster says of a job that fails is one error; all of it is in the log file.
+    """Turn a cluster's report of a failed job into one error; the full report is in the log file.
 
     Raises:
         ClusterError: the job failed on the cluster, or the job server is gone.
@@ -263,11 +265,11 @@ def failures_in_one_line(options: PipelineOptions) -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as error:
-        said = f"{error.code().name} {error.details()}".strip()
-        raise ClusterError(f"the job server failed or is gone: {said}") from error
-    except OSError as error:  # of Beam's client: where it fetches a jar, or hands one over
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ClusterError(f"the job cannot be handed to the cluster: {said}") from error
+        answer = f"{error.code().name} {error.details()}".strip()
+        raise ClusterError(f"the job server failed or is gone: {answer}") from error
+    except OSError as error:  # Beam's client downloads or uploads a jar
+        detail = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ClusterError(f"cannot submit the job to the cluster: {detail}") from error
     except RuntimeError as error:
         raise ClusterError(f"the cluster did not finish the job: {reason(str(error))}") from error
     finally:
@@ -275,6 +277,6 @@ def failures_in_one_line(options: PipelineOptions) -> Iterator[None]:
 
 
 def _for_the_file(record: logging.LogRecord) -> bool:
-    """Messages of the job server, which Beam logs under no name, are no errors of this program."""
+    """Lower the job server's messages to info: Beam logs them as errors without a logger name."""
     record.levelno, record.levelname = logging.INFO, "INFO"
     return True

@@ -1,8 +1,8 @@
 """Worker processes of the DirectRunner (`--direct_running_mode=multi_processing`), watched.
 
-Beam's own handler waits without end for the answer of a worker that was killed. Importing this
-module puts another in its place, which ends the run at once: requests to the lost worker are
-answered with an error, those to its peers too, and the peers are stopped.
+Beam's own handler waits for ever for the answer of a worker that was killed. When this module is
+imported, it replaces the handler by one that ends the run at once: requests to the lost worker and
+to its peers are answered with an error, and the peers are stopped.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ from ghsl_beam.process import stopping
 
 LOST = "a worker process ended"
 LONGEST_END = 10.0
-"""Seconds that a worker process may take to end when its work is done."""
+"""Seconds within which a worker process must end when its work is done."""
 _PREFIX = b"trap '' HUP INT TERM; exec "
-"""What Beam's shell does before it runs a worker.
+"""The commands of Beam's shell before it runs a worker.
 
-A terminal, and some schedulers, tell all processes at once to stop: the launcher ends its workers.
+A terminal, and some schedulers, send a stop signal to all processes at once; the workers ignore it,
+and the launcher ends them.
 """
 _LOG = logging.getLogger(__name__)
 
 
 @WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)
 class WatchedWorkerHandler(SubprocessSdkWorkerHandler):
-    """A worker process whose end before its work is done is the end of the run."""
+    """A worker process; if it ends before its work is done, the run ends."""
 
     _peers: ClassVar[weakref.WeakKeyDictionary[object, weakref.WeakSet[WatchedWorkerHandler]]] = (
         weakref.WeakKeyDictionary()
     )
-    """Handlers of one run, by the server that they share."""
+    """Handlers of one run, by their common server."""
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)
@@ -56,7 +57,7 @@ class WatchedWorkerHandler(SubprocessSdkWorkerHandler):
         self._peers.setdefault(self._grpc_server, weakref.WeakSet()).add(self)
 
     def start_worker(self) -> None:
-        """Start the process, and a thread that sees it end."""
+        """Start the process, and a thread that notices its end."""
         self.worker = SubprocessSdkWorker(
             _PREFIX + self._worker_command_line,
             self.control_address,
@@ -67,28 +68,28 @@ class WatchedWorkerHandler(SubprocessSdkWorkerHandler):
         self.worker_thread.start()
 
     def stop_worker(self) -> None:
-        """Wait for the process to end by itself, as its work is done; not for long, nor for ever.
+        """Wait until the process has ended by itself after its work, but only for a limited time.
 
-        One that has not connected yet does not hear that it should.
+        A process that has not connected yet does not receive the request to end.
         """
         thread, until = self.worker_thread, time.monotonic() + LONGEST_END
         while thread is not None and thread.is_alive():
-            if stopping.asked() or time.monotonic() > until:
+            if stopping.requested() or time.monotonic() > until:
                 self.give_up()
             thread.join(0.1)
 
     def _run(self) -> None:
         try:
             self.worker.run()
-        except RuntimeError as error:  # its exit code was not 0
-            if self._lost.is_set() or stopping.asked():
+        except RuntimeError as error:  # the exit code was not 0
+            if self._lost.is_set() or stopping.requested():
                 return
             _LOG.error("worker process lost", extra={"worker": self.worker_id, "error": str(error)})
             for peer in self._peers[self._grpc_server]:
                 peer.give_up()
 
     def give_up(self) -> None:
-        """Answer what was asked, and all that will be, with an error; stop the process."""
+        """Answer all present and future requests with an error, and stop the process."""
         self._lost.set()
         for future in list(self._asked):
             self._refuse(future)
@@ -96,7 +97,7 @@ class WatchedWorkerHandler(SubprocessSdkWorkerHandler):
             try:
                 if process.environ().get("WORKER_ID") == self.worker_id:
                     process.kill()
-            except psutil.Error:  # it has ended, or is about to
+            except psutil.Error:  # it has ended, or soon ends
                 continue
 
     def _ask(self, request: object) -> ControlFuture | None:
@@ -119,12 +120,12 @@ class WatchedWorkerHandler(SubprocessSdkWorkerHandler):
 
 @WorkerHandler.register_environment(python_urns.EMBEDDED_PYTHON_GRPC, bytes)
 class PatientThreadHandler(EmbeddedGrpcWorkerHandler):
-    """A thread as worker (`--direct_running_mode=multi_threading`); at a stop, left to itself.
+    """A thread as worker (`--direct_running_mode=multi_threading`); a stop does not wait for it.
 
     It may be in the middle of a block, and ends with the program.
     """
 
     def stop_worker(self) -> None:
-        """Wait until its work is done, or the program is told to stop."""
-        while self.worker_thread.is_alive() and not stopping.asked():
+        """Wait until its work is done, or a stop signal has come."""
+        while self.worker_thread.is_alive() and not stopping.requested():
             self.worker_thread.join(0.1)

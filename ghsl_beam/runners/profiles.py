@@ -1,4 +1,4 @@
-"""Profiles: named sets of Beam options, one a kind of cluster (`runner_profiles/*.yaml`)."""
+"""Profiles: named sets of Beam options, one for each kind of cluster (`runner_profiles/*.yaml`)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _OPTION = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def names() -> list[str]:
-    """The profiles that come with the package."""
+    """The profiles in the package."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def options(profile: str) -> dict[str, Any]:
-    """Beam options of a profile, by name.
+    """The Beam options of a profile, by name.
 
     Args:
-        profile: one of `names`, or the path of a YAML file of one's own: a mapping of option
-            names to a text, a whole number, true (the option alone), false or null (not given), or
-            a list (given once for each).
+        profile: one of `names`, or the path of your own YAML file: a mapping of option names to a
+            text, a whole number, true (the option without value), false or null (left out), or a
+            list (the option once for each item).
 
     Raises:
         RequestError: there is no such profile, or it is not such a mapping.
@@ -37,39 +37,40 @@ def options(profile: str) -> dict[str, Any]:
             f"--profile {profile}: neither one of {', '.join(names())} nor a file that exists"
         )
     try:
-        found = parse_yaml(file.read_text(encoding="utf-8"), str(file))
+        mapping = parse_yaml(file.read_text(encoding="utf-8"), str(file))
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{file}: cannot read the profile: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(mapping, dict):
         raise RequestError(f"{file}: expected a mapping of Beam options")
-    for name, value in found.items():
+    for name, value in mapping.items():
         if not isinstance(name, str) or not _OPTION.fullmatch(name):
             raise RequestError(f"{file}: {name!r}: expected the name of a Beam option")
         if any(isinstance(one, float) for one in _values(value)):
-            # YAML has read 1.20 as 1.2 by now.
-            raise RequestError(f"{file}: {name}: {value!r}: write it in quotes, as a text")
+            # YAML has already read 1.20 as 1.2.
+            message = f"{file}: {name} has a number without quotes ({value!r}): write it in quotes"
+            raise RequestError(message)
         if not all(isinstance(one, str | int) for one in _values(value)):
             raise RequestError(f"{file}: {name}: expected a text, a number, true, false or a list")
-    return found
+    return mapping
 
 
 def arguments(profile: str, given: Sequence[str]) -> list[str]:
-    """A profile's options as arguments, then those given on the command line.
+    """The options of a profile as arguments, followed by those of the command line.
 
-    What is given replaces all that the profile says of the same option; `environment_type` replaces
-    `environment_config` too, which means something else for each type.
+    An option of the command line replaces all values of the same option in the profile.
+    `environment_type` also replaces `environment_config`, whose meaning depends on the type.
 
     Raises:
-        RequestError: see `options`.
+        RequestError: as in `options`.
     """
     over = {option_name(argument) for argument in given if argument.startswith("--")}
-    found = options(profile)
+    mapping = options(profile)
     if "environment_type" in over:
         over.add("environment_config")
     return [
         *(
             f"--{name}" if one is True else f"--{name}={one}"
-            for name, value in found.items()
+            for name, value in mapping.items()
             if option_name(f"--{name}") not in over
             for one in _values(value)
         ),

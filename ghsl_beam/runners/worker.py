@@ -1,8 +1,8 @@
-"""What a Beam worker process imports when it starts: its log records become structured.
+"""Every Beam worker process imports this module at its start; it makes log records structured.
 
-Beam imports this module in every worker process (option `beam_plugins`, see `tell_workers`), on
-any runner. There its handler sends records to the runner; here it is given the format in which
-tile and block travel and credentials are masked. Imported elsewhere it does nothing.
+Beam imports it on any runner (option `beam_plugins`, see `tell_workers`). Beam's handler in the
+worker sends records to the runner. This module gives the handler a format that includes tile and
+block and masks credentials. Imported in another process, it does nothing.
 """
 
 from __future__ import annotations
@@ -20,34 +20,35 @@ from ghsl_beam.process.environment import limit_libraries
 
 
 class WorkerFormatter(StructuredFormatter):
-    """JSON; the traceback stays in it alone, for Beam's handler would add it unmasked."""
+    """JSON with the traceback in it; Beam's handler would add the traceback again, unmasked."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """The line of a record."""
         line = super().format(record)
         record.exc_info = None
         return line
 
 
 def tell_workers(options: PipelineOptions) -> ExtendedProvisionInfo:
-    """Set the options by which workers import this module and log from this process's level on.
+    """Set options so that workers import this module, and log from the level of this process on.
 
-    Returns the same for the DirectRunner, which by itself hands no options to its workers.
+    Returns:
+        The same options for the DirectRunner, which does not pass options to its workers.
     """
     setup, worker = options.view_as(SetupOptions), options.view_as(WorkerOptions)
     setup.beam_plugins = [*(setup.beam_plugins or ()), __name__]
     if worker.default_sdk_harness_log_level is None:
         level = logging.getLogger("ghsl_beam").getEffectiveLevel()
-        # The one spelling that Beam's Java knows too.
+        # The only spelling that Beam's Java also knows.
         worker.default_sdk_harness_log_level = logging.getLevelName(level).replace(
             "WARNING", "WARN"
         )
-    told = {
+    worker_options = {
         "beam_plugins": setup.beam_plugins,
         "default_sdk_harness_log_level": worker.default_sdk_harness_log_level,
     }
     return ExtendedProvisionInfo(
-        beam_provision_api_pb2.ProvisionInfo(pipeline_options=dict_to_struct(told))
+        beam_provision_api_pb2.ProvisionInfo(pipeline_options=dict_to_struct(worker_options))
     )
 
 
@@ -58,7 +59,7 @@ def _set_up() -> None:
         return
     limit_libraries()
     for handler in set(root.handlers).difference(ours):
-        root.removeHandler(handler)  # what some import added would say everything twice
+        root.removeHandler(handler)  # handlers of other imports would log twice
     for handler in ours:
         handler.setFormatter(WorkerFormatter(as_json=True))
     level = logging.getLevelName(root.level).lower()

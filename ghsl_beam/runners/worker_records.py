@@ -1,7 +1,7 @@
-"""Log records of the DirectRunner's worker processes: they become records of this process again.
+"""Restores the log records of the DirectRunner's worker processes in this process.
 
-Beam logs what a worker process sends as one text. `ghsl_beam.runners.worker` makes the worker send
-JSON, so that the record can be restored whole.
+Beam logs a worker's record as one text. `ghsl_beam.runners.worker` makes the worker send JSON, so
+that the whole record can be restored.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import json
 import logging
 
 _LOGGER = "apache_beam.runners.portability.local_job_service"
-"""Where Beam's DirectRunner logs what its worker processes send."""
+"""Logger of Beam's DirectRunner for the records of its worker processes."""
 
 
 def restore_records() -> None:
-    """From now on restore the records that worker processes send."""
+    """Restore the records of worker processes from now on."""
     worker = logging.getLogger(_LOGGER)
     worker.setLevel(logging.DEBUG)
     worker.addFilter(_restored)
 
 
 def _restored(record: logging.LogRecord) -> bool:
-    """A record that a worker process sent, restored in place; whether it is to be logged."""
+    """Restore a worker's record in place; return whether it must be logged."""
     from apache_beam.portability.api import beam_fn_api_pb2
     from apache_beam.runners.worker.log_handler import LOGENTRY_TO_LOG_LEVEL_MAP
     from google.protobuf import text_format

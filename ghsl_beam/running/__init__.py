@@ -1,1 +1,1 @@
-"""One run of a job: the graph, the launch, the lock, the outcome and the last line."""
+"""One run of a job: the graph, the launch, the lock, the outcome and the completion."""

@@ -1,4 +1,4 @@
-"""The end of a launch: what is made of all products, and the record as the sign of the whole."""
+"""The end of a launch: writes what is made from all products, and the record last."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _LOG = logging.getLogger(__name__)
 
 
 def finish(plan: JobPlan, record: RunRecord, products: Sequence[Product], lock: Lock) -> None:
-    """Mosaics, catalogue and report, the record last; then a whole run clears the work area.
+    """Write mosaics, catalogue and report, then the record; after a whole run clear the work area.
 
-    It stays where the lock was lost: another launch is at work in it.
+    If the lock was lost, the work area stays, because another launch uses it.
     """
     _complete(plan, record, products)
     if record["exit_code"] == 0 and lock.held:
@@ -38,13 +38,13 @@ def finish(plan: JobPlan, record: RunRecord, products: Sequence[Product], lock: 
 
 
 def finish_earlier_run(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> None:
-    """For a launch that had nothing to make: what an earlier one left undone, and no more.
+    """Complete an earlier launch, if this launch has nothing to make.
 
-    Where all is there, no file changes. A record of these very products stays the record, as it
-    tells of the launch that made them, unless this one lost or warns of something else.
+    If everything exists, no file changes. A record of exactly these products is kept, because it
+    describes the launch that made them, unless this launch has other losses or warnings.
 
     Raises:
-        UnavailableError: something is to be done, and another launch is at work.
+        UnavailableError: something must be written, and another launch runs.
     """
     output = plan.job.output
     stored = read_record(output)
@@ -59,7 +59,7 @@ def finish_earlier_run(plan: JobPlan, record: RunRecord, products: Sequence[Prod
             with only_launch(output):
                 _remove_work_area(output)
         except UnavailableError:
-            return  # another launch is at work in it
+            return  # another launch uses it
         except (OSError, StorageError) as error:
             _LOG.warning("the work area is no longer needed but cannot be locked: %s", error)
 
@@ -76,17 +76,17 @@ def _complete(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> 
 
 
 def _is_of_use(plan: JobPlan) -> bool:
-    """Whether the work area holds what a launch of another job or other parameters left there."""
+    """Whether the work area has tiles of another job or of other parameters."""
     plans = work_area(plan).plans
     mine = {tile.tile: tile.fingerprints for tile in plan.tiles}
     try:
         return any(plans.stored(name).fingerprints != mine.get(name) for name in plans.tiles())
     except (RasterError, ValueError):
-        return True  # unknown: it may be
+        return True  # unknown, so it stays
 
 
 def _clear_work_area(plan: JobPlan) -> None:
-    """Remove it; where another job left tiles in it, what this launch put there."""
+    """Remove the work area; if another job left tiles in it, remove only those of this launch."""
     work, mine = work_area(plan), {tile.tile for tile in plan.tiles}
     try:
         if mine.issuperset(work.plans.tiles()):
@@ -103,5 +103,5 @@ def _remove_work_area(output: str) -> None:
     try:
         work_files.remove(storage.join(output, "work"))
     except StorageError as error:
-        # All products and the record are there: the run is whole all the same.
+        # All products and the record exist, so the run is whole anyway.
         _LOG.warning("the work area is no longer needed but cannot be removed: %s", error)

@@ -1,4 +1,4 @@
-"""A launch: plan, run what is missing, publish the record, the catalogue and the report."""
+"""A launch: plans, makes what is missing, publishes the record, the catalogue and the report."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from transforms.work import work_files
 
 _LOG = logging.getLogger(__name__)
 _WORKER_GONE = (local_workers.LOST, "Channel closed prematurely", "SDK harness", "Socket closed")
-"""What runners say when a worker process was killed."""
+"""Texts of runners after a worker process was killed."""
 
 
 _REFUSAL = re.compile(r"KeysError: (.+?)(?: \[while running|\\n|\n|$)")
@@ -69,7 +69,7 @@ class _Workers(NamedTuple):
 
 
 Watch = Callable[[Inventory, RunEvents], AbstractContextManager[None]]
-"""Looks on while what an inventory lacks is made, by the run's events."""
+"""Observes a run by its events, while it makes what an inventory lacks."""
 
 
 def run(
@@ -81,17 +81,20 @@ def run(
 ) -> RunRecord:
     """Run a job and return its record, which is also written as run.json.
 
-    Where it verifies, every product that is there is read, and made again if its content is no
-    longer what was published.
+    Args:
+        job: the configuration.
+        beam_options: options of Beam, as on the command line.
+        watch: observes the run, for example to show its progress.
+        verify: whether to read every product that exists, and to make it again if its content is
+            not what was published.
 
     Raises:
         RequestError: the request is wrong; nothing was written.
-        UnavailableError: a storage does not answer, or another launch is at work; nothing was
-            written.
+        UnavailableError: a storage does not answer, or another launch runs; nothing was written.
         StrictError: the job is strict, and something was lost.
         LaunchError: a worker process ended before its work was done, or a storage service refused
             its keys.
-        ClusterError: the cluster asked for is not there, does not fit, or failed.
+        ClusterError: the cluster does not exist, does not fit, or failed.
     """
     start = time.monotonic()
     runner, options = _runner(beam_options)
@@ -112,10 +115,10 @@ def run(
             _LOG.warning(warning)
         if _make(plan, record, _Workers(runner, options, shared), watch, start):
             return record
-        inventory = read_inventory(plan)  # another launch has just made it all
-    there = inventory.products
-    complete_record(record, plan, there, there, (), start)
-    finish_earlier_run(plan, record, there)
+        inventory = read_inventory(plan)  # another launch has just made everything
+    products = inventory.products
+    complete_record(record, plan, products, products, (), start)
+    finish_earlier_run(plan, record, products)
     _LOG.info("run ended", extra=in_brief(record))
     return record
 
@@ -127,10 +130,10 @@ def _make(
     watch: Watch,
     start: float,
 ) -> bool:
-    """Make what is missing and complete the record; False where nothing is missing any more."""
+    """Make what is missing and complete the record; return False if nothing is missing."""
     output = plan.job.output
     with only_launch(output) as lock:
-        inventory = read_inventory(plan)  # again: another launch may just have ended
+        inventory = read_inventory(plan)  # again, because another launch may have ended
         if not inventory.has_work:
             return False
         work_files.remove_unfinished(output)
@@ -167,7 +170,7 @@ def _make(
 
 @contextmanager
 def _events(output: str) -> Iterator[Path]:
-    """A folder for the run's events; they are of this machine, so it is one of its own."""
+    """A folder for the run's events; it is on this machine, because the events are."""
     if storage.is_url(output):
         with (
             tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder,
@@ -182,8 +185,8 @@ def _events(output: str) -> Iterator[Path]:
 def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
     """Beam's runner and options.
 
-    DirectRunner is the in-process portable runner: the choice that Beam's own alias would make
-    after trying to fetch another engine from the network.
+    DirectRunner means the portable runner in this process. Beam's own alias would choose the same
+    runner after an attempt to download another engine.
     """
     options = beam_options.parsed(arguments)
     name = options.view_as(StandardOptions).runner
@@ -192,15 +195,15 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
         taken = cluster.server_options(options)
         unknown = [a for a in unknown if beam_options.option_name(a) not in taken]
     if unknown:
-        raise RequestError(f"{unknown[0]}: not an option of ghsl-beam or of Beam")
-    told = tell_workers(options)
+        raise RequestError(f"{unknown[0]} is not an option of ghsl-beam or of Beam")
+    provision = tell_workers(options)
     try:
         direct = name == "DirectRunner"
-        runner = FnApiRunner(provision_info=told) if direct else create_runner(name)
+        runner = FnApiRunner(provision_info=provision) if direct else create_runner(name)
     except (ValueError, ImportError, AttributeError, TypeError) as error:
         raise RequestError(f"--runner {name}: {error}") from error
     if not isinstance(runner, PipelineRunner):
-        raise RequestError(f"--runner {name}: not a runner of Beam")
+        raise RequestError(f"--runner {name}: is not a runner of Beam")
     wrong = PipelineOptionsValidator(options, runner).validate()
     if wrong:
         raise RequestError(f"options of Beam: {' '.join(wrong)}")
@@ -208,7 +211,7 @@ def _runner(arguments: Sequence[str]) -> tuple[PipelineRunner, PipelineOptions]:
 
 
 def _check_writable(output: str) -> None:
-    """The output, or the nearest folder above it that exists, must be a writable folder."""
+    """Check that the output, or the nearest folder above it that exists, is a writable folder."""
     if storage.is_url(output):
         probe = storage.join(output, f".ghsl-beam-probe-{uuid4().hex}")
         try:
@@ -221,7 +224,7 @@ def _check_writable(output: str) -> None:
         return
     existing = Path(output)
     try:
-        while not existing.exists():  # which fails for a name that is too long
+        while not existing.exists():  # it fails for a name that is too long
             existing = existing.parent
         if not existing.is_dir():
             raise RequestError(f"output: {existing} is not a folder")
@@ -232,7 +235,7 @@ def _check_writable(output: str) -> None:
 
 
 def _compute(inventory: Inventory, workers: _Workers, events: RunEvents) -> Any:
-    """Run the graph for what an inventory lacks; returns Beam's counters.
+    """Run the graph for what an inventory lacks; return Beam's counters.
 
     Raises:
         StrictError: the job is strict, and something was lost.
@@ -257,7 +260,7 @@ def _compute(inventory: Inventory, workers: _Workers, events: RunEvents) -> Any:
         if any(text in str(error) for text in _WORKER_GONE):
             raise LaunchError(
                 "a worker process ended before its work was done (killed, or out of memory?): "
-                "run the same command again; it goes on from here"
+                "run the same command again; it continues from here"
             ) from error
         raise
 
@@ -276,16 +279,16 @@ def _result(pipeline: beam.Pipeline, options: PipelineOptions, events: RunEvents
 
 
 def _cancel(result: PipelineResult) -> None:
-    """Cancel a job that has not ended; else it would go on, without anyone to end the run."""
+    """Cancel a job that has not ended; otherwise it would continue without a launcher."""
     try:
         if not PipelineState.is_terminal(result.state):
             result.cancel()
     except (grpc.RpcError, RuntimeError, OSError) as error:
-        _LOG.warning("the job could not be cancelled and may still run: %s", error)
+        _LOG.warning("cannot cancel the job, which may still run: %s", error)
 
 
 def _stages(counters: Any) -> tuple[dict[str, dict[str, float]], dict[str, int]]:
-    """Counters by stage, and their sums over stages where a sum means something."""
+    """Counters by stage, and sums over stages where a sum has a meaning."""
     stages: dict[str, dict[str, float]] = {}
     for counter in counters:
         key = counter.key.metric

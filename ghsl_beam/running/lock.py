@@ -1,17 +1,25 @@
 """One launch at a time on an output.
 
-On a local disk the lock is the operating system's: it ends with the process, however that ends.
-On object storage it is a small object. The launch that creates it has the lock: the service
-refuses every later one (`If-None-Match`). Its holder writes it anew at intervals, as a sign of
-life. A lock without one for some intervals, by the service's own clock, was left behind: the next
-launch replaces it, and of two that replace it at once the service refuses one (`If-Match`). No
-clock of another machine is believed.
+On a local disk the lock is a file lock of the operating system. It ends with the process, in
+whatever way the process ends.
 
-Some services ignore these conditions, which shows when a launch tries to create what it has just
-created. There the launch that writes last has the lock: each waits after it wrote until the others
-must have written, and looks. One that took so long to write that it may have come over a launch at
-work waits until that one had to show itself. Where a service does not tell the lock's age, a launch
-that finds a lock waits for its next sign of life.
+On object storage the lock is a small object:
+
+1. The launch that creates the object has the lock. The service refuses to create it a second time
+   (`If-None-Match`).
+2. The holder rewrites the object at intervals. This is its sign of life.
+3. If there is no sign of life for some intervals, by the clock of the service, the lock was left
+   behind. The next launch replaces it. If two launches replace it at the same moment, the service
+   refuses one of them (`If-Match`).
+
+No clock of another machine is used.
+
+Some services ignore these conditions. A launch notices this when it tries to create the object that
+it has just created. Then the launch that writes last has the lock: each launch writes, waits until
+the others must have written, and reads the object. A launch that was slow to write may have
+overwritten the lock of a running launch. It waits until that launch must have written again. If a
+service does not give the age of the lock, a launch that finds a lock waits for its next sign of
+life.
 """
 
 from __future__ import annotations
@@ -39,32 +47,32 @@ BEAT = 15.0
 """Seconds between two signs of life on object storage."""
 _BEATS_TO_DEATH = 4
 _TOLD_TO = 2.0
-"""Seconds to which the age of a lock is known: it is the difference of two times to the second."""
+"""Accuracy of a lock's age in seconds: it is the difference of two times in whole seconds."""
 _LOOKS = 3
-"""How often the lock may have changed before it is written."""
+"""Attempts to write a lock that changes again and again."""
 _LONGEST = 4096
 _LOG = logging.getLogger(__name__)
 
 
 class Lock:
-    """A launch's hold on its output. A storage that fails for long may have given it to another."""
+    """The lock of a launch. It may be lost to another launch if the storage fails for long."""
 
     def __init__(self) -> None:
-        """Held."""
+        """The lock is held at first."""
         self.held = True
 
 
 @contextmanager
 def only_launch(output: str, beat: float = BEAT) -> Iterator[Lock]:
-    """Within, no other launch works on the output.
+    """Hold the lock: within the context, no other launch works on the output.
 
     Args:
         output: location of the products.
         beat: seconds between signs of life, on object storage.
 
     Raises:
-        UnavailableError: another launch is at work there.
-        RequestError: the folder of the work area is somebody else's.
+        UnavailableError: another launch runs there.
+        RequestError: the folder of the work area belongs to somebody else.
     """
     check_work_area(output)
     work = storage.join(output, "work")
@@ -80,11 +88,11 @@ def only_launch(output: str, beat: float = BEAT) -> Iterator[Lock]:
 
 
 def check_work_area(output: str) -> None:
-    """Make sure that no launch works in a folder `work` that is somebody else's.
+    """Check that the folder `work` does not belong to somebody else.
 
     Raises:
-        RequestError: there is one.
-        StorageError: the storage does not say what is there.
+        RequestError: it does.
+        StorageError: the storage does not say what is in it.
     """
     work = storage.join(output, "work")
     reason = work_files.problem(work)
@@ -97,7 +105,7 @@ def check_work_area(output: str) -> None:
 
 def _refused(output: str, holder: str) -> UnavailableError:
     return UnavailableError(
-        f"output: another launch is at work on {output} ({holder or 'just started'}): "
+        f"output: another launch runs on {output} ({holder or 'just started'}): "
         "wait until it has ended"
     )
 
@@ -121,8 +129,8 @@ def _locked(output: str, path: Path) -> Iterator[None]:
                 file.seek(0)
                 raise _refused(output, file.read(_LONGEST)) from None
             if not _is_still(path, file.fileno()):
-                continue  # so has its last holder
-            with suppress(OSError):  # on a full disk: the lock holds, and who has it is not told
+                continue  # its last holder has just removed it
+            with suppress(OSError):  # a full disk: the lock holds without a name
                 file.truncate(0)
                 os.write(file.fileno(), _whoami().encode())
             yield
@@ -138,20 +146,20 @@ def _is_still(path: Path, handle: int) -> bool:
 
 @dataclass
 class _Claim:
-    """What a launch writes into the lock, and the ETag of what it replaces: None where nothing."""
+    """The content that a launch writes into the lock, and the ETag that it replaces, or None."""
 
     launch: str
     conditional: bool
     etag: str | None = None
 
     def content(self, number: int) -> bytes:
-        """The lock's text at a beat."""
+        """The text of the lock at a beat."""
         about = {"launch": self.launch, "holder": _whoami(), "beat": number}
         return json.dumps(about).encode()
 
 
 class _TakenError(Exception):
-    """Another launch has the lock; the text says who."""
+    """Another launch has the lock; the text names its holder."""
 
 
 @contextmanager
@@ -166,7 +174,7 @@ def _leased(output: str, location: str, beat: float) -> Iterator[Lock]:
                 _sign(location, claim, 0)
             except _TakenError as error:
                 raise _refused(output, str(error)) from None
-            claim.conditional = claim.conditional and _is_honoured(location, claim)
+            claim.conditional = claim.conditional and _is_enforced(location, claim)
             if not claim.conditional:
                 _wait_for_others(output, location, claim, beat, began)
             with _alive(location, claim, beat) as lock:
@@ -176,19 +184,19 @@ def _leased(output: str, location: str, beat: float) -> Iterator[Lock]:
 
 
 def _left_behind(output: str, location: str, beat: float) -> conditional.StoredText | None:
-    """The lock that its holder left behind; None where there is none.
+    """The lock that a dead launch left behind; None if there is no lock.
 
     Raises:
         UnavailableError: its holder is alive.
     """
-    found = _look(location)
-    if found is None:
+    lock = _look(location)
+    if lock is None:
         return None
-    if found.age is None:
-        return _wait_for_a_sign_of_life(output, location, found, beat)
-    if found.age <= _BEATS_TO_DEATH * beat + _TOLD_TO:
-        raise _refused(output, _holder(found.text))
-    return found
+    if lock.age is None:
+        return _wait_for_a_sign_of_life(output, location, lock, beat)
+    if lock.age <= _BEATS_TO_DEATH * beat + _TOLD_TO:
+        raise _refused(output, _holder(lock.text))
+    return lock
 
 
 def _wait_for_a_sign_of_life(
@@ -206,8 +214,8 @@ def _wait_for_a_sign_of_life(
     return first
 
 
-def _is_honoured(location: str, claim: _Claim) -> bool:
-    """Whether the service refuses to create the lock once more; else it took no notice before."""
+def _is_enforced(location: str, claim: _Claim) -> bool:
+    """Whether the service refuses to create the lock again; if not, it ignores the conditions."""
     try:
         return conditional.enforced(location, claim.content(0))
     except StorageError as error:
@@ -217,24 +225,25 @@ def _is_honoured(location: str, claim: _Claim) -> bool:
 
 
 def _wait_for_others(output: str, location: str, claim: _Claim, beat: float, began: float) -> None:
-    """Wait until who looked before this launch wrote has written too; who wrote last has the lock.
+    """Wait until all launches that read the lock before this write have written too.
 
-    Who took long to write waits for a beat of the one that it may have come over.
+    The launch that wrote last has the lock. A launch that was slow to write waits for the next sign
+    of life of the launch whose lock it may have overwritten.
 
     Raises:
-        UnavailableError: another launch has it.
+        UnavailableError: another launch has the lock.
     """
     settled = beat / 8
     slow = time.monotonic() - began > settled / 2
     time.sleep(2 * beat if slow else settled)
-    found = _read(location)
-    if claim.launch not in found:
-        raise _refused(output, _holder(found))
+    content = _read(location)
+    if claim.launch not in content:
+        raise _refused(output, _holder(content))
 
 
 @contextmanager
 def _alive(location: str, claim: _Claim, beat: float) -> Iterator[Lock]:
-    """Within, a thread signs at every beat."""
+    """Run a thread that signs at every beat."""
     lock, stop = Lock(), threading.Event()
     thread = threading.Thread(
         target=_live, args=(lock, stop, location, claim, beat), name="launch lock", daemon=True
@@ -248,22 +257,22 @@ def _alive(location: str, claim: _Claim, beat: float) -> Iterator[Lock]:
 
 
 def _live(lock: Lock, stop: threading.Event, location: str, claim: _Claim, beat: float) -> None:
-    """Sign at every beat. Beats that fail are made up for, unless another has come by then."""
+    """Sign at every beat; after failed beats, sign again unless another launch has the lock."""
     number, last = 0, time.monotonic()
     while not stop.wait(beat):
         number += 1
         try:
             late = time.monotonic() - last > 2 * beat
-            if late and (found := _read(location)) and claim.launch not in found:
-                raise _TakenError(_holder(found))
+            if late and (content := _read(location)) and claim.launch not in content:
+                raise _TakenError(_holder(content))
             _sign(location, claim, number)
             last = time.monotonic()
         except _TakenError as error:
-            _LOG.error("%s: taken over by %s", location, error)
+            _LOG.error("%s: another launch has taken the lock: %s", location, error)
             lock.held = False
             return
         except StorageError as error:
-            _LOG.warning("no sign of life: %s", error)
+            _LOG.warning("cannot write the sign of life: %s", error)
 
 
 def _release(location: str, claim: _Claim) -> None:
@@ -271,11 +280,11 @@ def _release(location: str, claim: _Claim) -> None:
         if claim.launch in _read(location):
             storage.remove(location)
     except StorageError as error:
-        _LOG.warning("the lock is left behind: %s", error)
+        _LOG.warning("cannot remove the lock: %s", error)
 
 
 def _sign(location: str, claim: _Claim, number: int) -> None:
-    """Write the lock, where it is still as this launch knows it.
+    """Write the lock, if it is still as this launch knows it.
 
     Raises:
         _TakenError: another launch has written it.
@@ -295,17 +304,17 @@ def _sign(location: str, claim: _Claim, number: int) -> None:
         if written is not None:
             claim.etag = written
             return
-        # An earlier try got through and its answer was lost, or the work area was removed, or
-        # another launch came.
-        found = conditional.read(location, _LONGEST)
-        if found is not None and claim.launch not in found.text:
-            raise _TakenError(_holder(found.text))
-        claim.etag = found.etag if found else None
-    raise StorageError(location, "written by others again and again", passing=True)
+        # An earlier try succeeded and its answer was lost, or the work area was removed, or another
+        # launch took the lock.
+        stored = conditional.read(location, _LONGEST)
+        if stored is not None and claim.launch not in stored.text:
+            raise _TakenError(_holder(stored.text))
+        claim.etag = stored.etag if stored else None
+    raise StorageError(location, "is written by others again and again", passing=True)
 
 
 def _look(location: str) -> conditional.StoredText | None:
-    """The lock with its age, where the service tells it."""
+    """The lock, with its age if the service gives it."""
     if conditional.available(location):
         return conditional.read(location, _LONGEST)
     text = _read(location)

@@ -1,4 +1,4 @@
-"""What lies under a final name beside the products: mosaics, catalogue, report."""
+"""The files beside the products: mosaics, catalogue, report."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _AT_A_TIME = 16
 
 
 def other_files(plan: JobPlan) -> list[FileRecord]:
-    """Path, size and SHA-256 of those that are there, sorted.
+    """Path, size and SHA-256 of those files that exist, sorted.
 
     Raises:
         StorageError: one cannot be listed or read.
     """
-    output, there = plan.job.output, _there(plan)
+    output, stored = plan.job.output, _stored(plan)
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        sums = pool.map(storage.sha256, [storage.join(output, path) for path in there])
+        sums = pool.map(storage.sha256, [storage.join(output, path) for path in stored])
         return [
             {"path": path, "size": about.size, "sha256": digest}
-            for (path, about), digest in zip(there.items(), sums, strict=True)
+            for (path, about), digest in zip(stored.items(), sums, strict=True)
         ]
 
 
 def are_as_recorded(plan: JobPlan, record: dict[str, Any]) -> bool:
-    """Whether all are there with the size that a record tells, and the content where it verifies.
+    """Whether all files exist with the recorded size; if the plan verifies, with the content.
 
     Raises:
-        StorageError: the storage cannot be asked.
+        StorageError: the storage does not say.
     """
     listed = record.get("files")
     if not isinstance(listed, list) or not all(isinstance(file, dict) for file in listed):
@@ -44,14 +44,14 @@ def are_as_recorded(plan: JobPlan, record: dict[str, Any]) -> bool:
     if plan.verify:
         now = other_files(plan)
         return all(file in now for file in listed)
-    there = {path: about.size for path, about in _there(plan).items()}
-    return all(there.get(str(file.get("path"))) == file.get("size") for file in listed)
+    sizes = {path: about.size for path, about in _stored(plan).items()}
+    return all(sizes.get(str(file.get("path"))) == file.get("size") for file in listed)
 
 
-def _there(plan: JobPlan) -> dict[str, Stored]:
+def _stored(plan: JobPlan) -> dict[str, Stored]:
     output = plan.job.output
     single = [_CATALOG, _REPORT, *(path for grid in plan.grids for path in grid.mosaics())]
-    found = {path: storage.stored_or_none(storage.join(output, path)) for path in single}
+    files = {path: storage.stored_or_none(storage.join(output, path)) for path in single}
     below = storage.files_below(storage.join(output, "stac"))
-    found |= {f"stac/{name}": about for name, about in below.items()}
-    return {path: about for path, about in sorted(found.items()) if about is not None}
+    files |= {f"stac/{name}": about for name, about in below.items()}
+    return {path: about for path, about in sorted(files.items()) if about is not None}

@@ -1,4 +1,4 @@
-"""How a launch ended: the record's products, losses, time and exit code."""
+"""The outcome of a launch: the record's products, losses, time and exit code."""
 
 from __future__ import annotations
 
@@ -38,15 +38,22 @@ def complete_record(
     losses: Sequence[Loss],
     start: float,
 ) -> None:
-    """Complete the record of a launch that came to its end.
+    """Complete the record of a launch that reached its end.
 
-    `before` are the products that it found, `products` those that are there now, and `losses` what
-    its stages lost. A loss that a later attempt made good, as what is made of it is whole, is none;
-    where a product is not whole and no stage said why, that is one.
+    A loss does not count if a later attempt succeeded, so that everything made from it is whole. If
+    a product is not whole and no stage gave a reason, that is a loss.
+
+    Args:
+        record: the record to complete.
+        plan: the plan of the launch.
+        before: the products that existed before the launch.
+        products: the products that exist now.
+        losses: the losses of the stages.
+        start: the start of the launch, on the monotonic clock.
     """
     lost = [*plan.losses, *_losses_of_incomplete(plan, products, losses)]
     _fill(record, before, products, sums_of(plan, products), lost, start)
-    # Made again, an incomplete product bears the mark that it had.
+    # An incomplete product that was made again has the same mark as before.
     marks = {product.path: product.fingerprint for product in before}
     record["computed"] += sum(marks.get(p.path) == p.fingerprint == INCOMPLETE for p in products)
     record["exit_code"] = WITH_LOSSES if record["losses"] else WHOLE
@@ -59,7 +66,7 @@ def record_failure(
     start: float,
     error: BaseException,
 ) -> None:
-    """Complete a launch that broke off: record and report, as far as the storage lets it."""
+    """Complete the record and report of a launch that broke off, as far as the storage allows."""
     products, losses = before, [*plan.losses]
     sums: Mapping[str, Sum] = {}
     try:
@@ -67,20 +74,20 @@ def record_failure(
         sums = sums_of(plan, products)
         losses += work_area(plan).losses.recorded()
     except GhslBeamError as other:
-        _LOG.warning("the record cannot list what was made and lost: %s", other)
+        _LOG.warning("cannot list in the record what was made and lost: %s", other)
     _fill(record, before, products, sums, losses, start)
     record["exit_code"] = FAILED
     record["error"] = redact(" ".join(f"{type(error).__name__}: {error}".split()))[:2000]
     try:
         write_record(plan.job.output, record)
-        write_report(plan.job.output, record)  # the last one tells of an earlier launch
+        write_report(plan.job.output, record)  # the old one describes an earlier launch
     except (GhslBeamError, OSError) as other:
-        _LOG.warning("record or report cannot be written: %s", other)
+        _LOG.warning("cannot write the record or the report: %s", other)
     _LOG.info("run ended", extra=in_brief(record))
 
 
 def in_brief(record: RunRecord) -> dict[str, Any]:
-    """What a log line says of a launch that ended."""
+    """The fields of the log line for a launch that ended."""
     return {
         "exit_code": record["exit_code"],
         "computed": record["computed"],
@@ -98,10 +105,10 @@ def _fill(
     start: float,
 ) -> None:
     known = {(product.path, product.fingerprint) for product in before}
-    found = [product for product in products if (product.path, product.fingerprint) in known]
+    kept = [product for product in products if (product.path, product.fingerprint) in known]
     record["products"] = products_as_json(products, sums)
-    record["reused"] = sum(product.whole for product in found)
-    record["computed"] = len(products) - len(found)
+    record["reused"] = sum(product.whole for product in kept)
+    record["computed"] = len(products) - len(kept)
     record["losses"] = losses_as_json(losses)
     record["scenes_set_aside"] = set_aside(record["losses"])
     record["ended"] = now()
@@ -111,16 +118,16 @@ def _fill(
 def _losses_of_incomplete(
     plan: JobPlan, products: Sequence[Product], losses: Sequence[Loss]
 ) -> Iterator[Loss]:
-    """The losses of what is not whole, and one for each such product that none of them explains.
+    """The losses that explain incomplete products, and a loss for each product without explanation.
 
-    So a launch that lacks something never ends with 0, nor with 3 without a reason.
+    So a launch that lacks something never ends with 0, or with 3 without a reason.
     """
     whole = {product.path for product in products if product.whole}
     lacking = [planned for planned in planned_products(plan) if planned.path not in whole]
     reached = {"", *(part for planned in lacking for part in (planned.key, *planned.cells))}
-    told = [loss for loss in losses if lacking and loss.tile in reached]
-    yield from told
-    named = {loss.tile for loss in told}
+    relevant = [loss for loss in losses if lacking and loss.tile in reached]
+    yield from relevant
+    named = {loss.tile for loss in relevant}
     reason = "is not complete, and no stage gave a reason: see the log, and run again"
     for planned in lacking:
         if named.isdisjoint(("", planned.key, *planned.cells, *planned.tiles)):

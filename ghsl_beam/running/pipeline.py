@@ -1,4 +1,4 @@
-"""The graph: the lines of the design's way of the data, wired for what is still to be made."""
+"""The graph: the lines of the job, connected for what is missing."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def work_area(plan: JobPlan) -> WorkArea:
 
 
 def handler_of(plan: JobPlan) -> GhsS2NetHandler:
-    """What predicts, with the models and the engine that the plan says."""
+    """The handler that predicts, with the models and the engine of the plan."""
     return GhsS2NetHandler(
         tuple((model.zone, model.path) for model in plan.models),
         reporter=work_area(plan).reporter,
@@ -55,7 +55,7 @@ def handler_of(plan: JobPlan) -> GhsS2NetHandler:
 
 
 def build(pipeline: beam.Pipeline, inventory: Inventory) -> None:
-    """Add the job to a pipeline: every line for the tiles that miss a product of it."""
+    """Add the job to a pipeline: every line, for the tiles that lack one of its products."""
     s2 = _assembly(pipeline, inventory)
     raw = _inference(pipeline, inventory, s2)
     done = _layers(pipeline, inventory, s2, raw)
@@ -68,29 +68,29 @@ def build(pipeline: beam.Pipeline, inventory: Inventory) -> None:
 
 
 def losses_of(pipeline: beam.Pipeline) -> list[PCollection[Loss]]:
-    """The losses of every step of a pipeline: none is passed over, whoever adds one.
+    """The losses of every step of a pipeline; no step can be forgotten.
 
-    Those that a step has gathered from its own parts come as it puts them out.
+    If a step gathers the losses of its own parts, only its output is taken.
     """
-    found = _Losses()
-    pipeline.visit(found)
-    return [losses for losses in found.losses if losses not in found.consumed]
+    visitor = _Losses()
+    pipeline.visit(visitor)
+    return [losses for losses in visitor.losses if losses not in visitor.consumed]
 
 
 class _Losses(PipelineVisitor):
-    """Sees what steps put out under the tag of losses, and what steps take in."""
+    """Collects the outputs with the tag of losses, and the inputs of all steps."""
 
     def __init__(self) -> None:
         self.losses: dict[PCollection[Loss], None] = {}
         self.consumed: set[object] = set()
 
     def enter_composite_transform(self, transform_node: AppliedPTransform) -> None:
-        """Look at a step that is made of others."""
+        """Visit a step that consists of others."""
         if LOSSES in transform_node.outputs:
             self.losses[transform_node.outputs[LOSSES]] = None
 
     def visit_transform(self, transform_node: AppliedPTransform) -> None:
-        """Look at one step."""
+        """Visit a single step."""
         self.enter_composite_transform(transform_node)
         self.consumed.update(transform_node.inputs)
 
@@ -118,7 +118,7 @@ def _finish(
     fanned: dict[str, PCollection[Any]],
     pixels: PCollection[Pixels],
 ) -> tuple[PCollection[StoredTile], PCollection[Product]]:
-    """The end of a line: blocks stored, grouped by tile, published. Returns tiles and products."""
+    """The end of a line: store blocks, group them by tile, publish. Returns tiles and products."""
     job, work, layers = plan.job, work_area(plan), line.makes
     name = " ".join(layers)
     stored = pixels | f"Store {name}" >> StoreBlocks(work, layers)
@@ -135,10 +135,10 @@ def _finish(
 
 
 def _assembly(pipeline: beam.Pipeline, inventory: Inventory) -> PCollection[StoredTile]:
-    """The first line: scenes to the composite."""
+    """The first line: from scenes to the composite."""
     plan, line = inventory.plan, inventory.plan.lines.assembly
     todo = inventory.tiles_to_do(line)
-    there = [_published(plan, tile, (Layer.S2,)) for tile in plan.tiles if tile not in todo]
+    existing = [_published(plan, tile, (Layer.S2,)) for tile in plan.tiles if tile not in todo]
     fanned = (
         pipeline
         | "Tiles to assemble" >> beam.Create([StoredTile(tile.tile) for tile in todo])
@@ -153,12 +153,12 @@ def _assembly(pipeline: beam.Pipeline, inventory: Inventory) -> PCollection[Stor
     tiles, _ = _finish(plan, line, fanned, assembled["pixels"])
     return (
         tiles,
-        pipeline | "S2 that exists" >> beam.Create(there),
+        pipeline | "S2 that exists" >> beam.Create(existing),
     ) | "S2 of all tiles" >> beam.Flatten()
 
 
 def _only(inventory: Inventory, line: Line) -> beam.PTransform:
-    """Lets through tiles for which the line has something to do."""
+    """Keep only tiles for which the line has something to do."""
     todo = frozenset(tile.tile for tile in inventory.tiles_to_do(line))
     return beam.Filter(lambda tile: tile.tile in todo)
 
@@ -168,10 +168,10 @@ def _inference(
     inventory: Inventory,
     s2: PCollection[StoredTile],
 ) -> PCollection[StoredTile]:
-    """The second line: the composite to the network's prediction."""
+    """The second line: from the composite to the network's prediction."""
     plan, line = inventory.plan, inventory.plan.lines.inference
     todo = inventory.tiles_to_do(line)
-    there = [_published(plan, tile, line.makes) for tile in plan.tiles if tile not in todo]
+    existing = [_published(plan, tile, line.makes) for tile in plan.tiles if tile not in todo]
     handler = handler_of(plan)
     fanned = (
         s2
@@ -187,7 +187,7 @@ def _inference(
     tiles, _ = _finish(plan, line, fanned, predicted["pixels"])
     return (
         tiles,
-        pipeline | "Predictions that exist" >> beam.Create(there),
+        pipeline | "Predictions that exist" >> beam.Create(existing),
     ) | "Predictions of all tiles" >> beam.Flatten()
 
 
@@ -197,17 +197,17 @@ def _layers(
     s2: PCollection[StoredTile],
     raw: PCollection[StoredTile],
 ) -> PCollection[str]:
-    """The third line: predictions to the cleaned layers. Returns the tiles that have them."""
+    """The third line: from predictions to the cleaned layers. Returns the tiles that have them."""
     plan, line = inventory.plan, inventory.plan.lines.layers
     job, work = plan.job, work_area(plan)
     todo = inventory.tiles_to_do(line)
     missing = {tile.tile: set(inventory.missing(tile, line)) for tile in todo}
-    there = [
+    existing = [
         _published(plan, tile, [layer for layer in line.makes if inventory.exists(tile, layer)])
         for tile in todo
     ]
     fanned = (
-        (s2, raw, pipeline | "Layers that need not be made" >> beam.Create(there))
+        (s2, raw, pipeline | "Layers that need not be made" >> beam.Create(existing))
         | "All inputs" >> beam.Flatten()
         | "Tiles to clean" >> _only(inventory, line)
         | "References of all" >> beam.FlatMap(lambda tile: tile.references)
@@ -244,7 +244,7 @@ def _grids(
     inventory: Inventory,
     tiles: PCollection[str],
 ) -> None:
-    """The last line: tile products to output cells, cells to the grid's products."""
+    """The last step: from tile products to output cells, and from cells to the grid's products."""
     plan = inventory.plan
     job, work, layers = plan.job, work_area(plan), plan.lines.layers.makes
     paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in layers)

@@ -1,7 +1,7 @@
-"""Size and SHA-256 of every product: what the record says, and how it comes to know it.
+"""Size and SHA-256 of every product, for the record.
 
-Who publishes a product notes its sum in the work area, which lives until the record is whole. So no
-product is read again only for its sum, unless neither a note nor the record tells it.
+The worker that publishes a product notes its sum in the work area, which exists until the record is
+complete. So a product is read again for its sum only if neither a note nor the record has it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def sums_of(plan: JobPlan, products: Sequence[Product]) -> dict[str, Sum]:
-    """Sums of products that are there, by path; a plan that verifies reads all of them.
+    """Sums of the products that exist, by path; if the plan verifies, all of them are read.
 
     Raises:
         StorageError: notes or products cannot be read.
@@ -44,7 +44,7 @@ def sums_of(plan: JobPlan, products: Sequence[Product]) -> dict[str, Sum]:
 
 
 def keep_recorded_sums(plan: JobPlan) -> None:
-    """Note what the record tells, which a launch is about to write anew.
+    """Note the sums in the present record, before the launch overwrites it.
 
     Raises:
         StorageError: the record cannot be read, or the notes cannot be written.
@@ -56,9 +56,9 @@ def keep_recorded_sums(plan: JobPlan) -> None:
 
 
 def remove_changed(plan: JobPlan) -> None:
-    """Remove the products whose content is no longer what was published, where a plan verifies.
+    """Remove the products whose content has changed, if the plan verifies.
 
-    Their headers say that they are whole, and workers look at no more than that.
+    Their headers say that they are whole, and workers read only the headers.
 
     Raises:
         StorageError: one cannot be read or removed.
@@ -71,12 +71,12 @@ def remove_changed(plan: JobPlan) -> None:
 
 
 def _recorded(record: dict[str, Any] | None) -> Iterator[Note]:
-    """What a stored record tells of whole products. It may be another's: only its sums are used."""
+    """The whole products in a stored record. It may be of another job: only its sums are used."""
     products = (record or {}).get("products")
     for product in products if isinstance(products, list) else ():
         if not isinstance(product, dict):
             continue
         path, mark, size, sha256 = map(product.get, ("path", "fingerprint", "size", "sha256"))
-        told = isinstance(path, str) and isinstance(mark, str) and mark != INCOMPLETE
-        if told and isinstance(size, int) and _SHA256.fullmatch(str(sha256)):
+        known = isinstance(path, str) and isinstance(mark, str) and mark != INCOMPLETE
+        if known and isinstance(size, int) and _SHA256.fullmatch(str(sha256)):
             yield Note(str(path), str(mark), size, str(sha256))

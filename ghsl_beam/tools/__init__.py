@@ -1,1 +1,1 @@
-"""Work on a finished run: validation with a reference, and training of models."""
+"""Tools for a finished run: validation with a reference, and training of models."""

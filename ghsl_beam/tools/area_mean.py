@@ -1,4 +1,4 @@
-"""Means of one raster over the pixels of another, weighted by area."""
+"""Computes means of one raster over the pixels of another, weighted by area."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from rasterio.windows import Window
 Floats = NDArray[np.float64]
 
 SIDE = 4096
-"""Samples along a side of what lies in memory at a time."""
+"""Samples along a side of the part that is in memory at a time."""
 _SAMPLES = 4
-"""Samples along a side of a fine pixel, where the two rasters do not lie along one another."""
+"""Samples along a side of a fine pixel, if the axes of the two rasters are not parallel."""
 _NODES = 33
-"""Points along a side of a window whose places in the other raster are computed."""
+"""Points along a side of a window that are transformed to the other raster."""
 _EQUAL_AREA = 0.005
-"""A projection that changes areas by less counts as equal-area, as UTM does in GHSL."""
+"""A projection that changes areas by less than this counts as equal-area, as UTM does in GHSL."""
 _GEOD = Geod(ellps="WGS84")
 
 
 def place(transform: Affine, cols: NDArray[Any], rows: NDArray[Any]) -> tuple[Floats, Floats]:
-    """Coordinates of places given by column and row, or the reverse with the inverse."""
+    """Coordinates of positions in columns and rows; the reverse with the inverse transform."""
     x = transform.a * cols + transform.b * rows + transform.c
     y = transform.d * cols + transform.e * rows + transform.f
     return np.asarray(x, np.float64), np.asarray(y, np.float64)
@@ -39,7 +39,7 @@ def place(transform: Affine, cols: NDArray[Any], rows: NDArray[Any]) -> tuple[Fl
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A raster's pixels on the ground: its CRS as WKT, its transform, rows and columns."""
+    """The pixel grid of a raster: its CRS as WKT, its transform, its rows and columns."""
 
     crs: str
     transform: Affine
@@ -47,7 +47,7 @@ class Grid:
 
     @classmethod
     def of(cls, source: Any) -> Grid:
-        """The grid of an opened raster that states its CRS."""
+        """The grid of an opened raster with a CRS."""
         return cls(source.crs.to_wkt(), source.transform, source.shape)
 
     def part(self, window: Window) -> Grid:
@@ -68,21 +68,21 @@ class Grid:
         return bool(self.transform.b == 0 and self.transform.d == 0)
 
     def windows(self, side: int) -> Iterator[Window]:
-        """Windows of at most `side` x `side` pixels that cover it."""
+        """Windows of at most `side` x `side` pixels that cover the grid."""
         rows, cols = self.shape
         for row in range(0, rows, side):
             for col in range(0, cols, side):
                 yield Window(col, row, min(side, cols - col), min(side, rows - row))
 
     def nodes(self) -> tuple[Floats, Floats]:
-        """Coordinates of points all over it, its corners among them."""
+        """Coordinates of points all over the grid, with its corners."""
         rows, cols = np.meshgrid(
             np.linspace(0, self.shape[0], _NODES), np.linspace(0, self.shape[1], _NODES)
         )
         return place(self.transform, cols.ravel(), rows.ravel())
 
     def centres(self) -> tuple[Floats, Floats]:
-        """Longitude and latitude of the pixels' centres, shape of the grid; not finite outside."""
+        """Longitude and latitude of the pixels' centres, shape of the grid; may be not finite."""
         rows, cols = np.indices(self.shape)
         x, y = place(self.transform, cols + 0.5, rows + 0.5)
         lon, lat = _transformer(self.crs, "EPSG:4326").transform(x, y)
@@ -91,8 +91,8 @@ class Grid:
     def pixel_areas(self) -> Floats:
         """Area of a pixel in m², by row: (rows, 1).
 
-        In a projection that keeps areas to half a percent, UTM among them, it is the square of
-        the pixel size.
+        In a projection that keeps areas to half a percent, such as UTM, it is the square of the
+        pixel size.
         """
         rows, cols = self.shape
         size = abs(self.transform.determinant)
@@ -140,9 +140,9 @@ def mean_pixel_area(grid: Grid) -> float:
 
 
 def source_windows(source: Grid, target: Grid) -> list[Window]:
-    """Windows of a source that hold all of a target's ground, none where they share nothing.
+    """Windows of a source that contain all ground of a target; empty if they share none.
 
-    Two where the target crosses the meridian at which a source in degrees ends.
+    There are two if the target crosses the meridian at which a source in degrees ends.
     """
     x, y = _transformer(target.crs, source.crs).transform(*target.nodes())
     x, y = np.asarray(x), np.asarray(y)
@@ -153,33 +153,33 @@ def source_windows(source: Grid, target: Grid) -> list[Window]:
     parts = [np.ones(len(x), bool)]
     if _crs(source.crs).is_geographic and np.ptp(x) > 180:
         parts = [x < 0, x >= 0]
-    found = []
+    windows = []
     for part in parts:
         cols, rows = place(~source.transform, x[part], y[part])
-        # Between the points the edge bends by less than a step of them.
+        # Between the points, the edge bends by less than one step.
         pad = 2 + (max(np.ptp(cols), np.ptp(rows)) / _NODES if not finite.all() else 0)
         pad += 0.01 * max(np.ptp(cols), np.ptp(rows))
         left, top = max(0, math.floor(min(cols) - pad)), max(0, math.floor(min(rows) - pad))
         right = min(source.shape[1], math.ceil(max(cols) + pad))
         bottom = min(source.shape[0], math.ceil(max(rows) + pad))
         if left < right and top < bottom:
-            found.append(Window(left, top, right - left, bottom - top))
-    return found
+            windows.append(Window(left, top, right - left, bottom - top))
+    return windows
 
 
 def area_sums(values: Floats, source: Grid, target: Grid) -> tuple[Floats, Floats]:
-    """What each target pixel has of a source: sum of value x share of its area, and that share.
+    """Sum of value x share of area for each target pixel, and the sum of the shares.
 
-    Exact where both lie along the axes of one CRS; else each source pixel is met by about four
-    samples along a side.
+    The result is exact if both have axes parallel to those of one CRS. Otherwise each source pixel
+    gets about four samples along a side.
 
     Args:
-        values: (rows, columns) of the source, float64, NaN where there is none.
-        source: where they lie.
-        target: pixels of about the source's size or larger.
+        values: (rows, columns) of the source, float64, NaN without data.
+        source: the grid of the values.
+        target: a grid with pixels of about the source's size or larger.
 
     Returns:
-        Two arrays of the target's shape, float64; the mean is the first by the second.
+        Two arrays of the target's shape, float64; the mean is the first divided by the second.
     """
     if source.aligned and target.aligned and _same_crs(source, target):
         known = np.isfinite(values)
@@ -187,10 +187,10 @@ def area_sums(values: Floats, source: Grid, target: Grid) -> tuple[Floats, Float
         return _overlaps(filled, source, target), _overlaps(known.astype(float), source, target)
     times = samples(source, target)
     fine = target.finer(times)
-    found = np.full(fine.shape, np.nan, np.float32)
+    sampled = np.full(fine.shape, np.nan, np.float32)
     rasterio.warp.reproject(
         values.astype(np.float32),
-        found,
+        sampled,
         src_transform=source.transform,
         src_crs=source.crs,
         src_nodata=np.nan,
@@ -200,8 +200,8 @@ def area_sums(values: Floats, source: Grid, target: Grid) -> tuple[Floats, Float
         resampling=Resampling.nearest,
     )
     shape = (target.shape[0], times, target.shape[1], times)
-    known = np.isfinite(found).reshape(shape)
-    filled = np.nan_to_num(found, nan=0).reshape(shape)
+    known = np.isfinite(sampled).reshape(shape)
+    filled = np.nan_to_num(sampled, nan=0).reshape(shape)
     return (
         filled.sum(axis=(1, 3), dtype=np.float64) / times**2,
         known.sum(axis=(1, 3), dtype=np.float64) / times**2,
@@ -215,7 +215,7 @@ def samples(source: Grid, target: Grid) -> int:
 
 
 def side(source: Grid, target: Grid) -> int:
-    """Pixels along a side of the target's windows, so that what lies in memory is bounded."""
+    """Pixels along a side of the target's windows, so that the memory is limited."""
     return max(1, SIDE // samples(source, target))
 
 
@@ -230,7 +230,7 @@ def _same_crs(source: Grid, target: Grid) -> bool:
 
 
 def _overlaps(values: Floats, source: Grid, target: Grid) -> Floats:
-    """Integral of a source over each target pixel, by the target pixel's area."""
+    """Integral of a source over each target pixel, divided by the target pixel's area."""
     to_source = ~source.transform * target.transform
     rows = to_source.f + to_source.e * np.arange(target.shape[0] + 1)
     cols = to_source.c + to_source.a * np.arange(target.shape[1] + 1)
@@ -239,7 +239,7 @@ def _overlaps(values: Floats, source: Grid, target: Grid) -> Floats:
 
 
 def _integrals(values: Floats, edges: Floats) -> Floats:
-    """Integrals along the first axis between edges, in pixels; nothing beyond the ends."""
+    """Integrals along the first axis between edges, in pixels; values beyond the ends are 0."""
     number = len(values)
     edges = np.clip(edges, 0, number)
     first = np.minimum(edges.astype(np.int64), number - 1)

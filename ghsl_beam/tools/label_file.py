@@ -1,4 +1,4 @@
-"""Polygons to train on: read from a vector file and checked, for nothing odd is trained on."""
+"""Reads and checks polygons for training; unusual content is an error, so nobody trains on it."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _SHOWN = 8
 class LabelFile:
     """The polygons of a vector file, longitude and latitude in degrees.
 
-    `values` are what the field that was asked for says of each, None for NULL. `no_geometry`
-    features had none and are left out.
+    `values` are the values of the wanted field, None for NULL. `no_geometry` is the number of
+    features without geometry, which are left out.
     """
 
     polygons: NDArray[Any]
@@ -49,15 +49,15 @@ class LabelFile:
 
 
 def read_polygons(file: str, field: str | None = None) -> LabelFile:
-    """Valid polygons of a vector file, and what a field says of each.
+    """Read valid polygons of a vector file, with the value of a field for each.
 
     Args:
-        file: location of the file; a layer of several as `file.gpkg|layer`.
+        file: location of the file; with a layer as `file.gpkg|layer`.
         field: name of the field; None for no values.
 
     Raises:
-        RequestError: the file or layer cannot be read, states no CRS, has several layers and none
-            is named, has no such field, or holds what is no valid polygon.
+        RequestError: the file or layer cannot be read, has no CRS, has several layers and none is
+            named, has no such field, or has a geometry that is not a valid polygon.
     """
     location, _, layer = file.partition("|")
     if not storage.is_file(location):
@@ -72,7 +72,7 @@ def read_polygons(file: str, field: str | None = None) -> LabelFile:
                 "name one with --field"
             )
         columns = [] if field is None else [field]
-        meta, _, geometries, found = pyogrio.raw.read(path, layer=layer, columns=columns)
+        meta, _, geometries, columns_read = pyogrio.raw.read(path, layer=layer, columns=columns)
         shapes = shapely.force_2d(shapely.from_wkb(geometries))
     except _UNREADABLE as error:
         raise request_error(f"{file}: cannot be read: {_line(error)}", error) from error
@@ -81,13 +81,16 @@ def read_polygons(file: str, field: str | None = None) -> LabelFile:
     _check(file, shapes)
     there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     polygons = _in_degrees(file, shapes[there], str(meta["crs"]))
-    values = [None if field is None else _text(value) for value in (found[0] if found else ())]
+    values = [
+        None if field is None else _text(value)
+        for value in (columns_read[0] if columns_read else ())
+    ]
     kept = [value for value, good in zip(values, there, strict=False) if good]
     return LabelFile(polygons, kept, int((~there).sum()))
 
 
 def found_values(values: list[str | None]) -> str:
-    """What a field holds, the most frequent first, for a message."""
+    """The values of a field for a message, the most frequent first."""
     counts = Counter("NULL" if value is None else repr(value) for value in values)
     shown = [f"{value} ({number})" for value, number in counts.most_common(_SHOWN)]
     more = f" and {len(counts) - _SHOWN} more" if len(counts) > _SHOWN else ""
@@ -110,10 +113,10 @@ def _layer(location: str, layer: str, path: str) -> str:
 
 
 def _check(file: str, shapes: NDArray[Any]) -> None:
-    """Refuse what is no valid polygon, by number and example."""
+    """Refuse geometries that are not valid polygons, with their number and an example."""
     there = np.flatnonzero(~(shapely.is_missing(shapes) | shapely.is_empty(shapes)))
     if not len(there):
-        raise RequestError(f"{file}: holds no polygon; draw at least one")
+        raise RequestError(f"{file}: has no polygon; draw at least one")
     odd = there[~np.isin(shapely.get_type_id(shapes[there]), _POLYGONS)]
     if len(odd):
         raise RequestError(
@@ -124,8 +127,8 @@ def _check(file: str, shapes: NDArray[Any]) -> None:
     if len(odd):
         raise RequestError(
             f"{file}: {len(odd)} of {len(shapes)} polygons are not valid (the first: feature "
-            f"{odd[0] + 1}, {shapely.is_valid_reason(shapes[odd[0]])}); repair them, as with "
-            "'Fix geometries' of QGIS"
+            f"{odd[0] + 1}, {shapely.is_valid_reason(shapes[odd[0]])}); repair them, for example "
+            "with 'Fix geometries' of QGIS"
         )
 
 
@@ -137,14 +140,14 @@ def _in_degrees(file: str, shapes: NDArray[Any], crs: str) -> NDArray[Any]:
     polygons = shapely.transform(shapes, into.transform, interleaved=False)
     points = shapely.get_coordinates(polygons)
     if not np.isfinite(points).all() or (np.abs(points) > (540, 90)).any():
-        raise RequestError(f"{file}: lies outside its CRS ({crs[:80]}); check it")
+        raise RequestError(f"{file}: is outside its CRS ({crs[:80]}); check it")
     return np.asarray(polygons)
 
 
 def _text(value: Any) -> str | None:
-    """A field's value as a person would type it; None for NULL.
+    """The value of a field as a person would type it; None for NULL.
 
-    A field of whole numbers with a NULL in it comes as floating point.
+    A field of whole numbers with a NULL in it is read as floating point.
     """
     if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
         return None

@@ -1,4 +1,4 @@
-"""The files of one layer of a run, whose ground counts once."""
+"""The files of one layer of a run; ground in several files counts once."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ class LayerFiles:
 
     @classmethod
     def find(cls, output: str, layer: str, product: str | None, grid: str | None) -> LayerFiles:
-        """The files of the one product of a layer that is asked for.
+        """Find the files of one product of a layer.
 
         Args:
             output: the run's folder.
             layer: BUFRAC or BUILT_S.
-            product: epoch and name, `E2017_berlin`; None where there is one alone.
-            grid: output grid, `54009_100`; None where there is one alone.
+            product: epoch and name, `E2017_berlin`; None if there is only one.
+            grid: output grid, `54009_100`; None if there is only one.
 
         Raises:
             RequestError: there is none, or there are several and none is named.
-            RasterError: one cannot be read, or is no GeoTIFF within the output.
+            RasterError: one cannot be read, or is not a GeoTIFF inside the output.
         """
         pattern = _PATTERNS.get(layer)
         if pattern is None:
@@ -61,17 +61,17 @@ class LayerFiles:
             files.setdefault("_".join(parts[:2]), []).append(file)
         if not files:
             raise RequestError(
-                f"{output}: holds no {layer}; give the folder of a run, BUFRAC, BUILT_S"
+                f"{output}: has no {layer}; give the folder of a run with BUFRAC or BUILT_S"
             )
         product = _one(output, layer, product, sorted(files), "--product")
         chosen = sorted(files[product])
         if layer == "BUILT_S":
             if grid is not None or len({_folder(path) for path in chosen}) > 1:
-                there = sorted({_folder(path) for path in chosen})
-                grid = _one(output, layer, grid, there, "--grid")
+                grids_here = sorted({_folder(path) for path in chosen})
+                grid = _one(output, layer, grid, grids_here, "--grid")
                 chosen = [path for path in chosen if _folder(path) == grid]
         elif grid is not None:
-            raise RequestError(f"--grid {grid}: {layer} lies on no output grid")
+            raise RequestError(f"--grid {grid}: {layer} is on no output grid; leave the option out")
         grids = []
         for path in chosen:
             with opened_product(storage.join(output, path), output) as source:
@@ -82,17 +82,17 @@ class LayerFiles:
         return cls(output, layer, product, tuple(chosen), tuple(grids), tiles)
 
     def opened(self, number: int) -> AbstractContextManager[Any]:
-        """A file opened for reading."""
+        """A file, opened for reading."""
         return opened_product(self._location(number), self.output)
 
     def _location(self, number: int) -> str:
         return storage.join(self.output, self.paths[number])
 
     def fractions(self, source: Any, number: int, window: Window) -> Floats:
-        """Built-up fraction of a window of a file, NaN without data and where another tile owns.
+        """Built-up fraction of a window of a file; NaN without data, and where another tile owns.
 
-        What tiles share belongs to the one whose centre is nearest, of those with data there; of
-        equally near ones to the first by name.
+        Shared ground belongs to the tile with the nearest centre, of those with data there. If two
+        are equally near, it belongs to the first by name.
 
         Raises:
             RasterError: a file is damaged.
@@ -105,7 +105,7 @@ class LayerFiles:
         return values
 
     def _owned(self, number: int, window: Window) -> NDArray[np.bool_]:
-        """Where no other tile with data is nearer."""
+        """Pixels to which no other tile with data is nearer."""
         grid = self.grids[number].part(window)
         owned = np.ones(grid.shape, bool)
         others = [
@@ -126,7 +126,7 @@ class LayerFiles:
         return owned
 
     def _has_data(self, number: int, grid: Grid) -> NDArray[np.bool_]:
-        """Where a file has data, on the pixels of another grid."""
+        """Pixels of another grid at which a file has data."""
         with (
             self.opened(number) as source,
             WarpedVRT(
@@ -152,7 +152,7 @@ def _of_fraction(stored: NDArray[Any], nodata: float, grid: Grid, layer: str) ->
 
 
 def _may_meet(one: Grid, other: Grid) -> bool:
-    """False where two grids of one CRS clearly lie apart."""
+    """Whether two grids may touch; False only if they are clearly apart in one CRS."""
     if one.crs != other.crs:
         return True
     (left, top), (right, bottom) = (one.transform * at for at in ((0, 0), one.shape[::-1]))
@@ -164,17 +164,17 @@ def _folder(path: str) -> str:
     return path.split("/")[1]
 
 
-def _one(output: str, layer: str, asked: str | None, there: list[str], option: str) -> str:
-    """The one that is asked for, or the only one."""
-    if asked is None and len(there) > 1:
+def _one(output: str, layer: str, wanted: str | None, present: list[str], option: str) -> str:
+    """The wanted one, or the only one."""
+    if wanted is None and len(present) > 1:
         raise RequestError(
-            f"{output}: holds {layer} of {', '.join(there)}; name one with {option}, "
-            f"as {option} {there[0]}"
+            f"{output}: has {layer} of {', '.join(present)}; name one with {option}, "
+            f"as {option} {present[0]}"
         )
-    asked = asked or there[0]
-    if asked not in there:
-        raise RequestError(f"{output}: holds no {layer} of {asked}; it has {', '.join(there)}")
-    return asked
+    wanted = wanted or present[0]
+    if wanted not in present:
+        raise RequestError(f"{output}: has no {layer} of {wanted}; it has {', '.join(present)}")
+    return wanted
 
 
 def _vectors(lon: Floats, lat: Floats) -> Floats:
@@ -183,7 +183,7 @@ def _vectors(lon: Floats, lat: Floats) -> Floats:
 
 
 def _distance2(vectors: Floats, tile: str) -> Floats:
-    """Squared chord to a tile's centre, as the aggregation measures it."""
+    """Squared chord to a tile's centre, as in the aggregation."""
     return np.asarray(((vectors - np.array(_centre(tile))) ** 2).sum(axis=-1))
 
 

@@ -1,4 +1,4 @@
-"""Training a GHS-S2Net on the composites of a run and polygons of built-up."""
+"""Trains a GHS-S2Net on the composites of a run and polygons of built-up."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from transforms.inference.weights import TRAINED, NetworkWeights, save_weights
 from transforms.storage import storage
 
 _SIDES = (2000.0, 1000.0, 500.0, 250.0)
-"""Sides of the blocks of ground, in metres; the largest that gives enough of them is taken."""
+"""Sides of the blocks of ground in metres; the largest side that gives enough blocks is used."""
 _ENOUGH = 8
 _HELD = 4
-"""One block of so many is held out."""
+"""One of this number of blocks is held out."""
 _APART = 10
-"""Pixels about what is held out that are not learnt."""
+"""Pixels around held-out blocks that are not used for training."""
 _METRES = 111_195.0
 _NODES = 64
-"""Pixels between places that are computed; between them they are interpolated."""
-_MOST_JUDGED = 4_000_000
+"""Pixels between computed positions; the positions between them are interpolated."""
+_MOST_TESTED = 4_000_000
 
 Floats = NDArray[np.float64]
 
@@ -59,26 +59,27 @@ def train_network(
     *,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Train on the S2 layers of a run: inside the polygons built-up, elsewhere not.
+    """Train on the S2 layers of a run: pixels inside the polygons are built-up, others are not.
 
-    A quarter of the blocks of ground is held out and judged by a network that never saw them;
-    then the network that is kept is trained on all.
+    A quarter of the blocks of ground is held out. A network that never saw them is tested on them.
+    Then the final network is trained on everything.
 
     Args:
         output: folder of a run; all its tiles are read into memory at once.
-        polygons: vector file of built-up; a layer of several as `file.gpkg|layer`.
+        polygons: vector file of built-up; with a layer as `file.gpkg|layer`.
         model: weight file to write, in the JRC's layout; it says that it is not of the JRC.
-        unlabelled: weight of a pixel outside the polygons, 0..1: there may be built-up there too.
-        epochs: passes over the pixels drawn.
-        overwrite: whether a file of that name may go; else it is kept under another name.
+        unlabelled: weight of a pixel outside the polygons, 0..1, because it may be built-up too.
+        epochs: passes over the drawn pixels.
+        overwrite: whether a file of this name may be replaced; otherwise it is kept under another
+            name.
 
     Returns:
-        Number of built-up pixels, and of all that count, the held-out scores, which are None where
-        the ground is too small to hold any of it out, and the name under which an earlier model is
+        Number of built-up pixels and of all pixels that count; the held-out scores, which are None
+        if the ground is too small to hold out a part; and the name under which an earlier model is
         `kept`.
 
     Raises:
-        RequestError: the polygons cannot be used, or meet no valid pixel of the run, or the model
+        RequestError: the polygons cannot be used, or cover no valid pixel of the run, or the model
             cannot be written.
         RasterError: a layer of the run is damaged.
     """
@@ -89,7 +90,7 @@ def train_network(
     check_place(polygons, shapes, output, paths)
     images = [_image(output, path, shapes, unlabelled, origin) for path in paths]
     if not images:
-        raise RequestError(f"{output}: holds no S2 layer to train on")
+        raise RequestError(f"{output}: has no S2 layer to train on")
     if not _has_both(images, [image.weights for image in images]):
         raise RequestError(f"{polygons}: must cover some but not all valid pixels of {output}")
     settings = TrainingSettings(epochs=epochs)
@@ -125,7 +126,7 @@ def _image(
 
 
 def _places(source: Any, origin: NDArray[np.float64]) -> tuple[Floats, Floats]:
-    """Metres east and north of an origin on the globe, the same in all tiles."""
+    """Metres east and north of an origin, the same in all tiles."""
     height, width = source.shape
     rows, cols = (np.arange(0, n + _NODES, _NODES, dtype=float) for n in (height, width))
     x = source.transform.a * np.broadcast_to(cols, (len(rows), len(cols))) + source.transform.c
@@ -139,20 +140,20 @@ def _places(source: Any, origin: NDArray[np.float64]) -> tuple[Floats, Floats]:
 
 
 def _has_both(images: list[_Image], weights: list[NDArray[np.float32]]) -> bool:
-    """Whether pixels that count are built-up, and others not."""
-    found = {
+    """Whether some pixels that count are built-up, and others are not."""
+    labels = {
         label
         for image, weight in zip(images, weights, strict=True)
         for label in (0, 1)
         if (weight[image.labels == label] > 0).any()
     }
-    return found == {0, 1}
+    return labels == {0, 1}
 
 
 def _train(
     images: list[_Image], weights: list[NDArray[np.float32]], settings: TrainingSettings
 ) -> NetworkWeights:
-    # One below the other; pixels at a seam may see a few of the tile beside.
+    # The tiles are stacked; pixels at a seam may see a few pixels of the next tile.
     width = max(image.x.shape[1] for image in images)
     parts = ([i.x for i in images], [i.labels for i in images], weights)
     x, y, w = (
@@ -168,7 +169,7 @@ def _train(
 
 
 def _held_out(images: list[_Image], settings: TrainingSettings) -> dict[str, Any]:
-    """Scores of a network on blocks of ground that it did not see, nor what lies beside them."""
+    """Scores of a network on blocks of ground that were not in its training, with a margin."""
     undefined = {"f1": None, "auc": None, "balanced_accuracy": None, "held_out": None}
     for side in _SIDES:
         blocks = [_blocks(image, side) for image in images]
@@ -180,8 +181,8 @@ def _held_out(images: list[_Image], settings: TrainingSettings) -> dict[str, Any
             np.where(maximum_filter(part, 2 * _APART + 1), np.float32(0), image.weights)
             for image, part in zip(images, inside, strict=True)
         ]
-        judged = [image.weights * part for image, part in zip(images, inside, strict=True)]
-        if not _has_both(images, weights) or not _has_both(images, judged):
+        tested = [image.weights * part for image, part in zip(images, inside, strict=True)]
+        if not _has_both(images, weights) or not _has_both(images, tested):
             continue
         network = _train(images, weights, settings)
         truth, guess = _predictions(network, images, inside)
@@ -203,7 +204,7 @@ def _held_out(images: list[_Image], settings: TrainingSettings) -> dict[str, Any
 
 
 def _blocks(image: _Image, side: float) -> NDArray[np.int64]:
-    """Number of the block of ground that each pixel lies in, the same in all tiles."""
+    """Number of the block of ground of each pixel, the same in all tiles."""
     east, north = (np.floor(part / side).astype(np.int64) for part in image.places)
     return np.asarray(north * (1 << 24) + east)
 
@@ -211,7 +212,7 @@ def _blocks(image: _Image, side: float) -> NDArray[np.int64]:
 def _choose(
     images: list[_Image], blocks: list[NDArray[np.int64]], seed: int
 ) -> NDArray[np.int64] | None:
-    """Blocks to hold out: of those with built-up, and of the rest; None where there are too few."""
+    """Choose blocks to hold out, with and without built-up; None if there are too few."""
     counted = [block[image.weights > 0] for image, block in zip(images, blocks, strict=True)]
     built = [
         block[(image.weights > 0) & (image.labels == 1)]
@@ -233,19 +234,19 @@ def _choose(
 def _predictions(
     network: NetworkWeights, images: list[_Image], inside: list[NDArray[np.bool_]]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Labels and probabilities of the valid pixels held out, of so many tiles as are needed."""
+    """Labels and probabilities of held-out valid pixels, of as many tiles as are needed."""
     engine = choose(EXACT).make(collapse(network))
     truth, guess, number = [], [], 0
     for image, part in zip(images, inside, strict=True):
-        judged = part & (image.weights > 0)
-        if not judged.any() or number > _MOST_JUDGED:
+        tested = part & (image.weights > 0)
+        if not tested.any() or number > _MOST_TESTED:
             continue
         margin = ((HALO, HALO), (HALO, HALO), (0, 0))
         padded = np.pad(image.x, margin, mode="reflect")
-        probability = engine.probabilities(padded, valid=judged)
-        truth.append(image.labels[judged])
-        guess.append(probability[judged])
-        number += int(judged.sum())
+        probability = engine.probabilities(padded, valid=tested)
+        truth.append(image.labels[tested])
+        guess.append(probability[tested])
+        number += int(tested.sum())
     if not truth:
         return np.empty(0, np.uint8), np.empty(0, np.float32)
     return np.concatenate(truth), np.concatenate(guess)

@@ -1,7 +1,7 @@
-"""Rasters that somebody names: GeoTIFFs, and mosaics of ours, which lead to no other place.
+"""Rasters that a person names: GeoTIFFs and this program's mosaics, which refer to nothing else.
 
-GDAL takes a virtual raster under the name of a GeoTIFF, and files beside it, wherever these lead:
-to other files of this machine and to other hosts.
+GDAL accepts a virtual raster with the name of a GeoTIFF, and files beside it. These may refer to
+other files of this machine and to other hosts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from transforms.storage.gdal_access import connection_lost
 from transforms.storage.vector_formats import check_regular
 
 _ALONE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
-"""GDAL's options under which it opens no file beside a raster."""
+"""Options with which GDAL opens no file beside a raster."""
 _MAX_VRT = 1 << 26
 _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.tif")
 _OF_MOSAIC = {
@@ -45,20 +45,20 @@ _OF_MOSAIC = {
 }
 """The elements that `mosaic.write_vrt` writes; GDAL knows others, which read other files."""
 _BESIDE = re.compile(rb"<(NoDataValue|SRS|GeoTransform|Scale|Offset|UnitType|GCPList|Mask)\b")
-"""What a file of metadata beside a raster may say that changes its values or its place."""
+"""Elements of a metadata file beside a raster that change its values or its place."""
 
 
 @contextmanager
 def opened_product(location: str, output: str | None = None) -> Iterator[Any]:
-    """A GeoTIFF opened for reading, with no file beside it.
+    """Open a GeoTIFF for reading, without any file beside it.
 
     Args:
-        location: of the raster.
-        output: the folder that it lies in, links included, where there is one.
+        location: location of the raster.
+        output: the folder that must contain it, with links followed; None for any folder.
 
     Raises:
-        RasterError: it cannot be opened, is none, or leads out of the output. What the body raises
-            passes through.
+        RasterError: it cannot be opened, is not a GeoTIFF, or is outside the output. Errors of the
+            body are passed on.
     """
     if output is not None:
         check_inside(output, location)
@@ -75,11 +75,11 @@ def opened_product(location: str, output: str | None = None) -> Iterator[Any]:
 
 @contextmanager
 def opened_reference(location: str) -> Iterator[Any]:
-    """A raster of a person's opened for reading: a GeoTIFF, or a mosaic of ours.
+    """Open a person's raster for reading: a GeoTIFF, or a mosaic of this program.
 
     Raises:
-        RequestError: it is none, or needs a file beside it.
-        RasterioError: it cannot be opened, or read.
+        RequestError: it is neither, or needs a file beside it.
+        RasterioError: it cannot be opened or read.
     """
     where = storage.masked(location)
     try:
@@ -93,18 +93,18 @@ def opened_reference(location: str) -> Iterator[Any]:
 
 
 def absence(location: str) -> str:
-    """Why a location is no file, in words."""
+    """Why a location is not a file, in words."""
     if storage.is_url(location):
         return "no such file"
     try:
         check_regular(location)
     except StorageError as error:
         return "no such file" if error.absent else error.reason
-    return "not a file that can be read"
+    return "is not a file that can be read"
 
 
 def read_part(source: Any, window: Window, location: str) -> NDArray[Any]:
-    """A window of all bands of an opened product, compared with its checksums where it has some.
+    """Read a window of all bands of an opened product, and compare it with its checksums, if any.
 
     Raises:
         RasterError: it is damaged.
@@ -124,7 +124,7 @@ def read_all(source: Any, location: str) -> NDArray[Any]:
 
 
 def why(error: Exception) -> str:
-    """What GDAL found at the bottom of an error: rasterio's own words may name no cause."""
+    """The cause that GDAL gives; rasterio's own text may name no cause."""
     cause = error
     while isinstance(cause.__cause__, Exception):
         cause = cause.__cause__
@@ -137,8 +137,8 @@ def unreadable(location: str, error: Exception) -> RasterError | UnavailableErro
     if connection_lost(error):
         return UnavailableError(f"{where}: cannot be read: {why(error)}")
     return RasterError(
-        f"{where}: damaged, cut short or not a GeoTIFF ({why(error)}); remove it and run the job "
-        "again to make it"
+        f"{where}: is damaged, truncated or not a GeoTIFF ({why(error)}); remove it and run the "
+        "job again to make it"
     )
 
 
@@ -148,13 +148,13 @@ def unreadable_reference(location: str, error: Exception) -> RequestError | Unav
     if connection_lost(error):
         return UnavailableError(f"{where}: cannot be read: {why(error)}")
     return RequestError(
-        f"{where}: damaged, cut short or not a raster ({why(error)}); get a new copy of it: "
-        "running again does not help"
+        f"{where}: is damaged, truncated or not a raster ({why(error)}); get a new copy of it, "
+        "because running again does not help"
     )
 
 
 def _elsewhere(source: Any) -> str | None:
-    """What a GeoTIFF reads from another file, in words."""
+    """The other file that a GeoTIFF reads, in words; None if there is none."""
     if source.tags(ns="OVERVIEWS"):
         return "names overviews in another file, expected none"
     return None
@@ -164,7 +164,7 @@ def _driver(location: str) -> str:
     """GDAL's driver for a reference.
 
     Raises:
-        RequestError: it is none that is read, or needs a file beside it.
+        RequestError: its format is not supported, or it needs a file beside it.
         RasterError: it cannot be read.
     """
     if not storage.is_url(location):
@@ -174,20 +174,20 @@ def _driver(location: str) -> str:
         return "VRT"
     if not _is_geotiff(location):
         raise RequestError(
-            f"{storage.masked(location)}: not a GeoTIFF by its first bytes; give one, or a mosaic "
-            "(.vrt) of this program: gdal_translate saves a raster as one"
+            f"{storage.masked(location)}: is not a GeoTIFF by its first bytes; give a GeoTIFF or a "
+            "mosaic (.vrt) of this program: gdal_translate converts a raster to GeoTIFF"
         )
     return "GTiff"
 
 
 def _is_geotiff(location: str) -> bool:
-    """By its first bytes: of a classic TIFF or a BigTIFF, in either order."""
+    """Whether the first bytes are those of a classic TIFF or a BigTIFF, in either byte order."""
     head = storage.with_file(location, lambda file: file.read(4))
     return head in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def _check_beside(location: str) -> None:
-    """Refuse a file beside a local raster that would change what it says, for none is read."""
+    """Refuse a file beside a local raster that would change its values, because none is read."""
     check_regular(location)
     mask, about = f"{location}.msk", f"{location}.aux.xml"
     odd = mask if storage.is_file(mask) else None
@@ -195,24 +195,24 @@ def _check_beside(location: str) -> None:
         odd = about
     if odd:
         raise RequestError(
-            f"{location}: {storage.name(odd)} beside it is not read; save both as one GeoTIFF: "
-            "gdal_translate --config GDAL_TIFF_INTERNAL_MASK YES does it"
+            f"{location}: {storage.name(odd)} beside it is not read; save both as one GeoTIFF with "
+            "gdal_translate --config GDAL_TIFF_INTERNAL_MASK YES"
         )
 
 
 def _check_mosaic(location: str) -> None:
-    """Refuse a virtual raster that reads anything but GeoTIFFs that lie plainly beside it."""
+    """Refuse a virtual raster that reads anything but GeoTIFFs in its own folder."""
     where = storage.masked(location)
-    expected = "expected a mosaic as this program writes it; save it as a GeoTIFF"
+    expected = "expected a mosaic in the form of this program; save it as a GeoTIFF"
     text = storage.read_bytes(location, _MAX_VRT)
     if b"<!" in text:
         raise RequestError(f"{where}: declares entities, {expected}")
     try:
         root = ET.fromstring(text)  # noqa: S314 - no entity is declared
     except ET.ParseError as error:
-        raise RequestError(f"{where}: not valid XML ({error}), {expected}") from error
+        raise RequestError(f"{where}: is not valid XML ({error}), {expected}") from error
     if root.tag != "VRTDataset" or root.get("subClass") is not None:
-        raise RequestError(f"{where}: not a plain virtual raster, {expected}")
+        raise RequestError(f"{where}: is not a plain virtual raster, {expected}")
     for parent in root.iter():
         for child in parent:
             if child.tag not in _OF_MOSAIC.get(parent.tag, set()) or child.get("subClass"):

@@ -1,4 +1,4 @@
-"""A raster of built-up to compare with: which unit it is in, and what of it is data."""
+"""A raster of built-up for a comparison: its unit, and which of its pixels have data."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ UNITS = {
     "mask": (0.0, 1.0, "0 not built-up, 1 built-up"),
     "mask255": (0.0, 255.0, "0 not built-up, 255 built-up"),
 }
-"""What a reference's values may mean: lowest, highest, in words."""
+"""Possible meanings of a reference's values: lowest, highest, in words."""
 CLASSES = "classes"
-"""The unit of a raster of which `built` names the values that are built-up."""
+"""The unit of a raster of classes; `built` names the values that are built-up."""
 _OF_LAYER = {name: spec.measure for name, spec in LAYERS.items() if spec.measure}
 _NO_MEASURE = {*LAYERS, "BUILT_C_MSZ", "LAND"}.difference(_OF_LAYER)
-"""Layers of GHSL that do not measure all that is built-up."""
+"""Layers of GHSL that do not measure everything that is built-up."""
 _NAMED = re.compile(r"(?:GHS_)?([A-Z0-9_]+?)_E\d{4}_", re.IGNORECASE)
-"""A file name of a layer: ours, or that of a GHSL release."""
+"""The file name of a layer, of this program or of a GHSL release."""
 _OF_TAG = {
     "%": "percent",
     "percent": "percent",
@@ -46,23 +46,25 @@ _OF_TAG = {
     "m^2": "m2",
     "m²": "m2",
 }
-"""What a GeoTIFF says of its unit, in small letters."""
+"""Units that a GeoTIFF may state, in lower case."""
 _SLACK = 1e-4
-"""Rounding of floating point beyond the ends, of the largest value."""
+"""Tolerance for rounding beyond the range, as a share of the largest value."""
 _M2_SLACK = 0.02
 _SMALL = {"percent": 1.0, "per-10000": 100.0, "mask255": 1.0, "m2": 1.0}
-"""A largest value at or below which another unit is likelier."""
+"""If the largest value is at most this, another unit is more likely."""
 _LOOKED, _LOOK_SIDE = 64, 1024
-"""A raster without a unit is read at so many places, of so many pixels along a side."""
+"""A raster without a unit is read at this number of places, each with this number of pixels along
+a side."""
 _SHOWN = 12
-"""So many of the values of a raster of classes are named."""
+"""Largest number of class values that are named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """How a raster's first band, or another, is read.
+    """How one band of a raster is interpreted.
 
-    `proof` says where the unit is from. `nodata` counts beside NaN, a mask and an alpha band.
+    `proof` is the source of the unit. `nodata` is valid in addition to NaN, a mask and an alpha
+    band.
     """
 
     unit: str
@@ -73,14 +75,14 @@ class Meaning:
     offset: float
     built: frozenset[float] = frozenset()
     certain: bool = True
-    """False where no unit is stated: then the values must be 0 and 1 alone."""
+    """False if no unit is stated; then all values must be 0 or 1."""
     coloured: bool = False
     """Whether it has a colour table, as rasters of classes have."""
 
 
 @dataclass(slots=True)
 class Seen:
-    """What the values that were read are like."""
+    """Statistics of the values that were read."""
 
     count: int = 0
     outside: int = 0
@@ -88,13 +90,13 @@ class Seen:
     lowest: float = math.inf
     highest: float = -math.inf
     built: bool = False
-    """Whether a raster of classes had one that is built-up."""
+    """Whether a raster of classes had a built-up value."""
     classes: set[float] = field(default_factory=set)
-    """The least of its classes, until then."""
+    """The smallest of its classes, until a built-up value was read."""
 
 
 def choices() -> str:
-    """The units in one line."""
+    """The units, in one line."""
     return ", ".join(f"{name} ({words})" for name, (_, _, words) in UNITS.items())
 
 
@@ -107,19 +109,19 @@ def meaning(
     built: str | None = None,
     band: int | None = None,
 ) -> Meaning:
-    """How an opened raster is to be read.
+    """Find out how an opened raster must be interpreted.
 
     Args:
         source: the raster.
-        location: its name for messages.
-        unit: a name of `UNITS`; without it the file must prove its own.
-        nodata: a number or `none`, over what the file says.
-        built: values of a raster of classes that are built-up, with commas between them.
-        band: number of the band, from 1, where there are several.
+        location: its name in messages.
+        unit: a name of `UNITS`; without it the file must prove its unit.
+        nodata: a number or `none`, which replaces the file's nodata.
+        built: the built-up values of a raster of classes, separated by commas.
+        band: number of the band, from 1; needed if there are several.
 
     Raises:
-        RequestError: it states no CRS, has several bands or complex numbers, is another layer of
-            ours, its unit is neither stated nor proven, or its nodata is also a value.
+        RequestError: it has no CRS, several bands or complex numbers, is another layer of this
+            program, its unit is neither stated nor proven, or its nodata is also a value.
     """
     where = storage.masked(location)
     if source.crs is None:
@@ -131,14 +133,14 @@ def meaning(
         Transformer.from_crs(source.crs.to_wkt(), "EPSG:4326")
     except ProjError as error:
         raise RequestError(
-            f"{where}: its CRS has no known place on the Earth; assign another"
+            f"{where}: has a CRS without a known place on the Earth; assign another CRS"
         ) from error
     band = _band(source, where, band)
     if np.dtype(source.dtypes[band - 1]).kind == "c":
-        raise RequestError(f"{where}: holds complex numbers, expected a raster of built-up")
+        raise RequestError(f"{where}: has complex numbers, expected a raster of built-up")
     scale, offset = source.scales[band - 1], source.offsets[band - 1]
     if not (math.isfinite(scale) and math.isfinite(offset) and scale):
-        raise RequestError(f"{where}: its scale {scale} and offset {offset} cannot be used")
+        raise RequestError(f"{where}: has scale {scale} and offset {offset}, which cannot be used")
     declared = source.nodatavals[band - 1]
     chosen = declared if nodata is None else _number(where, nodata)
     values = _values(where, built, np.dtype(source.dtypes[band - 1]))
@@ -146,10 +148,10 @@ def meaning(
     if values and (unit or own):
         raise RequestError(f"{where}: --built names classes; leave out --unit for it")
     if values:
-        found = Meaning(CLASSES, "--built", band, chosen, 1.0, 0.0, values)
+        result = Meaning(CLASSES, "--built", band, chosen, 1.0, 0.0, values)
     else:
         name, proof = _unit(source, where, band, unit, own)
-        found = Meaning(
+        result = Meaning(
             name or "mask",
             proof,
             band,
@@ -160,12 +162,12 @@ def meaning(
             coloured=source.colorinterp[band - 1] is ColorInterp.palette,
         )
     if nodata is None and declared is not None and own is None:
-        _check_nodata(source, where, found)
-    return found
+        _check_nodata(source, where, result)
+    return result
 
 
 def _band(source: Any, where: str, band: int | None) -> int:
-    """The band that is asked for; the only one where none is."""
+    """The wanted band; the only one if none is wanted."""
     kinds = source.colorinterp
     bands = [n for n, kind in enumerate(kinds, 1) if kind is not ColorInterp.alpha]
     if band is None and len(bands) != 1:
@@ -181,11 +183,11 @@ def _band(source: Any, where: str, band: int | None) -> int:
 
 
 def _own_layer(source: Any, where: str, classes: bool) -> str | None:
-    """The layer, where a raster is a product of ours.
+    """The layer, if a raster is a product of this program.
 
     Raises:
-        RequestError: it is one that is no measure of built-up; or its name says so, where no tag
-            of ours is left in it and it is not read by its `classes`.
+        RequestError: it is a layer that does not measure built-up; or its name is that of such a
+            layer, if it has none of this program's tags and is not read by its `classes`.
     """
     tags = source.tags()
     name = storage.name(where)
@@ -210,7 +212,7 @@ def _own_layer(source: Any, where: str, classes: bool) -> str | None:
 def _unit(
     source: Any, where: str, band: int, stated: str | None, own: str | None
 ) -> tuple[str | None, str]:
-    """The unit and where it is from; None where neither is known but it may be a mask."""
+    """The unit and its source; None if neither is known but it may be a mask."""
     tag = (source.units[band - 1] or "").strip()
     if stated is not None and stated not in UNITS:
         raise RequestError(f"--unit {stated!r}: expected one of {choices()}")
@@ -229,26 +231,26 @@ def _unit(
 
 
 def no_unit(where: str, found: str) -> RequestError:
-    """The error of a raster whose unit is not known."""
+    """The error for a raster whose unit is not known."""
     return RequestError(
         f"{where}: has no unit{found}; give --unit, one of {choices()}; "
         "for a raster of classes give --built with the built-up values"
     )
 
 
-def _check_nodata(source: Any, where: str, found: Meaning) -> None:
+def _check_nodata(source: Any, where: str, result: Meaning) -> None:
     """Refuse a nodata value that is also a value of the unit."""
-    declared = found.nodata
-    if declared is None or math.isnan(declared) or found.unit == CLASSES:
+    declared = result.nodata
+    if declared is None or math.isnan(declared) or result.unit == CLASSES:
         return
-    low, high, words = UNITS[found.unit]
-    high = mean_pixel_area(Grid.of(source)) if found.unit == "m2" else high
-    value = declared * found.scale + found.offset
-    if value in (low, high) or (low < value < high and not found.unit.startswith("mask")):
-        if not found.certain:
+    low, high, words = UNITS[result.unit]
+    high = mean_pixel_area(Grid.of(source)) if result.unit == "m2" else high
+    value = declared * result.scale + result.offset
+    if value in (low, high) or (low < value < high and not result.unit.startswith("mask")):
+        if not result.certain:
             raise no_unit(where, f" (and its nodata is {declared:g})")
         raise RequestError(
-            f"{where}: its nodata {declared:g} is also a value of {found.unit} ({words}); "
+            f"{where}: its nodata {declared:g} is also a value of {result.unit} ({words}); "
             f"give --nodata none if it is a value there, or --nodata {declared:g} if it means that "
             "nothing is known"
         )
@@ -264,7 +266,7 @@ def _number(where: str, text: str) -> float | None:
 
 
 def _values(where: str, text: str | None, kind: np.dtype[Any]) -> frozenset[float]:
-    """The values that `--built` names; a raster's type must have them all."""
+    """The values of `--built`; the raster's type must be able to store all of them."""
     if text is None:
         return frozenset()
     try:
@@ -283,9 +285,9 @@ def _listed(values: list[float]) -> str:
 
 
 def fractions(source: Any, window: Window, how: Meaning, seen: Seen) -> Floats:
-    """Built-up fraction of a window, 0..1, NaN where nothing is known; `seen` is told of it.
+    """Built-up fraction of a window, 0..1, NaN if unknown; updates the statistics `seen`.
 
-    A value outside the unit's range becomes NaN here, and is counted.
+    A value outside the unit's range becomes NaN, and is counted.
     """
     stored = source.read(how.band, window=window)
     known = _known(source, window, how, stored)
@@ -337,10 +339,10 @@ def look_around(source: Any, how: Meaning, seen: Seen) -> None:
 
 
 def _known(source: Any, window: Window, how: Meaning, stored: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where a raster has data: by NaN, its nodata, its mask and its alpha band."""
+    """Pixels with data: by NaN, nodata, mask and alpha band."""
     known = ~np.isnan(stored) if stored.dtype.kind == "f" else np.ones(stored.shape, bool)
     if how.nodata is not None:
-        # As the raster's own type has it, if that has it at all: -9999 is no byte.
+        # Compared in the raster's own type, if it can store the value: -9999 is not a byte.
         as_stored = stored.dtype.type(how.nodata) if stored.dtype.kind == "f" else how.nodata
         known &= stored.astype(np.float64) != np.float64(as_stored)
     flags = source.mask_flag_enums[how.band - 1]
@@ -353,8 +355,8 @@ def check_seen(location: str, how: Meaning, seen: Seen) -> list[str]:
     """Warnings about the values that were compared.
 
     Raises:
-        RequestError: some lie outside the unit's range, or no unit is stated and they are not
-            0 and 1 alone.
+        RequestError: some are outside the unit's range, or no unit is stated and they are not only
+            0 and 1.
     """
     where = storage.masked(location)
     if not seen.count:
@@ -363,8 +365,8 @@ def check_seen(location: str, how: Meaning, seen: Seen) -> list[str]:
         values = _listed(sorted(seen.classes)[:_SHOWN])
         more = ", ..." if len(seen.classes) > _SHOWN else ""
         return [
-            f"the reference has no value {_listed(sorted(how.built))} of --built where it is "
-            f"compared, only {values}{more}"
+            f"in the compared part, the reference has no value {_listed(sorted(how.built))} of "
+            f"--built, only {values}{more}"
         ]
     if not how.certain and (seen.outside or seen.lowest != 0):
         raise no_unit(where, f" (its values are {seen.lowest:g} to {seen.highest:g})")

@@ -1,4 +1,4 @@
-"""Training a residential classifier on the layers of a run and labelled polygons."""
+"""Trains a residential classifier on the layers of a run and labelled polygons."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from transforms.elements import Layer, RequestError, StorageError
 from transforms.storage import storage
 
 _METRES = 111_195.0
-"""Of a degree on a sphere; places serve to tell what lies near what."""
+"""Metres of a degree on a sphere; positions are only used to find neighbours."""
 _TOUCHING = 20.0
 """Polygons of one class within so many metres are one patch: two pixels, half a texture."""
 _FOLDS = 5
@@ -42,7 +42,7 @@ _FOLDS = 5
 
 @dataclass(frozen=True)
 class Labels:
-    """Polygons (longitude, latitude) with a class each; `left_out` counts the others, by why."""
+    """Polygons (longitude, latitude), each with a class; `left_out` counts the others by reason."""
 
     polygons: list[Any]
     classes: NDArray[np.uint8]
@@ -50,10 +50,10 @@ class Labels:
 
 
 def check_feature_set(feature_set: str) -> None:
-    """Refuse a name that is none of the feature sets.
+    """Refuse a name that is not a feature set.
 
     Raises:
-        RequestError: it is none.
+        RequestError: it is not.
     """
     if feature_set not in FEATURE_SETS:
         raise RequestError(
@@ -62,37 +62,37 @@ def check_feature_set(feature_set: str) -> None:
 
 
 def read_labels(file: str, field: str, residential: str, non_residential: str) -> Labels:
-    """Polygons whose field says one of two words; others are left out and counted.
+    """Read polygons whose field has one of two values; others are left out and counted.
 
     Raises:
-        RequestError: `read_polygons` refuses the file, or one class is absent.
+        RequestError: `read_polygons` refuses the file, or one class is missing.
     """
     if residential == non_residential:
         raise RequestError(f"labels: {residential!r} cannot mean both classes")
-    found = read_polygons(file, field)
+    file_labels = read_polygons(file, field)
     words = {residential: RESIDENTIAL, non_residential: NON_RESIDENTIAL}
-    chosen = [i for i, value in enumerate(found.values) if value in words]
-    classes = np.array([words[str(found.values[i])] for i in chosen], np.uint8)
+    chosen = [i for i, value in enumerate(file_labels.values) if value in words]
+    classes = np.array([words[str(file_labels.values[i])] for i in chosen], np.uint8)
     if len(set(classes.tolist())) != 2:
         raise RequestError(
-            f"{file}: {field} must hold both {residential!r} and {non_residential!r}; it holds "
-            f"{found_values(found.values)}: name its values with --residential and "
+            f"{file}: {field} must have both {residential!r} and {non_residential!r}; it has "
+            f"{found_values(file_labels.values)}: name its values with --residential and "
             "--non-residential"
         )
-    nulls = sum(value is None for value in found.values)
+    nulls = sum(value is None for value in file_labels.values)
     left_out = {
         "NULL": nulls,
-        "other values": len(found.values) - nulls - len(chosen),
-        "no geometry": found.no_geometry,
+        "other values": len(file_labels.values) - nulls - len(chosen),
+        "no geometry": file_labels.no_geometry,
     }
-    return Labels(list(found.polygons[chosen]), classes, left_out)
+    return Labels(list(file_labels.polygons[chosen]), classes, left_out)
 
 
 def tiles_of_run(output: str) -> Iterator[tuple[str, str]]:
     """S2 and BUFRAC of each tile of a run.
 
     Raises:
-        RequestError: it is no run's folder.
+        RequestError: it is not the folder of a run.
     """
     try:
         record = json.loads(storage.read_bytes(storage.join(output, "run.json"), MAX_RECORD_BYTES))
@@ -104,16 +104,16 @@ def tiles_of_run(output: str) -> Iterator[tuple[str, str]]:
             for tile in record["tiles"]
         ]
     except (StorageError, ValueError, KeyError, TypeError) as error:
-        raise RequestError(f"{output}: no run.json that can be read: {error}") from error
+        raise RequestError(f"{output}: has no run.json that can be read: {error}") from error
     for s2, bufrac in tiles:
         if storage.is_file(s2) and storage.is_file(bufrac):
             yield s2, bufrac
 
 
 def patches_of(labels: Labels) -> NDArray[np.int64]:
-    """Number of the patch of each polygon: polygons of one class that touch are one.
+    """Number of the patch of each polygon; touching polygons of one class are one patch.
 
-    However a built-up patch is cut into polygons, its pixels resemble each other.
+    The pixels of a built-up patch are similar, however it is cut into polygons.
     """
     shapes = np.array(labels.polygons)
     origin = shapely.get_coordinates(shapes[0])[0]
@@ -128,7 +128,7 @@ def patches_of(labels: Labels) -> NDArray[np.int64]:
 def _places(
     lon: NDArray[np.float64], lat: NDArray[np.float64], origin: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Metres east and north of an origin in degrees, near enough to tell neighbours."""
+    """Metres east and north of an origin in degrees, accurate enough to find neighbours."""
     east = (lon - origin[0] + 180) % 360 - 180
     return east * _METRES * np.cos(np.radians(origin[1])), (lat - origin[1]) * _METRES
 
@@ -153,7 +153,7 @@ def _pixels(
     patches: NDArray[np.int64],
     feature_set: str,
 ) -> _Pixels:
-    """What a tile gives to train on; pixels that polygons of both classes claim are left out."""
+    """The training pixels of a tile, without pixels in polygons of both classes."""
     with opened_product(s2_path, output) as source, opened_product(bufrac_path, output) as built:
         s2, bufrac = read_all(source, s2_path), read_all(built, bufrac_path)[0]
         network = built.tags().get("MODEL_SHA256")
@@ -204,19 +204,20 @@ def train_residential(
 
     Args:
         output: folder of a run, with its S2 and BUFRAC.
-        labels: see `read_labels`.
+        labels: from `read_labels`.
         feature_set: a name of `FEATURE_SETS`.
         model: classifier file to write.
-        description: what it is trained on.
-        overwrite: whether a file of that name may go; else it is kept under another name.
+        description: description of the training data.
+        overwrite: whether a file of this name may be replaced; otherwise it is kept under another
+            name.
 
     Returns:
-        Number of pixels, the held-out scores and how they were held out, what was left out, and
-        the name under which an earlier model is `kept`.
+        Number of pixels, the held-out scores and how they were held out, the numbers of what was
+        left out, and the name under which an earlier model is `kept`.
 
     Raises:
-        RequestError: no such feature set, or the model cannot be written, or too few built pixels
-            of a class lie in the polygons, or too near each other.
+        RequestError: there is no such feature set, the model cannot be written, or the polygons
+            have too few built pixels of a class, or only close to each other.
         RasterError: a layer of the run is damaged.
     """
     check_feature_set(feature_set)
@@ -224,23 +225,23 @@ def train_residential(
     tiles = list(tiles_of_run(output))
     check_place("labels", labels.polygons, output, (s2 for s2, _ in tiles))
     patches = patches_of(labels)
-    found = [_pixels(output, *paths, labels, patches, feature_set) for paths in tiles]
-    if not found:
-        raise RequestError(f"{output}: holds no S2 and BUFRAC to train on")
+    by_tile = [_pixels(output, *paths, labels, patches, feature_set) for paths in tiles]
+    if not by_tile:
+        raise RequestError(f"{output}: has no S2 and BUFRAC to train on")
     x, y, patch, place = (
-        np.concatenate([getattr(pixels, part) for pixels in found])
+        np.concatenate([getattr(pixels, part) for pixels in by_tile])
         for part in ("table", "classes", "patches", "places")
     )
     numbers = [int((y == label).sum()) for label in (RESIDENTIAL, NON_RESIDENTIAL)]
     if not all(numbers):
         raise RequestError(
-            f"labels: {numbers[0]} built-up pixels lie in residential and {numbers[1]} in "
+            f"labels: {numbers[0]} built-up pixels are in residential and {numbers[1]} in "
             "non-residential polygons; both are needed"
         )
     blocks, side, fewer = choose_blocks(place, patch, y)
     if fewer < 2:
         raise RequestError(
-            f"labels: the built-up pixels of a class lie in only {fewer} blocks of {side:g} m; "
+            f"labels: the built-up pixels of a class are in only {fewer} blocks of {side:g} m; "
             "each class needs at least 2, so that one can be held out"
         )
     folds = min(_FOLDS, fewer)
@@ -248,9 +249,9 @@ def train_residential(
         scores = held_out_scores(x, y, blocks, feature_set, folds=folds, places=place)
     except ValueError as error:
         raise RequestError(
-            f"labels: no held-out score can be computed: {error}; label more places, far apart"
+            f"labels: cannot compute a held-out score: {error}; label more places, far apart"
         ) from error
-    networks = tuple(sorted({pixels.network for pixels in found if pixels.network}))
+    networks = tuple(sorted({pixels.network for pixels in by_tile if pixels.network}))
     trained = train(x, y, feature_set, description, networks=networks)
     kept = keep_earlier(model, overwrite)
     trained.save(model)
@@ -268,6 +269,6 @@ def train_residential(
             "pixels": sum(map(sum, scores.counts)),
         },
         "left_out": labels.left_out
-        | {"pixels of both classes": sum(pixels.contradictory for pixels in found)},
+        | {"pixels of both classes": sum(pixels.contradictory for pixels in by_tile)},
         "networks": list(networks),
     }

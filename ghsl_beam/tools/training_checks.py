@@ -1,4 +1,4 @@
-"""What is looked at before a training begins, which may take hours."""
+"""Checks before a training, which may take hours."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _MAX_MODEL_BYTES = 1 << 28
 
 
 class _OnlyTriedError(Exception):
-    """Ends a write before it is published."""
+    """Ends a test write before it is published."""
 
 
 def check_model(model: str, overwrite: bool) -> None:
-    """Whether a model can be written under a name, and an earlier one of that name be kept.
+    """Check that a model can be written, and that an earlier one with its name can be kept.
 
     Args:
         model: a location.
-        overwrite: whether an earlier one may go.
+        overwrite: whether an earlier model may be replaced.
 
     Raises:
-        RequestError: it cannot.
+        RequestError: it is not possible.
         UnavailableError: the storage does not answer now.
     """
     where = storage.masked(model)
@@ -54,14 +54,14 @@ def check_model(model: str, overwrite: bool) -> None:
 
 
 def keep_earlier(model: str, overwrite: bool) -> str | None:
-    """Keep a model that a new one of the same name is about to replace.
+    """Keep a copy of a model before a new one with the same name replaces it.
 
     Returns:
-        Where it is kept: its name with the beginning of its SHA-256; None where there is none, or
-        it may be replaced.
+        The location of the copy: the name with the beginning of the SHA-256; None if there is no
+        model, or it may be replaced.
 
     Raises:
-        StorageError: it cannot be read, or its copy not be written.
+        StorageError: it cannot be read, or the copy cannot be written.
     """
     if overwrite or not storage.is_file(model):
         return None
@@ -73,16 +73,16 @@ def keep_earlier(model: str, overwrite: bool) -> str | None:
 def check_place(
     label: str, polygons: Sequence[Any] | NDArray[Any], output: str, paths: Iterable[str]
 ) -> None:
-    """Refuse polygons that all lie outside the tiles of a run.
+    """Refuse polygons that are all outside the tiles of a run.
 
     Args:
-        label: what the polygons are called in the message.
+        label: name of the polygons in the message.
         polygons: longitude and latitude.
         output: folder of the run.
         paths: a layer of each of its tiles.
 
     Raises:
-        RequestError: none of them meets a tile.
+        RequestError: no polygon touches a tile.
         RasterError: a layer cannot be opened.
     """
     shapes, tiles = np.array(polygons), []
@@ -90,9 +90,9 @@ def check_place(
         with opened_product(path, output) as source:
             ground, crs = shapely.box(*source.bounds), source.crs
         into = Transformer.from_crs("OGC:CRS84", crs, always_xy=True).transform
-        there = shapely.transform(shapes, into, interleaved=False)
-        # What lies far away has no place in the tile's CRS.
-        near = there[np.isfinite(shapely.bounds(there)).all(axis=1)]
+        projected = shapely.transform(shapes, into, interleaved=False)
+        # Far polygons have no position in the tile's CRS.
+        near = projected[np.isfinite(shapely.bounds(projected)).all(axis=1)]
         if shapely.intersects(near, ground).any():
             return
         back = Transformer.from_crs(crs, "OGC:CRS84", always_xy=True).transform
@@ -102,8 +102,8 @@ def check_place(
         west, south, east, north = shapely.total_bounds(shapes)
         more = f" and {len(tiles) - 4} more" if len(tiles) > 4 else ""
         raise RequestError(
-            f"{label}: lie outside the run: they span longitude {west:.2f} to {east:.2f} "
-            f"and latitude {south:.2f} to {north:.2f}, the run's tiles are "
+            f"{label}: are outside the run: they span longitude {west:.2f} to {east:.2f} "
+            f"and latitude {south:.2f} to {north:.2f}, but the run's tiles are "
             f"{', '.join(tiles[:4])}{more}; give polygons inside these tiles"
         )
 

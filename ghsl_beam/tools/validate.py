@@ -1,4 +1,4 @@
-"""A run's built-up area against a reference."""
+"""Compares the built-up area of a run with a reference."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ from transforms.storage import storage
 _VECTORS = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".wkt"}
 _BLOCK = 1024
 _COARSER = 1.02
-"""A reference whose pixel has more than so many times the area of ours is coarser."""
+"""A reference is coarser if its pixel has more than this many times the area of ours."""
 _WHOLE = 0.999
-"""A pixel counts where the finer of the two knows so much of it."""
+"""A pixel counts if at least this share of it is known in the finer of the two."""
 _LITTLE = 50.0
-"""Below so many percent of overlap there is a warning."""
+"""Percent of overlap below which there is a warning."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Sums over pixels from which every measure follows; sums of parts add up."""
+    """Sums over pixels from which all measures are computed; sums of parts can be added."""
 
     count: int = 0
     error: float = 0.0
@@ -71,16 +71,16 @@ def compare(
     """Agreement of two arrays of built-up fraction.
 
     Args:
-        product: fraction 0..1, any shape, NaN where there is none.
+        product: fraction 0..1, any shape, NaN without data.
         reference: the same shape and unit.
-        threshold: a pixel is built-up where its fraction is at least this.
-        pixel_m2: area of a pixel in m², of the same shape or one that spreads to it.
+        threshold: a pixel is built-up if its fraction is at least this.
+        pixel_m2: area of a pixel in m², of the same shape or broadcastable to it.
 
     Returns:
         Sums over the pixels that both have.
     """
     valid = np.isfinite(product) & np.isfinite(reference)
-    # Sums of parts leave a fraction of just the threshold a little beside it.
+    # In sums of parts, a fraction exactly at the threshold may be slightly off.
     ours, theirs = (a[valid].astype(np.float64).round(9) for a in (product, reference))
     area = np.broadcast_to(np.asarray(pixel_m2, np.float64), valid.shape)[valid]
     error = ours - theirs
@@ -103,7 +103,7 @@ def measures(sums: Agreement) -> dict[str, float | int | None]:
     """RMSE, MAE and bias of the fraction; precision, recall, F1, IoU at the threshold; areas.
 
     Returns:
-        None where a measure is undefined (nothing built-up, no pixels).
+        By name; None if a measure is undefined (nothing built-up, no pixels).
     """
     n = sums.count
     return {
@@ -135,34 +135,34 @@ def validate(
 ) -> dict[str, Any]:
     """Compare a layer of a run with a reference.
 
-    Where tiles overlap, the ground counts once: for the tile whose centre is nearest, of those
-    with data there. A reference of finer pixels, or of pixels about as large, is averaged over
-    the layer's pixels by area; over a reference of coarser ones the layer is averaged.
+    Where tiles overlap, the ground counts once: for the tile with the nearest centre, of those with
+    data there. A reference with finer or about equal pixels is averaged over the layer's pixels by
+    area. If the reference is coarser, the layer is averaged over its pixels.
 
     Args:
         output: the run's folder, a location.
-        reference: location of a raster of built-up, or of polygons of built-up (rasterised to
-            fractions; what several of them cover counts once); a layer of a GeoPackage as
+        reference: location of a raster of built-up, or of polygons of built-up (they are converted
+            to fractions; ground in several polygons counts once); a layer of a GeoPackage as
             `file.gpkg|layer`.
         layer: BUFRAC (tiles in UTM) or BUILT_S (an output grid).
-        product: epoch and name as in the files, `E2017_berlin`; needed where there are several.
-        grid: name of the output grid, `54009_100`; needed where there are several.
-        unit: what a raster's values mean, a name of `reference.UNITS`; needed where the file
-            does not prove it.
-        nodata: a raster's nodata, or `none`, over what the file says.
-        built: values that are built-up in a raster of classes, with commas between them.
-        band: number of the band of a raster of several.
-        threshold: built-up at and above this fraction.
+        product: epoch and name as in the files, `E2017_berlin`; needed if there are several.
+        grid: name of the output grid, `54009_100`; needed if there are several.
+        unit: the meaning of a raster's values, a name of `reference.UNITS`; needed if the file does
+            not prove it.
+        nodata: a raster's nodata, or `none`; replaces the one in the file.
+        built: the built-up values of a raster of classes, separated by commas.
+        band: number of the band, if a raster has several.
+        threshold: pixels are built-up from this fraction on.
 
     Returns:
         The measures over all files, the percent of the layer's ground that the reference covers,
-        warnings, and, where the layer's own pixels are compared, the measures of each file under
+        and warnings. If the layer's own pixels are compared, also the measures of each file under
         `files`.
 
     Raises:
-        RequestError: no such layer, product or reference; several and none is named; the
-            reference cannot be read, states no CRS, or no unit, has values outside it, or shares
-            no ground with the layer.
+        RequestError: there is no such layer, product or reference; there are several and none is
+            named; the reference cannot be read, has no CRS or unit, has values outside the unit, or
+            shares no ground with the layer.
         RasterError: a raster of the output cannot be read.
     """
     file_of_polygons = reference.partition("|")[0]
@@ -176,7 +176,7 @@ def validate(
             given = {"--unit": unit, "--nodata": nodata, "--built": built, "--band": band}
             odd = ", ".join(name for name, value in given.items() if value is not None)
             if odd:
-                raise RequestError(f"{reference}: holds polygons, which have no {odd}")
+                raise RequestError(f"{reference}: has polygons, for which {odd} has no meaning")
             found = _with_polygons(files, read_area(reference, "."), threshold)
         else:
             with opened_reference(reference) as source:
@@ -211,7 +211,7 @@ def validate(
 
 @dataclass(slots=True)
 class _Found:
-    """What a comparison found: sums by file, and of what belongs to no file alone."""
+    """The result of a comparison: sums by file, and sums that belong to no single file."""
 
     by_file: dict[str, Agreement]
     rest: Agreement
@@ -231,7 +231,7 @@ def _with_raster(
     files: LayerFiles, source: Any, location: str, how: Meaning, threshold: float
 ) -> _Found:
     theirs, ours = Grid.of(source), files.grids[0]
-    # A pixel's size depends on where it lies, most of all in degrees.
+    # The size of a pixel depends on its place, above all in degrees.
     near = (window for grid in files.grids for window in source_windows(theirs, grid))
     place = next((theirs.part(window) for window in near), theirs)
     coarser = area_mean.mean_pixel_area(place) > _COARSER * area_mean.mean_pixel_area(ours)
@@ -254,7 +254,7 @@ def _with_raster(
 
 
 def _on_layer(files: LayerFiles, source: Any, how: Meaning, seen: Seen, threshold: float) -> _Found:
-    """On the layer's own pixels."""
+    """Compare on the layer's own pixels."""
     found = _Found({}, Agreement(), 0.0, 0.0, {}, [])
     theirs = Grid.of(source)
     for number, file in enumerate(files.paths):
@@ -276,7 +276,7 @@ def _on_layer(files: LayerFiles, source: Any, how: Meaning, seen: Seen, threshol
 
 
 def _means(source: Any, grid: Grid, target: Grid, how: Meaning, seen: Seen) -> Floats:
-    """The reference's mean on each pixel of a target that it covers, NaN elsewhere."""
+    """The reference's mean on each pixel of a target that it covers; NaN elsewhere."""
     total, share = np.zeros(target.shape), np.zeros(target.shape)
     for window in source_windows(grid, target):
         values = fractions(source, window, how, seen)
@@ -293,7 +293,7 @@ def _divided(total: Floats, share: Floats) -> Floats:
 def _on_reference(
     files: LayerFiles, source: Any, how: Meaning, seen: Seen, threshold: float
 ) -> _Found:
-    """On the pixels of a coarser reference, over which the layer is averaged."""
+    """Compare on the pixels of a coarser reference; the layer is averaged over them."""
     found = _Found({}, Agreement(), 0.0, 0.0, {}, [])
     theirs = Grid.of(source)
     for number in range(len(files.paths)):
@@ -323,13 +323,13 @@ def _on_reference(
 
 
 def _near(files: LayerFiles, theirs: Grid) -> list[Window]:
-    """Windows of a reference that hold all files of the layer; none of them overlap."""
+    """Windows of a reference that contain all files of the layer, without overlap."""
     boxes = [
         shapely.box(w.col_off, w.row_off, w.col_off + w.width, w.row_off + w.height)
         for ours in files.grids
         for w in source_windows(theirs, ours)
     ]
-    # Apart, so that a reference of the whole world is not read between two of them.
+    # Kept apart, so that the part of a world-wide reference between them is not read.
     while boxes:
         merged = [shapely.box(*part.bounds) for part in shapely.get_parts(shapely.union_all(boxes))]
         if len(merged) == len(boxes):
@@ -361,7 +361,7 @@ def _with_polygons(files: LayerFiles, polygons: Area, threshold: float) -> _Foun
         found.by_file[file] = Agreement()
         with files.opened(number) as layer:
             ours = files.grids[number]
-            # What lies far away has no place in the raster's CRS.
+            # Far polygons have no position in the raster's CRS.
             shapes, reach = (parts_near(area, ours) for area in (polygons, around))
             times = samples_of(ours)
             for window in ours.windows(max(1, _BLOCK * FINE[0] // times)):

@@ -83,7 +83,7 @@ def test_a_launch_that_is_stopped_stops_its_job(
         finally:
             launch.kill()
     assert launch.returncode == 1
-    assert errors == "ghsl-beam: stopped by SIGTERM: the same command goes on where it was\n"
+    assert errors == "ghsl-beam: stopped by SIGTERM: the same command continues where it stopped\n"
     assert running.job_states()[-1] in ("CANCELLING", "CANCELLED")
     record = json.loads((get_folder(url, tmp_path / "got") / "run.json").read_text())
     assert record["exit_code"] == 1

@@ -115,7 +115,7 @@ def test_labels_outside_the_run_say_where_both_lie(
         shapely.transform(shape, lambda at: at + np.array([east, 0])) for shape in labels.polygons
     ]
     west = shapely.total_bounds(away)[0]
-    said = rf"lie outside the run: .* longitude {west:.2f} to .* 33UUU about 12\.65, 52\.50"
+    said = rf"are outside the run: .* longitude {west:.2f} to .* 33UUU about 12\.65, 52\.50"
     with pytest.raises(RequestError, match=f"labels: {said}"):
         train_residential(
             str(run_of), Labels(away, labels.classes, {}), "spectral", f"{tmp_path}/m", ""

@@ -66,10 +66,10 @@ def test_one_line_that_names_the_thing(job, launch, tmp_path, path, value, named
 @pytest.mark.parametrize(
     ("option", "named"),
     [
-        ("--no_such_option=1", "--no_such_option=1: not an option"),
+        ("--no_such_option=1", "--no_such_option=1 is not an option"),
         ("--runner=os.Bar", "--runner os.Bar: module 'os' has no attribute 'Bar'"),
         ("--runner=os.path", "--runner os.path: 'module' object is not callable"),
-        ("--runner=os.getcwd", "--runner os.getcwd: not a runner of Beam"),
+        ("--runner=os.getcwd", "--runner os.getcwd: is not a runner of Beam"),
         ("--runner=PortableRunner", "--runner PortableRunner: give --job_endpoint"),
     ],
 )

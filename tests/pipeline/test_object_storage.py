@@ -114,8 +114,8 @@ def test_no_credential_is_left_behind(made_in_bucket):
     ("key", "value", "named"),
     [
         ("output", "s3://nowhere-at-all/town", "output: s3://nowhere-at-all/town is not writable"),
-        ("output", "s3://key:hidden@products/town", "output: credentials in a URL"),
-        ("output", "ftp://host/town", "output: scheme 'ftp'"),
+        ("output", "s3://key:hidden@products/town", "output: is a URL with credentials"),
+        ("output", "ftp://host/town", "output: has scheme 'ftp'"),
         ("input.archive", "s3://nowhere-at-all/eodata", "input.archive: no such folder"),
         ("residential.model", "s3://products/none.skops", "residential.model"),
         ("cleaning.roads", "s3://products/none.gpkg", "cleaning.roads: no such file"),

@@ -51,7 +51,7 @@ def test_a_classifier_trained_on_a_run_serves_the_next(made, job_file, labels_fi
 def test_labels_that_do_not_fit(labels_file):
     with pytest.raises(RequestError, match="has no field 'class'"):
         read_labels(str(labels_file), "class", "home", "works")
-    with pytest.raises(RequestError, match="must hold both"):
+    with pytest.raises(RequestError, match="must have both"):
         read_labels(str(labels_file), "use", "home", "shop")
 
 

@@ -288,10 +288,12 @@ def test_a_file_that_is_not_the_published_one_is_refused(server, folder, key):
     assert fetch_model("33U", server.url + "/good", folder, known, QUICK).new
     value = getattr(known, key)
     other = known.model_copy(update={key: value + 1 if key == "bytes" else "0" * len(value)})
-    with pytest.raises(ModelError, match=f"found {key} {value}, the manifest says .*; move it"):
+    with pytest.raises(
+        ModelError, match=f"has {key} {value}, expected .* by the manifest; move it"
+    ):
         fetch_model("33U", server.url, folder, other, QUICK)
     (folder / "MODEL_CNN_33U.h5").unlink()
-    with pytest.raises(ModelError, match=f"found {key} {value}, the manifest says"):
+    with pytest.raises(ModelError, match=f"has {key} {value}, expected .* by the manifest"):
         fetch_model("33U", server.url, folder, other, QUICK)
     assert left(folder) == []
 
@@ -299,11 +301,11 @@ def test_a_file_that_is_not_the_published_one_is_refused(server, folder, key):
 def test_a_bad_file_of_that_name_is_not_overwritten(server, folder):
     folder.mkdir()
     (folder / "MODEL_CNN_33U.h5").write_bytes(GOOD[:1000])
-    with pytest.raises(ModelError, match=r"truncated.*; move it away to fetch it anew"):
+    with pytest.raises(ModelError, match=r"truncated.*; move it away to fetch it again"):
         fetch_model("33U", server.url, folder, limits=QUICK)
     (folder / "MODEL_CNN_33U.h5").write_bytes(GOOD)
     record(str(folder), {"MODEL_CNN_33U.h5": "0" * 64})
-    with pytest.raises(ModelError, match=f"found SHA-256 {DIGEST}, recorded 000"):
+    with pytest.raises(ModelError, match=f"has SHA-256 {DIGEST}, but 000"):
         fetch_model("33U", server.url, folder, limits=QUICK)
     assert server.requests == []
 
@@ -312,7 +314,7 @@ def test_two_at_once_do_not_mix(server, folder):
     folder.mkdir()
     with (folder / ".MODEL_CNN_33U.h5.part").open("wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ModelError, match="another process is fetching it"):
+        with pytest.raises(ModelError, match="another process downloads it now"):
             fetch_model("33U", server.url, folder, limits=QUICK)
     assert server.requests == []
     assert fetch_model("33U", server.url, folder, limits=QUICK).sha256 == DIGEST

@@ -17,7 +17,7 @@ from ghsl_beam.process import stopping
 stopping.GRACE = 1.5
 stopping.begin()
 """
-LINE = "ghsl-beam: stopped by SIGTERM: the same command goes on where it was\n"
+LINE = "ghsl-beam: stopped by SIGTERM: the same command continues where it stopped\n"
 READY = "print('ready', flush=True)\n"
 
 
@@ -185,7 +185,7 @@ with stopping.in_order():
     os.kill(child, signal.SIGTERM)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
     time.sleep(0.3)
-    assert not stopping.asked()
+    assert not stopping.requested()
 print("ready", flush=True)
 """
     code, _, err, _ = told_to_stop(body)

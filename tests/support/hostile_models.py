@@ -175,7 +175,7 @@ CLASSIFIERS = {
     "tree that names a node it does not have": (
         lambda path: with_nodes(path, setting("right_child", 1 << 40)), "does not exist"
     ),
-    "tree that asks for a feature there is not": (
+    "tree that uses a missing feature": (
         lambda path: with_nodes(path, setting("feature", 1 << 30)), "uses a feature"
     ),
     "boosted tree whose path turns back": (
@@ -187,7 +187,7 @@ CLASSIFIERS = {
     "histogram tree that names a node it does not have": (
         lambda path: with_nodes(path, setting("right", 4_000_000_000), HISTOGRAM), "does not exist"
     ),
-    "histogram tree that asks for a feature there is not": (
+    "histogram tree that uses a missing feature": (
         lambda path: with_nodes(path, setting("feature_idx", 1 << 40), HISTOGRAM),
         "uses a feature",
     ),
@@ -298,8 +298,8 @@ def _objects(path: Path) -> None:
 
 NETWORKS = {
     "chunk that unfolds to 64 MB": (_chunk_that_unfolds, "more than"),
-    "chunks that are not there": (_chunk_missing, "found 0 chunks"),
-    "array of which nothing is stored": (_nothing_stored, "0 bytes stored"),
+    "missing chunks": (_chunk_missing, "found 0 chunks"),
+    "array without stored data": (_nothing_stored, "0 bytes stored"),
     "array in another file (virtual)": (_virtual, "another file"),
     "array in another file (external)": (_external, "another file"),
     "array of lists": (_objects, "expected float32"),

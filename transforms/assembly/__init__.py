@@ -1,6 +1,6 @@
-"""The assembly stage: Sentinel-2 products to a cloud-free composite and its count.
+"""The assembly stage: Sentinel-2 products become a cloud-free composite and its count.
 
-Archives and products are read here; the PTransform is in `transforms.assembly.transform`.
+This package reads archives and products. The PTransform is in `transforms.assembly.transform`.
 """
 
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .transform import AssembleScenes
 
 METHOD_VERSION = "3"
-"""Changes when the same inputs would give other pixels; part of the products' fingerprint."""
+"""Changes when the same inputs give other pixels; it is part of the products' fingerprints."""
 
 __all__ = [
     "METHOD_VERSION",

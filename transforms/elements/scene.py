@@ -78,9 +78,9 @@ class Scene:
     """Hash of the facts that every copy of its bands and mask shares: names in the product, sizes,
     kind of the mask, and the content of small files or of files with a checksum in the archive."""
     band_files: tuple[SourceFile, ...] = ()
-    """The files that the bands are in, in their order; empty where no listing shows them."""
+    """The files that contain the bands, in the order of the bands; empty if they are not listed."""
     mask_file: SourceFile | None = None
-    """The file that the mask is in."""
+    """The file that contains the mask."""
 
     @property
     def grid(self) -> Grid:

@@ -94,14 +94,14 @@ def gdal_environment(path: str, retries: int = 0) -> AbstractContextManager[Any]
 
 
 class _Session(DummySession):
-    """The keys of a location's service: rasterio would ask for them in its own way."""
+    """The keys of a location's service; rasterio would look for them in its own way."""
 
     def __init__(self, location: str) -> None:
         super().__init__()
         self._location = location
 
     def get_credential_options(self) -> dict[str, str]:
-        """Keys and region, as options of GDAL."""
+        """Keys and region, as GDAL options."""
         service = services.of(self._location)
         return services.credential_options(service, self._location) if service else {}
 

@@ -64,7 +64,7 @@ def _system(location: str) -> tuple[Any, str]:
     """The file system of a URL, and the path in it; it caches no listings.
 
     Raises:
-        StorageError: the location cannot be used, or no token to read it with can be had.
+        StorageError: the location cannot be used, or there is no token to read it.
     """
     scheme, _ = parts(location)
     options: dict[str, Any] = {"use_listings_cache": False}

@@ -116,8 +116,8 @@ def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> 
     )
 
     def problem(scene: Scene) -> str | None:
-        reason = grid_problem(scene, by_id[scene.tile])
-        return manifest_problem(scene) if reason is None and verify else reason
+        mismatch = grid_problem(scene, by_id[scene.tile])
+        return manifest_problem(scene) if mismatch is None and verify else mismatch
 
     key = (
         "input.archive" if settings.source is Source.ARCHIVE else f"input.source {settings.source}"
@@ -168,7 +168,7 @@ def _not_seen(
     seen: list[MgrsTile],
     scenes: Mapping[str, tuple[Scene, ...]],
 ) -> list[Loss]:
-    """Tiles with a part of the area that no tile whose scenes reach the area covers."""
+    """Losses for tiles with a part of the area that no tile with scenes covers."""
     losses = []
     days = f"from {job.period.start} to {job.period.end}"
     for tile in needed_tiles(candidates, area):
@@ -184,9 +184,10 @@ def _not_seen(
 
 
 def _tile_plan(tile: MgrsTile, scenes: tuple[Scene, ...], area: Area) -> TilePlan | None:
-    """The tile's grid is what its scenes cover together; None where the area misses it.
+    """The plan of a tile; its grid is the union of its scenes. None if it misses the area.
 
-    The area itself, not its bounding box: it may lie on both sides of a small grid.
+    The area itself is tested, not its bounding box, because it may be on both sides of a small
+    grid.
     """
     if not scenes:
         return None

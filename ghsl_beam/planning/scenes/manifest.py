@@ -1,4 +1,4 @@
-"""Whether a product's bands and mask are what its `manifest.safe` says."""
+"""Compares the bands and the mask of a product with its `manifest.safe`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SUMS = {
     "SHA3-256": "sha3_256",
     "SHA3-512": "sha3_512",
 }
-"""Names of checksums in a manifest, in capitals, and those of Python."""
+"""Names of checksums in a manifest, in capitals, and their names in Python."""
 
 
 def manifest_problem(scene: Scene) -> str | None:
-    """What differs from the manifest of a scene's product, None where nothing does.
+    """The first difference from the manifest of a scene's product; None if there is none.
 
-    Each band, and the mask, is read whole. Only unpacked products on a local disk are looked at,
-    and of these only what the manifest has a known checksum of: a zip has checksums of its own.
+    The bands and the mask are read completely. Only unpacked products on a local disk are checked,
+    and only files with a known kind of checksum: a zip has its own checksums.
     """
     if storage.is_url(scene.path) or not storage.is_folder(scene.path):
         return None
@@ -41,11 +41,11 @@ def manifest_problem(scene: Scene) -> str | None:
             if kind not in _SUMS:
                 continue
             with open(path, "rb") as file:
-                found = hashlib.file_digest(file, _SUMS[kind]).hexdigest()
-            if found != expected:
+                digest = hashlib.file_digest(file, _SUMS[kind]).hexdigest()
+            if digest != expected:
                 return (
-                    f"{name} has {kind} {found[:12]}..., expected {expected[:12]}... as "
-                    f"{MANIFEST} says: copy the product again"
+                    f"{name} has {kind} {digest[:12]}..., expected {expected[:12]}... by its "
+                    f"{MANIFEST}; copy the product again"
                 )
     except (SceneError, StorageError) as error:
         return f"{MANIFEST}: {error.reason}"
@@ -55,8 +55,8 @@ def manifest_problem(scene: Scene) -> str | None:
 
 
 def _sums(manifest: str) -> dict[str, tuple[str, str]]:
-    """Kind and checksum by file name from the product's folder on."""
-    found = {}
+    """Kind and checksum by file name, relative to the product's folder."""
+    sums = {}
     for stream in parse_xml(storage.read_bytes(manifest, _MAX_BYTES), manifest).iter():
         if local_name(stream) != "byteStream":
             continue
@@ -65,5 +65,5 @@ def _sums(manifest: str) -> dict[str, tuple[str, str]]:
         if place is not None and checksum is not None:
             name = str(PurePosixPath(place.get("href", "")))
             kind = checksum.get("checksumName", "").upper()
-            found[name] = kind, (checksum.text or "").strip().lower()
-    return found
+            sums[name] = kind, (checksum.text or "").strip().lower()
+    return sums

@@ -1,4 +1,4 @@
-"""Why an archive has no scene for a job: what a person compares with what they asked for."""
+"""Explains why an archive has no scene for a job: facts to compare with the request."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _SHOWN = 5
 
 
 def no_archive(location: str) -> str:
-    """What is there in place of the archive's folder."""
+    """What exists in place of the archive's folder."""
     if storage.is_file(location):
         folder = location.rpartition("/")[0] or "/"
-        return f"{location} is a file, expected the folder that it lies in: {folder}"
+        return f"{location} is a file, expected the folder that contains it: {folder}"
     return f"no such folder: {location}"
 
 
 def why_none(job: Job, area: Area, left_out: Sequence[LeftOut]) -> str:
-    """What may be the reason that no tile has a scene, on one line.
+    """Possible reasons why no tile has a scene, on one line.
 
     Args:
         job: the job.
         area: its area.
-        left_out: products that are there and are not used.
+        left_out: products that exist and are not used.
 
     Raises:
         StorageError: the archive cannot be listed.
@@ -55,39 +55,39 @@ def why_none(job: Job, area: Area, left_out: Sequence[LeftOut]) -> str:
     west, south, east, north = area.bounds
     box = f"longitude {west:.6g} to {east:.6g}, latitude {south:.6g} to {north:.6g}"
     reasons.append(f"the area is {box}")
-    held = _held(settings.archive) if settings.archive else []
-    if held:
-        reasons.append(_told(held))
-    if _swapped(area).intersection(tile for _, _, tile in held):
+    listed = _listed(settings.archive) if settings.archive else []
+    if listed:
+        reasons.append(_describe(listed))
+    if _swapped(area).intersection(tile for _, _, tile in listed):
         reasons.append("longitude and latitude may be swapped")
     where = "archive" if settings.source is Source.ARCHIVE else "source"
     reasons.append(f"check {where}, period, level and area")
     return "; ".join(reasons)
 
 
-def _held(archive: str) -> list[tuple[str, date, str]]:
-    """Level, day and tile of the products directly in the archive, as their names tell."""
-    found = []
+def _listed(archive: str) -> list[tuple[str, date, str]]:
+    """Level, day and tile in the names of the products directly in the archive."""
+    products = []
     for name in storage.listing(archive):
         if match := _PRODUCT.match(name):
             level, year, month, day, tile = match.groups()
             try:
-                found.append((level, date(int(year), int(month), int(day)), tile))
-            except ValueError:  # no day of a calendar: no product's name
+                products.append((level, date(int(year), int(month), int(day)), tile))
+            except ValueError:  # not a day of the calendar, so not a product's name
                 continue
-    return found
+    return products
 
 
-def _told(held: Sequence[tuple[str, date, str]]) -> str:
-    tiles = sorted({tile for _, _, tile in held})
+def _describe(products: Sequence[tuple[str, date, str]]) -> str:
+    tiles = sorted({tile for _, _, tile in products})
     listed = ", ".join(tiles[:_SHOWN]) + (" and more" if len(tiles) > _SHOWN else "")
-    levels = " and ".join(sorted({level for level, _, _ in held}))
-    first, last = min(day for _, day, _ in held), max(day for _, day, _ in held)
-    return f"the archive holds {levels} of {listed} from {first} to {last}"
+    levels = " and ".join(sorted({level for level, _, _ in products}))
+    first, last = min(day for _, day, _ in products), max(day for _, day, _ in products)
+    return f"the archive has {levels} of {listed} from {first} to {last}"
 
 
 def _swapped(area: Area) -> set[str]:
-    """Tiles of the area with latitude for longitude; none where that is no place."""
+    """Tiles of the area with latitude and longitude swapped; none if that is not a place."""
     west, _, east, _ = area.bounds
     if max(abs(west), abs(east)) > 90:
         return set()

@@ -406,7 +406,7 @@ SET_ASIDE = {
     "file named as a product (.SAFE)": replaced_by_a_file(".SAFE"),
     "file named as a product (no ending)": replaced_by_a_file(""),
     "empty product folder": emptied,
-    "link that leads nowhere": dangling,
+    "link to a missing file": dangling,
     "granule without its product": granule_alone,
     "empty granule": empty_granule,
     "empty granule in a zip": empty_granule_in_a_zip,
@@ -463,7 +463,9 @@ def test_an_odd_product_is_recorded_by_a_run(job):
 
 
 FLIPPED = "zip member with flipped bits"
-fault("archives", FLIPPED, "the checksum tells; the scene is set aside, no pixel of it is used; 3")
+fault(
+    "archives", FLIPPED, "the checksum shows it; the scene is set aside, no pixel of it is used; 3"
+)
 
 
 def test_flipped_bits_in_a_zip_are_noticed(job):
@@ -536,7 +538,7 @@ DAMAGED = {
     "sensing in the year 9999": of_the_product("SENSING_START>2020", "SENSING_START>9999"),
     "SPACECRAFT_NAME of another satellite": of_the_product("Sentinel-2A", "SENTINEL-2B"),
     "PRODUCT_URI of another satellite": of_the_product("URI>S2A", "URI>S2B"),
-    "PRODUCT_URI of another satellite, none else told": lambda job: [
+    "PRODUCT_URI of another satellite, named nowhere else": lambda job: [
         of_the_product(*change)(job) for change in (("URI>S2A", "URI>S2B"), ("Sentinel-2A", ""))
     ],
     "PRODUCT_URI of another tile": of_the_product("R065_T33UUU", "R065_T33UVU"),

@@ -139,8 +139,8 @@ SPOILED = {
     "300 000 values": (many_values, "more than 10000 keys and values"),
     "control characters in a key": (control_characters, "\\x1b[31mred line: unknown key"),
     "NUL in the text": (nul, "special characters are not allowed"),
-    "another encoding (Latin-1)": (latin_1, "not a text in UTF-8 (byte 0xfc"),
-    "another encoding (UTF-16)": (utf_16, "not a text in UTF-8 (byte 0xff at 0)"),
+    "another encoding (Latin-1)": (latin_1, "is not a UTF-8 text (byte 0xfc"),
+    "another encoding (UTF-16)": (utf_16, "is not a UTF-8 text (byte 0xff at 0)"),
     "a GeoPackage as job file": (
         geopackage,
         "this is a GeoPackage or SQLite file; give a job file",
@@ -258,10 +258,13 @@ def test_a_pipe_as_job_file(tmp_path):
 
 
 NO_SCENE = {
-    "an archive that is a zip": ("input.archive={zip}", "is a file, expected the folder that it"),
+    "an archive that is a zip": (
+        "input.archive={zip}",
+        "is a file, expected the folder that contains it",
+    ),
     "longitude and latitude swapped": (
         "area={{bbox: [52.5, 12.5, 52.6, 12.6]}}",
-        "the archive holds L1C of 33UUU from 2020-06-10 to 2020-06-15; longitude and latitude may",
+        "the archive has L1C of 33UUU from 2020-06-10 to 2020-06-15; longitude and latitude may",
     ),
     "all scenes cloudier than allowed": (
         "input.max_cloud_cover=0.9",
@@ -269,7 +272,7 @@ NO_SCENE = {
     ),
 }
 for name in NO_SCENE:
-    fault("configuration", name, "one line with what is there and what to change; 2")
+    fault("configuration", name, "one line says what the archive has and what to change; 2")
 
 
 def cloudy(job, percent):
@@ -292,11 +295,15 @@ def test_no_scene(job, tmp_path, name):
     assert str(refused.value).isprintable()
 
 
-fault("configuration", "a bow-tie as area", "a warning says where and what it is taken for; 0")
+fault(
+    "configuration",
+    "a bow-tie as area",
+    "a warning says where it crosses itself and what is used instead; 0",
+)
 fault(
     "configuration",
     "a bow-tie as area, in a projected CRS",
-    "both its halves are taken, and a warning says where and what it is taken for; 0",
+    "both its halves are used, and a warning says where it crosses itself; 0",
 )
 fault("configuration", "a cloud cover below 1", "a warning says that it is percent; 0")
 
@@ -319,5 +326,5 @@ def test_what_is_doubtful_is_a_warning(job):
     cloudy(job, 0.1)
     settings = (f"area={{wkt: '{bow_tie}'}}", "input.max_cloud_cover=0.5")
     warnings = " | ".join(make_plan(load_job(job.file, settings)).warnings)
-    assert "1 of 1 polygons not valid, the first by Self-intersection[12.6 52.6]" in warnings
+    assert "1 of 1 polygons are not valid, the first by Self-intersection[12.6 52.6]" in warnings
     assert "input.max_cloud_cover: 0.5 is less than 1 %; write 50 for 50 %" in warnings

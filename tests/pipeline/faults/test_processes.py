@@ -63,7 +63,7 @@ def goes_on(job, output, before, undisturbed):
 fault(
     "processes",
     "worker killed (SIGKILL)",
-    "one line says so; the next launch goes on where it was, with the same bytes; 1",
+    "one line says so; the next launch continues where it stopped, with the same bytes; 1",
 )
 
 
@@ -88,8 +88,8 @@ def test_a_worker_that_is_killed(job, undisturbed, tmp_path, blocks):
 
 fault(
     "processes",
-    "launcher told to stop (SIGTERM)",
-    "it ends in order, on a cluster the job too; the next launch goes on, with the same bytes; 1",
+    "launcher stopped (SIGTERM)",
+    "it ends in order, on a cluster the job too; the next launch continues, with the same bytes; 1",
 )
 
 
@@ -104,7 +104,9 @@ def test_a_launcher_that_is_told_to_stop(job, undisturbed, tmp_path, number, opt
     process.send_signal(number)
     code, _, err = finish(process, 60)
     assert code == 1
-    assert err == f"ghsl-beam: stopped by {number.name}: the same command goes on where it was\n"
+    assert (
+        err == f"ghsl-beam: stopped by {number.name}: the same command continues where it stopped\n"
+    )
     for worker in workers:
         assert not os.path.exists(f"/proc/{worker}/exe"), "a worker outlived its launcher"
     record = json.loads((output / "run.json").read_text())
@@ -115,7 +117,7 @@ def test_a_launcher_that_is_told_to_stop(job, undisturbed, tmp_path, number, opt
 
 fault(
     "processes",
-    "launcher told to stop at any moment: it loads, plans, starts workers, ends",
+    "launcher stopped at any moment: it loads, plans, starts workers, ends",
     "one line within 10 s, the output free for the next launch, no process left; 1",
 )
 MOMENTS = random.Random(13)  # noqa: S311
@@ -147,7 +149,9 @@ def test_a_launcher_that_is_told_to_stop_at_any_moment(
     (os.killpg if to_all else os.kill)(process.pid, number)
     code, out, err = finish(process, 60)
     assert (code, out) == (1, "")
-    assert err == f"ghsl-beam: stopped by {number.name}: the same command goes on where it was\n"
+    assert (
+        err == f"ghsl-beam: stopped by {number.name}: the same command continues where it stopped\n"
+    )
     for worker in workers:
         assert not os.path.exists(f"/proc/{worker}/exe"), "a worker outlived its launcher"
     with only_launch(str(output)):
@@ -180,7 +184,7 @@ def test_what_lies_in_the_current_folder_is_not_imported(job, tmp_path, options)
 fault(
     "processes",
     "nobody reads what is printed (a stream closed, full, or its reader gone)",
-    "what is made does not depend on it; 0",
+    "the results do not depend on it; 0",
 )
 
 
@@ -203,7 +207,7 @@ def done(tmp_path_factory):
 fault(
     "processes",
     "launcher killed (SIGKILL)",
-    "its workers end by themselves; the next launch goes on at once, with the same bytes",
+    "its workers end by themselves; the next launch continues at once, with the same bytes",
 )
 
 
@@ -232,7 +236,7 @@ def test_a_launcher_that_is_killed(job, undisturbed, tmp_path):
 fault(
     "processes",
     "clock moved between launches",
-    "nothing depends on a time of a file: the next launch goes on, with the same bytes",
+    "nothing depends on a time of a file: the next launch continues, with the same bytes",
 )
 
 
@@ -266,7 +270,7 @@ def test_two_launches_at_once(job, undisturbed, tmp_path):
     finally:
         os.kill(first.pid, signal.SIGCONT)
     assert code == 1
-    assert f"another launch is at work on {output} (process {first.pid} on" in err
+    assert f"another launch runs on {output} (process {first.pid} on" in err
     code, _, err = finish(first)
     assert code == 0, err
     assert not any(differing(layers(output), undisturbed).values())

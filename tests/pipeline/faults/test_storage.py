@@ -454,7 +454,7 @@ for name, (_, _, only_verified) in LATER.items():
         "storage",
         name,
         f"the next launch{' with it' if only_verified else ''} makes it again, with the same "
-        "bytes, and what is whole stays; 0",
+        "bytes, and whole files stay; 0",
     )
 
 
@@ -537,7 +537,7 @@ def test_a_record_that_is_not_ours(whole, tmp_path):
 fault(
     "storage",
     "killed before the record was written",
-    "the next launch makes no product again, and the record tells the sums of all; 0",
+    "the next launch makes no product again, and the record has the checksums of all; 0",
 )
 
 

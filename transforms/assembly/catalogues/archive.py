@@ -1,6 +1,6 @@
 """The archive: products in folders, arranged in any way, and in `.zip` files.
 
-It may lie on a local disk, on a mount such as `/eodata`, or on object storage.
+The archive may be on a local disk, on a mount such as `/eodata`, or on object storage.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from transforms.storage import storage
 from .catalogue import Answer, Candidate, Wanted
 
 _AT_A_TIME = 16
-"""Products of object storage that are looked at together: each is a few short requests."""
+"""Products on object storage that are opened in parallel; each takes a few short requests."""
 
 
 class Archive:
@@ -37,7 +37,7 @@ class Archive:
         except StorageError as error:
             reason = f"cannot be read as an archive: {error.reason}"
             raise SceneError(self.place, reason) from error
-        for found in candidates(self.place, wanted):
-            if isinstance(found, SceneError) and found.file == self.place:
-                raise SceneError(self.place, f"cannot be read as an archive: {found.reason}")
-            yield Candidate(found) if isinstance(found, str) else found
+        for entry in candidates(self.place, wanted):
+            if isinstance(entry, SceneError) and entry.file == self.place:
+                raise SceneError(self.place, f"cannot be read as an archive: {entry.reason}")
+            yield Candidate(entry) if isinstance(entry, str) else entry

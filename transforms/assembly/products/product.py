@@ -105,8 +105,7 @@ def tile_of(files: ProductFiles, granule: Granule) -> str:
 def read_product(files: ProductFiles) -> ProductMetadata:
     """The product's own metadata; SceneError if it is missing, broken or unsafe.
 
-    The offsets are those of the pixels: 0 where they have been applied since the metadata were
-    written.
+    The offsets are those of the pixels: 0 if they were applied after the metadata was written.
     """
     name = product_file(files)
     product = parse_product(files.read(name, MAX_XML_BYTES), files.gdal_path(name))

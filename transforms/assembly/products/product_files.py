@@ -40,7 +40,7 @@ class ProductFiles(Protocol):
     in_folder: bool
     """Whether the product is unpacked, in its own folder."""
     offset_applied: bool
-    """Whether the offset that the metadata state has been added to the pixels already."""
+    """Whether the offset in the metadata was already added to the pixels."""
 
     @property
     def name(self) -> str:

@@ -92,7 +92,7 @@ def test_a_source_of_ones_own_is_not_held_to_the_list(call, folder, server):
     call("refresh", "--folder", folder)
     code, out, _ = call("fetch", "--zone", "33U", "--folder", folder)
     assert code == 1
-    assert "the manifest says 17400000" in out
+    assert "expected 17400000 by the manifest" in out
     assert not (folder / "MODEL_CNN_33U.h5").exists()
     server.files["/own/MODEL_CNN_33U.h5"] = GOOD
     code, out, _ = call("fetch", "--zone", "33U", "--from", f"{server.url}/own", "--folder", folder)

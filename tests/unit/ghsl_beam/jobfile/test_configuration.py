@@ -70,7 +70,7 @@ def test_settings_and_output_go_over_the_file(job_file, tmp_path):
             "grids.0: resolutions: 0.001 is out of bounds, expected 0.03 to 3600 arc seconds",
         ),
         ("grids=[{resolutions: [100, 250]}]", "grids.0: resolutions: 250 is not a multiple of 100"),
-        ("grids=[{crs: EPSG:999999}]", "grids.0: EPSG:999999: not a coordinate reference system"),
+        ("grids=[{crs: EPSG:999999}]", "grids.0: EPSG:999999 is not a coordinate reference system"),
         (
             "grids=[{crs: EPSG:4326, resolutions: [3]}, {crs: epsg:4326, resolutions: [30]}]",
             "grids: the same CRS is given twice .EPSG:4326, epsg:4326.: give it once, with all",

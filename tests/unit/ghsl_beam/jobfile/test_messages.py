@@ -93,11 +93,11 @@ FOUR = "area.bbox: expected a list of four numbers: west, south, east, north, gi
         ("area={bbox: '1, 2, 3, 4'}", f"{FOUR}'1, 2, 3, 4'"),
         (
             "area={bbox: [340000, 5810000, 350000, 5820000]}",
-            "area.bbox: west and east must differ and lie within -360..360 degrees; these look "
+            "area.bbox: west and east must differ and be within -360..360 degrees; these look "
             "like metres",
         ),
         ("area={bbox: [13, 53, 14, 52]}", "area.bbox: south must be less than north, in degrees"),
-        ("area={bbox: [13, 80, 14, 95]}", "area.bbox: south and north must lie within -90..90"),
+        ("area={bbox: [13, 80, 14, 95]}", "area.bbox: south and north must be within -90..90"),
         ("input.archive=[]", "input.archive: expected a text, given []"),
         ("name=", "name: expected a text, given None"),
         ("epoch=a", "epoch: expected a whole number, given 'a'"),
@@ -124,7 +124,7 @@ def test_a_value_of_the_wrong_kind_in_our_words(tmp_path, setting, says):
     ("source", "says"),
     [
         ([330_000, 5_810_000, 340_000, 5_820_000], "degrees; these look like metres of a project"),
-        ([13, 200, 14, 300], "south and north must lie within -90..90 degrees$"),
+        ([13, 200, 14, 300], "south and north must be within -90..90 degrees$"),
         ("POLYGN((13 52, 14 52, 14 53, 13 52))", "WKT with a mistake: unknown word 'POLYGN' at"),
         ("POLYGON((13 52, 14 52, 14 53; 13 52))", "unexpected ';' at character 29"),
         ("POLYGON((13 52, 14, 14 53, 13 52))", "one number, expected two, at character 19"),
@@ -158,5 +158,8 @@ def test_a_mistake_is_named_whatever_the_text():
 def test_a_bow_tie_is_taken_with_a_warning():
     area = read_area("POLYGON ((0 0, 2 2, 2 0, 0 2, 0 0))", ".")
     (warning,) = area.warnings
-    assert "1 of 1 polygons not valid, the first by Self-intersection[1 1]; taken as 2" in warning
+    assert (
+        "1 of 1 polygons are not valid, the first by Self-intersection[1 1]; they are used as 2"
+        in warning
+    )
     assert read_area("POLYGON ((0 0, 2 0, 2 2, 0 0))", ".").warnings == ()

@@ -206,5 +206,5 @@ def test_a_part_of_a_list_is_refused_with_the_remedy(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", '{"models": [{"zone": "33U"}]}', '{"counts": 3}'])
 def test_a_file_that_is_no_manifest(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(RequestError, match=r"manifest\.json: not a manifest"):
+    with pytest.raises(RequestError, match=r"manifest\.json: is not a manifest"):
         read_manifest(str(tmp_path))

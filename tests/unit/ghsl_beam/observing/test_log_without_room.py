@@ -26,7 +26,7 @@ def test_a_log_that_has_no_room(as_launched, tmp_path, capsys):
             log.info("a line that is not shown on stderr, number %d", number)
     logs.end_file(path)
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"{path}: not whole: File too large" in line
+    assert f"{path}: is incomplete: File too large" in line
 
 
 def test_what_gdal_says_is_not_shown(as_launched, capsys):

@@ -79,4 +79,4 @@ def test_a_log_that_cannot_be_uploaded_stays(temporary, monkeypatch, capsys, err
     (kept,) = temporary.rglob("*.log")
     assert "message=first" in kept.read_text()
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"the log stays in {kept}: {error}" in line
+    assert f"which stays in {kept}: {error}" in line

@@ -48,8 +48,8 @@ def planned(name: str) -> TilePlan:
 def test_a_grid_whose_pixels_cannot_hold_the_built_up_is_refused(job: Job) -> None:
     settings = Grid(crs="ESRI:54002", resolutions=(100, 1000))
     said = (
-        r"^ESRI:54002: its pixels are too small .*44\.\d% of ground that is all built-up would be "
-        r"lost in tile 36NYF; .*loses at most 1% there, such as ESRI:54009"
+        r"^ESRI:54002: its pixels are too small .*44\.\d% of ground that is completely "
+        r"built-up would be lost in tile 36NYF; .*loses at most 1% there, such as ESRI:54009"
     )
     with pytest.raises(RequestError, match=said) as caught:
         plan_grid(settings, job, [planned("33UUU"), planned("36NYF")])

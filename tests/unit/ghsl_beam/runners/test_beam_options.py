@@ -60,11 +60,11 @@ def test_what_beam_does_not_know_is_kept_for_the_job_server():
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["-parallelism=4"], "-parallelism=4: not an option"),
-        (["other.yaml"], "other.yaml: not an option"),
-        (["--parallelism=4", "other.yaml"], "other.yaml: not an option"),
-        (["--streaming", "other.yaml"], "other.yaml: not an option"),
-        (["--parallelism", "4", "other.yaml"], "other.yaml: not an option"),
+        (["-parallelism=4"], "-parallelism=4 is not an option"),
+        (["other.yaml"], "other.yaml is not an option"),
+        (["--parallelism=4", "other.yaml"], "other.yaml is not an option"),
+        (["--streaming", "other.yaml"], "other.yaml is not an option"),
+        (["--parallelism", "4", "other.yaml"], "other.yaml is not an option"),
         (
             ["--parallelism=abc"],
             "options of Beam: argument --parallelism: invalid int value: 'abc'",

@@ -91,7 +91,10 @@ def test_a_file_of_ones_own(tmp_path):
         ("experiments: [[a]]\n", "experiments: expected a text"),
         ("runner: [\n", "not valid YAML"),
         ("a: &x 1\nb: *x\n", "aliases"),
-        ("flink_version: 1.20\n", "flink_version: 1.2: write it in quotes"),
+        (
+            "flink_version: 1.20\n",
+            r"flink_version has a number without quotes \(1.2\): write it in quotes",
+        ),
     ],
 )
 def test_a_file_that_is_no_profile(tmp_path, text, named):

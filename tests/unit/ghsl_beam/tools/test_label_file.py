@@ -66,8 +66,8 @@ def test_whole_numbers_with_a_null(tmp_path: Path) -> None:
         ([*SQUARES, shapely.LineString([(12, 52), (13, 52)])], "1 of 5 .*feature 5, LineString"),
         ([shapely.Point(12, 52), *SQUARES], "1 of 5 features are not polygons .*feature 1, Point"),
         ([*SQUARES[:2], BOW_TIE, BOW_TIE], "2 of 4 polygons are not valid .*feature 3, Self-inter"),
-        ([shapely.box(12, 91, 13, 92)], "lies outside its CRS"),
-        ([None, shapely.Polygon()], "holds no polygon"),
+        ([shapely.box(12, 91, 13, 92)], "is outside its CRS"),
+        ([None, shapely.Polygon()], "has no polygon"),
     ],
 )
 def test_what_is_no_polygon(tmp_path: Path, shapes: list, said: str) -> None:
@@ -93,7 +93,7 @@ def test_fields_and_values_are_named(tmp_path: Path) -> None:
     file = vector(tmp_path / "l.gpkg", SQUARES, values)
     with pytest.raises(RequestError, match=r"has no field 'use'; it has class: .*--field"):
         read_labels(file, "use", *TWO[:2])
-    said = r"holds 'Residential' \(2\), 'Non-Residential' \(1\), NULL \(1\): .*--residential"
+    said = r"it has 'Residential' \(2\), 'Non-Residential' \(1\), NULL \(1\): .*--residential"
     with pytest.raises(RequestError, match=said):
         read_labels(file, "class", *TWO[:2])
     with pytest.raises(RequestError, match="cannot mean both"):

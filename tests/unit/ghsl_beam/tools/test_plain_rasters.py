@@ -94,7 +94,9 @@ def test_a_layer_of_the_output_leads_nowhere(tmp_path: Path, host: Host) -> None
     path = tmp_path / "out/utm/33UUU/BUFRAC_E2017_x_33UUU.tif"
     path.parent.mkdir(parents=True)
     path.write_text(virtual(f"/vsicurl/{host.url}/x.tif"))
-    with pytest.raises(RasterError, match=r"BUFRAC_E2017_x_33UUU.tif: damaged, .* not a GeoTIFF"):
+    with pytest.raises(
+        RasterError, match=r"BUFRAC_E2017_x_33UUU.tif: is damaged, .* not a GeoTIFF"
+    ):
         validate(str(tmp_path / "out"), f"{tmp_path}/ref.tif", unit="percent")
     assert not host.was_asked()
     path.unlink()
@@ -217,7 +219,7 @@ def test_a_reference_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
     else:
         path.write_text("" if kind == "empty" else "no raster")
     said = {
-        "cut": r"damaged, cut short or not a raster \((?!Read failed)",
+        "cut": r"damaged, truncated or not a raster \((?!Read failed)",
         "pipe": "a pipe or a device, expected a file",
         "folder": "is a directory, expected a file",
     }.get(kind, "not a GeoTIFF by its first bytes")
@@ -236,7 +238,7 @@ def test_the_layer_that_is_damaged_is_named(tmp_path: Path, reference: str) -> N
     write(tmp_path / "ref.tif", noise, None)
     boxes(tmp_path / "ref.gpkg", in_degrees(shapely.box(330100, 5821000, 330500, 5821900)))
     unit = "percent" if reference.endswith("tif") else None
-    with pytest.raises(RasterError, match=r"BUFRAC_E2017_x_33UUU\.tif: damaged") as caught:
+    with pytest.raises(RasterError, match=r"BUFRAC_E2017_x_33UUU\.tif: is damaged") as caught:
         validate(str(tmp_path / "out"), f"{tmp_path}/{reference}", unit=unit)
     assert reference not in str(caught.value)
 

@@ -50,7 +50,7 @@ def test_what_differs_from_the_manifest_is_named(
         problem = manifest_problem(scene)
         assert problem is not None
         assert problem.startswith(f"{Path(path).relative_to(safe)} has {kind.upper()} ")
-        assert problem.endswith("as manifest.safe says: copy the product again")
+        assert problem.endswith("by its manifest.safe; copy the product again")
         Path(path).write_bytes(data)
     assert manifest_problem(scene) is None
 
