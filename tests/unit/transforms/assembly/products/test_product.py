@@ -337,7 +337,7 @@ def test_a_granule_that_is_not_whole_is_its_own_tiles_loss(safe, tmp_path):
     shutil.rmtree(other)
     other.mkdir()
     losses = found_in(old.parent, "33UVU").losses
-    assert [(loss.tile, loss.reason) for loss in losses] == [("33UVU", "an empty granule")]
+    assert [(loss.tile, loss.reason) for loss in losses] == [("33UVU", "is an empty granule")]
 
 
 def harmless(packed, entry, safe):
