@@ -197,5 +197,5 @@ def test_a_loss_that_is_damaged_is_named(tmp_path, content):
     work.losses.record(Loss("read", "33UUU", "gone"))
     (name,) = storage.listing(str(tmp_path / "losses"))
     (tmp_path / "losses" / name).write_bytes(content)
-    with pytest.raises(StorageError, match=f"{name}: damaged"):
+    with pytest.raises(StorageError, match=f"{name}: is damaged"):
         work.losses.recorded()

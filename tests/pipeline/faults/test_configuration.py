@@ -133,7 +133,7 @@ SPOILED = {
     "NaN": (no_finite_number, "cleaning.minimum"),
     "tiny resolution": (tiny_resolution, "grids.0: resolutions: 1e-09 is out of bounds"),
     "one CRS in two spellings": (one_crs_twice, "grids: the same CRS is given twice"),
-    "a number of 9000 digits": (huge_hexadecimal, "a number of more than 4000 digits"),
+    "a number of 9000 digits": (huge_hexadecimal, "a number has more than 4000 digits"),
     "100 000 brackets": (deep_nesting, "not valid YAML"),
     "a list as a key": (key_that_is_a_list, "unhashable key"),
     "300 000 values": (many_values, "more than 10000 keys and values"),

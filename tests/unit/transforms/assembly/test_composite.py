@@ -159,7 +159,7 @@ def test_a_temporary_file_that_lost_its_end_is_named():
     with Composite((4, 4)) as made:
         made.add(np.ones((4, 4, 4), np.uint16), np.zeros((4, 4), bool))
         made._spool.truncate(100)
-        with pytest.raises(StorageError, match="does not read back"):
+        with pytest.raises(StorageError, match="returns fewer bytes than written"):
             made.result()
 
 

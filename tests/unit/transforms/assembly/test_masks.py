@@ -81,7 +81,7 @@ def test_gml_with_a_hole_and_heights():
         (gml(polygon("0 0 1 0 1e9 1")), "position beyond"),
         (
             gml(f"<g:Polygon><g:exterior>{polygon('0 0 1 0 1 1')}</g:exterior></g:Polygon>"),
-            "within",
+            "inside a polygon",
         ),
         (gml("<g:MaskFeature><g:PolygonPatch/></g:MaskFeature>"), "feature without"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><Mask>&b;</Mask>', "unsafe XML"),

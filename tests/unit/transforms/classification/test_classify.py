@@ -44,7 +44,7 @@ def test_only_built_pixels_vote():
 
 
 def test_majority_wants_one_shape():
-    with pytest.raises(ValueError, match="not one"):
+    with pytest.raises(ValueError, match="expected one"):
         majority(np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8))
 
 
