@@ -99,9 +99,7 @@ def test_refused_keys_among_the_causes():
 def test_rasters_of_a_limited_service_are_not_read_in_windows(told):
     services.use(Services((far(connections=2),)))
     with (
-        pytest.raises(
-            storage.StorageError, match=r"limits requests, .*access: download"
-        ),
+        pytest.raises(storage.StorageError, match=r"limits requests, .*access: download"),
         gdal_environment("/vsis3/far-bucket/a.tif"),
     ):
         pass
