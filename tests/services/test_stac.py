@@ -288,7 +288,7 @@ def test_a_file_that_is_not_there_is_a_loss(server, tmp_path):
     assert found.scenes == []
     (loss,) = found.losses
     assert (loss.tile, loss.file) == ("33UUU", f"http://{server.host}/cogs/x/B08.tif")
-    assert loss.reason.startswith("not readable: does not exist")
+    assert loss.reason.startswith("cannot be read: does not exist")
 
 
 # Files behind tokens
@@ -596,7 +596,7 @@ def test_items_that_nobody_asked_for(server, archive):
     found = search(server, root)
     assert found.scenes == found_in(root, wanted()).scenes
     (warning,) = found.warnings
-    assert warning.startswith("passed over, the catalogue names it without being asked for it: ")
+    assert warning.startswith("skipped, the catalogue names it without being asked for it: ")
     assert other["id"] in warning
 
 
