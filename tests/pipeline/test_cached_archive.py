@@ -155,7 +155,7 @@ def test_fetch_fills_the_cache_ahead_of_a_run(job, front, made, tmp_path):
     assert same_pixels(load_job(file).output, made)
     assert not files_asked(front)
     ended = command("fetch", file, "--quiet")
-    assert ended.stdout.splitlines()[0] == "scenes: 0, of them 0 with a clear pixel"
+    assert "scenes: 0, of them 0 with a clear pixel" in ended.stdout.splitlines()
 
 
 def test_plan_says_what_is_to_be_fetched(job, front, tmp_path):

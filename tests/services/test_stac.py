@@ -1,11 +1,13 @@
 """A STAC API over HTTP gives the scenes that an archive of its products gives, or says why not."""
 
 import copy
+import hashlib
 import json
 import pickle
 import time
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,9 +24,9 @@ from tests.support.stac_server import (
     delivered_item,
 )
 from transforms.assembly import find_scenes
+from transforms.assembly.catalogues import scenes
 from transforms.assembly.catalogues.catalogue import Wanted
 from transforms.assembly.catalogues.json_service import Bounds
-from transforms.assembly.catalogues.scenes import scenes_of
 from transforms.assembly.catalogues.stac.presets import (
     COPERNICUS,
     EARTH_SEARCH,
@@ -88,6 +90,18 @@ def wanted(tiles=("33UUU",), days=5, level=Level.L1C, max_cloud=100):
     return Wanted(frozenset(tiles), DAY, end, level, max_cloud)
 
 
+def scenes_of(catalogue, asked):
+    """What a catalogue gives, without the checksums that an archive does not tell."""
+    found = scenes.scenes_of(catalogue, asked)
+    return found._replace(scenes=[without_checksums(scene) for scene in found.scenes])
+
+
+def without_checksums(scene):
+    files = tuple(replace(file, checksum="") for file in scene.band_files)
+    mask = scene.mask_file and replace(scene.mask_file, checksum="")
+    return replace(scene, band_files=files, mask_file=mask)
+
+
 def found_in(root, asked):
     return find_scenes(str(root), asked.tiles, asked.start, asked.end, asked.level, asked.max_cloud)
 
@@ -95,6 +109,16 @@ def found_in(root, asked):
 def search(server, root, asked=None, **more):
     catalogue = StacCatalogue(copernicus(server, root, **more), bounds=BOUNDS)
     return scenes_of(catalogue, asked or wanted())
+
+
+def test_a_scene_carries_the_checksums_of_its_files(server, archive):
+    root, server.items = archive
+    catalogue = StacCatalogue(copernicus(server, root), bounds=BOUNDS)
+    for scene in scenes.scenes_of(catalogue, wanted()).scenes:
+        for file in scene.band_files:
+            algorithm, _, digest = file.checksum.partition(":")
+            content = Path(file.location).read_bytes()
+            assert hashlib.new(algorithm, content, usedforsecurity=False).hexdigest() == digest
 
 
 @pytest.mark.parametrize("paging", ["POST", "GET"])
@@ -187,6 +211,7 @@ def cogs(server, tmp_path, folder="/cogs", **more):
 def alike(scene, offsets=None):
     """A scene without what tells where its files lie and how large they are."""
     bare = replace(scene, path="", bands=("", "", "", ""), mask=None, size=0, files="")
+    bare = replace(bare, band_files=(), mask_file=None)
     return replace(bare, offsets=offsets) if offsets else bare
 
 
@@ -263,7 +288,7 @@ def test_a_file_that_is_not_there_is_a_loss(server, tmp_path):
     assert found.scenes == []
     (loss,) = found.losses
     assert (loss.tile, loss.file) == ("33UUU", f"http://{server.host}/cogs/x/B08.tif")
-    assert loss.reason.startswith("not readable: does not exist")
+    assert loss.reason.startswith("cannot be read: does not exist")
 
 
 # Files behind tokens
@@ -571,7 +596,7 @@ def test_items_that_nobody_asked_for(server, archive):
     found = search(server, root)
     assert found.scenes == found_in(root, wanted()).scenes
     (warning,) = found.warnings
-    assert warning.startswith("passed over, the catalogue names it without being asked for it: ")
+    assert warning.startswith("skipped, the catalogue names it without being asked for it: ")
     assert other["id"] in warning
 
 

@@ -99,7 +99,7 @@ class AssetFiles:
             except StorageError as error:
                 if error.passing:
                     raise
-                raise SceneError(place, f"not readable: {error.reason}") from error
+                raise SceneError(place, f"cannot be read: {error.reason}") from error
             if about.size <= 0:
                 raise SceneError(place, "empty, or its storage does not tell its size")
             self._stored[name] = about
@@ -121,7 +121,7 @@ class AssetFiles:
         try:
             inside = storage.contents(place)
         except StorageError as error:
-            raise SceneError(place, f"not a readable folder: {error.reason}") from error
+            raise SceneError(place, f"cannot be listed: {error.reason}") from error
         for name, is_folder in inside.items():
             if not is_folder and unsafe(name) is None and "/" not in name:
                 self._places.setdefault(f"{folder}/{name}", storage.join(place, name))

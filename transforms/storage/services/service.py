@@ -117,4 +117,12 @@ GOOGLE = Service(
     keys=ANONYMOUS,
 )
 """Google's public copy of Sentinel-2, by the interface that is compatible with S3."""
-SHIPPED = (COPERNICUS, GOOGLE)
+AWS_SENTINEL_2 = Service(
+    name="aws-sentinel-2",
+    buckets=("sentinel-s2-l1c", "sentinel-s2-l2a"),
+    region="eu-central-1",
+    path_style=False,
+    requester_pays=True,
+)
+"""Sentinel-2 at Amazon, which Earth Search names: whoever asks pays for the requests."""
+SHIPPED = (COPERNICUS, GOOGLE, AWS_SENTINEL_2)

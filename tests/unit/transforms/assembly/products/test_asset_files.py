@@ -60,9 +60,9 @@ def test_what_is_no_file_of_the_product(files, name):
 
 
 def test_what_is_not_there(files):
-    with pytest.raises(SceneError, match=r"/nowhere/x: not readable"):
+    with pytest.raises(SceneError, match=r"/nowhere/x: cannot be read"):
         files[0].read("gone.xml", 10)
-    with pytest.raises(SceneError, match=r"/nowhere/x: not readable"):
+    with pytest.raises(SceneError, match=r"/nowhere/x: cannot be read"):
         files[0].size(("gone.xml",))
-    with pytest.raises(SceneError, match="leaves its folder"):
+    with pytest.raises(SceneError, match="leads out of its folder"):
         AssetFiles("s3://bucket/tile", "x", {"../x": "s3://bucket/x"})

@@ -7,7 +7,7 @@ import pytest
 from transforms.storage import services
 from transforms.storage.services import SHIPPED, Service, ServiceError, Services
 
-COPERNICUS, GOOGLE = SHIPPED
+COPERNICUS, GOOGLE, *_ = SHIPPED
 FAR = Service("far", ("far-bucket",), "http://far.example:9000", keys="env:FAR", connections=6)
 
 
