@@ -155,7 +155,7 @@ def test_a_bow_tie_keeps_both_halves_in_any_crs(tmp_path: Path, epsg: int) -> No
     for name in ("bow.gpkg", "bow.geojson"):
         area = read_area(name, tmp_path)
         assert area.area_km2 == pytest.approx(12.5, rel=0.002)
-        assert "1 of 1 polygons not valid" in " ".join(area.warnings)
+        assert "1 of 1 polygons are not valid" in " ".join(area.warnings)
 
 
 def test_polygons_with_long_edges_are_cut_into_so_many_pieces_together(

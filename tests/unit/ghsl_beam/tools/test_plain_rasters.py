@@ -254,7 +254,7 @@ def test_a_flipped_bit_in_a_product_is_noticed(tmp_path: Path) -> None:
     assert found["rmse"] == 0
     with rasterio.open(path, "r+") as made:
         made.write(PERCENT ^ (np.arange(40) == 20), 1)
-    said = "BUFRAC_E2017_x_33UUU.tif: damaged.*do not fit their checksum.*run the job again"
+    said = "BUFRAC_E2017_x_33UUU.tif: is damaged.*do not match their checksum.*run the job again"
     with pytest.raises(RasterError, match=said):
         validate(f"{tmp_path}/out", f"{tmp_path}/ref.tif", unit="percent")
     with opened_product(path) as made, pytest.raises(RasterError, match=said):

@@ -306,13 +306,13 @@ class TestTables:
     @pytest.mark.parametrize("name", ["a.osm", "a.txt", "a.vrt", "a.pbf"])
     def test_other_files(self, tmp_path, name):
         (tmp_path / name).write_text("<osm/>")
-        refused(tmp_path / name, "ending of no known format")
+        refused(tmp_path / name, "has a name without a known extension")
 
     def test_no_file(self, tmp_path):
         refused(
             tmp_path / "a.osm.pbf", r"no such file; give OpenStreetMap \(.osm.pbf\), GeoPackage"
         )
-        refused(tmp_path, "Is a directory")
+        refused(tmp_path, "is a directory")
 
 
 class TestGeoJsonSequences:
