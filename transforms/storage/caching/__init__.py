@@ -1,7 +1,8 @@
-"""The cache of archive files: whole files, bounded, shared by processes and jobs.
+"""The cache of archive files: whole files, of limited size, shared by processes and jobs.
 
-`access.py` is what a stage gets, `cache.py` keeps the folder, `entries.py` knows its names,
-`locks.py` its locks, `downloading.py` gets a file by one request, `checksums.py` compares it.
+A stage gets an `Access` (`access.py`). `cache.py` manages the folder, `entries.py` the names in it,
+and `locks.py` the locks. `downloading.py` fetches a file with one request, and `checksums.py`
+compares its checksum.
 """
 
 from .access import DIRECT, Access

@@ -1,4 +1,4 @@
-"""How a stage reaches the files of an archive: where they lie, or through a cache."""
+"""How a stage reads the files of an archive: at their own place, or through a cache."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the files of an archive are read.
+    """How the files of an archive are read.
 
     Attributes:
-        cache: keeps whole files; None where they are read where they lie.
+        cache: keeps whole files; None if files are read at their own place.
         masks: whether masks are kept too.
-        signers: who gives the tokens for files that need some; a worker that gets this value knows
-            them.
+        signers: the services that give tokens for files that need one; a worker that gets this
+            value uses them.
     """
 
     cache: Cache | None = None
@@ -36,11 +36,11 @@ class Access:
 
     @contextmanager
     def local(self, path: str, file: SourceFile | None = None) -> Iterator[str]:
-        """Within, a file of the archive has a name that GDAL opens, and stays.
+        """Inside the context, GDAL can open a file of the archive, and the file stays.
 
         Args:
-            path: its name as `gdal_path` gives it, in a zip or not.
-            file: what the archive's listing says of it; asked for where this is None.
+            path: the result of `gdal_path` for the file, in a zip or not.
+            file: its entry in the archive's listing; None asks the storage for it.
 
         Yields:
             `path` itself, or the name of the local file.
@@ -61,11 +61,11 @@ class Access:
         except StorageError as error:
             if error.passing:
                 raise
-            raise SceneError(path, f"not readable: {error.reason}") from error
+            raise SceneError(path, f"cannot be read: {error.reason}") from error
         try:
             before, there, after = path.partition(gdal_path(file.location))
             if not there:
-                raise ValueError(f"{path} does not lie in {file.location}")
+                raise ValueError(f"{path} is not in {file.location}")
             yield f"{before}{here}{after}"
         finally:
             held.__exit__(None, None, None)
@@ -78,9 +78,10 @@ class Access:
         *,
         mask: bool = False,
     ) -> T:
-        """What `use` makes of a file of the archive, which it gets by the name that GDAL opens.
+        """Call `use` with the name under which GDAL opens a file of the archive; return its result.
 
-        Where that fails and the kept file is no longer what came, it is fetched anew, once.
+        If `use` refuses the file, and the bytes of the kept file have changed, the file is fetched
+        again, once.
 
         Args:
             path: see `local`.
@@ -108,11 +109,11 @@ class Access:
 
 
 DIRECT = Access()
-"""Files are read where they lie."""
+"""Reads files at their own place, without a cache."""
 
 
 def source_of(path: str) -> str:
-    """Location of the file that GDAL reads for a name; of the whole archive for one in a zip."""
+    """Location of the file behind a GDAL path; for a file in a zip, the location of the zip."""
     location = location_of(path.removeprefix(VSIZIP))
     if not path.startswith(VSIZIP):
         return location
@@ -121,7 +122,7 @@ def source_of(path: str) -> str:
 
 
 def _complete(path: str, file: SourceFile | None) -> SourceFile:
-    """What is known of a file; the storage is asked, once in a process, where no listing tells."""
+    """A file with its size; without a listing, the storage is asked, once in a process."""
     file = file or SourceFile(source_of(path))
     if file.size or not is_url(file.location):
         return file
@@ -136,4 +137,4 @@ def _stored(location: str, path: str) -> storage.Stored:
     except StorageError as error:
         if error.passing:
             raise
-        raise SceneError(path, f"not readable: {error.reason}") from error
+        raise SceneError(path, f"cannot be read: {error.reason}") from error

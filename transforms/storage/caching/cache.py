@@ -1,10 +1,10 @@
-"""A bounded folder of archive files that many processes, and many jobs, share.
+"""A folder of archive files, of limited size, that many processes and many jobs share.
 
-An entry is a data file and a note of its bytes and their SHA-256. It appears whole or not at all.
-Each entry has a lock file: who reads the entry shares the lock, who fetches or removes it has it
-alone. So one process fetches while others wait, and nothing goes that is in use. The locks end with
-their processes. Nobody waits for another entry's lock, and the lock of the folder is held for the
-moment of a look alone, so nobody waits in a circle.
+An entry is a data file, and a note with its size and its SHA-256. It appears whole or not at all.
+Each entry has a lock file. A reader shares the lock; a process that fetches or removes the entry
+has the lock alone. So one process fetches while the others wait, and no file in use is removed. A
+lock ends with its process. There is no deadlock: no process waits for the locks of two entries, and
+the lock of the folder is held only for a short look.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ from .entries import Entry, Note
 from .locks import locked, remove_locked
 
 _WAIT_FOR_ROOM = 60.0
-"""Seconds that a file waits for others to go that are in use."""
+"""A file waits so many seconds for room, if all other files are in use."""
 _LOOK_AGAIN = 0.2
 _TOUCH_EVERY = 1.0
-"""Seconds between two notes that a file is in use."""
+"""Least seconds between two updates of the time of last use of a file."""
 _OLD = 86_400.0
-"""Seconds after which what an entry left behind goes."""
+"""Notes and locks without a data file are removed after so many seconds."""
 _TURNS = 5
-"""How often an entry may be lost to other jobs between its coming and its use."""
+"""How often other jobs may remove an entry between its download and its use."""
 
 
 class CacheError(StorageError):
-    """The folder of a cache, and no file of the archive, is at fault."""
+    """The error is in the folder of a cache, not in a file of the archive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A folder that keeps whole files of an archive, the most recently used up to a limit.
+    """A folder of whole files of an archive; it keeps the most recently used ones up to a limit.
 
     Attributes:
-        folder: a folder on a local or shared disk that locks files; made where it is not there.
+        folder: a folder on a local or shared disk that locks files; it is created if necessary.
         limit: bytes. Each job keeps the folder within its own limit when it adds a file.
         verify: whether the content of an entry is compared before its first use in a process.
     """
@@ -59,10 +59,10 @@ class Cache:
     verify: bool = False
 
     def check(self) -> None:
-        """Make the folder, or make sure that it is a cache which can be written and locked.
+        """Create the folder, or check that it is a cache that can be written and locked.
 
         Raises:
-            CacheError: it is not, or something else lies in it.
+            CacheError: it is not, or it contains other files.
         """
         if is_url(self.folder):
             raise CacheError(self.folder, "on object storage, expected a folder on a disk")
@@ -82,7 +82,7 @@ class Cache:
                     os.replace(new, marker)
 
     def _refuse_others(self) -> None:
-        """Raises CacheError where files lie in a folder that has no marker."""
+        """Raise CacheError if a folder without a marker contains files."""
         listed = entries.read_folder(self.folder)
         found = [*listed.others, *(entry.name for entry in listed.entries)]
         if found:
@@ -93,15 +93,15 @@ class Cache:
             )
 
     def has(self, file: SourceFile) -> bool:
-        """Whether a file is kept, by its size."""
+        """Whether a file is in the cache with the right size."""
         return _whole(self.folder, entries.name_of(_identified(file)), file.size) is not None
 
     @contextmanager
     def held(self, file: SourceFile) -> Iterator[str]:
-        """Within, a file of the archive is a local file; it is fetched if it is not kept.
+        """Inside the context, a file of the archive is a local file; it is fetched if necessary.
 
-        A process holds one file at a time: one that waits for room while it holds another may keep
-        the others waiting.
+        A process holds one file at a time. If it held a file and waited for room for another, the
+        other processes could wait for it.
 
         Yields:
             The path of the local file.
@@ -132,7 +132,7 @@ class Cache:
         )
 
     def discard_if_damaged(self, file: SourceFile) -> bool:
-        """Remove a kept file whose bytes are no longer those that came; whether it was removed.
+        """Remove a kept file if its bytes have changed; return whether it was removed.
 
         Raises:
             CacheError: it cannot be removed.
@@ -147,14 +147,14 @@ class Cache:
         return True
 
     def _is_good(self, name: str, file: SourceFile) -> bool:
-        """Whether an entry can be used: by its size, and once in a process by its content."""
+        """Whether an entry can be used: the right size and, if verified, the right content."""
         note = _whole(self.folder, name, file.size)
         if note is None:
             return False
         if not self.verify:
             return True
         try:
-            # The note is written with each file that comes, and never changed.
+            # The note is written with each new file, and never changed.
             came = os.stat(Path(self.folder, f"{name.partition('.')[0]}.note")).st_mtime_ns
             return _sha256_once(str(Path(self.folder, name)), came) == note.sha256
         except OSError:
@@ -168,7 +168,7 @@ class Cache:
             return False  # a sector that cannot be read
 
     def _fetch_or_note(self, name: str, file: SourceFile, handle: int) -> None:
-        """Fetch an entry that is locked; where that fails, tell those who wait for it why."""
+        """Fetch an entry that is locked; on failure, leave the reason for the waiting processes."""
         try:
             self._fetch(name, file)
         except StorageError as error:
@@ -191,7 +191,7 @@ class Cache:
             )
         key = name.partition(".")[0]
         with self._written(Path(self.folder, name)):
-            self._unlink(name)  # damaged: its bytes are room for the new ones
+            self._unlink(name)  # damaged: make room for the new bytes
         partial = self._reserved(key, file)
         try:
             try:
@@ -209,10 +209,10 @@ class Cache:
             partial.unlink(missing_ok=True)
 
     def _reserved(self, key: str, file: SourceFile) -> Path:
-        """An empty file whose name reserves the bytes to come; older entries go for it.
+        """Make an empty file whose name reserves room for a file; older entries are removed for it.
 
         Raises:
-            CacheError: all that could go is in use for longer than a file waits.
+            CacheError: all older entries are in use for too long.
         """
         end = time.monotonic() + _WAIT_FOR_ROOM
         path = Path(self.folder, entries.partial_name(key, file.size))
@@ -234,7 +234,7 @@ class Cache:
             time.sleep(_LOOK_AGAIN)
 
     def _removed(self, entry: Entry) -> bool:
-        """Remove an entry; False where somebody uses it."""
+        """Remove an entry; return False if it is in use."""
         lock = self._lock(entry.name)
         with locked(lock, wait=False) as handle:
             if handle is None:
@@ -244,7 +244,7 @@ class Cache:
         return True
 
     def _tidy(self, own: str) -> None:
-        """Remove what killed processes were writing, and old locks and notes without a file.
+        """Remove partial files of killed processes, and old locks and notes without a data file.
 
         `own` is the entry that the caller has locked.
         """
@@ -273,7 +273,9 @@ class Cache:
         Path(self.folder, f"{name.partition('.')[0]}.note").unlink(missing_ok=True)
 
     def _touch(self, path: Path) -> None:
-        with suppress(OSError):  # one that is read only is not evicted by us either
+        with suppress(
+            OSError
+        ):  # a process that cannot write the time cannot remove the file either
             if time.time() - path.stat().st_mtime > _TOUCH_EVERY:
                 os.utime(path)
 
@@ -282,7 +284,7 @@ class Cache:
 
     @contextmanager
     def _locked(self, path: Path, *, shared: bool = False) -> Iterator[int]:
-        """A lock; the errors of taking it are those of the folder, those of the body pass."""
+        """A lock; errors in locking become `CacheError`, errors of the body pass unchanged."""
         lock = locked(path, shared=shared)
         with self._written(path):
             handle = lock.__enter__()
@@ -307,7 +309,7 @@ def _checked(cache: Cache) -> None:
 
 
 def _identified(file: SourceFile) -> SourceFile:
-    """The file as it is now where it is a local one: nothing else tells that it was changed.
+    """The file with its present size and time if it is local: only they show a change.
 
     Raises:
         StorageError: there is none.
@@ -319,7 +321,7 @@ def _identified(file: SourceFile) -> SourceFile:
 
 
 def _whole(folder: str, name: str, size: int) -> Note | None:
-    """The note of an entry that has its size; None of any other."""
+    """The note of an entry with the right size; None for any other."""
     note = entries.read_note(folder, name.partition(".")[0])
     try:
         about = os.stat(Path(folder, name), follow_symlinks=False)
@@ -330,7 +332,7 @@ def _whole(folder: str, name: str, size: int) -> Note | None:
 
 
 def _raise_failure(handle: int, begin: float) -> None:
-    """Raise what befell a fetch that ended while we waited for it: a second one would wait too."""
+    """Raise the error of a fetch that failed while this process waited for it."""
     try:
         told, ours, *parts = json.loads(os.pread(handle, 1 << 16, 0))
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""One file of an archive to the local disk, by one request where nothing fails.
+"""Fetches one file of an archive to the local disk, with one request if nothing fails.
 
-What breaks off goes on where it was, where the service says that the file is still the same.
-`object_store.call` decides what is tried again, and when.
+A download that breaks off continues at the same byte if the service says that the file is still the
+same. `object_store.call` decides which errors are retried, and when.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from . import checksums
 
 _PIECE = 1 << 20
 _SLOWEST = 500_000
-"""Bytes a second that a service gives at least: what is slower ends as if it did not answer."""
+"""Least bytes a second; a slower download ends as if the service did not answer."""
 _ANOTHER, _PARTIAL, _WHOLE = 412, 206, 200
 
 
 class _Answer(NamedTuple):
-    """What a service answers: its body, the ETag, the MD5 where it tells one, the first byte."""
+    """The answer of a service: its body, the ETag, the MD5 if it has one, the first byte."""
 
     body: Any
     etag: str
     checksum: str
     start: int
     size: int | None
-    """Bytes of the whole file, as the answer says; None where it does not."""
+    """Size of the whole file in the answer; None if the answer does not have it."""
 
 
 def download(file: SourceFile, path: Path) -> str:
-    """Write a file of an archive to a local path, and to the disk.
+    """Write a file of an archive to a local path, and flush it to the disk.
 
     Returns:
         The hexadecimal SHA-256 of its bytes.
@@ -63,19 +63,19 @@ def download(file: SourceFile, path: Path) -> str:
 
 
 class _Partial:
-    """A file as far as it has come, and the sums of that."""
+    """The part of a file that has arrived, and its checksums."""
 
     def __init__(self, file: SourceFile, path: Path) -> None:
         self.file, self.path = file, path
         self.etag = ""
         self.damaged = False
-        """Whether a whole file came that is not the one of the checksum: asked for once more."""
+        """Whether a whole file came with another checksum; then it is fetched once more."""
         with self._written():
             self.out = path.open("wb")
         self.begin("")
 
     def begin(self, checksum: str) -> None:
-        """Nothing has come."""
+        """Start again with an empty file."""
         with self._written():
             self.out.seek(0)
             self.out.truncate()
@@ -86,14 +86,14 @@ class _Partial:
         self.sum = checksums.new(self.checksum) if self.checksum else None
 
     def copy(self, source: BinaryIO) -> None:
-        """Take the whole from a file that is open for reading."""
+        """Copy all bytes of a file that is open for reading."""
         self.begin("")
         while piece := source.read(_PIECE):
             self.write(piece)
         self.check()
 
     def fetch(self, system: Any, path: str) -> None:
-        """Ask the file system of a URL for the rest."""
+        """Fetch the rest through the file system of a URL."""
         ask = _ASK.get(parts(self.file.location)[0])
         if ask is None:
             with system.open(path, "rb", cache_type="readahead", block_size=16 * _PIECE) as source:
@@ -104,7 +104,7 @@ class _Partial:
             answer = fsspec.asyn.sync(system.loop, ask, system, path, self.size, etag)
         except OSError as error:
             if object_store.status_of(error) == _ANOTHER:
-                self.begin("")  # the object was written anew: the next try begins anew too
+                self.begin("")  # the object was rewritten, so the next try starts again
             raise
         try:
             self._check(answer)
@@ -119,18 +119,18 @@ class _Partial:
     def _take(self, system: Any, body: Any) -> None:
         from botocore.exceptions import IncompleteReadError
 
-        with suppress(IncompleteReadError):  # the size tells the same, of every client
+        with suppress(IncompleteReadError):  # the size shows this for every client
             while piece := fsspec.asyn.sync(system.loop, body.read, _PIECE):
                 self.write(piece)
         if self.size < self.file.size:
             raise ConnectionError(f"broke off after {self.size} of {self.file.size} bytes")
 
     def _check(self, answer: _Answer) -> None:
-        """Refuse what is not the file of the listing, before it comes.
+        """Refuse an answer that is not the file of the listing, before its bytes come.
 
         Raises:
-            StorageError: it is another one.
-            ConnectionError: the answer comes short, or does not go on where the last one ended.
+            StorageError: it is another file.
+            ConnectionError: the answer is too short, or starts at another byte than expected.
         """
         if answer.start not in (0, self.size):
             raise ConnectionError(f"got byte {answer.start} on, expected {self.size}")
@@ -150,7 +150,7 @@ class _Partial:
         )
 
     def write(self, piece: bytes) -> None:
-        """Keep bytes that came."""
+        """Add bytes that have arrived."""
         with self._written():
             self.out.write(piece)
         self.size += len(piece)
@@ -161,7 +161,7 @@ class _Partial:
             raise self._changed(f"found more than {self.file.size} bytes")
 
     def check(self) -> None:
-        """Compare size and checksum of the whole with what the archive says.
+        """Compare size and checksum of the whole file with those of the archive.
 
         Raises:
             ConnectionError: the checksum differs for the first time.
@@ -180,18 +180,18 @@ class _Partial:
         raise ConnectionError(text)
 
     def finished(self) -> str:
-        """Bring the file to the disk; returns its SHA-256."""
+        """Flush the file to the disk; return its SHA-256."""
         with self._written():
             self.out.flush()
             os.fsync(self.out.fileno())
         return self.sha256.hexdigest()
 
     def close(self) -> None:
-        """Close the file; what cannot be written then was not `finished`."""
+        """Close the file; an error here means that it was not `finished`."""
         try:
             self.out.close()
         except OSError:
-            return  # the disk is full, and this has been said
+            return  # the disk is full; this was already reported
 
     @contextmanager
     def _written(self) -> Iterator[None]:
@@ -245,17 +245,17 @@ async def _ask_http(system: Any, path: str, start: int, etag: str) -> _Answer:
 
 
 class _HttpBody:
-    """The body of an answer, read and closed as that of s3fs."""
+    """The body of an answer, with the methods that the body of s3fs has."""
 
     def __init__(self, response: Any) -> None:
         self._response = response
 
     async def read(self, size: int) -> bytes:
-        """At most so many bytes; none at the end."""
+        """Read at most so many bytes; the result is empty at the end."""
         return bytes(await self._response.content.read(size))
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Release the connection."""
         self._response.close()
 
 
@@ -264,11 +264,11 @@ async def _closed(body: Any) -> None:
 
 
 _ASK = {"s3": _ask_s3, "https": _ask_http, "http": _ask_http}
-"""How the rest of a file is asked for, by scheme; of any other, the file is read from its start."""
+"""How to ask for the rest of a file, by scheme; for other schemes, the whole file is read."""
 
 
 def _range(text: str) -> tuple[int, int | None]:
-    """First byte and bytes of the whole file in a `Content-Range`: `bytes 10-99/100`."""
+    """First byte and size of the whole file in a `Content-Range`: `bytes 10-99/100`."""
     unit, _, rest = text.partition(" ")
     span, _, total = rest.partition("/")
     first = span.partition("-")[0]

@@ -1,4 +1,4 @@
-"""What lies in the folder of a cache: names, notes, and which entry goes first."""
+"""The contents of a cache folder: names, notes, and the order of removal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transforms.elements import SourceFile, fingerprint
 from transforms.storage.locations import masked
 
 MARKER = "CACHEDIR.TAG"
-"""Its presence says that the folder is a cache, to us and to programs that make backups."""
+"""This file marks the folder as a cache, also for programs that make backups."""
 MARKER_TEXT = (
     "Signature: 8a477f597d28d172789f06886806bc55\n"  # as https://bford.info/cachedir says
     "# ghsl-beam keeps files of a Sentinel-2 archive here. It may remove any of them.\n"
@@ -27,7 +27,7 @@ _BESIDE = re.compile(r"([0-9a-f]{32})\.(note|lock|(\d{1,18})\.partial)")
 
 
 class Entry(NamedTuple):
-    """A file that is kept: its name, its bytes, and when it was last used (POSIX seconds)."""
+    """A kept file: its name, its size, and the time of its last use (POSIX seconds)."""
 
     name: str
     size: int
@@ -35,12 +35,12 @@ class Entry(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What the files of an entry have in common."""
+        """The part of the name that all files of an entry share."""
         return self.name.partition(".")[0]
 
 
 class Note(NamedTuple):
-    """What is known of a kept file: its bytes, and their SHA-256 when they came."""
+    """The size of a kept file, and its SHA-256 when it arrived."""
 
     size: int
     sha256: str
@@ -48,11 +48,13 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The folder of a cache.
+    """The listing of a cache folder.
 
-    `entries` are the files that are kept; `partials` are key, reserved bytes and name of each that
-    is being written; `beside` are key, name and time of change of notes and locks; `others` are the
-    names of what is none of these.
+    Attributes:
+        entries: the kept files.
+        partials: key, reserved bytes and name of each file that is being written.
+        beside: key, name and time of change of notes and locks.
+        others: names of all other files.
     """
 
     entries: tuple[Entry, ...]
@@ -62,24 +64,24 @@ class Listed:
 
     @property
     def size(self) -> int:
-        """Bytes that are taken, those among them that are reserved."""
+        """Used bytes, with the reserved ones."""
         return sum(entry.size for entry in self.entries) + sum(size for _, size, _ in self.partials)
 
 
 def name_of(file: SourceFile) -> str:
-    """The name of the entry of a file: another version of the file has another name."""
+    """The name of the entry of a file; another version of the file has another name."""
     key = fingerprint(file.location, file.size, file.version, file.checksum)
-    # GDAL's names of what is in a zip have `.zip` in them.
+    # GDAL's paths into a zip need `.zip` in them.
     return f"{key}.{'zip' if file.location.lower().endswith('.zip') else 'file'}"
 
 
 def partial_name(key: str, size: int) -> str:
-    """The name of a file while it is written: it says how many bytes it will have."""
+    """The name of a file while it is written; it contains the final size."""
     return f"{key}.{size}.partial"
 
 
 def read_folder(folder: str | Path) -> Listed:
-    """What lies in the folder of a cache; links are not followed, and are no entries.
+    """List the folder of a cache; links are not followed, and are not entries.
 
     Raises:
         OSError: it cannot be listed.
@@ -93,7 +95,7 @@ def read_folder(folder: str | Path) -> Listed:
             try:
                 about = found.stat(follow_symlinks=False)
             except FileNotFoundError:
-                continue  # it has just gone
+                continue  # it was just removed
             if not stat.S_ISREG(about.st_mode) or not (data or other):
                 others.append(found.name)
             elif data:
@@ -109,12 +111,12 @@ def make_room(entries: Iterable[Entry], needed: int, remove: Callable[[Entry], b
     """Remove the least recently used entries until enough bytes are free.
 
     Args:
-        entries: those that may go.
-        needed: bytes; nothing goes where this is 0 or less.
-        remove: removes an entry; False where it is in use, and stays.
+        entries: entries that may be removed.
+        needed: bytes; nothing is removed if this is 0 or less.
+        remove: removes an entry; returns False if it is in use and stays.
 
     Returns:
-        The bytes that are free now, of those needed or more.
+        The bytes that were freed.
 
     Example:
         >>> old, new = Entry("a.file", 5, 1.0), Entry("b.file", 5, 2.0)
@@ -134,7 +136,7 @@ def make_room(entries: Iterable[Entry], needed: int, remove: Callable[[Entry], b
 
 
 def write_note(folder: str | Path, key: str, note: Note, file: SourceFile) -> None:
-    """Keep what is known of a file, with its location for people who look.
+    """Write the note of a file, with its location for people who look.
 
     Raises:
         OSError: it cannot be written.
@@ -145,7 +147,7 @@ def write_note(folder: str | Path, key: str, note: Note, file: SourceFile) -> No
 
 
 def read_note(folder: str | Path, key: str) -> Note | None:
-    """What is known of a file; None where there is no note, or one that cannot be read."""
+    """Read the note of a file; None if it does not exist or cannot be read."""
     try:
         content = json.loads(Path(folder, f"{key}.note").read_bytes())
         return Note(int(content["size"]), str(content["sha256"]))

@@ -1,6 +1,6 @@
-"""Locks on files, which end with their process: `flock`, also across machines on a shared folder.
+"""Locks on files (`flock`), which end with their process; on a shared folder, across machines.
 
-Each opening of a lock file is a lock of its own, so threads of one process exclude each other too.
+Each open lock file is a separate lock, so threads of one process exclude each other too.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 
 @contextmanager
 def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[int | None]:
-    """Within, a lock file is locked; it is made where it is not there.
+    """Inside the context, a lock file is locked; it is created if it does not exist.
 
     Args:
         path: the lock file.
-        shared: others may share the lock; else nobody else has it.
-        wait: whether to wait for others; else None is yielded where they have it.
+        shared: others may share the lock; if not, it is held alone.
+        wait: whether to wait for others; if not, None is yielded if they have the lock.
 
     Yields:
         The file's descriptor, or None.
@@ -45,7 +45,7 @@ def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[i
 
 
 def remove_locked(path: Path) -> None:
-    """Remove a lock file that the caller has locked alone: those who wait for it open a new one."""
+    """Remove a lock file that the caller holds alone; waiting processes open a new one."""
     with suppress(FileNotFoundError):
         path.unlink()
 

@@ -1,9 +1,9 @@
 """Storage services: which endpoint, which keys and which limits belong to the bucket of a location.
 
-A location says only its bucket: `s3://bucket/key`. The bucket chooses the service. Every other
-bucket lies where the environment says, as the AWS tools read it. A launch makes the services of its
-job known with `use`; they travel to the workers with the job's work area, without keys. Each worker
-finds the keys in its own environment.
+A location names only its bucket: `s3://bucket/key`. The bucket chooses the service. All other
+buckets are at the service that the environment names, as for the AWS tools. A launch sets the
+services of its job with `use`. The work area of the job carries them to the workers, without keys.
+Each worker finds the keys in its own environment.
 """
 
 from .environment import endpoint

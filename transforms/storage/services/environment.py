@@ -1,4 +1,4 @@
-"""The S3 service that the environment names, as the AWS tools read it."""
+"""The S3 service that the environment names, read as by the AWS tools."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ NAME = "environment"
 
 
 def endpoint() -> str | None:
-    """Address of the S3 service where it is not Amazon's, as the AWS tools are told it."""
-    told = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    return told or _configured(os.environ.get("AWS_CONFIG_FILE"), os.environ.get("AWS_PROFILE"))
+    """Address of the S3 service if it is not Amazon's; it is set as for the AWS tools."""
+    address = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return address or _configured(os.environ.get("AWS_CONFIG_FILE"), os.environ.get("AWS_PROFILE"))
 
 
 @lru_cache(maxsize=4)
 def _configured(file: str | None, profile: str | None) -> str | None:
-    """The address in the file of the AWS tools; the arguments are those that it depends on."""
+    """The address in the configuration file of the AWS tools; the arguments are the cache key."""
     import botocore.exceptions
     import botocore.session
 
@@ -27,7 +27,7 @@ def _configured(file: str | None, profile: str | None) -> str | None:
     try:
         scoped = session.get_scoped_config()
     except botocore.exceptions.ProfileNotFound:
-        return None  # whoever connects says so
+        return None  # the connection itself reports this error
     services = session.full_config.get("services", {}).get(scoped.get("services"), {})
     return services.get("s3", {}).get("endpoint_url") or scoped.get("endpoint_url")
 
@@ -39,19 +39,21 @@ def environment() -> Service:
 
 
 def botocore_keys(profile: str | None = None) -> tuple[Any, str | None]:
-    """Keys, None where there are none, and the region that botocore finds now.
+    """The keys (None if there are none) and the region that botocore finds now.
 
     Raises:
-        BotoCoreError: there is no such profile, or its keys cannot be had.
+        BotoCoreError: there is no such profile, or its keys cannot be obtained.
     """
-    told = (item for item in os.environ.items() if item[0].startswith("AWS_") or item[0] == "HOME")
-    keys, region = _keys(tuple(sorted(told)), profile)
+    relevant = (
+        item for item in os.environ.items() if item[0].startswith("AWS_") or item[0] == "HOME"
+    )
+    keys, region = _keys(tuple(sorted(relevant)), profile)
     return (keys.get_frozen_credentials() if keys else None), region
 
 
 @lru_cache(maxsize=8)
-def _keys(told: tuple[tuple[str, str], ...], profile: str | None) -> tuple[Any, str | None]:
-    """Keys, and the region, that belong to an environment; keys that expire renew themselves."""
+def _keys(environment: tuple[tuple[str, str], ...], profile: str | None) -> tuple[Any, str | None]:
+    """The keys and the region that belong to an environment; keys that expire renew themselves."""
     import botocore.session
 
     session = botocore.session.Session(profile=profile)

@@ -12,7 +12,7 @@ _AMAZON = "s3.amazonaws.com"
 
 
 def gdal_options(service: Service) -> dict[str, str]:
-    """GDAL's options for the address of a service."""
+    """GDAL options for the address of a service."""
     options = {}
     if service.endpoint:
         url = urlsplit(service.endpoint)
@@ -21,7 +21,7 @@ def gdal_options(service: Service) -> dict[str, str]:
             "AWS_HTTPS": "NO" if url.scheme == "http" else "YES",
             "AWS_VIRTUAL_HOSTING": "FALSE" if service.path_style else "TRUE",
         }
-    elif service.name != NAME:  # the environment's may be another service
+    elif service.name != NAME:  # the environment may name another service
         options = {"AWS_S3_ENDPOINT": _AMAZON, "AWS_HTTPS": "YES", "AWS_VIRTUAL_HOSTING": "TRUE"}
     if service.requester_pays:
         options["AWS_REQUEST_PAYER"] = "requester"
@@ -29,9 +29,9 @@ def gdal_options(service: Service) -> dict[str, str]:
 
 
 def credential_options(service: Service, location: str) -> dict[str, str]:
-    """Keys and region that s3fs finds too, as options of GDAL, which looks in fewer places.
+    """Keys and region, as GDAL options: the same ones that s3fs finds.
 
-    Keys that expire are asked for anew when their time comes.
+    GDAL itself looks in fewer places. Keys that expire are renewed in time.
 
     Raises:
         KeysError: the service has no keys here.
@@ -42,14 +42,14 @@ def credential_options(service: Service, location: str) -> dict[str, str]:
     try:
         region = service.region or botocore_keys(profile_of(service))[1]
     except BotoCoreError:
-        region = None  # whoever connects says so
+        region = None  # the connection itself reports this error
     options = {"AWS_REGION": region} if region else {}
     if keys:
         options |= {"AWS_ACCESS_KEY_ID": keys.access, "AWS_SECRET_ACCESS_KEY": keys.secret}
         if keys.token:
             options["AWS_SESSION_TOKEN"] = keys.token
     if service.name != NAME:
-        # What the environment says of these is of another service.
+        # The values in the environment belong to another service.
         options.setdefault("AWS_SESSION_TOKEN", "")
         options["AWS_NO_SIGN_REQUEST"] = "YES" if service.keys == ANONYMOUS else "NO"
     return options

@@ -1,4 +1,4 @@
-"""The keys of a service: where they are, what is wrong with them, and the remedy. Never a key."""
+"""The keys of a service: their place, errors about them, and the remedy. No message has a key."""
 
 from __future__ import annotations
 
@@ -23,40 +23,38 @@ REFUSED = frozenset(
         "UnrecognizedClientException",
     }
 )
-"""Codes of S3 services that say that the keys are wrong or too old, whatever is asked for."""
-
-
+"""Error codes of S3 services for keys that are wrong or too old, whatever the request is."""
 _SHORTEST = 8
-"""Signs of a key; what is shorter, such as `test`, stands elsewhere too."""
+"""Least number of characters of a key to mask; a shorter one, such as `test`, is also a word."""
 
 
 class KeysError(StorageError):
     """A service has no keys here, or refuses them.
 
-    No part of a job can be lost by it alone: nothing more can be read or written, so it ends the
-    job. The same command goes on with new keys.
+    It is never the loss of one part of a job: nothing more can be read or written, so the job ends.
+    With new keys the same command continues.
     """
 
 
 class AccessKeys(NamedTuple):
-    """What requests are signed with; no `token` is ""."""
+    """The keys that sign requests; `token` is "" if there is none."""
 
     access: str
     secret: str
     token: str
 
     def __repr__(self) -> str:
-        """No key."""
+        """A text without keys."""
         return "AccessKeys(***)"
 
 
 def prefix_of(service: Service) -> str | None:
-    """The prefix of the variables with its keys; None where they are elsewhere."""
+    """The prefix of the variables with its keys; None if the keys are elsewhere."""
     return service.keys.removeprefix(ENV) if service.keys.startswith(ENV) else None
 
 
 def profile_of(service: Service) -> str | None:
-    """The profile of the AWS tools with its keys; None where they are elsewhere."""
+    """The profile of the AWS tools with its keys; None if the keys are elsewhere."""
     return service.keys.removeprefix(PROFILE) if service.keys.startswith(PROFILE) else None
 
 
@@ -67,7 +65,7 @@ def has_keys(service: Service) -> bool:
 
 
 def keys_of(service: Service, location: str) -> AccessKeys | None:
-    """The keys of a service; None where requests are not signed, or `default` finds none.
+    """The keys of a service; None if requests are not signed, or `default` finds no keys.
 
     Raises:
         KeysError: a variable is not set, or there is no such profile or no key in it.
@@ -89,7 +87,7 @@ def keys_of(service: Service, location: str) -> AccessKeys | None:
         found, _ = botocore_keys(profile)
     except BotoCoreError as error:
         if profile is None:
-            return None  # whoever connects says so
+            return None  # the connection itself reports this error
         raise KeysError(location, missing_reason(service)) from error
     if found is None:
         if profile is None:
@@ -99,7 +97,7 @@ def keys_of(service: Service, location: str) -> AccessKeys | None:
 
 
 def check_keys(service: Service, location: str) -> None:
-    """Look whether a named service has keys.
+    """Check that a service has keys.
 
     Raises:
         KeysError: it has none.
@@ -108,7 +106,7 @@ def check_keys(service: Service, location: str) -> None:
 
 
 def _learnt(keys: AccessKeys) -> AccessKeys:
-    """The keys, which no message shows from now on."""
+    """Return the keys; from now on they are masked in all messages."""
     for value in keys:
         if len(value) >= _SHORTEST:
             learn(value, "secret")
@@ -116,24 +114,24 @@ def _learnt(keys: AccessKeys) -> AccessKeys:
 
 
 def missing_reason(service: Service) -> str:
-    """Why a service without keys cannot be used, and what to do."""
+    """The reason and the remedy if a service has no keys."""
     where = f", made at {service.help}" if service.help else ""
     return f"{_title(service)} has no credentials here; set {_place(service)}{where}"
 
 
 def refused(error: BaseException | None) -> KeysError | None:
-    """The error that says that keys are refused, among the causes of an error; else None."""
+    """The `KeysError` among an error and its causes; None if there is none."""
     while error is not None and not isinstance(error, KeysError):
         error = error.__cause__ or error.__context__
     return error
 
 
 def refused_reason(service: Service, code: str) -> str | None:
-    """Why a service does not take its keys, and what to do; None where a code says another thing.
+    """The reason and the remedy if a service refuses its keys; None for any other code.
 
     Args:
-        service: that answered.
-        code: what it answered, such as `ExpiredToken`.
+        service: the service that answered.
+        code: the code of its answer, such as `ExpiredToken`.
     """
     if code not in REFUSED:
         return None
@@ -152,7 +150,7 @@ def _title(service: Service) -> str:
 
 
 def _place(service: Service) -> str:
-    """Where the keys are, for a person to change them."""
+    """The place of the keys, for a person who changes them."""
     prefix, profile = prefix_of(service), profile_of(service)
     if service.keys == DEFAULT:
         prefix = "AWS"

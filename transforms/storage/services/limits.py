@@ -1,8 +1,8 @@
 """The limits of a service, shared by all processes of a machine.
 
-A folder of the temporary directory belongs to each service. Its slots are files: who has locked one
-may have a request in flight. One more file says when the next request may be sent. The system frees
-a lock when its process ends, however it ends.
+Each service has its own folder in the temporary directory. Each slot is a file there: a thread that
+has locked it may have one request in flight. Another file has the time when the next request may be
+sent. The system releases a lock when its process ends, in whatever way.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from transforms.elements import StorageError
 from .service import BURST, Service
 
 _LOOK_EVERY = (0.005, 0.03)
-"""Seconds between two looks for a free slot: by chance, so that everybody gets one."""
+"""Seconds between two tries to lock a slot: random, so that every thread gets one."""
 _LONGEST_QUEUE = 600.0
-"""Seconds ahead that the next request may be due; more means that the clock was set back."""
+"""The next request is due within so many seconds; if not, the clock was set back."""
 _held = threading.local()
 
 
 @contextmanager
 def slot(service: Service | None) -> Iterator[float]:
-    """Hold one of the service's connections, waiting until one is free; gives the seconds waited.
+    """Wait for a free connection of the service and hold it; yield the seconds waited.
 
-    A thread that holds one already goes on with it: it has one request in flight at a time.
+    A thread that already holds one uses it again: it has one request in flight at a time.
 
     Raises:
         StorageError: this machine has no part of the connections, or the files of the limits cannot
@@ -82,7 +82,7 @@ def _lock_one(folder: Path, slots: int) -> int:
 
 
 def count_requests(service: Service) -> Callable[..., Awaitable[None]]:
-    """What a client calls before each request: it waits for the request's turn."""
+    """A function that a client calls before each request; it waits for the turn of the request."""
 
     async def wait(**_: object) -> None:
         if (seconds := turn(service)) > 0:
@@ -92,7 +92,7 @@ def count_requests(service: Service) -> Callable[..., Awaitable[None]]:
 
 
 def turn(service: Service) -> float:
-    """Seconds from now to the turn of a request that wants to be sent now; it must be sent then.
+    """Reserve the turn of one request; return the seconds until then. It must be sent then.
 
     Raises:
         StorageError: the files of the limits cannot be used.
@@ -106,7 +106,7 @@ def turn(service: Service) -> float:
         now = time.time()
         stored = os.pread(handle, 8, 0)
         due = struct.unpack("<d", stored)[0] if len(stored) == 8 else now
-        # `due` is when the next request would come, if they came at even intervals.
+        # `due` is the time of the next request if all requests come at even intervals.
         if not 0 <= due <= now + max(_LONGEST_QUEUE, 100 * service.pause):
             due = now
         due = max(due, now)
@@ -119,7 +119,7 @@ def turn(service: Service) -> float:
 
 
 def _folder(service: Service) -> Path:
-    """The folder of a service, made if need be, that nobody else can write to."""
+    """The folder of a service; it is created if necessary, and no other user can write to it."""
     mark = hashlib.sha256((service.endpoint or "Amazon S3").encode()).hexdigest()[:16]
     base = Path(tempfile.gettempdir(), f"ghsl-beam-limits-{os.getuid()}")
     folder = base / mark

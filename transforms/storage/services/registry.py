@@ -16,20 +16,19 @@ from .service import SHIPPED, Service, ServiceError
 
 @dataclass(frozen=True)
 class Services:
-    """The services of a job. Whoever unpickles them knows them from then on.
+    """The services of a job. A process that unpickles them uses them from then on.
 
-    So a worker knows them on every runner, as soon as a step of the job reaches it. They hold no
-    keys.
+    So a worker of any runner has them as soon as it gets a step of the job. They have no keys.
     """
 
     known: tuple[Service, ...] = SHIPPED
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How they are pickled: as what makes the process know them."""
+        """Pickle them as a call that makes the process use them."""
         return _arrived, (self.known,)
 
     def of(self, bucket: str) -> Service | None:
-        """The service of a bucket; None where none of these has it."""
+        """The service of a bucket; None if none of these has it."""
         return next((one for one in self.known if bucket in one.buckets), None)
 
     def divided(
@@ -38,10 +37,10 @@ class Services:
         """The same services, with the limits of those that serve a location divided.
 
         Args:
-            machines: how many work for the job at the same time.
-            locations: what they read.
-            unread: what they do not read, unless something goes wrong: a part of its limits that is
-                less than a connection is no error here, but for who asks for it.
+            machines: number of machines that work for the job at the same time.
+            locations: locations that they read.
+            unread: locations that they read only if something goes wrong. If the share of a machine
+                is less than a connection there, it is an error of the request, not of this call.
 
         Raises:
             ServiceError: the share of a machine is less than a connection, or too few requests.
@@ -82,7 +81,7 @@ def use(services: Services) -> None:
 
 @contextmanager
 def known(services: Services) -> Iterator[None]:
-    """Within, these are the services of this process."""
+    """Inside the context, these are the services of this process."""
     before = current()
     use(services)
     try:
@@ -92,12 +91,12 @@ def known(services: Services) -> Iterator[None]:
 
 
 def current() -> Services:
-    """The services of this process: those shipped until `use` is called."""
+    """The services of this process; until `use` is called, the shipped ones."""
     return _KNOWN
 
 
 def of(location: str) -> Service | None:
-    """The service that a location lies at; None where it is no `s3://` URL.
+    """The service of a location; None if it is not an `s3://` URL.
 
     Raises:
         StorageError: the location cannot be used.
@@ -109,7 +108,7 @@ def of(location: str) -> Service | None:
     if service and not (service.gives_way and not has_keys(service) and endpoint()):
         return service
     told = environment()
-    # The limits are those of an account, wherever its keys are.
+    # The limits belong to the account, wherever its keys are.
     for one in _KNOWN.known:
         if told.endpoint and one.endpoint and _host(one.endpoint) == _host(told.endpoint):
             return replace(
@@ -126,7 +125,7 @@ def of(location: str) -> Service | None:
 def limited(location: str) -> bool:
     """Whether the requests for a location are counted.
 
-    Rasters there are not read window by window: GDAL's own requests cannot be counted.
+    If so, rasters are not read window by window, because GDAL's own requests cannot be counted.
 
     Raises:
         StorageError: the location cannot be used.

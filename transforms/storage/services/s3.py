@@ -13,14 +13,14 @@ from .limits import count_requests
 from .service import ANONYMOUS, DEFAULT, Service
 
 _AT_A_TIME = 4
-"""Requests of one operation, where the service has no limits."""
+"""Parallel requests of one operation, if the service has no limits."""
 
 
 def client_options(service: Service, location: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """Options of s3fs for a service.
 
     Args:
-        service: the one that serves the location.
+        service: the service of the location.
         location: for messages.
         config: further options of botocore's client, such as time-outs.
 
@@ -34,7 +34,7 @@ def client_options(service: Service, location: str, config: Mapping[str, Any]) -
         "max_concurrency": 1 if service.limited else _AT_A_TIME,
     }
     if service.name != NAME and service.endpoint is None:
-        told["ignore_configured_endpoint_urls"] = True  # the environment's is another service
+        told["ignore_configured_endpoint_urls"] = True  # the environment may name another service
     if service.endpoint:
         told["s3"] = {"addressing_style": "path" if service.path_style else "virtual"}
     if service.region:

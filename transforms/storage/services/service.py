@@ -1,4 +1,4 @@
-"""What a storage service is, and those that need no description in a job file."""
+"""The description of a storage service, and the services that are known without a job file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 DEFAULT, ANONYMOUS = "default", "anonymous"
 ENV, PROFILE = "env:", "profile:"
-"""How the `keys` of a service begin that names a prefix of variables, or a profile."""
+"""The beginning of `keys` if they name a prefix of variables, or a profile."""
 BURST = 3.0
-"""Seconds of requests that may be sent at once after a pause."""
+"""After a pause, the requests of so many seconds may be sent at once."""
 _MINUTE = 60.0
 _LEAST = 8
-"""Requests a minute that a machine can work with."""
+"""Least number of requests a minute that a machine can work with."""
 
 
 class ServiceError(ValueError):
@@ -31,20 +31,20 @@ class Service:
 
     Attributes:
         name: short name; messages and the run record use it.
-        buckets: the buckets that lie at this service.
-        endpoint: http or https URL; None is Amazon's.
-        region: what requests are signed for; None is what the environment says.
-        path_style: whether the bucket stands in the path of a URL, not in the name of the host.
+        buckets: the buckets of this service.
+        endpoint: http or https URL; None is Amazon S3.
+        region: the region in the signature of requests; None is the region of the environment.
+        path_style: whether the bucket is in the path of a URL, not in the name of the host.
         keys: where the keys are: `default` (as the AWS tools find them), `anonymous`, `env:PREFIX`
             (PREFIX_ACCESS_KEY_ID, PREFIX_SECRET_ACCESS_KEY, PREFIX_SESSION_TOKEN) or `profile:NAME`
             of `~/.aws`.
-        requester_pays: whether each request says that its sender pays for it.
+        requester_pays: whether the sender of a request agrees to pay for it.
         connections: requests at the same time, at least 1; None is without limit.
         requests_per_minute: in any minute, at least 10; None is without limit.
-        machines: how many share both limits, this one included.
+        machines: number of machines that share both limits, with this one.
         gives_way: whether the environment serves the buckets if it names an endpoint and the
             service has no keys.
-        help: where a person makes new keys; "" is not known.
+        help: address where a person makes new keys; "" if it is not known.
     """
 
     name: str
@@ -74,9 +74,9 @@ class Service:
     def pause(self) -> float | None:
         """Seconds from one request of this machine to the next; None is without limit.
 
-        After a pause, `BURST` seconds of requests may go at once. Each machine may do so, and the
-        launcher did so before the workers began. So in any minute all machines together send at
-        most (60 + 2 BURST) / pause + 1 requests of each machine, and the pause is chosen for that.
+        After a pause, the requests of `BURST` seconds may go at once. Each machine may do so, and
+        the launcher did so before the workers began. So in any minute each machine sends at most
+        (60 + 2 BURST) / pause + 1 requests. The pause is chosen so that the sum keeps the limit.
         """
         if self.requests_per_minute is None:
             return None
@@ -85,7 +85,7 @@ class Service:
 
     @property
     def most_machines(self) -> int | None:
-        """How many machines can share the limits at most; None is any number."""
+        """Largest number of machines that can share the limits; None is any number."""
         bounds = [
             bound
             for bound in (

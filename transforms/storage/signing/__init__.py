@@ -1,7 +1,7 @@
-"""Signed addresses: files at an HTTP host that gives them only with a token in their address.
+"""Signed addresses: some HTTP hosts give a file only if its address has a token.
 
-Locations stay without a token, because a token ends after about an hour: it is added when a file is
-read. The host of a location says who gives its tokens.
+Locations have no token, because a token expires after about an hour; it is added when a file is
+read. The host of a location decides which signer gives the token.
 """
 
 from .tokens import NO_OTHERS, SHIPPED, Signer, Signers, add, current, forget, signed, use

@@ -1,4 +1,4 @@
-"""Tokens for the containers of a host: fetched when needed, kept until shortly before their end.
+"""Tokens for the containers of a host: fetched when needed, kept until shortly before they expire.
 
 Source: the data access API of the Planetary Computer, `GET /api/sas/v1/token/ACCOUNT/CONTAINER`,
 which answers with `token` (the query of a signed URL) and `msft:expiry`.
@@ -19,17 +19,18 @@ from transforms.elements import StorageError
 from ..redaction import learn
 
 EARLY = 60.0
-"""Seconds before its end at which a token is no longer used: a read that begins then may go on."""
+"""A token is not used in its last seconds, so that a read that has begun can finish."""
 _SIGNATURE = "sig"
-"""Of a token's parts, the one that is secret; the others are times and permissions."""
+"""The secret part of a token; the other parts are times and permissions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who gives the tokens for the files of a host.
+    """A service that gives tokens for the files of a host.
 
     Attributes:
-        host: with its port where a URL has one; the container is the first part of the path.
+        host: name of the host, with the port if a URL has one; the container is the first part of
+            the path.
         tokens: address of the tokens; the name of the container follows it.
     """
 
@@ -48,16 +49,15 @@ SHIPPED = (
 
 @dataclass(frozen=True)
 class Signers:
-    """The signers of a job. Whoever unpickles them knows them from then on.
+    """The signers of a job. A process that unpickles them uses them from then on.
 
-    So a worker knows them on every runner, as soon as a step of the job reaches it. They hold no
-    token.
+    So a worker of any runner has them as soon as it gets a step of the job. They have no token.
     """
 
     known: tuple[Signer, ...] = SHIPPED
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How they are pickled: as what makes the process know them."""
+        """Pickle them as a call that makes the process use them."""
         return _arrived, (self.known,)
 
 
@@ -68,27 +68,27 @@ class _Token:
 
 
 NO_OTHERS = Signers()
-"""The shipped signers alone."""
+"""Only the shipped signers."""
 _KNOWN = NO_OTHERS
 _TOKENS: dict[str, _Token] = {}
 _LOCK = threading.Lock()
 
 
 def use(signers: Signers) -> None:
-    """Make these the signers of this process, in place of those that it knew."""
-    global _KNOWN  # a location is a text, which cannot carry its signer
+    """Make these the signers of this process, and forget the earlier ones."""
+    global _KNOWN  # a location is a text, so it cannot carry its signer
     if signers != _KNOWN:
         _KNOWN = signers
         forget()
 
 
 def current() -> Signers:
-    """The signers of this process: those shipped until `use` or `add` is called."""
+    """The signers of this process; until `use` or `add` is called, the shipped ones."""
     return _KNOWN
 
 
 def add(*signers: Signer) -> None:
-    """Make the process know these too; of two for a host the new one counts."""
+    """Add signers to those of this process; a new signer replaces that of the same host."""
     hosts = {signer.host for signer in signers}
     use(Signers((*signers, *(one for one in _KNOWN.known if one.host not in hosts))))
 
@@ -100,21 +100,21 @@ def _arrived(known: tuple[Signer, ...]) -> Signers:
 
 
 def forget() -> None:
-    """Fetch each token anew when it is needed next."""
+    """Forget all tokens; each is fetched again when it is needed."""
     with _LOCK:
         _TOKENS.clear()
 
 
 def signed(url: str) -> str:
-    """The URL under which a file is read now: with a token where its host has a signer.
+    """The URL under which a file is read now; it has a token if its host has a signer.
 
-    The result is not to be stored or shown; `redact` masks its signature.
+    Never store or show the result; `redact` masks its signature.
 
     Args:
-        url: any location; what is no http(s) URL of a known host comes back as it is.
+        url: any location; if it is not an http(s) URL of a known host, it is returned unchanged.
 
     Raises:
-        StorageError: no token can be had; `passing` where one may be had later.
+        StorageError: there is no token; `passing` if there may be one later.
     """
     if not url.startswith(("http://", "https://")):
         return url
