@@ -86,7 +86,7 @@ def read_bands(
         return read_again(path, read)
     except RasterioError as error:
         raise_if_unreadable(path)
-        raise SceneError(path, f"not readable: {_cause(error)}") from error
+        raise SceneError(path, f"cannot be read: {_cause(error)}") from error
 
 
 def _read(

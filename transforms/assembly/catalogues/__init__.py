@@ -1,4 +1,4 @@
-"""Catalogues: what tells which products of Sentinel-2 exist; one file for each kind.
+"""Catalogues list the Sentinel-2 products that exist; one file for each kind.
 
-`catalogue.py` says what a catalogue is. `scenes.py` reads what any of them names.
+`catalogue.py` describes a catalogue. `scenes.py` reads the scenes of the products in any of them.
 """

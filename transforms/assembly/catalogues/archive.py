@@ -1,4 +1,4 @@
-"""The archive: products in folders, arranged in any way, and in `.zip` files.
+"""The archive as a catalogue: products in folders of any arrangement, and in `.zip` files.
 
 The archive may be on a local disk, on a mount such as `/eodata`, or on object storage.
 """
@@ -19,14 +19,14 @@ _AT_A_TIME = 16
 
 
 class Archive:
-    """A folder that holds products, or one product; see `Catalogue`."""
+    """A folder of products, or one product; see `Catalogue`."""
 
     def __init__(self, place: str) -> None:
         self.place = place.rstrip("/") if storage.is_url(place) else os.path.abspath(place)
         self.products_at_once = _AT_A_TIME if storage.is_url(place) else 1
 
     def search(self, wanted: Wanted) -> Iterator[Answer]:
-        """See `Catalogue`; the answers come as the folders are walked."""
+        """See `Catalogue`; the answers come while the folders are searched."""
         if self.place.lower().endswith(ENDINGS):
             yield Candidate(self.place)
             return

@@ -1,4 +1,4 @@
-"""What a catalogue is: it is asked for products, and answers with candidates."""
+"""The interface of a catalogue: it is asked for products, and answers with candidates."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["Answer", "Candidate", "Catalogue", "LeftOut", "PassedOver", "Wanted"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A product that a catalogue names; nothing of it has been read.
+    """A product that a catalogue names; none of its files has been read.
 
-    What the catalogue does not tell is empty or None. The scene itself is read from the product's
-    own metadata: what stands here only decides whether the product is worth reading.
+    A value that the catalogue does not give is empty or None. The values only decide whether the
+    product is worth reading; the scene itself is read from the product's own metadata.
     """
 
     location: str
@@ -27,24 +27,24 @@ class Candidate:
     name: str = ""
     """The product's name, without `.SAFE`."""
     datastrip: str = ""
-    """Identifier of the datastrip, as the product's metadata write it."""
+    """Identifier of the datastrip, written as in the product's metadata."""
     baseline: str = ""
     """Processing baseline, such as `05.10`."""
     cloud_cover: float | None = None
-    """Percent; catalogues round it."""
+    """Cloud cover in percent; catalogues round it."""
     online: bool = True
-    """Whether the product can be read now; else somebody has to order it first."""
+    """Whether the product can be read now; if not, it must be ordered first."""
     size: int | None = None
-    """Bytes of the whole product."""
+    """Size of the whole product in bytes."""
     checksums: tuple[tuple[str, str], ...] = ()
-    """Of files of the product: path from its folder, and `ALGORITHM:hexadecimal digits`."""
+    """Checksums of its files: path from its folder, and `ALGORITHM:hexadecimal digits`."""
     files: ProductFiles | None = None
-    """The files of the product where they do not lie together in one folder or zip."""
+    """The files of the product, if they are not together in one folder or zip."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A product that a catalogue names and the job does not use, and why."""
+    """A product that a catalogue names and the job does not use, with the reason."""
 
     name: str
     tile: str
@@ -55,30 +55,30 @@ class LeftOut:
 
     @classmethod
     def of(cls, scene: Scene, reason: str) -> Self:
-        """A scene that has been read and is not used."""
+        """The same for a scene that has been read and is not used."""
         return cls(scene.id, scene.tile, scene.sensing, scene.cloud_cover, reason, scene.path)
 
 
 Answer = Candidate | PassedOver | SceneError
-"""What a catalogue answers with: a candidate, what it passes over, or what it cannot look into."""
+"""An answer of a catalogue: a candidate, something skipped, or an error of a folder or product."""
 
 
 class Catalogue(Protocol):
     """A catalogue of products.
 
     Attributes:
-        place: what is asked, for messages: an address, or a folder.
-        products_at_once: how many of its products are looked at together.
+        place: the address or the folder that is asked, for messages.
+        products_at_once: number of its products that are read in parallel.
     """
 
     place: str
     products_at_once: int
 
     def search(self, wanted: Wanted) -> Iterator[Answer]:
-        """The products that are wanted, and maybe others; each at least once.
+        """Find the wanted products, each at least once; there may be others among them.
 
-        Clouds decide nothing here: of a pass that was processed twice, the clearer processing may
-        be the outdated one.
+        The cloud cover decides nothing here: if a pass was processed twice, the clearer processing
+        may be the outdated one.
 
         Raises:
             SceneError: the catalogue itself cannot be searched.

@@ -1,7 +1,7 @@
 """CREODIAS through the package creodias-finder, which asks the OData catalogue of Copernicus.
 
 Source: https://github.com/DHI-GRAS/creodias-finder, `query.query`, since the package asks OData.
-It is not in the Python registry, so it is imported only where a job asks for it.
+It is not in the Python registry, so it is imported only if a job asks for it.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _INSTALL = "pip install git+https://github.com/DHI-GRAS/creodias-finder.git"
 _TRIES = 5
 _LONGEST_WAIT = 60.0
 _SECONDS = 600.0
-"""Of one query, all its pages: the package itself waits without end."""
+"""Seconds for one query with all its pages; the package itself has no time limit."""
 _Query = Callable[..., Any]
 
 
 class CreodiasFinder:
-    """What creodias-finder finds; see `Catalogue`.
+    """The products that creodias-finder finds; see `Catalogue`.
 
     Args:
-        archive: where the products lie: `/eodata` on a machine of CREODIAS, or `s3://eodata`.
+        archive: folder or URL of the products: `/eodata` on a machine of CREODIAS, or `s3://eodata`.
         query: `creodias_finder.query.query`.
     """
 
@@ -47,7 +47,7 @@ class CreodiasFinder:
         self.products_at_once = 4 if storage.is_url(archive) else 1
 
     def search(self, wanted: Wanted) -> Iterator[Answer]:
-        """See `Catalogue`: one query for each tile, of parts of the period where it is long."""
+        """See `Catalogue`; one query for each tile, and for each part of a long period."""
         for tile in sorted(wanted.tiles):
             for product in self._products(tile, wanted.level, wanted.start, wanted.end):
                 yield candidate_of(product, self._archive)
@@ -57,8 +57,9 @@ class CreodiasFinder:
     ) -> Iterator[Mapping[str, Any]]:
         """Products of a tile by their ids.
 
-        The package gives at most `MOST` and says nothing of the others. It leaves out a scene that
-        starts at the very beginning of the period, so it is asked from the day before.
+        The package gives at most `MOST` products and does not say that there are more. It leaves
+        out a scene that starts exactly at the beginning of the period, so it is asked from the day
+        before.
         """
         answer = self._ask(
             collection="SENTINEL-2",
@@ -104,7 +105,7 @@ def installed_query() -> _Query:
     """The function of the package that is installed.
 
     Raises:
-        RequestError: there is none, or one of another kind.
+        RequestError: it is not installed, or it is another version.
     """
     try:
         module = importlib.import_module("creodias_finder.query")
@@ -126,7 +127,7 @@ def _old(found: str) -> str:
 
 
 def _passes_by(error: Exception) -> bool | float:
-    """Whether a query may succeed later, and how many seconds the catalogue asks to wait."""
+    """Whether a query may succeed later; as a number, the seconds that the service asks to wait."""
     response = getattr(error, "response", None)
     if response is None:
         return isinstance(error, requests.ConnectionError | requests.Timeout | TimeoutError)
@@ -137,10 +138,10 @@ def _passes_by(error: Exception) -> bool | float:
 
 
 def _within(seconds: float, ask: Callable[[], Any]) -> Any:
-    """What `ask` returns.
+    """Call `ask` with a time limit, and return its result.
 
     Raises:
-        TimeoutError: it takes longer; the thread that asks is left to itself.
+        TimeoutError: it takes longer; its thread is left running.
     """
     answers: list[Any] = []
     errors: list[BaseException] = []

@@ -1,4 +1,4 @@
-"""JSON from a catalogue over HTTP: bounded in size and time, paced, tried again if that helps."""
+"""JSON from a catalogue over HTTP: limited in size, time and rate, with retries if they help."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _SHOWN = 120
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Bounds on the requests of one catalogue; times in seconds.
+    """Limits of the requests to one catalogue; times in seconds.
 
     Attributes:
-        per_second: requests that begin within a second, at most.
-        size: bytes of an answer. A page of 1000 products of Copernicus has some 8 MB.
-        connect: to connect.
-        stall: without a byte.
-        total: for one answer.
+        per_second: largest number of requests that begin within a second.
+        size: largest answer in bytes. A page of 1000 products of Copernicus has about 8 MB.
+        connect: time limit to connect.
+        stall: time limit without a byte.
+        total: time limit of one answer.
         attempts: how often one request is made.
-        pause: before the second attempt; it doubles from one to the next.
-        longest_wait: a server that asks for a longer wait (Retry-After) is given up.
-        redirects: that are followed within the host.
+        pause: wait before the second attempt; it doubles each time.
+        longest_wait: if a server asks for a longer wait (Retry-After), the request fails.
+        redirects: largest number of redirects that are followed within the host.
     """
 
     per_second: float = 4.0
@@ -54,7 +54,7 @@ class Bounds:
 
 
 class _RefusedError(Exception):
-    """A request that was not answered with JSON; `again` as in `stamina`."""
+    """The answer to a request was not JSON; `again` as in `stamina`."""
 
     def __init__(self, reason: str, again: bool | float = False) -> None:
         super().__init__(reason)
@@ -62,11 +62,11 @@ class _RefusedError(Exception):
 
 
 class JsonService:
-    """Requests to one catalogue, one at a time.
+    """Makes requests to one catalogue, one at a time.
 
     Args:
-        address: of the catalogue, for messages; requests to another host are refused.
-        bounds: of all requests.
+        address: address of the catalogue, for messages; requests to another host are refused.
+        bounds: limits of all requests.
     """
 
     def __init__(self, address: str, bounds: Bounds = Bounds()) -> None:
@@ -77,18 +77,18 @@ class JsonService:
         self._next = 0.0
 
     def get(self, url: str, parameters: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """The JSON object that a GET gives.
+        """Return the JSON object of a GET.
 
         Raises:
-            StorageError: there is none; `passing` where the catalogue may give it later.
+            StorageError: there is none; `passing` if the catalogue may give it later.
         """
         return self._json("GET", url, parameters, None)
 
     def post(self, url: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The JSON object that a POST of a JSON object gives.
+        """Return the JSON object of a POST of a JSON object.
 
         Raises:
-            StorageError: there is none; `passing` where the catalogue may give it later.
+            StorageError: there is none; `passing` if the catalogue may give it later.
         """
         return self._json("POST", url, None, body)
 
@@ -125,7 +125,7 @@ class JsonService:
         parameters: Mapping[str, str] | None,
         body: Mapping[str, Any] | None,
     ) -> bytes:
-        """Bytes of an answer with status 200, redirects within the host followed."""
+        """The bytes of an answer with status 200; redirects within the host are followed."""
         for _ in range(self._bounds.redirects + 1):
             self._check_host(url)
             with self._lock:
@@ -169,7 +169,7 @@ class JsonService:
         until = time.monotonic() + self._bounds.total
         pieces, size = [], 0
         try:
-            # `read1` returns what has come, so that a server that drips is noticed.
+            # `read1` returns the bytes so far, so a server that sends very slowly is noticed.
             while piece := response.raw.read1(_PIECE, decode_content=True):
                 size += len(piece)
                 pieces.append(piece)

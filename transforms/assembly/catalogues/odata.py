@@ -22,10 +22,10 @@ COPERNICUS = "https://catalogue.dataspace.copernicus.eu/odata/v1"
 EODATA = "s3://eodata"
 _PAGE = 1000
 MOST = 10_000
-"""Products that one search gives; what lies beyond is cut without a word."""
+"""Largest number of products of one search; the service silently leaves out the others."""
 TYPES = {Level.L1C: "S2MSI1C", Level.L2A: "S2MSI2A"}
 _TRIES = 2
-"""Of one search whose pages do not hold what the catalogue counts: it may just have changed."""
+"""Tries of a search whose pages do not have the number that the catalogue counts."""
 
 
 class OData:
@@ -33,7 +33,7 @@ class OData:
 
     Args:
         service: the catalogue, at an address such as `COPERNICUS`.
-        archive: where its products lie: `s3://eodata`, or a mount such as `/eodata`.
+        archive: folder or URL of its products: `s3://eodata`, or a mount such as `/eodata`.
     """
 
     def __init__(self, service: JsonService, archive: str = EODATA) -> None:
@@ -42,7 +42,7 @@ class OData:
         self.products_at_once = 4 if storage.is_url(archive) else 1
 
     def search(self, wanted: Wanted) -> Iterator[Answer]:
-        """See `Catalogue`: one search for each tile, of parts of the period where it is long."""
+        """See `Catalogue`; one search for each tile, and for each part of a long period."""
         for tile in sorted(wanted.tiles):
             for product in self._products(tile, wanted.level, wanted.start, wanted.end):
                 yield candidate_of(product, self._archive)
@@ -50,10 +50,10 @@ class OData:
     def _products(
         self, tile: str, level: Level, start: date, end: date
     ) -> Iterator[Mapping[str, Any]]:
-        """Products of a tile whose sensing starts within some days, by that and by id.
+        """Products of a tile whose sensing starts within some days, sorted by start and id.
 
         Raises:
-            StorageError: the catalogue does not give all that it counts.
+            StorageError: the catalogue gives fewer products than it counts.
         """
         for _ in range(_TRIES):
             products, count = self._pages(tile, level, start, end)
@@ -74,9 +74,9 @@ class OData:
     def _pages(
         self, tile: str, level: Level, start: date, end: date
     ) -> tuple[list[Mapping[str, Any]], int]:
-        """Products of all pages, each once, and how many the catalogue counts.
+        """Products of all pages, each once, and the number that the catalogue counts.
 
-        Of more than `MOST` only the first page.
+        If it counts more than `MOST`, only the first page is read.
         """
         products: dict[str, Mapping[str, Any]] = {}
         skip, total = 0, 0

@@ -1,4 +1,4 @@
-"""Products as OData describes them, to candidates."""
+"""Makes candidates of products that OData describes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SHOWN = 120
 
 
 def candidate_of(product: Mapping[str, Any], archive: str) -> Candidate | SceneError:
-    """A product of OData as a candidate; what cannot be one as the error that says why.
+    """A product of OData as a candidate; if that is not possible, the error with the reason.
 
     Args:
-        product: with `Name`, `S3Path` and, where there are, `Online`, `ContentLength` and
+        product: a mapping with `Name`, `S3Path` and, if they exist, `Online`, `ContentLength` and
             `Attributes`.
-        archive: the location of what OData calls `/eodata`.
+        archive: the location that OData calls `/eodata`.
     """
     name, path = product.get("Name"), product.get("S3Path")
     if not isinstance(name, str) or parse_name(name) is None:

@@ -1,4 +1,4 @@
-"""Periods that are cut where a catalogue gives only so many products at a time."""
+"""Splits a period if a catalogue gives only so many products at a time."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from transforms.elements import StorageError
 def halves(
     start: date, end: date, place: str, count: int, most: int
 ) -> tuple[tuple[date, date], tuple[date, date]]:
-    """The two halves of some days, each with its first and last day.
+    """Split a period into two halves, each with its first and last day.
 
     Args:
         start: first day.
         end: last day.
         place: the catalogue, for the error.
-        count: products of these days.
-        most: that the catalogue gives at a time.
+        count: number of products in the period.
+        most: largest number that the catalogue gives at a time.
 
     Raises:
-        StorageError: it is one day.
+        StorageError: the period is one day.
     """
     if start >= end:
         raise StorageError(

@@ -1,4 +1,4 @@
-"""Scenes of a catalogue: its candidates are read from their own metadata, whatever it is.
+"""Reads the scenes of a catalogue: the metadata of each candidate, in the same way for all kinds.
 
 So the same products give the same scenes in the same order from every catalogue.
 """
@@ -38,13 +38,13 @@ _Result = Scene | Loss | PassedOver
 
 
 class FoundScenes(NamedTuple):
-    """What a catalogue's products give.
+    """The scenes of a catalogue, and everything that is not used.
 
     Attributes:
-        scenes: by tile, sensing and name.
-        losses: what cannot be used, by file.
-        warnings: what may be wanted and was not looked into, one line for each reason.
-        left_out: products that are whole and are not used, by name, each with its reason.
+        scenes: the scenes, sorted by tile, sensing and name.
+        losses: products that cannot be used, sorted by file.
+        warnings: things that may be wanted but were not searched, one line for each reason.
+        left_out: whole products that are not used, sorted by name, each with its reason.
     """
 
     scenes: list[Scene]
@@ -62,17 +62,17 @@ def find_scenes(
     max_cloud: float,
     problem: Callable[[Scene], str | None] = lambda scene: None,
 ) -> FoundScenes:
-    """Scenes of an archive; see `scenes_of`.
+    """Find the scenes of an archive; see `scenes_of`.
 
     Args:
-        archive: a folder that holds products, in folders of any arrangement or in `.zip` files, or
-            one product; a local path or a URL.
+        archive: a folder of products, in folders of any arrangement or in `.zip` files; or one
+            product. A local path or a URL.
         tiles: MGRS tiles, such as `33UUU`.
         start: first day.
         end: last day.
         level: processing level.
-        max_cloud: cloud cover of a scene at most, percent.
-        problem: says why a scene cannot be used.
+        max_cloud: largest cloud cover of a scene in percent.
+        problem: gives the reason why a scene cannot be used, or None.
 
     Raises:
         SceneError: the archive itself cannot be listed.
@@ -86,16 +86,16 @@ def scenes_of(
     wanted: Wanted,
     problem: Callable[[Scene], str | None] = lambda scene: None,
 ) -> FoundScenes:
-    """Scenes of MGRS tiles in a period, both days included, up to a cloud cover.
+    """Find the scenes of MGRS tiles in a period, both days included, up to a cloud cover.
 
     A product is not opened if its name, or that of a folder around it, shows another tile, day,
     level or satellite. Warnings name everything that may be wanted but is not searched. In each
     pass only the products that `reduce_duplicates` keeps count, with their own cloud cover.
 
     Args:
-        catalogue: what is asked.
-        wanted: what is asked for.
-        problem: says why a scene cannot be used.
+        catalogue: the catalogue to ask.
+        wanted: the products to ask for.
+        problem: gives the reason why a scene cannot be used, or None.
 
     Raises:
         SceneError: the catalogue itself cannot be searched.
@@ -190,7 +190,7 @@ def _look(
 
 
 def _with_checksums(scene: Scene, candidate: Candidate) -> Scene:
-    """The scene with the checksums that its catalogue tells of its files."""
+    """The scene, with the checksums that its catalogue has of its files."""
     sums = {f"{candidate.location}/{name}": checksum for name, checksum in candidate.checksums}
 
     def known(file: SourceFile) -> SourceFile:
@@ -281,7 +281,7 @@ def _check_names(
 
 
 def _loss(error: SceneError | StorageError, tile: str = "") -> Loss:
-    if keys_error := refused(error):  # then nothing can be read
+    if keys_error := refused(error):  # nothing else can be read then
         raise keys_error
     return Loss(STAGE, tile, printable(error.reason), file=printable(error.file))
 

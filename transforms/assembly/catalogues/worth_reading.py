@@ -1,7 +1,7 @@
-"""Which candidates are worth reading, by what their catalogue tells of them.
+"""Chooses the candidates that are worth reading, by the values in their catalogue.
 
-Each reading costs some requests. A candidate is not read where that can change nothing: all
-processings of its pass are too cloudy, or it cannot be read now.
+Reading a candidate costs a few requests. It is not read if that can change nothing: all processings
+of its pass are too cloudy, or it cannot be read now.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from transforms.elements import Loss
 from .catalogue import Answer, Candidate, LeftOut, Wanted
 
 STAGE = "catalogue"
-"""Of the losses."""
+"""Stage of the losses."""
 ROUNDED = 0.5
-"""Percent by which the cloud cover of a catalogue may differ from that of the metadata."""
+"""Largest difference in percent of the cloud cover in a catalogue and in the metadata."""
 _START = re.compile(r"_S(\d{8}T\d{6})(?=_|$)")
 
 
 def worth_reading(
     answers: Iterable[Answer], wanted: Wanted
 ) -> tuple[list[Answer], list[LeftOut | Loss]]:
-    """The answers to look at, in their order, and what became of the others.
+    """The answers to read, in their order, and losses or reasons for the others.
 
-    A candidate that is named twice at one place counts once. A product that is not online is
-    lost, unless another processing of its datastrip is online.
+    A candidate that is named twice at one place counts once. A product that is not online is a
+    loss, unless another processing of its datastrip is online.
     """
     read: list[Answer] = []
     named: dict[Candidate, ProductName] = {}
@@ -58,7 +58,7 @@ def worth_reading(
 
 
 def _passes(named: dict[Candidate, ProductName]) -> list[list[Candidate]]:
-    """Candidates by pass: one satellite and tile, sensing starts within `SAME_PASS`."""
+    """Group candidates by pass: one satellite and tile, sensing starts within `SAME_PASS`."""
 
     def order(candidate: Candidate) -> tuple[str, str, datetime]:
         name = named[candidate]
@@ -86,7 +86,7 @@ def _offline(candidate: Candidate, name: ProductName, online: list[Candidate]) -
 def _same_datastrip(one: Candidate, other: Candidate) -> bool:
     starts = [_START.search(candidate.datastrip) for candidate in (one, other)]
     if not all(starts):
-        return True  # nothing tells them apart
+        return True  # nothing distinguishes them
     first, second = (
         datetime.strptime(start[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
         for start in starts

@@ -1,7 +1,7 @@
-"""The files of a product that lie apart, shown as the tree of the product that they come from.
+"""Shows scattered files as the tree of the product that they come from.
 
-Some archives keep each file of a product under a name of its own, bands as Cloud Optimized GeoTIFF
-(COG) among them. Shown under the names of a product, they are read as any product is.
+Some archives keep each file of a product under its own name, and bands also as Cloud Optimized
+GeoTIFF (COG). Under the names of a product, they are read like any product.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .product_files import SMALL, check_names, read_bytes, unsafe
 
 
 class AssetFiles:
-    """A product's tree whose files lie anywhere; see `ProductFiles`.
+    """The tree of a product whose files may be anywhere; see `ProductFiles`.
 
     Args:
-        path: where the product is said to lie, for messages and `Scene.path`.
+        path: the nominal location of the product, for messages and `Scene.path`.
         name: the name of the product's folder, with `.SAFE`.
-        files: where each file lies, by its name in the product.
-        looked_up: gives the place of a file that is known at its first use only.
-        folders: folders of the product whose files are those of a folder elsewhere.
+        files: location of each file, by its name in the product.
+        looked_up: gives the location of a file that is only known at its first use.
+        folders: folders of the product whose files are in another folder.
         offset_applied: see `ProductFiles`.
     """
 
@@ -62,7 +62,7 @@ class AssetFiles:
         return sorted({name.partition("/")[0] for name in below if name})
 
     def is_file(self, name: str) -> bool:
-        """See `ProductFiles`; what its catalogue names is taken to be there."""
+        """See `ProductFiles`; a file that the catalogue names counts as existing."""
         self._list(name.rpartition("/")[0])
         return name in self._places or name in self._looked_up
 
@@ -84,7 +84,7 @@ class AssetFiles:
         return SourceFile(self._place(name), about.size, about.version)
 
     def mark(self, name: str, small: bool = False) -> str:
-        """See `ProductFiles`; no listing tells it, so each file costs one request."""
+        """See `ProductFiles`; no listing has it, so each file costs one request."""
         size = self._about(name).size
         if not small or size > SMALL:
             return str(size)
@@ -114,7 +114,7 @@ class AssetFiles:
         return self._places[name]
 
     def _list(self, folder: str) -> None:
-        """Takes in the files of a folder that lies elsewhere, once."""
+        """Add the files of a folder in another place, once."""
         place = self._folders.get(folder)
         if place is None:
             return

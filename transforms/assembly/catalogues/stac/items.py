@@ -1,8 +1,7 @@
 """A STAC item of a Sentinel-2 product, mapped to a candidate.
 
-Only what decides whether a product is worth reading comes from the item. What the pixels mean comes
-from the product's own XML: `raster:offset` is the same in every item of an API, whatever its
-product.
+An item only decides whether its product is worth reading. The meaning of the pixels comes from the
+product's own XML: `raster:offset` is the same in every item of an API, for all products.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from ..catalogue import Candidate, Wanted
 from .presets import Collection, Preset
 
 LONGEST_DATATAKE = timedelta(hours=1)
-"""More than passes from the start of a datatake, which names a product, to any tile of it."""
+"""Longer than the time from the start of a datatake, which names a product, to any tile of it."""
 _SAFE = re.compile(r"(.*/)?([^/]+\.SAFE)(/.*)?", re.DOTALL)
 _PLAIN_TILE = re.compile(rf"(?:MGRS-|T)?({TILE})")
 _STRIP_START = re.compile(r"_S(\d{8}T\d{6})(?=_|$)")
@@ -38,7 +37,7 @@ _MOST_TILE_INFO = 1 << 20
 
 
 class NotAskedFor(NamedTuple):
-    """A product that an API names though nobody asked for it."""
+    """A product that an API names although nobody asked for it."""
 
     location: str
     what: str
@@ -46,13 +45,13 @@ class NotAskedFor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ItemReader:
-    """Reads the items that a search of one collection gives.
+    """Reads the items of a search in one collection.
 
     Attributes:
         preset: the API.
-        collection: the one that was asked.
-        wanted: what was asked for.
-        archive: where what the API calls its root lies here; "" where it says so itself.
+        collection: the collection that was searched.
+        wanted: the products that were asked for.
+        archive: the location here of what the API calls its root; "" if they are the same.
     """
 
     preset: Preset
@@ -61,7 +60,7 @@ class ItemReader:
     archive: str = ""
 
     def read(self, item: object) -> Candidate | NotAskedFor | SceneError | None:
-        """The candidate that an item names; None where its day lies just outside the period."""
+        """The candidate that an item names; None if its day is just outside the period."""
         if not isinstance(item, dict):
             return SceneError(self.preset.address, f"an item that is a JSON {_kind(item)}")
         properties = _mapping(item.get("properties"))
@@ -91,7 +90,7 @@ class ItemReader:
     def _other(
         self, item: Mapping[str, Any], properties: Mapping[str, Any], name: ProductName | None
     ) -> str:
-        """What an item is of that was not asked for; "" where it was."""
+        """The tile, level, day or collection of an item that was not asked for; "" if it was."""
         collection = item.get("collection", self.collection.name)
         if collection != self.collection.name:
             return f"collection {_shown(str(collection))}"
@@ -117,7 +116,7 @@ class ItemReader:
         properties: Mapping[str, Any],
         name: ProductName | None,
     ) -> Candidate:
-        """A product that lies as it was delivered, in a SAFE folder."""
+        """A product in its SAFE folder, as it was delivered."""
         location = _folder(item, assets)
         if location is None:
             text = "no product folder in it, expected a link `enclosure` or assets below a .SAFE"
@@ -137,7 +136,7 @@ class ItemReader:
         properties: Mapping[str, Any],
         name: ProductName | None,
     ) -> Candidate:
-        """A product whose files are assets, shown as the product that they come from."""
+        """A product whose files are assets; they get the names of the original product."""
         collection, level = self.collection, self.wanted.level
         if name is None:
             raise SceneError(place, "no name of a Sentinel-2 product in it, nor in s2:product_uri")
@@ -170,7 +169,7 @@ class ItemReader:
         return self._candidate(granule, name.text, properties, assets, names, files)
 
     def _asset(self, place: str, assets: Mapping[str, Any], key: str, needed: bool = True) -> str:
-        """Where an asset lies; "" where there is none and none is needed."""
+        """Location of an asset; "" if it does not exist and is not needed."""
         asset = _mapping(assets.get(key))
         location = _text(asset.get("href"))
         if not location:
@@ -187,7 +186,7 @@ class ItemReader:
         return here
 
     def _here(self, place: str, location: str) -> str:
-        """Where a location that an item names lies; SceneError where it is outside the roots."""
+        """The location here for one in an item; SceneError if it is outside the roots."""
         root = self.collection.root_of(location)
         if root is None:
             roots = " or ".join(self.collection.roots)
@@ -225,7 +224,7 @@ class ItemReader:
 
 
 class _Tree:
-    """The names that the files of a product have in its SAFE folder."""
+    """The names of the files of a product in its SAFE folder."""
 
     def __init__(self, name: ProductName, level: Level, properties: Mapping[str, Any]) -> None:
         strip = _STRIP_START.search(_text(properties.get("s2:datastrip_id")))
@@ -247,9 +246,9 @@ class _Tree:
 
 
 def _product_xml(collection: Collection, name: ProductName, tile_info: str) -> str:
-    """Where the XML of a product lies that no asset names: below `productPath` of tileInfo.json.
+    """Location of the XML of a product, if no asset names it: below `productPath` of tileInfo.json.
 
-    Without tileInfo.json it follows from the product's name.
+    Without tileInfo.json, it follows from the product's name.
     """
     day = name.sensing
     path = f"products/{day.year}/{day.month}/{day.day}/{name.text}"
@@ -266,7 +265,7 @@ def _product_xml(collection: Collection, name: ProductName, tile_info: str) -> s
 
 
 def _folder(item: Mapping[str, Any], assets: Mapping[str, Any]) -> str | None:
-    """The SAFE folder that an item names, by its link or by its assets; None where none does."""
+    """The SAFE folder in the link or the assets of an item; None if they name none."""
     links = item.get("links")
     for link in map(_mapping, links if isinstance(links, list) else ()):
         href = _text(link.get("href"))
@@ -281,16 +280,16 @@ def _folder(item: Mapping[str, Any], assets: Mapping[str, Any]) -> str | None:
 
 
 def _below(location: str, asset: Mapping[str, Any]) -> str:
-    """The name of an asset in the product that lies at a location; "" where it is outside."""
+    """The name of an asset inside the product at a location; "" if it is outside."""
     href = _text(asset.get("href"))
     name = href.removeprefix(f"{location}/")
     return "" if name == href or unsafe(name) else name
 
 
 def _checksums(assets: Mapping[str, Any], names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Checksums that the assets tell, by the file's name in the product.
+    """The checksums of the assets, by the file's name in the product.
 
-    Some checksums of Copernicus have 32 bytes under the code of MD5: they are left out.
+    Some checksums of Copernicus have the code of MD5, but 32 bytes; they are left out.
     """
     sums = (
         (name, from_multihash(_text(_mapping(assets.get(key)).get("file:checksum"))))
@@ -320,12 +319,12 @@ def _text(value: object) -> str:
 
 
 def _count(value: object) -> int | None:
-    """A number of bytes; None where it is none."""
+    """A number of bytes; None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _percent(value: object) -> float | None:
-    """A percentage; None where it is none."""
+    """A percentage; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return float(value) if 0 <= value <= 100 else None
@@ -336,5 +335,5 @@ def _kind(value: object) -> str:
 
 
 def _shown(text: str) -> str:
-    """A text of an answer as a message shows it: on one line, without credentials, not long."""
+    """A text of an answer for a message: on one line, short, without credentials."""
     return printable(masked(text))[:200]

@@ -1,7 +1,7 @@
-"""Pages of a STAC API for pystac-client: none is lost, none is followed for ever.
+"""Pages of a STAC API for pystac-client: no page is lost, and paging always ends.
 
-By itself, pystac-client ends at an empty page though another follows it, follows a `next` link that
-leads back or to another host, and has neither time-outs nor bounds. `JsonService` has these.
+pystac-client alone ends at an empty page although another follows it. It follows a `next` link that
+leads back or to another host, and it has no limits of time or size. `JsonService` has them.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from transforms.elements import StorageError
 from ..json_service import JsonService
 
 MOST_EMPTY = 20
-"""Pages without an item, one after the other, that may be followed by one with some."""
+"""Largest number of empty pages in a row before a page with items."""
 MOST_PAGES = 10_000
 
 
 class Pages(StacApiIO):
-    """How pystac-client asks a STAC API.
+    """Makes the requests of pystac-client to a STAC API.
 
     Args:
-        service: that is asked.
+        service: the API to ask.
 
     Attributes:
-        doubt: what is odd about the pages that came last, in a few words; "" where nothing is.
+        doubt: an inconsistency in the last pages, in a few words; "" if there is none.
     """
 
     def __init__(self, service: JsonService) -> None:
@@ -57,11 +57,11 @@ class Pages(StacApiIO):
         method: str | None = None,
         parameters: dict[str, Any] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """The pages of a search that hold items, in order.
+        """The pages of a search that have items, in order.
 
         Raises:
-            StorageError: a page cannot be had or is none; the `next` links lead back, or on and on
-                without an item; or fewer items came than the API tells.
+            StorageError: a page cannot be read; the `next` links lead back, or on without end
+                and without items; or there are fewer items than the API says.
         """
         self.doubt = ""
         asked: set[str] = set()
@@ -107,7 +107,7 @@ class Pages(StacApiIO):
     def _next(
         self, page: Mapping[str, Any], url: str, method: str, parameters: Mapping[str, Any] | None
     ) -> tuple[str, str, dict[str, Any] | None] | None:
-        """What the `next` link of a page asks for; None on the last page."""
+        """The request of the `next` link of a page; None on the last page."""
         links = page.get("links") or []
         if not isinstance(links, list) or not all(isinstance(link, dict) for link in links):
             raise self._no_page("a page whose links are no list of links")
@@ -147,7 +147,7 @@ def _identity(item: object) -> str:
 
 
 def _matched(page: Mapping[str, Any]) -> int | None:
-    """How many items a page says that there are in all; None where it does not say it."""
+    """The number of all items, as a page gives it; None if it does not."""
     context = page.get("context")
     inner = context.get("matched") if isinstance(context, dict) else None
     for told in (page.get("numberMatched"), inner):

@@ -1,4 +1,4 @@
-"""STAC APIs as data: where each keeps which collection, and what the assets of its items are named.
+"""STAC APIs as data: the place of each collection, and the names of the assets of its items.
 
 A job file can describe any other STAC API in the same way. Source of the names: recorded items of
 each API.
@@ -16,9 +16,9 @@ from transforms.storage.remote import is_http
 from transforms.storage.signing import Signer
 
 FILTER, QUERY = "filter", "query"
-"""How an API is asked for tiles: by a CQL2 filter, or by the older query extension."""
+"""Ways to ask an API for tiles: by a CQL2 filter, or by the older query extension."""
 STRICT = {"extra": "forbid"}
-"""A key that a job file adds, and that is none of these, is a mistake."""
+"""Any other key in a job file is a mistake."""
 MOST_ITEMS, MOST_TILES, FASTEST = 1000, 100, 50.0
 
 
@@ -26,26 +26,25 @@ MOST_ITEMS, MOST_TILES, FASTEST = 1000, 100, 50.0
 class Collection:
     """A collection of Sentinel-2 products in a STAC API.
 
-    Where products lie as they were delivered (`safe`), an item only tells the folder. Elsewhere the
-    names of an item's assets say which file is what.
+    If products are SAFE folders, as they were delivered (`safe`), an item only names the folder.
+    If not, the names of the assets of an item say which file is which.
 
     Attributes:
         name: identifier of the collection.
-        roots: folders or URLs; what an item names must lie below one of them.
-        safe: whether products lie as SAFE folders.
+        roots: folders or URLs; each location in an item must be below one of them.
+        safe: whether products are SAFE folders.
         red, green, blue, nir: assets with B04, B03, B02 and B08 at 10 m.
         mask: asset with the cloud mask: SCL of L2A, MSK_CLASSI or MSK_CLOUDS of L1C.
         granule: asset with the tile's XML, MTD_TL.xml.
         product: asset with the product's XML, MTD_MSIL1C.xml or MTD_MSIL2A.xml.
         tile_info: asset with tileInfo.json, whose `productPath` leads to the product's XML.
-        products: folder or URL that `productPath` is counted from, where there is no `product`.
-        masks: folder beside the tile's XML that holds its masks, where there is no `mask`.
+        products: folder or URL to which `productPath` is relative, if there is no `product`.
+        masks: folder of the masks beside the tile's XML, if there is no `mask`.
         nodata: digital number without data; only 0 is read.
-        offset_applied: whether the offset that the product's XML states has been added to the
-            pixels already.
-        offset_flag: property of an item that says so for this item, true or false.
-        tokens: address of the tokens that the files are signed with, where they are: the name of
-            the container, which is the first part of their path, follows it.
+        offset_applied: whether the offset in the product's XML was already added to the pixels.
+        offset_flag: property of an item that says the same for this item, true or false.
+        tokens: address of the tokens, if the files need some; the name of the container, which is
+            the first part of the path of a file, follows it.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -100,12 +99,12 @@ class Collection:
         return self.red, self.green, self.blue, self.nir
 
     def signers(self) -> tuple[Signer, ...]:
-        """Who gives the tokens for its files; empty where they are open."""
+        """The services that give tokens for its files; empty if they are open."""
         hosts = {urlsplit(root).netloc.lower() for root in self.roots if is_http(root)}
         return tuple(Signer(host, self.tokens) for host in sorted(hosts) if self.tokens)
 
     def root_of(self, location: str) -> str | None:
-        """The root that a location lies below, without a step back; None where it is outside."""
+        """The root above a location, if no step leads back (`..`); None if it is outside."""
         if problem(location) or ".." in location.split("/"):
             return None
         roots = (root.rstrip("/") for root in self.roots)
@@ -114,18 +113,18 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A STAC API, and what of it is used.
+    """A STAC API, and its collections that are used.
 
     Attributes:
-        name: for messages.
-        address: of its landing page.
-        l1c, l2a: the collection of each level; None where it has none.
-        ask: `filter` (CQL2, basic) or `query`, the extension by which a tile is asked for.
+        name: name for messages.
+        address: address of its landing page.
+        l1c, l2a: the collection of each level; None if there is none.
+        ask: how to ask for a tile: `filter` (CQL2, basic) or the extension `query`.
         tile_property: property of an item that names its tile.
-        tile_prefix: what stands there before the name of the tile.
+        tile_prefix: text before the name of the tile there.
         page: items a page, 1 to 1000.
-        tiles: that one search asks for, 1 to 100.
-        per_second: requests that begin within a second, above 0, at most 50.
+        tiles: number of tiles in one search, 1 to 100.
+        per_second: largest number of requests that begin within a second, above 0, at most 50.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -164,7 +163,7 @@ class Preset:
             raise ValueError(f"{self.name}: {text}")
 
     def of(self, level: Level) -> Collection | None:
-        """The collection of a level; None where the API has none."""
+        """The collection of a level; None if the API has none."""
         return self.l1c if level is Level.L1C else self.l2a
 
     def levels(self) -> tuple[Level, ...]:
@@ -172,7 +171,7 @@ class Preset:
         return tuple(level for level in Level if self.of(level) is not None)
 
     def local(self) -> bool:
-        """Whether its products lie on this machine or a mount."""
+        """Whether its products are on this machine or a mount."""
         used = [one for one in (self.l1c, self.l2a) if one is not None]
         return not any(is_url(root) for one in used for root in one.roots)
 
@@ -215,7 +214,7 @@ EARTH_SEARCH = Preset(
     ),
     ask=QUERY,
 )
-"""Earth Search with Collection 1: every file of L2A is open, and pixels are as ESA made them."""
+"""Earth Search with Collection 1: every file of L2A is open, and the pixels are unchanged."""
 EARTH_SEARCH_L2A = Preset(
     name="earth-search-l2a",
     address="https://earth-search.aws.element84.com/v1",
@@ -236,7 +235,7 @@ EARTH_SEARCH_L2A = Preset(
     ),
     ask=QUERY,
 )
-"""Earth Search with its first L2A collection: the offset is applied, and the product's own XML lies
+"""Earth Search with its first L2A collection: the offset is applied, and the product's own XML is
 in a bucket whose requester pays."""
 
 PLANETARY_COMPUTER = Preset(
@@ -256,12 +255,12 @@ PLANETARY_COMPUTER = Preset(
     ),
     tile_property="s2:mgrs_tile",
     tile_prefix="",
-    tiles=1,  # its searches time out where they ask for much
+    tiles=1,  # larger searches time out there
 )
-"""The Planetary Computer. `transforms.storage.signing` signs its files when they are read."""
+"""The Planetary Computer; `transforms.storage.signing` signs its files when they are read."""
 
 PRESETS = {
     preset.name: preset
     for preset in (COPERNICUS, EARTH_SEARCH, EARTH_SEARCH_L2A, PLANETARY_COMPUTER)
 }
-"""The presets that a job file names."""
+"""The presets that a job file can name."""

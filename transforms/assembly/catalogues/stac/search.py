@@ -1,6 +1,6 @@
-"""A STAC API, asked through pystac-client: products by tile and period, never by footprint.
+"""Asks a STAC API through pystac-client for products by tile and period, never by footprint.
 
-A footprint that crosses 180 degrees means something else to each API; the name of a tile does not.
+Each API understands a footprint across 180 degrees in its own way; the name of a tile is the same.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from .pages import Pages
 from .presets import QUERY, Preset
 
 _AT_A_TIME = 16
-"""Products of object storage that are looked at together: each is a few short requests."""
+"""Products on object storage that are opened in parallel; each takes a few short requests."""
 _MOST_OTHERS = 20
-"""Products that nobody asked for, from where on a search that gives more of them than of others is
-given up: the API does not know what it is asked."""
+"""A search fails if it gives so many products that nobody asked for, and more of them than of
+others: then the API does not understand the request."""
 _NO_API = (
     pystac.STACError,
     APIError,
@@ -42,20 +42,20 @@ _NO_API = (
     KeyError,
     AttributeError,
 )
-"""What pystac-client raises at an answer that is no landing page of a STAC API."""
+"""Errors that pystac-client raises if an answer is not the landing page of a STAC API."""
 _BOUNDS = Bounds()
 
 
 class StacCatalogue:
     """A STAC API that a preset describes; see `Catalogue`.
 
-    From its making on, the process signs the files of the preset where they need that.
+    Once it exists, the process signs the files of the preset if they need a token.
 
     Args:
         preset: the API; its `per_second` bounds the requests.
-        archive: where the root of what the API names lies here, such as a mount `/eodata` for
-            `s3://eodata`; "" where the API says so itself.
-        bounds: other bounds of the requests.
+        archive: the location here of what the API calls its root, such as a mount `/eodata` for
+            `s3://eodata`; "" if they are the same.
+        bounds: other limits of the requests.
     """
 
     def __init__(self, preset: Preset, archive: str = "", bounds: Bounds = _BOUNDS) -> None:
@@ -87,9 +87,9 @@ class StacCatalogue:
 
     @contextmanager
     def _speaks(self) -> Iterator[None]:
-        """What pystac-client finds wrong with the landing page, as an error of one line.
+        """Turn errors of pystac-client about the landing page into an error of one line.
 
-        Its warnings are not shown: what an API can do shows in what it answers.
+        Its warnings are not shown: the answers show what an API can do.
         """
         try:
             with warnings.catch_warnings():
@@ -137,7 +137,7 @@ class StacCatalogue:
                 yield found
 
     def _for_tiles(self, tiles: list[str]) -> dict[str, Any]:
-        """What asks for tiles, whichever way an API writes a zone of one digit."""
+        """The request for tiles, for both spellings of a zone with one digit."""
         key, prefix = self._preset.tile_property, self._preset.tile_prefix
         spelled = [way for tile in tiles for way in dict.fromkeys((tile, tile.lstrip("0")))]
         values = [f"{prefix}{tile}" for tile in spelled]
