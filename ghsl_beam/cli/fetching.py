@@ -16,7 +16,7 @@ from ghsl_beam.process.terminal import say, say_json
 
 app = typer.Typer()
 CONNECTIONS = 4
-"""What the Copernicus Data Space Ecosystem allows a general user."""
+"""Connections that the Copernicus Data Space Ecosystem allows a general user."""
 _MOST = 64
 _LOSSES_SHOWN = 20
 _WITH_LOSSES = 3
@@ -41,9 +41,9 @@ def fetch_command(
     log_json: Annotated[bool, typer.Option("--log-json", help="log lines as JSON")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="show no progress")] = False,
 ) -> None:
-    """Fill the cache ahead of a run: masks, then the bands of scenes with a clear pixel.
+    """Fill the cache before a run: masks, then the bands of scenes with a clear pixel.
 
-    What is in the cache is not fetched again: start it again after anything.
+    You can start it again after anything: files in the cache are not fetched again.
     """
     from ghsl_beam.jobfile.configuration import load_job
     from ghsl_beam.observing.progress import display

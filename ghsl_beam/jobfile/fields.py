@@ -1,4 +1,4 @@
-"""What the sections of a job file are made of: locations, numbers, and their common base."""
+"""The parts of the sections of a job file: locations, numbers, and the common base class."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ Int = Annotated[int, NUMBER]
 
 
 class Section(BaseModel):
-    """A section: no other keys, and no changes once it is read."""
+    """A section: it allows no other keys, and no changes after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

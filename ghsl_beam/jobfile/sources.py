@@ -1,4 +1,4 @@
-"""The section `input` of a job file: where scenes come from and which are taken."""
+"""The section `input` of a job file: the source of the scenes, and which scenes are used."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from transforms.elements import Level
 from transforms.storage import storage
 
 EODATA = "s3://eodata"
-"""The products of Copernicus, for every catalogue of them."""
+"""The bucket of the Copernicus products; all catalogues of them use it."""
 
 
 class Source(StrEnum):
-    """What tells which products exist."""
+    """The list of the products that exist."""
 
     ARCHIVE = "archive"
     STAC = "stac"
@@ -27,15 +27,15 @@ class Source(StrEnum):
 
 
 class Cache(Section):
-    """Where fetched files of the archive are kept; has no effect on results."""
+    """The folder for fetched files of the archive; it has no effect on results."""
 
     folder: Location | None = Field(
         None,
         description="folder on a local or shared disk; by default ghsl-beam in $XDG_CACHE_HOME, "
-        "which is ~/.cache where that is not set",
+        "or in ~/.cache if that is not set",
     )
     gigabytes: Float = Field(
-        50, gt=0, le=1_000_000, description="most that the folder keeps, 10^9 bytes"
+        50, gt=0, le=1_000_000, description="largest size of the folder, 10^9 bytes"
     )
 
     @field_validator("folder")
@@ -51,13 +51,13 @@ class Input(Section):
 
     source: Source = Field(
         Source.ARCHIVE,
-        description="what tells which products exist: archive (the folders themselves), stac (a "
-        "STAC API), odata (that of Copernicus), creodias-finder (the same, by that package)",
+        description="list of the products: archive (the folders themselves), stac (a STAC API), "
+        "odata (the catalogue of Copernicus), creodias-finder (the same, through that package)",
     )
     archive: Location | None = Field(
         None,
         description="folder or URL of Sentinel-2 products: .SAFE folders or .zip files; with a "
-        "catalogue, where its products lie: s3://eodata by default, or a mount such as /eodata",
+        "catalogue, the place of its products: s3://eodata by default, or a mount such as /eodata",
     )
     catalogue: str | None = Field(
         None,
@@ -65,15 +65,15 @@ class Input(Section):
         "catalogue, by default that of Copernicus",
     )
     api: Preset | None = Field(
-        None, description="description of another STAC API, in place of a preset"
+        None, description="description of another STAC API, instead of a preset"
     )
     level: Level = Field(Level.L1C, description="L1C (the networks were trained on it) or L2A")
     max_cloud_cover: Float = Field(90, ge=0, le=100, description="cloud cover of a scene, percent")
     access: Literal["direct", "download", "download-bands"] | None = Field(
         None,
-        description="direct: read files where they lie; download: fetch whole files into the "
-        "cache; download-bands: the same, but read masks where they lie; by default download for "
-        "an archive on object storage, else direct; has no effect on results",
+        description="direct: read files at their own place; download: fetch whole files into the "
+        "cache; download-bands: the same, but read masks at their own place; by default download "
+        "for an archive on object storage, else direct; has no effect on results",
     )
     cache: Cache = Cache()
 
@@ -84,13 +84,13 @@ class Input(Section):
 
     @property
     def place(self) -> str:
-        """Where the products lie."""
+        """The folder or URL of the products."""
         collection = self.preset.of(self.level) if self.source is Source.STAC else None
         return self.archive or (collection.roots[0] if collection else EODATA)
 
     @property
     def cogs(self) -> bool:
-        """Whether the bands are COGs: the files of L2A that do not lie in SAFE folders."""
+        """Whether the bands are COGs: files of L2A that are not in SAFE folders."""
         collection = self.preset.of(self.level) if self.source is Source.STAC else None
         return collection is not None and not collection.safe and self.level is Level.L2A
 

@@ -1,4 +1,4 @@
-"""The storage services that a job file or the environment names, over those shipped."""
+"""The storage services in a job file or the environment; they change or extend the shipped ones."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from transforms.storage.redaction import is_secret_name, learn
 from transforms.storage.services import SHIPPED, Service, Services, use
 
 VARIABLE = "GHSL_BEAM_STORAGE"
-"""Variable with more services, written as the section `storage` of a job file."""
+"""Variable with more services, in the form of the section `storage` of a job file."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}", re.A)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}", re.A)
 _KEYS = re.compile(r"default|anonymous|env:[A-Z][A-Z0-9_]*|profile:[\w.@+-]+", re.A)
 _NO_KEY_HERE = (
-    "no key may stand in a job file; put it into the environment as NAME_ACCESS_KEY_ID and "
+    "a job file must not contain a key; put it into the environment as NAME_ACCESS_KEY_ID and "
     "NAME_SECRET_ACCESS_KEY, and write keys: env:NAME"
 )
 
 
 class StorageService(Section):
-    """An S3 service, or changes to a shipped one of the same name."""
+    """An S3 service, or changes to the shipped service of the same name."""
 
     buckets: tuple[str, ...] = Field(
-        (), description="buckets that lie at this service; every other lies where AWS_... says"
+        (), description="buckets of this service; AWS_... gives the service of all other buckets"
     )
     endpoint: str | None = Field(None, description="http or https URL; null is Amazon S3")
     region: str | None = Field(
-        None, description="region that requests are signed for; null is that of the environment"
+        None, description="region in the signature of requests; null is that of the environment"
     )
     path_style: bool = Field(
-        True, description="the bucket stands in the path of the URL, not in the name of the host"
+        True, description="the bucket is in the path of the URL, not in the name of the host"
     )
     keys: str = Field(
         "default",
@@ -48,7 +48,9 @@ class StorageService(Section):
         "env:NAME (NAME_ACCESS_KEY_ID, NAME_SECRET_ACCESS_KEY, NAME_SESSION_TOKEN), or "
         "profile:NAME of ~/.aws; never a key",
     )
-    requester_pays: bool = Field(False, description="each request says that its sender pays")
+    requester_pays: bool = Field(
+        False, description="the sender of each request agrees to pay for it"
+    )
     connections: Int | None = Field(
         None, ge=1, le=10_000, description="requests at the same time, of the whole job"
     )
@@ -106,12 +108,12 @@ class _Told(Section):
 
 
 def services_of(given: Mapping[str, StorageService]) -> Services:
-    """The services of a job: those shipped, changed or followed by those given.
+    """The services of a job: the shipped ones, changed or extended by the given ones.
 
-    A bucket that a given service has is taken from the shipped ones.
+    A shipped service loses a bucket that a given service has.
 
     Raises:
-        ValueError: a name is none, a service has no bucket, or two have the same.
+        ValueError: a name is not allowed, a service has no bucket, or two have the same bucket.
     """
     shipped = {service.name: service for service in SHIPPED}
     known = {field.name for field in fields(Service)}
@@ -124,7 +126,7 @@ def services_of(given: Mapping[str, StorageService]) -> Services:
         if service.endpoint is None and "path_style" not in changes:
             service = replace(service, path_style=False)
         if not service.buckets:
-            raise ValueError(f"{name}: give the buckets that lie there: buckets: [my-bucket]")
+            raise ValueError(f"{name}: give its buckets: buckets: [my-bucket]")
         for other in told.values():
             if both := set(other.buckets) & set(service.buckets):
                 raise ValueError(f"{other.name} and {name} both have bucket {min(both)}")
@@ -133,7 +135,7 @@ def services_of(given: Mapping[str, StorageService]) -> Services:
 
 
 def use_those_of_environment() -> None:
-    """Make the services that the environment names known, for commands without a job file.
+    """Use the services that the environment names, for commands without a job file.
 
     Raises:
         RequestError: one line that names the variable, the key and what is allowed.
@@ -148,10 +150,10 @@ def use_those_of_environment() -> None:
 
 
 def with_those_of_environment(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A section `storage`, with the services that the environment names below what it says.
+    """A section `storage`, extended by the services of the environment; the section wins.
 
     Raises:
-        RequestError: the variable is no mapping.
+        RequestError: the variable is not a mapping.
     """
     text = os.environ.get(VARIABLE, "")
     if not text.strip():

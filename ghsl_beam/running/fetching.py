@@ -1,4 +1,4 @@
-"""Fills the cache of a job ahead of its run: masks first, then the bands of scenes that count."""
+"""Fills the cache of a job before its run: masks first, then the bands of usable scenes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MASKS, BANDS = "masks", "bands"
 
 @dataclass
 class Fetched:
-    """What a fetch did: scenes looked at and those that count, files and bytes; losses."""
+    """The result of a fetch: all scenes and those that count, files and bytes; losses."""
 
     scenes: int = 0
     scenes_that_count: int = 0
@@ -63,30 +63,30 @@ class _Wanted(NamedTuple):
 
 
 class _File(NamedTuple):
-    """A file to fetch, and the scene that it is of."""
+    """A file to fetch, and its scene."""
 
     wanted: _Wanted
     file: SourceFile
 
 
 def new_counts() -> dict[str, Count]:
-    """Nothing done yet, of nothing that is known."""
+    """Counts of zero, with totals that are not yet known."""
     return {MASKS: Count(0), BANDS: Count(0)}
 
 
 def fetch(
     inventory: Inventory, connections: int, counts: dict[str, Count], *, verify: bool = False
 ) -> Fetched:
-    """Fetch what a run would read of its archive.
+    """Fetch the files of the archive that a run would read.
 
     Args:
-        inventory: what exists; of tiles whose composite exists nothing is fetched.
-        connections: files that are fetched at a time.
-        counts: brought up to date while the fetch goes on.
-        verify: whether the content of what is in the cache is compared.
+        inventory: what exists; nothing is fetched for tiles whose composite exists.
+        connections: number of files that are fetched at a time.
+        counts: they change during the fetch.
+        verify: whether the content of files in the cache is compared.
 
     Raises:
-        RequestError: the job reads its archive directly, or the cache is too small or no cache.
+        RequestError: the job reads its archive directly, or the cache is too small or not a cache.
         StorageError: the cache cannot be written any more.
     """
     start = time.monotonic()
@@ -142,7 +142,7 @@ def _that_count(
     count: Count,
     losses: list[Loss],
 ) -> list[_Wanted]:
-    """The scenes whose masks leave a clear pixel; the masks are fetched for that."""
+    """The scenes whose masks have a clear pixel; the masks are fetched for this."""
     line, size = inventory.plan.lines.assembly, inventory.plan.job.block_size
     count.total, count.start = len(wanted), time.time()
 
@@ -155,7 +155,7 @@ def _that_count(
 
 
 def _files(wanted: Iterable[_Wanted], access: Access, *, masks_alone: bool = False) -> list[_File]:
-    """The files of scenes that go through the cache, each once; masks first."""
+    """The files of scenes that go through the cache: masks first, each file once."""
     by_location: dict[str, _File] = {}
     for masks in (True,) if masks_alone else (True, False):
         for one in wanted:
@@ -165,7 +165,7 @@ def _files(wanted: Iterable[_Wanted], access: Access, *, masks_alone: bool = Fal
 
 
 def _check_room(files: Iterable[_File], cache: Cache) -> None:
-    """Raises RequestError where the files do not fit: the last would drive out the first."""
+    """Raise RequestError if the files do not fit: the last ones would replace the first ones."""
     size = sum(file.file.size for file in files)
     if size > cache.limit:
         raise RequestError(
@@ -199,7 +199,7 @@ def _each(
     count: Count,
     losses: list[Loss],
 ) -> list[bool]:
-    """What the action says of each item, False where it was lost."""
+    """The result of the action for each item; False if the item was lost."""
 
     def try_it(item: Any) -> bool | Loss:
         try:

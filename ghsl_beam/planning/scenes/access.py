@@ -1,4 +1,4 @@
-"""How a job reaches the files of its archive, and what it keeps of them in its cache."""
+"""How a job reads the files of its archive, and which files it keeps in its cache."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ _DIRECT, _DOWNLOAD = "direct", "download"
 
 
 def access_kind(job: Job) -> str:
-    """`direct`, `download` or `download-bands`: what the job file says, else by where scenes lie.
+    """`direct`, `download` or `download-bands`: from the job file, or else by the kind of archive.
 
-    On object storage a window of a JPEG 2000 band costs tens of requests, and a job needs all of
-    the file anyway. On a disk the files are read as they are, and so are COGs, which are made for
-    it.
+    On object storage a window of a JPEG 2000 band costs tens of requests, and a job needs the whole
+    file anyway. Files on a disk are read directly, and so are COGs, which are made for this.
     """
     if job.input.access is not None:
         return job.input.access
@@ -31,10 +30,10 @@ def access_kind(job: Job) -> str:
 
 
 def access_of(job: Job, *, verify: bool = False) -> Access:
-    """How the stages of a job reach its archive; where it verifies, what is kept is compared.
+    """The access of a job to its archive; if the job verifies, kept files are compared.
 
     Raises:
-        RequestError: the job keeps files, and there is no home folder for the cache.
+        RequestError: the job needs a cache, and there is no home folder for it.
     """
     kind = access_kind(job)
     if kind == _DIRECT:
@@ -57,7 +56,7 @@ def _folder(job: Job) -> str:
 def kept_files(
     scenes: Iterable[Scene], access: Access, *, masks: bool = True, bands: bool = True
 ) -> Iterator[SourceFile]:
-    """Files of scenes that go through the cache, masks first; each once."""
+    """The files of scenes that go through the cache: masks first, each file once."""
     scenes = tuple(scenes)
     found = [scene.mask_file for scene in scenes if masks and access.masks]
     found += [file for scene in scenes if bands for file in scene.band_files]
@@ -69,7 +68,7 @@ def kept_files(
 
 
 def bytes_to_fetch(tiles: Iterable[TilePlan], access: Access) -> int:
-    """Bytes of the tiles' files that are not in the cache, at most: a mask may leave out bands."""
+    """Largest number of bytes to fetch for tiles; if a mask has no clear pixel, it is less."""
     if access.cache is None:
         return 0
     files = kept_files((scene for tile in tiles for scene in tile.scenes), access)
@@ -77,10 +76,10 @@ def bytes_to_fetch(tiles: Iterable[TilePlan], access: Access) -> int:
 
 
 def room_problem(inventory: Inventory) -> tuple[str | None, str | None]:
-    """Why the cache is too small for one tile to assemble, and for all of them; None where not.
+    """Whether the cache is too small for one tile (an error) or for all tiles (a warning), or None.
 
-    The blocks of a tile, and in part of several tiles, are made in any order: what does not stay
-    in the cache until the last of them is fetched again.
+    The blocks of a tile, and partly those of several tiles, are made in any order. A file that does
+    not stay in the cache until the last of them is fetched again.
     """
     job = inventory.plan.job
     access = access_of(job)
@@ -106,13 +105,13 @@ def room_problem(inventory: Inventory) -> tuple[str | None, str | None]:
 
 
 def check_cache(inventory: Inventory) -> list[str]:
-    """Make sure that the cache of a job can be used for what is to be assembled.
+    """Check that the cache of a job can be used for the blocks to assemble.
 
     Returns:
         Warnings, one line each.
 
     Raises:
-        RequestError: it cannot be written, is no cache, or is too small for one tile.
+        RequestError: it cannot be written, is not a cache, or is too small for one tile.
     """
     refused, warned = room_problem(inventory)
     if refused:
@@ -124,10 +123,10 @@ def check_cache(inventory: Inventory) -> list[str]:
 
 
 def check_folder(cache: Cache) -> None:
-    """Make the folder of a cache.
+    """Create the folder of a cache, and check it.
 
     Raises:
-        RequestError: it cannot be written, or is no cache.
+        RequestError: it cannot be written, or is not a cache.
     """
     try:
         cache.check()
@@ -136,5 +135,5 @@ def check_folder(cache: Cache) -> None:
 
 
 def gigabytes_for(size: int) -> str:
-    """A number of gigabytes that holds so many bytes, with one decimal."""
+    """A number of bytes in gigabytes, rounded up to one decimal."""
     return f"{-(-size * 10 // GIGABYTE) / 10:g}"

@@ -1,4 +1,4 @@
-"""The catalogue that a job file names."""
+"""Makes the catalogue that a job file names."""
 
 from __future__ import annotations
 

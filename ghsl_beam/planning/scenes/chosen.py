@@ -1,4 +1,4 @@
-"""The scenes of a job: what its catalogue has, and what cannot be used."""
+"""Chooses the scenes of a job from its catalogue, with losses for those that cannot be used."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from transforms.storage import storage
 
 @dataclass(frozen=True)
 class ChosenScenes:
-    """The tiles that a job needs, each with its scenes, before anything is known of models.
+    """The tiles that a job needs, each with its scenes, before models are chosen.
 
-    `left_out` are products that are there and are not used; `tiles` are plans without fingerprints.
+    `left_out` are products that exist and are not used; `tiles` are plans without fingerprints.
     """
 
     tiles: tuple[TilePlan, ...]
@@ -52,7 +52,7 @@ class ChosenScenes:
 
 
 def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
-    """The tiles of a job's area and their scenes.
+    """Choose the tiles of a job's area and their scenes.
 
     Args:
         job: the job.
@@ -98,11 +98,11 @@ def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
 
 
 def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> FoundScenes:
-    """Scenes of tiles, as the job asks its catalogue for them; there may be none.
+    """Find the scenes of tiles in the catalogue of a job; there may be none.
 
     Args:
         job: the job.
-        tiles: of the area.
+        tiles: tiles of the area.
         verify: whether bands and masks are compared with the manifests of their products.
 
     Raises:
@@ -131,7 +131,7 @@ def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> 
 
 
 def check_some(job: Job, area: Area, tiles: Sequence[MgrsTile], found: FoundScenes) -> None:
-    """Raises RequestError where there is no scene, with what may be the reason."""
+    """Raise RequestError if there is no scene, with possible reasons."""
     if found.scenes:
         return
     if found.losses:

@@ -1,4 +1,4 @@
-"""The classes of roads, and how wide each is where nothing says it. Documented in docs/roads.md."""
+"""The classes of roads, and the usual width of each. Documented in docs/roads.md."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from transforms.elements import RequestError
 
 ROADS, ACCESS, PATHS = "roads", "access", "paths"
-"""Groups of classes: the streets that are cleaned by default, lanes to a single place, ways that
-are too narrow to be seen at 10 m."""
+"""Groups of classes: the streets that are used by default; ways to a single place; ways that are
+too narrow to be seen at 10 m."""
 SMALLEST_WIDTH = 0.5
-"""Metres; what is stated to be narrower is a mistake."""
+"""Least width in metres; a smaller stated width is a mistake."""
 MOST_TIMES = 5.0
-"""What is stated to be wider than so many times the width of the table is a mistake."""
+"""A stated width of more than so many times the width of the table is a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoadClass:
-    """A class of roads and its usual cross-section, of one carriageway, without pavements.
+    """A class of roads and its usual cross-section: one carriageway, without pavements.
 
     Attributes:
-        name: as OpenStreetMap has it (`highway`, or `service` for a service road of a kind).
+        name: name in OpenStreetMap (`highway`, or `service` for a service road of a kind).
         group: `ROADS`, `ACCESS` or `PATHS`.
         width: usual width, metres.
         lane: width of a lane, metres; None for a class whose width does not follow from lanes.
-        shoulders: what lies beside the lanes, both sides together, metres.
+        shoulders: width of both shoulders together, metres.
     """
 
     name: str
@@ -36,11 +36,11 @@ class RoadClass:
 
     @property
     def widest(self) -> float:
-        """The widest that is believed, metres."""
+        """The largest stated width that is accepted, metres."""
         return MOST_TIMES * self.width
 
     def is_sane(self, width: float) -> bool:
-        """Whether a stated width, metres, can be that of such a road."""
+        """Whether a stated width in metres is possible for this class."""
         return SMALLEST_WIDTH <= width <= self.widest
 
 
@@ -80,7 +80,7 @@ CLASSES = {
 """The table, by name.
 
 Source: carriageways of the German guidelines RAA 2008 (RQ 31), RAL 2012 (RQ 11) and RASt 06, taken
-as examples; the others are rounded from these. See docs/roads.md for what that means elsewhere.
+as examples; the others are rounded from these. docs/roads.md explains the limits of this table.
 """
 GROUPS = (ROADS, ACCESS, PATHS)
 ALL = "all"
@@ -93,15 +93,15 @@ _OTHER_NAMES = {
     "drive_through": "drive-through",
     **{f"track_grade{grade}": "track" for grade in range(1, 6)},
 }
-"""Names of Overture, of Geofabrik, and former ones."""
+"""Names of Overture and Geofabrik, and former names."""
 
 
 def class_of(name: str, kind: str | None = None) -> RoadClass | None:
-    """The class of a road; None for one that is not in the table.
+    """The class of a road; None if it is not in the table.
 
     Args:
         name: `highway` of OpenStreetMap, `fclass` of Geofabrik or `class` of Overture.
-        kind: of a service road, `service` of OpenStreetMap or `subclass` of Overture.
+        kind: kind of a service road: `service` of OpenStreetMap or `subclass` of Overture.
 
     Examples:
         >>> class_of("service", "parking_aisle").width
@@ -117,7 +117,7 @@ def class_of(name: str, kind: str | None = None) -> RoadClass | None:
 
 
 def chosen_classes(asked: str) -> frozenset[str]:
-    """Names of the classes that a person asks for.
+    """The names of the requested classes.
 
     Args:
         asked: names of classes and groups, with commas between them.

@@ -1,4 +1,4 @@
-"""From a file of OpenStreetMap or Overture to the road lines that the cleaning takes."""
+"""Makes the road lines for the cleaning from a file of OpenStreetMap or Overture."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ CREDITS = {
         "Database License (ODbL)"
     ),
 }
-"""What whoever passes the lines on has to say."""
+"""The credit that must go with the lines when they are passed on."""
 _MARGIN = 500.0
-"""Metres around the area: a street reaches 100 m, and a map reads a little beyond its area."""
+"""Margin around the area in metres: a street reaches 100 m, and a job reads beyond its area."""
 _METRES = 111_195.0
-"""Of a degree on a sphere."""
+"""Length of a degree on a sphere."""
 _MOST_NAMES, _SHOWN = 10_000, 10
 
 
 @dataclass
 class Summary:
-    """What became of the lines of a file."""
+    """Counts of the lines of a file: written, left out, and why."""
 
     read: int = 0
     classes: Counter[str] = field(default_factory=Counter)
@@ -51,11 +51,11 @@ class Summary:
 
     @property
     def written(self) -> int:
-        """Roads in the new file."""
+        """Number of roads in the new file."""
         return self.classes.total()
 
     def as_json(self, origin: Origin) -> dict[str, Any]:
-        """The summary as it is printed; the most frequent first."""
+        """The summary for printing; the most frequent values come first."""
         return {
             "lines_read": self.read,
             "roads_written": self.written,
@@ -76,23 +76,23 @@ def make_roads(
     *,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Write a GeoPackage of road lines with a width, and tell what became of the lines.
+    """Write a GeoPackage of road lines with a width; return a summary.
 
     Args:
         file: location of lines of OpenStreetMap or Overture, see `road_lines`.
         out: location of the GeoPackage.
         classes: names of classes and groups of classes, with commas between them.
-        aoi: an area as a job has it; lines that lie more than half a kilometre outside the boxes
-            of its parts are left out. None for all.
-        overwrite: whether a file of that name may go.
+        aoi: an area, as in a job; lines more than half a kilometre outside the boxes of its parts
+            are left out. None keeps all lines.
+        overwrite: whether an existing file may be replaced.
 
     Returns:
-        How many lines were read and written, by class and by source of the width, what was left
-        out and why, and the credit that the data demands.
+        The numbers of lines that were read, written (by class and by source of the width) and left
+        out (by reason), and the credit that the data requires.
 
     Raises:
-        RequestError: the file cannot be read or holds no road that is asked for, or one of the
-            other arguments is wrong; nothing is written.
+        RequestError: the file cannot be read or has no requested road, or another argument is
+            wrong; nothing is written.
         StorageError: the GeoPackage cannot be written.
     """
     asked = chosen_classes(classes)
@@ -129,12 +129,12 @@ def _check_out(file: str, out: str, overwrite: bool) -> None:
 
 
 def _boxes(aoi: str) -> Any:
-    """Boxes of the parts of an area, with a margin, as one geometry that is quick to ask."""
+    """The boxes of the parts of an area, with a margin, as one prepared geometry."""
     west, south, east, north = shapely.bounds(
         shapely.get_parts(read_area(aoi, Path.cwd()).geometry)
     ).T
     up = _MARGIN / _METRES
-    # Towards a pole the margin is as wide as it is just beside it.
+    # Near a pole, the margin in degrees is as wide as just beside the pole.
     wide = up / np.maximum(np.cos(np.radians(np.maximum(abs(south), abs(north)))), 0.01)
     boxes = shapely.union_all(shapely.box(west - wide, south - up, east + wide, north + up))
     shapely.prepare(boxes)
@@ -142,7 +142,7 @@ def _boxes(aoi: str) -> Any:
 
 
 def _roads(batch: Batch, asked: frozenset[str], near: Any, summary: Summary) -> Roads:
-    """The roads on the lines of a batch; the summary counts them, and what is left out."""
+    """The roads on the lines of a batch; the summary counts them, and lines that are left out."""
     summary.read += len(batch.lines)
     inside = np.full(len(batch.lines), True) if near is None else _meets(near, batch.lines)
     found: list[tuple[Any, Stretch]] = []
@@ -180,7 +180,7 @@ def _meets(near: Any, lines: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _parts(line: Any, road: Stretch) -> list[Any]:
-    """The single lines of a road; a stretch of a line is cut out of it."""
+    """The single lines of a road; if it is a stretch of a line, it is cut out."""
     if line is None:
         return []
     if (road.start, road.end) == (0.0, 1.0):
@@ -190,7 +190,7 @@ def _parts(line: Any, road: Stretch) -> list[Any]:
 
 
 def cut(line: Any, start: float, end: float) -> Any:
-    """A stretch of a line in degrees, between two shares of its length on the ground.
+    """Cut a stretch out of a line in degrees, between two shares of its length on the ground.
 
     Args:
         line: shapely LineString, longitude and latitude.

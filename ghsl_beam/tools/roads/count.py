@@ -1,9 +1,9 @@
-"""How many lines a query finds in a file, counted by a process of its own.
+"""Counts the lines that a query finds in a file, in a separate process.
 
-GDAL counts by reading the whole file, and lets nothing else run in its process meanwhile, so that
-nobody could stop it. The process also takes the second of two processors.
+GDAL reads the whole file to count. During this time no other Python code runs in the process, so
+nothing could stop it. A separate process can be stopped, and it uses a second processor.
 
-The process runs this file as a program, which imports nothing of the package.
+The process runs this file as a program, so the file imports nothing from the package.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import pyogrio
 
 
 def count(path: str, query: str, options: Mapping[str, str]) -> int:
-    """The number that a query of OGR's SQL gives in its first row.
+    """The number in the first row of a query in OGR's SQL.
 
     Raises:
-        Exception: any of pyogrio's, where the file cannot be read to its end.
+        Exception: an error of pyogrio, if the file cannot be read to its end.
     """
     found = pyogrio.raw.read(path, sql=query, sql_dialect="OGRSQL", read_geometry=False, **options)
     return int(found[3][0][0])
@@ -33,16 +33,17 @@ def count(path: str, query: str, options: Mapping[str, str]) -> int:
 def counted_aside(
     path: str, query: str, options: Mapping[str, str], temporary: str
 ) -> Iterator[Callable[[], int]]:
-    """Count in a process of its own, which ends with the context.
+    """Count in a separate process, which ends with the context.
 
     Args:
         path: local file.
-        query: of OGR's SQL.
-        options: for the driver.
+        query: a query in OGR's SQL.
+        options: options of the driver.
         temporary: folder for GDAL's temporary files.
 
     Yields:
-        Waits for the number; raises a ValueError with GDAL's text where the file cannot be read.
+        A function that waits for the number. It raises a ValueError with GDAL's text if the file
+        cannot be read.
     """
     command = [sys.executable, "-P", __file__, path, query, json.dumps(dict(options))]
     with subprocess.Popen(  # noqa: S603 - this file, no shell
@@ -74,7 +75,7 @@ def _main(path: str, query: str, options: str) -> None:
     found: int | str
     try:
         found = count(path, query, json.loads(options))
-    except Exception as error:  # noqa: BLE001 - the other process says it
+    except Exception as error:  # noqa: BLE001 - the other process reports it
         found = str(error)
     sys.stdout.write(json.dumps(found))
 

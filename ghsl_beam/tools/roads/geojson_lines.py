@@ -1,7 +1,8 @@
-"""Lines of a GeoJSONSeq file, one by one: of any size, with fields that differ from line to line.
+"""Reads a GeoJSONSeq file line by line: any size, and other fields in each line.
 
-GDAL reads such a file twice and makes one table of all fields that it holds anywhere; a country's
-segments have too many for that. RFC 8142 and RFC 7946: longitude and latitude, one feature a line.
+GDAL reads such a file twice and makes one table with the fields of all features; the segments of a
+country have too many fields for that. Source: RFC 8142 and RFC 7946 (longitude and latitude, one
+feature a line).
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from transforms.storage.vector_formats import check_regular
 
 ENDINGS = (".geojsonseq", ".geojsonl", ".geojsons")
 _LONGEST = 16 << 20
-"""Bytes of a line: some 500 000 points."""
+"""Largest line in bytes: about 500 000 points."""
 _IGNORED = " \t\r\n\x1e\ufeff"
 
 
 def is_geojson_lines(location: str) -> bool:
-    """Whether a name is that of such a file."""
+    """Whether a file is GeoJSONSeq, by its name."""
     return location.lower().endswith(ENDINGS)
 
 
 def features(label: str, path: str) -> Iterator[tuple[Mapping[str, Any], Any]]:
-    """Properties and line (shapely, None where there is no sound one) of each feature.
+    """The properties and the line of each feature (shapely; None if it is missing or not valid).
 
     Args:
-        label: the file's name in messages.
+        label: name of the file in messages.
         path: a local file.
 
     Raises:
-        StorageError: it is no regular file, or cannot be read.
-        RequestError: a line is not a feature; its number is named.
+        StorageError: it is not a regular file, or cannot be read.
+        RequestError: a line is not a feature; the message has its number.
     """
     check_regular(path)
     with Path(path).open("rb") as file:

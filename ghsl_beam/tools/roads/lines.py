@@ -1,6 +1,6 @@
-"""The lines of a file with the fields that say which road each is, batch by batch.
+"""Reads the lines of a file in batches, with the fields that describe each road.
 
-`schema` says from the fields whose data it is.
+`schema` finds out from the fields which source the data is from.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from transforms.storage.vector_formats import FORMATS
 from transforms.storage.vectors import local_file, on_this_machine
 
 AT_ONCE = 20_000
-"""Lines in memory."""
+"""Largest number of lines in memory."""
 _UNREADABLE = (
     StorageError,
     DataSourceError,
@@ -51,12 +51,12 @@ _MIXED = ("Unknown", "GeometryCollection")
 _FILES = f"OpenStreetMap (.osm.pbf), {FORMATS}"
 _SHOWN = 12
 _MOST_NAMES, _MOST_POINTS = 1000, 4_000_000
-"""Names of fields that are looked at, and points of GeoJSON in memory."""
+"""Largest numbers of field names that are read, and of points of GeoJSON in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Lines (shapely, longitude and latitude, None for a damaged one), and what reads each."""
+    """Lines (shapely, longitude and latitude; None for a damaged one), and the reader of each."""
 
     lines: NDArray[Any]
     readers: list[Reader]
@@ -67,8 +67,8 @@ class RoadLines:
     """A file of road lines.
 
     Attributes:
-        origin: whose data it is.
-        batches: its lines, in its order; to be closed, where it is not read to its end.
+        origin: source of the data.
+        batches: the lines, in the order of the file; close it if you do not read it to its end.
     """
 
     origin: Origin
@@ -76,14 +76,14 @@ class RoadLines:
 
 
 def road_lines(file: str) -> RoadLines:
-    """The lines of a file, once its fields are known.
+    """Open a file of road lines, and read its fields.
 
     Args:
-        file: location; a layer of several as `file.gpkg|layer`.
+        file: location; `file.gpkg|layer` for one of several layers.
 
     Raises:
-        RequestError: there is no such file, it is of no known format, it is damaged, or it has
-            none of the fields; also while its batches are read.
+        RequestError: the file does not exist, has no known format, is damaged, or has none of the
+            fields; this error may also come while its batches are read.
         UnavailableError: its storage does not answer now.
     """
     location, _, layer = file.partition("|")
@@ -106,7 +106,7 @@ def road_lines(file: str) -> RoadLines:
 
 
 def _of_geojson(label: str, path: str) -> RoadLines:
-    """Each feature has its own fields; those of the first batch tell whose data it is."""
+    """Open a GeoJSONSeq file; the fields of the first batch show the source of the data."""
     names: dict[str, None] = {}
     batches = _batches(label, path, names)
     first = next(batches, None)
@@ -124,7 +124,7 @@ def _of_geojson(label: str, path: str) -> RoadLines:
 
 
 def _batches(label: str, path: str, names: dict[str, None]) -> Iterator[Batch]:
-    """All features of a GeoJSONSeq file; `names` takes the names of their fields."""
+    """All features of a GeoJSONSeq file; the names of their fields are added to `names`."""
     lines: list[Any] = []
     readers: list[Reader] = []
     points = 0
@@ -145,7 +145,7 @@ def _batches(label: str, path: str, names: dict[str, None]) -> Iterator[Batch]:
 
 
 def _layer(label: str, path: str, asked: str) -> tuple[str, Sequence[str]]:
-    """Name and fields of the layer that holds roads: the one that is asked for, else the only."""
+    """Name and fields of the layer with roads: the requested one, or else the only one."""
     layers = {str(name): str(kind) for name, kind in pyogrio.list_layers(path) if kind is not None}
     if asked and asked not in layers:
         raise RequestError(f"{label}: has no layer {asked!r}; it has {_some(layers)}")
@@ -192,10 +192,10 @@ def _of_layer(
 def _of_sql(
     label: str, path: str, fields: str, source: str, options: Mapping[str, str]
 ) -> Generator[Batch]:
-    """All lines that a query of OGR's SQL finds.
+    """All lines that a query in OGR's SQL finds.
 
-    As Arrow, a file is read in pieces, but what GDAL cannot read on the way ends the stream
-    without a word. So the lines are counted another way too, which fails where it is damaged.
+    With Arrow, a file is read in pieces, but a read error of GDAL silently ends the stream. So the
+    lines are also counted in another way, which fails if the file is damaged.
     """
     found, query = 0, f"SELECT {fields} {source}"
     try:
@@ -229,7 +229,7 @@ def _of_sql(
 
 @contextmanager
 def _counted(path: str, query: str, options: Mapping[str, str]) -> Generator[Callable[[], int]]:
-    """Count at once where that is quick; of OpenStreetMap's own files beside the reading."""
+    """Count at once if that is quick; for .osm.pbf, count in parallel to the reading."""
     if is_pbf(path):
         with counted_aside(path, query, options, str(process_folder())) as number:
             yield number
@@ -253,7 +253,7 @@ def _into_degrees(label: str, crs: str | None) -> Callable[[NDArray[Any]], NDArr
 
 
 def _sound(lines: NDArray[Any]) -> NDArray[Any]:
-    """Lines on the Earth; None in the place of anything else."""
+    """Replace everything that is not a line on the Earth by None."""
     sound = np.isin(shapely.get_type_id(lines), (1, 5)) & ~shapely.is_empty(lines)
     bounds = np.abs(shapely.bounds(lines))
     sound &= (bounds <= (360, 90, 360, 90)).all(axis=1)  # NaN is not
@@ -278,7 +278,7 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _quoted(name: str) -> str:
-    """A name as OGR's SQL takes it."""
+    """A quoted name for OGR's SQL."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

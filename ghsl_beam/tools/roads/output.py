@@ -1,4 +1,4 @@
-"""The GeoPackage of road lines: written in pieces, the same bytes for the same roads."""
+"""Writes the GeoPackage of road lines in pieces; the same roads give the same bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from transforms.storage.temporary import process_folder
 
 LAYER = "roads"
 WIDTH_FIELD = "width"
-"""The name that `cleaning.road_width_field` has by default."""
+"""The default of `cleaning.road_width_field`."""
 _SCHEMA = pa.schema(
     [
         pa.field("geometry", pa.binary(), metadata={"ARROW:extension:name": "geoarrow.wkb"}),
@@ -31,7 +31,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _DATE = "2000-01-01T00:00:00.000Z"
-"""The time of writing that the file states: layers depend on its bytes, which must not change."""
+"""The time of writing in the file; it is fixed, because layers depend on the bytes of the file."""
 _UNWRITABLE = (
     DataSourceError,
     DataLayerError,
@@ -39,13 +39,13 @@ _UNWRITABLE = (
     FieldError,
     OSError,
     ValueError,
-    RuntimeError,  # of pyogrio, where the stream ends in an error
+    RuntimeError,  # from pyogrio, if the stream ends with an error
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Roads:
-    """Some roads: lines (shapely, longitude and latitude), widths in metres with their sources."""
+    """Some roads: lines (shapely, longitude and latitude), widths in metres and their sources."""
 
     lines: list[Any]
     widths: list[float]
@@ -54,17 +54,17 @@ class Roads:
 
 
 def write_roads(path: Path, out: str, batches: Iterator[Roads], credit: str) -> None:
-    """Write roads to a new GeoPackage, and look whether the cleaning takes it.
+    """Write roads to a new GeoPackage, and check that the cleaning can read it.
 
     Args:
         path: local file to write.
         out: its name in messages.
-        batches: the roads; those of one batch are in memory at a time.
-        credit: whose data it is, which the file states.
+        batches: the roads; one batch is in memory at a time.
+        credit: credit of the data, which is written into the file.
 
     Raises:
-        StorageError: it cannot be written whole.
-        Exception: what `batches` raises.
+        StorageError: it cannot be written completely.
+        Exception: any error of `batches`.
     """
     source = _Source(batches)
     stream = pa.RecordBatchReader.from_batches(_SCHEMA, source.record_batches())
@@ -78,7 +78,7 @@ def write_roads(path: Path, out: str, batches: Iterator[Roads], credit: str) -> 
                 geometry_name="geometry",
                 geometry_type="LineString",
                 crs="EPSG:4326",
-                # Of the layer: for metadata of a file, GDAL writes an .aux.xml whenever it is read.
+                # Metadata of the layer; for that of the file, GDAL writes an .aux.xml at each read.
                 layer_metadata={"ATTRIBUTION": credit},
                 layer_options={"DESCRIPTION": f"Road lines, width in metres. {credit}"},
             )
@@ -91,7 +91,7 @@ def write_roads(path: Path, out: str, batches: Iterator[Roads], credit: str) -> 
     except RasterError as error:
         raise StorageError(out, f"cannot be written: {error}") from error
     finally:
-        # What GDAL and SQLite leave beside a file that they did not end.
+        # Files that GDAL and SQLite leave beside an unfinished file.
         for beside in path.parent.glob(f"{glob.escape(path.name)}?*"):
             beside.unlink(missing_ok=True)
     if source.error is not None:
@@ -106,7 +106,7 @@ def _check(path: Path, written: int) -> None:
 
 
 class _Source:
-    """What GDAL draws from: an error on the way is kept, as GDAL would keep its text alone."""
+    """The source that GDAL reads from; it keeps an error, because GDAL would keep only its text."""
 
     def __init__(self, batches: Iterator[Roads]) -> None:
         self._batches = batches
@@ -137,7 +137,7 @@ def _record_batch(roads: Roads) -> Any:
 
 @contextmanager
 def _configured() -> Iterator[None]:
-    """GDAL's settings for this file; its own temporary files go with the process."""
+    """GDAL settings for this file; its temporary files are removed with the process."""
     wanted = {"OGR_CURRENT_DATE": _DATE, "CPL_TMPDIR": str(process_folder())}
     before = {name: pyogrio.get_gdal_config_option(name) for name in wanted}
     pyogrio.set_gdal_config_options(wanted)

@@ -1,4 +1,4 @@
-"""What the fields of an Overture segment say of its line: roads on parts of it, and their widths.
+"""Reads the fields of an Overture segment: the roads on parts of its line, and their widths.
 
 Source: Overture Maps schema, theme transportation, type segment.
 """
@@ -18,7 +18,7 @@ from ghsl_beam.tools.roads.tags import LeftOut, Reading, Stretch
 from ghsl_beam.tools.roads.widths import width_of
 
 OVERTURE_FIELDS = ("subtype", "class", "subclass", "width_rules", "road_flags")
-"""The fields that are read, in the order that `overture_road` takes their values in."""
+"""The fields that are read, in the order of the arguments of `overture_road`."""
 _WHY = {
     "is_under_construction": LeftOut.PLANNED,
     "is_abandoned": LeftOut.GONE,
@@ -26,16 +26,16 @@ _WHY = {
     "is_covered": LeftOut.COVERED,
     "is_indoor": LeftOut.COVERED,
 }
-"""Flags of a road that is not seen from above, the one that is counted first."""
+"""Flags of a road that is not visible from above; the first one is counted."""
 _LINKED = ("motorway", "trunk", "primary", "secondary", "tertiary")
 _MOST_RULES = 1000
 LONGEST_RULES = 1 << 13
-"""Characters of a text of rules; what is longer is not read."""
+"""Largest number of characters of a text of rules; a longer text is not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A value that holds from one share of a line's length to another."""
+    """A value that is valid between two shares of the length of a line."""
 
     value: Any
     start: float
@@ -47,11 +47,11 @@ class _Rule:
 
 @lru_cache(maxsize=1 << 12)
 def overture_road(values: tuple[str | None, ...], classes: frozenset[str]) -> Reading:
-    """What the fields of a segment say.
+    """Read the fields of a segment.
 
     Args:
-        values: those of `OVERTURE_FIELDS`, the rules as JSON, None for an absent one.
-        classes: names of the classes that are asked for.
+        values: the values of `OVERTURE_FIELDS`, rules as JSON, None for an absent field.
+        classes: names of the requested classes.
     """
     subtype, name, kind, widths, flags = values
     if subtype not in (None, "road"):
@@ -100,7 +100,7 @@ def _of_part(
 
 
 def _rules(text: str | None, key: str) -> tuple[list[_Rule], bool]:
-    """The rules in a text, and whether anything in it could not be understood."""
+    """The rules in a text, and whether a part of it could not be understood."""
     if not text:
         return [], False
     try:

@@ -1,7 +1,7 @@
-"""OpenStreetMap's .osm.pbf: whether a file is one, and whole, and how GDAL reads it.
+"""OpenStreetMap's .osm.pbf: checks that a file is whole, and configures GDAL to read it.
 
-A download that broke off is told by its blocks before anything is read, which takes no time. What
-is damaged within a block, GDAL tells (see `lines`).
+The sizes of the blocks show a truncated download before anything is read; this takes no time. GDAL
+finds damage inside a block (see `lines`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transforms.storage.temporary import process_folder
 from transforms.storage.vector_formats import check_regular
 
 _MAX_HEAD, _MAX_BLOCK = 64 << 10, 64 << 20
-"""Bytes, as the format bounds them (it recommends half of that)."""
+"""Largest numbers of bytes that the format allows (it recommends half of that)."""
 _LINE_TAGS = ",".join(OSM_TAGS)
 _CONFIGURATION = f"""\
 closed_ways_are_polygons=
@@ -40,17 +40,17 @@ attributes=highway
 osm_id=no
 attributes=highway
 """
-"""Of GDAL's driver: the tags that are read become fields of their own, and no others are kept. A
-closed way is a line, but for `area=yes`."""
+"""Configuration of GDAL's driver: each tag that is read becomes a field, and other tags are not
+kept. A closed way is a line, except with `area=yes`."""
 
 
 def is_pbf(location: str) -> bool:
-    """Whether a name is that of such a file."""
+    """Whether a file is .osm.pbf, by its name."""
     return location.lower().endswith(".osm.pbf")
 
 
 def configuration() -> str:
-    """A file that tells GDAL's driver which tags to read; it goes with the process."""
+    """A file with the tags that GDAL's driver reads; it is removed with the process."""
     handle, path = tempfile.mkstemp(suffix=".ini", dir=process_folder())
     with os.fdopen(handle, "w") as file:
         file.write(_CONFIGURATION)
@@ -58,13 +58,13 @@ def configuration() -> str:
 
 
 def check_pbf(path: str) -> None:
-    """Look whether a local file is OpenStreetMap's PBF and ends where its last block ends.
+    """Check that a local file is OpenStreetMap's PBF and ends with its last block.
 
     Raises:
-        StorageError: it is not, or its name cannot be told to GDAL.
+        StorageError: it does not, or GDAL cannot use its name.
     """
     check_regular(path)
-    if "!" in path:  # pyogrio takes what is before it for an archive
+    if "!" in path:  # pyogrio takes the part before it for an archive
         raise StorageError(path, "has a '!' in its path, which GDAL reads otherwise: rename it")
     size = os.path.getsize(path)
     with Path(path).open("rb") as file:
@@ -89,7 +89,7 @@ def check_pbf(path: str) -> None:
 
 
 def _block(file: BinaryIO, number: int) -> int | None:
-    """Bytes of the block that begins here, with its head; None where there is none.
+    """Size in bytes of the block that begins here, with its header; None at the end.
 
     Source: the OpenStreetMap wiki, PBF Format, File format.
     """
@@ -106,7 +106,7 @@ def _block(file: BinaryIO, number: int) -> int | None:
 
 
 def _fields(message: bytes) -> dict[int, int | bytes]:
-    """Numbers and bytes of a message of protocol buffers; what is cut off is left out."""
+    """Numbers and bytes of a protocol buffer message; a truncated field is left out."""
     found: dict[int, int | bytes] = {}
     place = 0
     while place < len(message):
@@ -123,7 +123,7 @@ def _fields(message: bytes) -> dict[int, int | bytes]:
 
 
 def _number(message: bytes, place: int) -> tuple[int, int]:
-    """A number of variable length, and the place behind it."""
+    """A number of variable length, and the position after it."""
     value = shift = 0
     for byte in message[place : place + 10]:
         value |= (byte & 127) << shift

@@ -1,4 +1,4 @@
-"""Which fields of a file say what road a line is: OpenStreetMap's, Geofabrik's or Overture's."""
+"""Finds the source of a file by its fields: OpenStreetMap, Geofabrik or Overture."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _LONGEST = max(LONGEST_TAG, LONGEST_RULES)
 
 Row = Mapping[str, Any]
 Reader = Callable[[frozenset[str]], Reading]
-"""What a line is, for the names of the classes that are asked for."""
+"""Reads a line, for the names of the requested classes."""
 
 
 class Origin(StrEnum):
-    """Whose data it is."""
+    """Source of the data."""
 
     OSM = "OpenStreetMap"
     OVERTURE = "Overture"
 
 
 def schema_of(fields: Collection[str]) -> Origin | None:
-    """Whose data a table with such fields is; None where no field says which road a line is.
+    """The source of a table with these fields; None if no field says which road a line is.
 
-    Geofabrik's `fclass` is in its tables of rivers and railways too, `oneway` in that of roads
-    alone.
+    The tables of Geofabrik for rivers and railways have `fclass` too; only that for roads has
+    `oneway`.
     """
     if "highway" in fields or ("fclass" in fields and "oneway" in fields):
         return Origin.OSM
@@ -48,7 +48,7 @@ def schema_of(fields: Collection[str]) -> Origin | None:
 
 
 def reader(row: Row) -> Reader:
-    """What reads a line with such fields."""
+    """The reader of a line with these fields."""
     if "highway" in row or "fclass" in row:
         return _osm(row)
     return _overture(row)
@@ -83,14 +83,14 @@ def _read(
 
 
 def _value(row: Row, tag: str) -> Any:
-    """A tag's value; GDAL writes `_` for `:` in the name of a field, Geofabrik another name."""
+    """The value of a tag; in field names GDAL writes `_` for `:`, and Geofabrik has other names."""
     if tag == "highway" and "highway" not in row:
         return row.get("fclass")
     return row.get(tag, row.get(tag.replace(":", "_")))
 
 
 def _text(value: Any) -> str | None:
-    """A field's value as text of bounded length; None where there is none."""
+    """The value of a field as a text of limited length; None if there is none."""
     if value is None or isinstance(value, str):
         return value[: _LONGEST + 1] if value else None
     if isinstance(value, float):

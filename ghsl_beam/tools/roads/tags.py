@@ -1,4 +1,4 @@
-"""What the tags of OpenStreetMap say of a line: which road it is, how wide, or why it is none."""
+"""Reads the tags of an OpenStreetMap way: which road it is and how wide, or why it is left out."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ OSM_TAGS = (
     "est_width",
     "lanes",
 )
-"""The tags that are read, in the order that `osm_road` takes their values in."""
+"""The tags that are read, in the order of the arguments of `osm_road`."""
 _PLANNED = ("proposed", "planned", "construction")
 _GONE = ("abandoned", "disused", "razed", "demolished", "removed", "dismantled")
 _NO = (None, "", "no", "false", "0", "F")
-"""F is Geofabrik's no."""
+"""Values that mean no; Geofabrik writes F."""
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _PAIR = re.compile(rf"\s*{_QUOTED}\s*=>\s*(?:{_QUOTED}|NULL)\s*(,|$)", re.S)
 _ESCAPED = re.compile(r"\\(.)", re.S)
 
 
 class LeftOut(StrEnum):
-    """Why a line is left out."""
+    """The reason why a line is left out."""
 
     NO_ROAD = "not a road (rail, water)"
     NO_CLASS = "without a class"
@@ -52,7 +52,7 @@ class LeftOut(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part of a line that is a road of one width; `start` and `end` are shares of its length."""
+    """A part of a line that is a road of one width; `start` and `end` are shares of the length."""
 
     road: RoadClass
     width: Width
@@ -62,9 +62,9 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the fields of a line say: the roads on it, and why it or parts of it are left out.
+    """The roads on a line, and the reasons why it or parts of it are left out.
 
-    `unclear` holds if a field could not be read at all. `named` is a class that is not known.
+    `unclear` is True if a field could not be read at all. `named` is an unknown class.
     """
 
     roads: tuple[Stretch, ...] = ()
@@ -75,11 +75,11 @@ class Reading:
 
 @lru_cache(maxsize=1 << 12)
 def osm_road(values: tuple[str | None, ...], classes: frozenset[str]) -> Reading:
-    """What the tags of a way say.
+    """Read the tags of a way.
 
     Args:
-        values: those of `OSM_TAGS`, None for an absent one.
-        classes: names of the classes that are asked for.
+        values: the values of `OSM_TAGS`, None for an absent tag.
+        classes: names of the requested classes.
     """
     tags = dict(zip(OSM_TAGS, values, strict=True))
     name = tags["highway"]
@@ -111,10 +111,10 @@ def _why_not_seen(tags: Mapping[str, str | None]) -> LeftOut | None:
 
 
 def other_tags(text: str) -> dict[str, str]:
-    r"""The tags that GDAL keeps in one field: as hstore of PostgreSQL, or as JSON.
+    r"""Parse the field in which GDAL keeps all other tags, in hstore format (PostgreSQL) or JSON.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it has another format.
 
     Examples:
         >>> other_tags('"lanes"=>"2","name"=>"The \\"Strip\\"","x"=>NULL')

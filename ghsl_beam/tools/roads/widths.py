@@ -1,4 +1,4 @@
-"""The width of a road in metres, from what its tags say or else from the table of its class."""
+"""The width of a road in metres: from its tags, or else from the table of classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ghsl_beam.tools.roads.classes import RoadClass
 
 MOST_LANES = 16
 LONGEST_TAG = 255
-"""Characters of a tag of OpenStreetMap."""
+"""Largest number of characters of an OpenStreetMap tag."""
 _FOOT, _INCH = 0.3048, 0.0254
 _NUMBER = r"(\d{1,9}(?:[.,]\d{1,9})?)"
 _METRIC = re.compile(rf"{_NUMBER}\s*(m|metres?|meters?|cm|km)?", re.I)
@@ -25,7 +25,7 @@ _LANES = re.compile(r"\d{1,2}(?:\.[05])?")
 
 
 class Source(StrEnum):
-    """Where a width comes from."""
+    """The source of a width."""
 
     TAG = "tag"
     LANES = "lanes"
@@ -33,7 +33,7 @@ class Source(StrEnum):
 
 
 class Ignored(StrEnum):
-    """Why a width or a number of lanes that is stated is not believed."""
+    """The reason why a stated width or number of lanes is not used."""
 
     UNCLEAR = "not understood"
     ODD = "out of range"
@@ -41,7 +41,7 @@ class Ignored(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Width:
-    """A width in metres, where it comes from, and why something better was not taken."""
+    """A width in metres, its source, and the reason why a better source was not used."""
 
     metres: float
     source: Source
@@ -49,10 +49,10 @@ class Width:
 
 
 def metres(text: str) -> float | None:
-    """The width that a text says, in metres; None where it cannot be understood.
+    """The width in a text, in metres; None if it cannot be understood.
 
-    A number without a unit is metres. A comma is a decimal comma. Of several values with
-    semicolons between them the smallest counts: what a street covers is taken out of the built-up.
+    A number without a unit is metres. A comma is a decimal comma. If there are several values with
+    semicolons between them, the smallest counts, because a street reduces the built-up area.
 
     Examples:
         >>> metres("7,5 m"), metres("24'"), metres("24 ft 6 in"), metres("3.5;4"), metres("wide")
@@ -82,10 +82,10 @@ def _decimal(text: str) -> float:
 
 
 def lanes(text: str) -> float | None:
-    """The number of lanes that a text says, 1 to `MOST_LANES`; None where it says none.
+    """The number of lanes in a text, 1 to `MOST_LANES`; None if there is none.
 
-    Half lanes exist: `1.5` is a lane on which two cars can just pass. Of several the smallest
-    counts.
+    Half lanes exist: `1.5` is a lane on which two cars can just pass. If there are several values,
+    the smallest counts.
     """
     parts = [part.strip() for part in text[:LONGEST_TAG].split(";")]
     if not all(_LANES.fullmatch(part) for part in parts):
@@ -95,15 +95,15 @@ def lanes(text: str) -> float | None:
 
 
 def width_of(road: RoadClass, stated: Sequence[str], stated_lanes: str | None = None) -> Width:
-    """The width of a road: a stated one, else by its lanes, else that of its class.
+    """The width of a road: the stated width, or the width of its lanes, or that of its class.
 
     Args:
         road: its class.
-        stated: what its tags say, the best first. The first that is understood and sane wins.
-        stated_lanes: what its tag `lanes` says; None where there is none.
+        stated: widths in its tags, the best first. The first that is understood and possible wins.
+        stated_lanes: its tag `lanes`; None if there is none.
 
     Returns:
-        Metres, rounded to centimetres; always sane for the class.
+        Metres, rounded to centimetres; always possible for the class.
     """
     ignored: Ignored | None = None
     for text in stated:

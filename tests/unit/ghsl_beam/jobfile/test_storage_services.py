@@ -73,7 +73,7 @@ def test_services_of_the_environment(monkeypatch):
     [
         ("[1]", f"{VARIABLE}: expected services by name"),
         ("{mine: {bucket: [x]}}", f"{VARIABLE}: storage.mine.bucket: unknown key; did you mean b"),
-        ("{mine: {}}", f"{VARIABLE}: mine: give the buckets"),
+        ("{mine: {}}", f"{VARIABLE}: mine: give its buckets"),
     ],
 )
 def test_mistakes_in_the_environment(monkeypatch, text, named):
@@ -94,7 +94,7 @@ SECRET = "Pl4nted/secret+0f40characters0000000000"  # noqa: S105 - no key of any
         ),
         ({"mine": {**MINE, "access_key_id": SECRET}}, "storage.mine: access_key_id: no key may"),
         ({"mine": {**MINE, "aws_session_token": SECRET}}, "aws_session_token: no key may"),
-        ({"mine": {**MINE, "key": SECRET}}, "storage.mine: key: no key may stand in a job file"),
+        ({"mine": {**MINE, "key": SECRET}}, "storage.mine: key: a job file must not contain a key"),
         ({"mine": {**MINE, "keys": SECRET}}, "storage.mine.keys: expected default, anonymous, "),
         ({"mine": {**MINE, "keys": f"env:{SECRET}"}}, "storage.mine.keys: expected default"),
         ({"mine": {**MINE, "endpoint": f"https://me:{SECRET}@host"}}, "without user and query"),
@@ -112,7 +112,7 @@ def test_a_key_is_refused_and_not_shown(section, named):
 @pytest.mark.parametrize(
     ("section", "named"),
     [
-        ({"mine": {}}, "storage: mine: give the buckets that lie there"),
+        ({"mine": {}}, "storage: mine: give its buckets"),
         ({"Mine": MINE}, "storage: 'Mine': expected a name of a-z"),
         ({"a": MINE, "b": MINE}, "storage: a and b both have bucket mine"),
         ({"mine": {**MINE, "buckets": ["s3://mine"]}}, "is not the name of a bucket"),
