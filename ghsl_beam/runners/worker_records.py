@@ -11,6 +11,10 @@ import logging
 
 _LOGGER = "apache_beam.runners.portability.local_job_service"
 """Logger of Beam's DirectRunner for the records of its worker processes."""
+_FAILED = ("apache_beam.runners.common", "apache_beam.runners.worker.sdk_worker")
+"""Where Beam logs an error of a step, with all of its traces."""
+_ENDS_THE_RUN = "KeysError: "
+"""An error that the launch says in one line when it ends."""
 
 
 def restore_records() -> None:
@@ -18,6 +22,15 @@ def restore_records() -> None:
     worker = logging.getLogger(_LOGGER)
     worker.setLevel(logging.DEBUG)
     worker.addFilter(_restored)
+    for name in _FAILED:
+        logging.getLogger(name).addFilter(_once)
+
+
+def _once(record: logging.LogRecord) -> bool:
+    """Whether a record is logged: what the launch says at its end is for the log file alone."""
+    if record.name in _FAILED and _ENDS_THE_RUN in record.getMessage():
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
 
 
 def _restored(record: logging.LogRecord) -> bool:
@@ -47,4 +60,5 @@ def _restored(record: logging.LogRecord) -> bool:
     for key in ("time", "level"):
         fields.pop(key, None)
     vars(record).update(fields)
+    _once(record)
     return logging.getLogger(record.name).isEnabledFor(record.levelno)

@@ -26,6 +26,7 @@ def services(running, four_tiles_job, four_tiles_archive, tmp_path):
         _copy(f"{running.bucket}/{content['name']}/{place}", f"s3://{name}/{place}")
     _made(f"s3://{own}")
     content["input"]["archive"] = f"s3://{far}/archive"
+    content["input"]["cache"] = {"folder": str(tmp_path / "cache")}
     content["models"]["folder"] = f"s3://{models}/models"
     content["residential"]["model"] = f"s3://{models}/models/DEMONSTRATION_residential.skops"
     fronts = (
@@ -102,7 +103,7 @@ def test_more_machines_than_connections(running, services):
 def test_keys_that_expire_in_the_middle(running, services, four_tiles_made, tmp_path):
     """The launch says so in one line, and the next one goes on."""
     file, url, far, _, _ = services
-    far.expires = ".jp2", 10
+    far.expires = ".jp2", 6
     ended = running.launch(file, url, *options(running))
     far.expires = None
     assert far.refused

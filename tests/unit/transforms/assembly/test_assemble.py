@@ -239,6 +239,9 @@ def test_through_a_cache_the_pixels_are_the_same(made, tmp_path):
     assert np.array_equal(found.composite, expected)
     assert np.array_equal(found.count, count)
     assert len(list((tmp_path / "cache").glob("*.file"))) == 25
+    bands_alone = Access(Cache(str(tmp_path / "bands"), 10**9), masks=False)
+    assert not assemble_block(scenes, grid_at(*GRID, WHOLE), 30, bands_alone).failures
+    assert len(list((tmp_path / "bands").glob("*.file"))) == 20
     bare = [dataclasses.replace(s, band_files=(), mask_file=None) for s in scenes]
     assert not assemble_block(bare, grid_at(*GRID, WHOLE), 30, access).failures
 
