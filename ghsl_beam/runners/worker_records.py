@@ -12,9 +12,9 @@ import logging
 _LOGGER = "apache_beam.runners.portability.local_job_service"
 """Logger of Beam's DirectRunner for the records of its worker processes."""
 _FAILED = ("apache_beam.runners.common", "apache_beam.runners.worker.sdk_worker")
-"""Where Beam logs an error of a step, with all of its traces."""
+"""Loggers in which Beam logs an error of a step, with all its tracebacks."""
 _ENDS_THE_RUN = "KeysError: "
-"""An error that the launch says in one line when it ends."""
+"""The launch reports this error in one line when it ends."""
 
 
 def restore_records() -> None:
@@ -27,7 +27,7 @@ def restore_records() -> None:
 
 
 def _once(record: logging.LogRecord) -> bool:
-    """Whether a record is logged: what the launch says at its end is for the log file alone."""
+    """Lower the level of an error that the launch reports at its end, so it is only in the log file."""
     if record.name in _FAILED and _ENDS_THE_RUN in record.getMessage():
         record.levelno, record.levelname = logging.INFO, "INFO"
     return True
