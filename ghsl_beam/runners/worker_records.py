@@ -27,7 +27,7 @@ def restore_records() -> None:
 
 
 def _once(record: logging.LogRecord) -> bool:
-    """Lower the level of an error that the launch reports at its end, so it is only in the log file."""
+    """Lower the level of an error that the launch reports at its end: only the log file has it."""
     if record.name in _FAILED and _ENDS_THE_RUN in record.getMessage():
         record.levelno, record.levelname = logging.INFO, "INFO"
     return True

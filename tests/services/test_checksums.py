@@ -39,7 +39,7 @@ def test_new_files_are_recorded_and_later_compared(folder):
     assert found["33U"].verdict is Verdict.DIFFERS
     changed = hashlib.sha256((folder / "MODEL_CNN_33U.h5").read_bytes()).hexdigest()
     assert changed in found["33U"].detail
-    assert f"recorded {DIGEST}" in found["33U"].detail
+    assert f"but SHA256SUMS has {DIGEST}" in found["33U"].detail
     assert read_sums(str(folder))["MODEL_CNN_33U.h5"] == DIGEST
 
 
@@ -99,5 +99,5 @@ def test_the_record_keeps_what_it_has(tmp_path):
     lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
     assert lines == [f"{'0' * 64}  a.h5", f"{'b' * 64}  b.h5", f"{'c' * 64}  c.h5"]
     (tmp_path / "SHA256SUMS").write_text("no sums\n")
-    with pytest.raises(RequestError, match="SHA256SUMS: not a line of sha256sum: 'no sums'"):
+    with pytest.raises(RequestError, match="SHA256SUMS: has a line that is not one of sha256sum: 'no sums'"):
         record(str(tmp_path), {"a.h5": "a" * 64})

@@ -14,7 +14,7 @@ from tests.support.object_storage import fronted, make_bucket, put_folder, s3_se
 from transforms.elements import RequestError
 from transforms.storage import storage
 
-ANEW = "it is fetched anew, once; the same pixels; 0"
+ANEW = "it is fetched again, once; the same pixels; 0"
 REFUSED = "refused before anything is computed, nothing in it is touched; 2"
 
 

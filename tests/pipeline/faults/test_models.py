@@ -214,7 +214,7 @@ def test_who_made_a_network(job_of, tmp_path, monkeypatch):
     assert said[0] == (
         "model MODEL_CNN_31U.h5 is your own, not a model of the JRC, though its name is like theirs"
     )
-    assert "not proven to be of the JRC, so that it is not credited: MODEL_CNN_32U.h5" in said[1]
+    assert "not proven to be of the JRC, so the JRC is not credited: MODEL_CNN_32U.h5" in said[1]
     assert len(said) == 2
     credits = credits_of(models)
     assert credits[:2] == (SENTINEL, JRC)

@@ -285,6 +285,6 @@ def test_a_flipped_bit_in_a_product_that_a_tool_reads(tmp_path):
         pixels = made.read()
         made.update_tags(**{SUMS_TAG: as_tag(sums_of(pixels, 40))})
         made.write(pixels ^ 4 * (np.arange(40) == 20).astype("uint8"))
-    with pytest.raises(RasterError, match=f"{OWN}: damaged.*fit their checksum") as no:
+    with pytest.raises(RasterError, match=f"{OWN}: is damaged.*match their checksum") as no:
         validate(str(tmp_path), str(path))
     assert str(no.value).isprintable()
