@@ -1,4 +1,4 @@
-"""How many machines a runner's options let a job work on: they share the limits of a service."""
+"""The number of machines of a job by its runner options; they share the limits of services."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ghsl_beam.runners.beam_options import ClusterOptions
 
 _ON_THIS_MACHINE = ("LOOPBACK", "SUBPROCESS_SDK")
 _APART = "DOCKER"
-"""Workers that share no temporary folder, though they may be on one machine."""
+"""Kinds of workers without a shared temporary folder, even on one machine."""
 
 
 def machines(options: PipelineOptions) -> int | None:
-    """Machines that may work for the job at the same time, at most; None where nothing tells.
+    """Largest number of machines that work for the job at the same time; None if it is unknown.
 
-    All processes of a machine share what is in its temporary folder. A TaskManager of Flink has at
-    least one of the job's slots, so there are no more of them than the parallelism.
+    All processes of a machine share its temporary folder. A TaskManager of Flink has at least one
+    of the job's slots, so there are no more TaskManagers than the parallelism.
     """
     given: int | None = options.view_as(ClusterOptions).worker_machines
     if given:
@@ -34,6 +34,6 @@ def machines(options: PipelineOptions) -> int | None:
     processes = int(told) if told.isdecimal() else 0
     if options.view_as(StandardOptions).runner == "SparkRunner" or parallelism < 1:
         return None
-    if environment in (_APART, ""):  # Docker is Beam's own choice
+    if environment in (_APART, ""):  # Docker is the default of Beam
         return parallelism * processes if processes > 0 else None
     return parallelism

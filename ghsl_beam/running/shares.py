@@ -1,4 +1,4 @@
-"""The limits of a job's storage services, divided over the machines that will work for it."""
+"""Divides the limits of a job's storage services among the machines that will work for it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MINUTE = 60
 
 
 def check_shares(job: Job, options: PipelineOptions) -> None:
-    """Make sure, before anything is asked for, that the workers can keep to the limits.
+    """Check, before the first request, that the workers can keep the limits.
 
-    Where the archive's files may be in a cache, `divided` finds out for the archive.
+    If the archive's files may be in a cache, `divided` checks the archive.
 
     Raises:
-        RequestError: a share would be too small, or nothing tells how many machines there are.
+        RequestError: a share would be too small, or the number of machines is unknown.
     """
     _check_output(job)
     _divided(job, options, archive=access_kind(job) == "direct")
@@ -32,7 +32,7 @@ def divided(inventory: Inventory, options: PipelineOptions) -> Services:
     """The services of a job for its workers, each with a machine's share of the limits.
 
     Raises:
-        RequestError: a share would be too small, or nothing tells how many machines there are.
+        RequestError: a share would be too small, or the number of machines is unknown.
     """
     job = inventory.plan.job
     todo = inventory.tiles_to_do(inventory.plan.lines.assembly)
@@ -42,7 +42,7 @@ def divided(inventory: Inventory, options: PipelineOptions) -> Services:
 
 
 def _divided(job: Job, options: PipelineOptions, *, archive: bool) -> Services:
-    """So, where workers read the archive, or have all of it in the cache."""
+    """The same, for workers that read the archive, or that have all of it in the cache."""
     places = list(_read_by_workers(job, archive=archive))
     number = machines(options)
     if number is None:
@@ -65,7 +65,7 @@ def _divided(job: Job, options: PipelineOptions, *, archive: bool) -> Services:
 
 
 def storage_record(job: Job, shared: Services) -> list[StorageRecord]:
-    """What the run record says of the services that a job uses, as its workers know them."""
+    """The entry of the run record for the services of a job, as its workers have them."""
     with services.known(shared):
         used = _used(job)
     return [_record(one) for one in used]
@@ -87,10 +87,10 @@ def _record(service: Service) -> StorageRecord:
 
 
 def _check_output(job: Job) -> None:
-    """Block files and products are read by GDAL, whose requests cannot be counted.
+    """Refuse an output with limits: GDAL reads block files and products, without a count.
 
     Raises:
-        RequestError: the output lies at a service with limits.
+        RequestError: the output is at a service with limits.
     """
     service = services.of(job.output)
     if service and service.limited:
@@ -101,7 +101,7 @@ def _check_output(job: Job) -> None:
 
 
 def _used(job: Job) -> list[Service]:
-    """The services of the job's locations, each once, by name."""
+    """The services of the job's locations, each once, sorted by name."""
     places = (*_read_by_workers(job, archive=True), job.area.file, job.output)
     found = {one.name: one for place in places if place and (one := services.of(place))}
     return [found[name] for name in sorted(found)]

@@ -322,9 +322,9 @@ def fractions(source: Any, window: Window, how: Meaning, seen: Seen) -> Floats:
 
 
 def look_around(source: Any, how: Meaning, seen: Seen) -> None:
-    """Tell `seen` of values all over a raster without a unit, not only where it is compared.
+    """Add values from all parts of a raster without a unit to `seen`, not only the compared part.
 
-    Percent may be 0 and 1 alone in the country; in the next town they are more.
+    In the country, all values of percent may be 0 and 1; in the next town they are larger.
     """
     rows, cols = source.shape
     across = -(-cols // _LOOK_SIDE)

@@ -1,4 +1,4 @@
-"""The list of a job's scenes: which are used, which are not, and why."""
+"""Lists the scenes of a job: used or not, with the reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transforms.elements import Loss, Scene
 from transforms.storage.locations import masked
 
 _SIMPLER = 0.0005
-"""Degrees by which the outline of a square may be off: it is there to be looked at."""
+"""Tolerance of the outline of a square in degrees; it is only for display."""
 USED, LEFT_OUT, LOST = "used", "left out", "lost"
 
 
@@ -22,8 +22,8 @@ def scene_list(chosen: ChosenScenes) -> list[dict[str, Any]]:
     """Every product that the catalogue names for a job, by tile and sensing.
 
     Each has `scene`, `tile`, `status` (`used`, `left out`, `lost`), `sensing` (ISO 8601, UTC),
-    `cloud_cover` (percent), `baseline`, `bytes` (of the bands), `location` and `reason`; what is
-    not known is None.
+    `cloud_cover` (percent), `baseline`, `bytes` (of the bands), `location` and `reason`; an
+    unknown value is None.
     """
     rows = [_used(scene) for plan in chosen.tiles for scene in plan.scenes]
     rows += [_left_out(one) for one in chosen.left_out]
@@ -34,7 +34,7 @@ def scene_list(chosen: ChosenScenes) -> list[dict[str, Any]]:
 
 
 def as_geojson(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The list as GeoJSON: the square of its MGRS tile for each, none where it has no tile."""
+    """The list as GeoJSON; each scene has the square of its MGRS tile, or none without a tile."""
     return {
         "type": "FeatureCollection",
         "features": [

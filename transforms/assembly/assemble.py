@@ -72,9 +72,12 @@ def needs_bands(
 ) -> bool:
     """Whether `assemble_block` may read the bands of a scene over any of some grids.
 
-    It does not where the mask of the scene leaves no clear pixel, unless the scene is not the
-    `last` of its pass: then its bands say where the next scene fills a gap. Raises SceneError where
-    the mask cannot be used, StorageError where its storage does not answer.
+    The bands of the `last` scene of a pass are not read if its mask has no clear pixel. The bands
+    of the other scenes are always read, because they show where the next scene fills a gap.
+
+    Raises:
+        SceneError: the mask cannot be used.
+        StorageError: its storage does not answer.
     """
     for grid in grids:
         _check_grid(scene, grid)

@@ -1,9 +1,9 @@
-"""What a JPEG 2000 file says of its own shape, read before anything of it is decoded.
+"""Checks the structure of a JPEG 2000 file before it is decoded.
 
-A decoder reserves memory as the header asks, and takes what is missing at a file's end for empty.
-So boxes, main header and tile-parts are walked first: a few bytes of each, nothing is decoded.
-Zero bytes it takes for packets with nothing in them, so a hole in a file gives pixels too; but a
-header bounds how many zero bytes a whole code stream can hold in a row.
+A decoder reserves the memory that the header asks for, and takes missing bytes at the end of a file
+as empty. So boxes, main header and tile-parts are checked first: a few bytes of each are read, and
+nothing is decoded. A decoder takes zero bytes as empty packets, so a hole in a file gives pixels
+too. But the header limits how many zero bytes in a row a whole code stream can have.
 Source: ISO/IEC 15444-1, annex A (code stream) and annex I (JP2).
 """
 
@@ -20,27 +20,27 @@ from transforms.elements import Window
 SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 MAX_COMPONENTS = 16
 MAX_TILES = 2**15
-"""Times components: a decoder keeps some 7 kB for each before it decodes any."""
+"""Largest number of tiles times components; a decoder keeps 7 kB for each from the start."""
 MAX_PIXELS = 2**28
-"""Times components, of an image: far more than a tile of Sentinel-2 at 10 m."""
+"""Largest number of pixels times components: far more than a tile of Sentinel-2 at 10 m."""
 _MAX_BOXES, _MAX_BYTES, _MAX_MARKERS, _MAX_PARTS = 1000, 2**26, 1000, 2**17
 _VARIOUS = 255
 _NO_END = "its code stream has no end"
 _SOC_SIZ, _COD, _QCD, _SOT, _EOC = 0xFF4FFF51, 0xFF52, 0xFF5C, 0xFF90, 0xFFD9
 _COC, _PPM = 0xFF53, 0xFF60
 _CODER_ZEROS = 256
-"""Zero bytes in a row that the arithmetic coder may give: it gives some ten."""
+"""Most zero bytes in a row from the arithmetic coder; in practice there are about ten."""
 _MAX_ZEROS = 2**20
 _PIECE = 2**20
 
 
 class DamagedError(ValueError):
-    """A JPEG 2000 file is cut, damaged, or of a shape that no band and no mask has."""
+    """A JPEG 2000 file is truncated, damaged, or has a shape that no band and no mask has."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSize:
-    """Pixels, components and pixels of a JPEG 2000 tile, as the main header states them."""
+    """The sizes in the main header: the image, its components and a JPEG 2000 tile."""
 
     width: int
     height: int
@@ -50,17 +50,17 @@ class ImageSize:
 
     @property
     def tiles(self) -> int:
-        """How many JPEG 2000 tiles there are."""
+        """Number of JPEG 2000 tiles."""
         return -(-self.width // self.tile_width) * -(-self.height // self.tile_height)
 
 
 @dataclass(frozen=True, slots=True)
 class CodeStream:
-    """What `check_jpeg2000` finds.
+    """The result of `check_jpeg2000`.
 
-    Each part is the number of its JPEG 2000 tile, its first byte and the byte after its last;
-    there are none where they were not walked. More than `most_zeros` zero bytes in a row are no
-    part of a whole tile; None where the main header gives no bound.
+    Each part has the number of its JPEG 2000 tile, its first byte and the byte after its last. The
+    list is empty if the parts were not checked. A whole tile has at most `most_zeros` zero bytes in
+    a row; None if the main header gives no limit.
     """
 
     size: ImageSize
@@ -71,19 +71,19 @@ class CodeStream:
 def check_jpeg2000(
     file: BinaryIO, length: int, tile_parts: bool = True, ending: bool = True
 ) -> CodeStream:
-    """Walk a JP2 file from box to box and from tile-part to tile-part.
+    """Check a JP2 file from box to box and from tile-part to tile-part.
 
     Args:
         file: the file, open for reading.
-        length: its bytes.
-        tile_parts: whether the tile-parts are walked too: a short read of each.
-        ending: whether the mark that ends the code stream is looked at: one read, of two bytes.
+        length: its size in bytes.
+        tile_parts: whether the tile-parts are checked too, with a short read of each.
+        ending: whether the end mark of the code stream is checked, with one read of two bytes.
 
     Returns:
-        What the main header states, and where the tile-parts lie.
+        The values of the main header, and the positions of the tile-parts.
 
     Raises:
-        DamagedError: the file is cut; a box, a marker or a tile is missing, or two of them
+        DamagedError: the file is truncated; a box, a marker or a tile is missing, or two of them
             contradict each other; or the image is larger than any band or mask.
         OSError: the file cannot be read.
     """
@@ -105,18 +105,18 @@ def check_jpeg2000(
 def check_zeros(file: BinaryIO, stream: CodeStream, window: Window) -> None:
     """Look for holes in the JPEG 2000 tiles that a window of the image touches.
 
-    Their bytes are read whole, as a decoder reads them, and those of neighbours in the file at
-    once; to search them takes some thousandth of the time to decode them.
+    All bytes of these tiles are read, as by a decoder, and neighbours in the file with one read.
+    The search takes about a thousandth of the time of decoding.
 
     Raises:
-        DamagedError: a tile holds more zero bytes in a row than any tile can.
+        DamagedError: a tile has more zero bytes in a row than is possible.
         OSError: the file cannot be read.
     """
     if stream.most_zeros is None:
         return
     zeros = bytes(stream.most_zeros + 1)
     for start, end in _stretches(stream, window):
-        # Pieces overlap, so that a hole across two of them is seen.
+        # Pieces overlap, so a hole across two of them is found.
         for position in range(start, end, _PIECE):
             file.seek(position)
             found = file.read(min(_PIECE + len(zeros), end - position)).find(zeros)
@@ -132,7 +132,7 @@ def check_zeros(file: BinaryIO, stream: CodeStream, window: Window) -> None:
 def _stretches(stream: CodeStream, window: Window) -> list[tuple[int, int]]:
     """First byte and byte after the last of the tile-parts that a window touches.
 
-    Neighbours in the file are one stretch. No run of zero bytes crosses from one to the next,
+    Neighbours in the file are one stretch. No run of zero bytes continues from one to the next,
     because each tile-part begins with a marker.
     """
     size, found = stream.size, list[tuple[int, int]]()
@@ -159,7 +159,7 @@ class _Reader:
         self._file.seek(position)
         data = self._file.read(wanted)
         if len(data) < wanted and position + wanted <= self.length:
-            # An answer of object storage that came short; `storage.with_file` tries again.
+            # The answer of object storage is too short; `storage.with_file` tries again.
             raise ConnectionError(errno.EIO, f"{len(data)} bytes of {wanted} at {position}")
         if len(data) < wanted:
             raise DamagedError(f"it ends after {self.length} bytes, within its structure")
@@ -167,7 +167,7 @@ class _Reader:
 
 
 def _boxes(reader: _Reader) -> tuple[tuple[int, int, int, int], int, int]:
-    """Height, width, components, depth of the header box; where the code stream lies."""
+    """Height, width, components and depth in the header box; position of the code stream."""
     stated, position = None, 0
     for _ in range(_MAX_BOXES):
         if position > _MAX_BYTES:
@@ -195,7 +195,7 @@ def _boxes(reader: _Reader) -> tuple[tuple[int, int, int, int], int, int]:
 
 
 def _image_size(reader: _Reader, start: int, depth: int) -> ImageSize:
-    """The size marker; `depth` is that of the header box, 255 where it is not of all bands."""
+    """Read the size marker; `depth` is that of the header box, 255 if bands differ."""
     marker, length, _ = reader.unpack("IHH", start)
     width, height, *offsets = reader.unpack("IIII", start + 8)
     tile_width, tile_height, *more = reader.unpack("IIII", start + 24)
@@ -223,9 +223,9 @@ def _image_size(reader: _Reader, start: int, depth: int) -> ImageSize:
 
 
 def _main_header(reader: _Reader, start: int, size: ImageSize) -> tuple[int, int | None]:
-    """Where the first tile-part begins, and the bound of `_most_zeros`.
+    """Position of the first tile-part, and the limit of `_most_zeros`.
 
-    The markers before it are whole, and fit each other.
+    The markers before it are checked; they are whole and agree.
     """
     position = start + 2
     found: dict[int, int] = {}
@@ -254,8 +254,8 @@ def _main_header(reader: _Reader, start: int, size: ImageSize) -> tuple[int, int
         raise DamagedError(f"quantisation of kind {kind} with wavelet {wavelet}")
     if kind != 1 and length < 3 + (1 if kind == 0 else 2) * (3 * levels + 1):
         raise DamagedError(f"{length} bytes of quantisation with {levels} levels")
-    # A component of its own style, packet headers elsewhere and bits that are not coded at all
-    # (a code-block's style 1) have other bounds; no product has them.
+    # Other limits hold for a component with its own style, for packet headers in another place, and
+    # for bits that are not coded (code-block style 1); no product has these.
     if {_COC, _PPM} & found.keys() or block[2] & 1:
         return position, None
     return position, _most_zeros(size, layers, levels, (block[0], block[1]), precincts)
@@ -268,18 +268,19 @@ def _most_zeros(
     block: tuple[int, int],
     precincts: tuple[int, ...],
 ) -> int | None:
-    """The most zero bytes in a row in a whole tile: all its packets are empty, a byte each.
+    """Most zero bytes in a row in a whole tile: all its packets are empty, with one byte each.
 
-    A packet with anything in it begins with a bit that is set. After it, its head may hold a zero
-    bit for each node of the trees over its code-blocks; code-blocks hold what the coder gives.
+    A packet that is not empty begins with a bit that is set. After this bit, its header may have a
+    zero bit for each node of the trees over its code-blocks. The coder limits the zero bytes in
+    code-blocks.
 
     Args:
-        size: that of the image and of its tiles.
-        layers: of quality.
-        levels: of the wavelet.
-        block: width and height of a code-block, as powers of 2 less 2.
-        precincts: of each resolution, width and height as powers of 2 in 4 bits each, low first;
-            empty where they are the largest.
+        size: size of the image and of its tiles.
+        layers: number of quality layers.
+        levels: number of wavelet levels.
+        block: width and height of a code-block, as powers of 2, less 2.
+        precincts: width and height for each resolution, as powers of 2 in 4 bits each, low first;
+            empty if they are the largest.
     """
     packets, blocks = 0, 0
     for resolution in range(levels + 1):
@@ -290,7 +291,7 @@ def _most_zeros(
             (size.tile_height, size.height, both >> 4, block[1] + 2),
         ):
             pixels = -(-min(side, whole) >> (levels - resolution))
-            # One more, for a tile that begins within a precinct, or a precinct within a block.
+            # One more, because a tile may begin within a precinct, or a precinct within a block.
             apart *= (pixels >> power) + 2
             inside *= (min(pixels, 1 << power) >> min(least, power)) + 2
         packets += apart * layers * size.components
@@ -302,7 +303,7 @@ def _most_zeros(
 def _tile_parts(
     reader: _Reader, position: int, end: int, tiles: int
 ) -> tuple[tuple[int, int, int], ...]:
-    """Each tile is there, with all its parts, and the code stream ends where the last one does."""
+    """Check that each tile has all its parts, and that the code stream ends with the last one."""
     places = []
     found: Counter[int] = Counter()
     expected: dict[int, int] = {}

@@ -1,9 +1,9 @@
-"""Pixels of a product's raster on a window of the tile's grid, by nearest neighbour.
+"""Reads pixels of a product's raster on a window of the tile's grid, by nearest neighbour.
 
-GDAL decodes several JPEG 2000 tiles in threads of its own, and what fails in them reaches nobody:
-GDAL's dataset drops their result, and the pixels are whatever lay in memory. It starts them where
-one request covers several tiles, unless it is told to use one thread. Here it is: what decodes in
-parallel are threads of this module, each with a file handle, and with errors, of its own.
+If one request covers several JPEG 2000 tiles, GDAL can decode them in its own threads. Errors in
+these threads are lost: GDAL drops their result, and the pixels are arbitrary memory. Therefore GDAL
+uses one thread here. The threads of this module decode in parallel; each has its own file handle
+and its own errors.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from .products.zips import check_member
 from .raster_file import JPEG2000, RasterFile, look_at, raise_if_unreadable, raise_if_zeroed
 
 MAX_PIXELS = 2**28
-"""The most that is decoded of one raster for one window: far more than a whole tile at 10 m."""
+"""Largest number of pixels to decode for one window: far more than a whole tile at 10 m."""
 _NEAR = 0.01
-"""Metres within which two positions are one: in products they are whole numbers."""
+"""Two positions that differ by less, in metres, are equal; in products they are whole numbers."""
 MAX_BLOCK_PIXELS = 2**28
-"""The most that one block of a raster may have: GDAL decodes blocks whole."""
+"""Largest number of pixels in a block of a raster, because GDAL decodes whole blocks."""
 
 
 def source_indices(
@@ -43,11 +43,11 @@ def source_indices(
 ) -> NDArray[np.int64]:
     """Rows (or columns) of a source raster under the pixel centres of a target grid.
 
-    For the target's pixels `start` to `start + count - 1` along one axis, with pixels of
-    `resolution`; `shift` is how far the target grid's origin lies inside the source, along the
-    axis, negative where it lies before it; the source has `size` pixels of `source_resolution`.
-    All lengths in metres. Returns int64 (count,), -1 where a centre falls outside the source.
-    A pixel's index depends on its own position alone, not on `start` and `count`.
+    The target pixels are `start` to `start + count - 1` along one axis, with pixels of
+    `resolution`. `shift` is the distance from the source's origin to the target's along the axis,
+    negative if the target begins before the source. The source has `size` pixels of
+    `source_resolution`. All lengths are in metres. Returns int64 (count,), -1 for a centre outside
+    the source. The index of a pixel depends only on its position, not on `start` and `count`.
     """
     centres = shift + (np.arange(start, start + count, dtype=np.int64) + 0.5) * resolution
     indices = np.floor(centres / source_resolution).astype(np.int64)
@@ -64,13 +64,17 @@ def read_bands(
 ) -> NDArray[np.uint16]:
     """Bands of a product's raster over a grid, nearest neighbour.
 
-    The grid is north up and in the raster's CRS; the raster may have any resolution, and any
-    place unless `extent` says where it lies: then it must cover that, to less than a pixel of its
-    own. `bands` count from 1. Returns uint16 (bands, h, w), 0 outside the raster. Only what
-    encloses the grid is decoded. Raises SceneError where the raster cannot be read, is cut or
-    damaged, lacks a band, is not north-up, not of unsigned integers up to 16 bits, in another CRS,
-    or of another extent; StorageError where this machine cannot open it now, or its storage does
-    not answer.
+    The grid is north up and in the raster's CRS. The raster may have any resolution and position.
+    If `extent` is given, the raster must cover it, to less than one of its pixels. `bands` count
+    from 1. Only the part around the grid is decoded.
+
+    Returns:
+        uint16 (bands, h, w), 0 outside the raster.
+
+    Raises:
+        SceneError: the raster cannot be read, is truncated or damaged, lacks a band, is not
+            north-up, not of unsigned integers up to 16 bits, or has another CRS or extent.
+        StorageError: this machine cannot open it now, or its storage does not answer.
     """
     check_member(path)
     found = look_at(path)
@@ -120,7 +124,7 @@ def _read(
 def _decode(source: Any, path: str, window: Window, bands: Sequence[int]) -> NDArray[np.uint16]:
     """A window of the raster itself, on as many threads as there are cores.
 
-    On object storage one thread reads: its handle has what was fetched of the file.
+    On object storage only one thread reads, because its handle keeps the fetched bytes.
     """
     out = np.empty((len(bands), *window.shape), np.uint16)
 
@@ -136,8 +140,8 @@ def _decode(source: Any, path: str, window: Window, bands: Sequence[int]) -> NDA
         return out
     cores = 1 if is_remote(path) else joblib.cpu_count()
     threads = min(cores, tiles)
-    # Some small tiles at a time; one, where the decoder has threads to share its code-blocks. Each
-    # thread takes the next piece when it is done with one, so that none waits for a slower core.
+    # A piece is a few small tiles, or one tile if the decoder shares its code-blocks among threads.
+    # Each thread takes the next piece when it has finished one, so none waits for a slower core.
     across = width * max(1, tiles // (8 * threads))
     pieces = iter([window] if threads == 1 else list(_pieces(window, height, across)))
     one_thread = partial(rasterio.Env, GDAL_NUM_THREADS=str(cores // threads))
@@ -159,12 +163,12 @@ def _decode(source: Any, path: str, window: Window, bands: Sequence[int]) -> NDA
 
 @cache
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that stay: PROJ opens its database anew for each that begins."""
+    """Permanent threads, because PROJ opens its database again for each new thread."""
     return ThreadPoolExecutor(threads, "reading")
 
 
 def _pieces(window: Window, height: int, width: int) -> Iterator[Window]:
-    """A window's parts, cut at the multiples of a height and a width."""
+    """Split a window at the multiples of a height and a width."""
     for row in range(window.row // height * height, window.bottom, height):
         for col in range(window.col // width * width, window.right, width):
             part = window.intersect(Window(row, col, height, width))
@@ -173,10 +177,10 @@ def _pieces(window: Window, height: int, width: int) -> Iterator[Window]:
 
 
 def _open(path: str, driver: str) -> Any:
-    """The raster, without what may lie beside it: no other place, no statistics."""
+    """Open a raster without the files beside it: no other position, no statistics."""
     options = {} if driver == JPEG2000 else {"num_threads": "1"}
     alone = (
-        nullcontext()  # as `gdal_environment` says
+        nullcontext()  # see `gdal_environment`
         if is_remote(path)
         else rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR")
     )
@@ -189,17 +193,17 @@ def _open(path: str, driver: str) -> Any:
 
 
 def _cause(error: BaseException) -> str:
-    """What was wrong at first, in a line: GDAL's last word is only that a read failed."""
+    """The first cause on one line; GDAL's last error only says that a read failed."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(masked(str(error)).split())[:200]
 
 
 def _check_extent(source: Any, path: str, expected: tuple[float, ...]) -> None:
-    """Raises SceneError where a raster does not lie on the grid that its product states.
+    """Raise SceneError if a raster is not on the grid that its product states.
 
-    Its upper left corner is the grid's. It ends where the grid does, or, where its pixels are of
-    whole metres that do not divide the grid, less than one of them beyond.
+    The upper left corners must be the same. The raster must end with the grid. If its pixels are
+    whole metres that do not divide the grid, it may end less than one pixel after the grid.
     """
     left, bottom, right, top = expected
     place = source.transform

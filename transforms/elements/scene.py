@@ -29,11 +29,13 @@ class MaskKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file of an archive as its listing shows it; what is fetched of it must be that.
+    """A file of an archive, as in its listing; a fetched file must agree with it.
 
-    `location` is a path or a URL, of the archive for what lies in a zip; `size` are bytes, 0 where
-    they are not known; `version` is the storage's own mark (an ETag); `checksum` is
-    `ALGORITHM:HEXADECIMAL` where a catalogue tells it.
+    Attributes:
+        location: path or URL; for a file in a zip, that of the zip.
+        size: bytes; 0 if it is not known.
+        version: the mark of the storage (an ETag).
+        checksum: `ALGORITHM:HEXADECIMAL`, if a catalogue gives it.
     """
 
     location: str

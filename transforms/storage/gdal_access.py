@@ -63,10 +63,10 @@ def location_of(path: str) -> str:
 
 
 def signed_path(path: str) -> str:
-    """What GDAL opens now for a path of `gdal_path`: with a token where the host asks for one.
+    """The path that GDAL opens now for one of `gdal_path`; it has a token if the host needs one.
 
     Raises:
-        StorageError: no token can be had.
+        StorageError: there is no token.
     """
     prefix = "/vsicurl/"
     url = path.removeprefix(prefix)

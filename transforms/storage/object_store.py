@@ -140,9 +140,9 @@ def call(location: str, action: Callable[[Any, str], T], policy: Policy = POLICY
 
 @contextmanager
 def one_try(location: str) -> Iterator[tuple[Any, str]]:
-    """The file system of a URL and the path in it, for who tries again by a policy of its own.
+    """The file system of a URL and the path in it, for callers with their own retries.
 
-    Within, a connection of the service is held.
+    Inside the context, a connection of the service is held.
 
     Raises:
         KeysError: the service has no keys here.
@@ -153,9 +153,9 @@ def one_try(location: str) -> Iterator[tuple[Any, str]]:
 
 
 def storage_error(location: str, error: Exception) -> StorageError:
-    """What an error of a client says of a location, in one line.
+    """Turn an error of a client into an error about a location, on one line.
 
-    It is a KeysError where the service has no keys here, or refuses them.
+    It is a KeysError if the service has no keys here, or refuses them.
     """
     service = services.of(location)
     if service and (reason := _refusal(service, location, error)):
@@ -165,7 +165,7 @@ def storage_error(location: str, error: Exception) -> StorageError:
 
 
 def _refusal(service: services.Service, location: str, error: Exception) -> str | None:
-    """Why a service does not take its keys; None where an error says another thing."""
+    """The reason why a service refuses its keys; None for any other error."""
     from botocore.exceptions import NoCredentialsError, PartialCredentialsError
 
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
@@ -183,7 +183,7 @@ def _refusal(service: services.Service, location: str, error: Exception) -> str 
 
 
 def _code(error: BaseException | None) -> str:
-    """The code in a service's answer, such as `ExpiredToken`; "" where it has none."""
+    """The code in the answer of a service, such as `ExpiredToken`; "" if it has none."""
     while error is not None:
         response = getattr(error, "response", None)
         if isinstance(response, dict):
