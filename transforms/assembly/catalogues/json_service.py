@@ -56,8 +56,7 @@ class Bounds:
 class _RefusedError(Exception):
     """The answer to a request was not JSON.
 
-
-    `again` as in `stamina`; `later` where only another launch may have an answer.
+    `again` as in `stamina`; `later` if only another launch may have an answer.
     """
 
     def __init__(self, reason: str, again: bool | float = False, later: bool = False) -> None:
