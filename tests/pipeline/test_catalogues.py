@@ -16,7 +16,7 @@ from tests.support.archive import Product, write_product
 from tests.support.jobs import differing, layers
 from tests.support.object_storage import make_bucket, put_folder, s3_service
 from tests.support.odata_server import entity_of, odata_server
-from tests.support.stac_server import StacServer, delivered_item
+from tests.support.stac_server import StacServer, apart_files, apart_item, delivered_item
 from tests.support.storage_services import KEYS, Service, keys
 from transforms.assembly import Archive, Wanted, scenes_of
 from transforms.assembly.catalogues.creodias import CreodiasFinder
@@ -149,7 +149,7 @@ def far(products):
         front.close()
 
 
-def made_from(small, tmp_path, source, **more):
+def made_from(small, tmp_path, source, options=(), **more):
     """The layers that the job makes with another section `input`."""
     content = small[0].content() | more
     content["input"] = source | {"cache": {"folder": str(tmp_path / "cache")}}
@@ -157,7 +157,7 @@ def made_from(small, tmp_path, source, **more):
     file = tmp_path / "job.yaml"
     file.write_text(yaml.safe_dump(content))
     job = load_job(file)
-    record = run(job)
+    record = run(job, options)
     assert (record["exit_code"], record["losses"]) == (0, [])
     return layers(Path(job.output))
 
@@ -217,3 +217,39 @@ def test_a_whole_job_from_googles_public_bucket(small, products, tmp_path):
         front.close()
     assert not any(differing(small[1], found).values())
     assert front.refused == 0
+
+
+@pytest.fixture(scope="module")
+def level_2a(small, tmp_path_factory):
+    """The job with its first scene as L2A: job file, product, and what it makes from a disk."""
+    folder = tmp_path_factory.mktemp("l2a")
+    scl = np.full((48, 60), 4)
+    scl[10:20, 30:40] = 9
+    place = ("33UUU", 32633, 330000, 5820000)
+    day = date(2020, 6, 10)
+    product = Product(*place, small[0].first, day, "05.09", -1000, scl=scl)
+    safe = write_product(folder / "archive", product)
+    made = made_from(small, folder, {"archive": str(folder / "archive"), "level": "L2A"})
+    return product, safe, made
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_whole_job_from_signed_cogs(small, level_2a, tmp_path, processes):
+    """Bands are COGs behind tokens, and worker processes learn from the job how to sign."""
+    product, safe, expected = level_2a
+    files = apart_files(safe)
+    with StacServer().running() as server:
+        root = f"http://{server.host}/container"
+        server.files = {f"/container/x/{name}": content for name, content in files.items()}
+        server.items = [apart_item(product, f"{root}/x", files, "sentinel-2-l2a")]
+        server.private, server.valid_tokens = "/container/", 100
+        assets = {"red": "red", "green": "green", "blue": "blue", "nir": "nir", "mask": "scl"}
+        xml = {"granule": "granule_metadata", "product": "product_metadata"}
+        l2a = {"name": "sentinel-2-l2a", "roots": [root], "tokens": f"http://{server.host}/sas"}
+        api = {"name": "signed", "address": server.url, "l2a": l2a | assets | xml}
+        settings = {"source": "stac", "level": "L2A", "api": api}
+        workers = ("--direct_running_mode=multi_processing", f"--direct_num_workers={processes}")
+        options = workers if processes > 1 else ()
+        found = made_from(small, tmp_path, settings, options=options)
+    assert not any(differing(expected, found).values())
+    assert len(server.tokens) >= processes

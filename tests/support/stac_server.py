@@ -97,7 +97,7 @@ class StacServer:
         self.files = {}
         self.private = None
         self.token_lasts = 3600.0
-        self.tokens = []
+        self.tokens, self.valid_tokens = [], 1
         self.requests = []
         self._end = threading.Event()
         self._lock = threading.Lock()
@@ -219,7 +219,7 @@ class StacServer:
     def _file(self, handler, path, query):
         if self.private and path.startswith(self.private):
             signature = parse_qs(query).get("sig", [""])[0]
-            if signature not in self.tokens[-1:]:
+            if signature not in self.tokens[-self.valid_tokens :]:
                 self._send(handler, b"PublicAccessNotPermitted", 409)
                 return
         content = self.files.get(path)
