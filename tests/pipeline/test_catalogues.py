@@ -15,7 +15,7 @@ from tests.pipeline.faults.conftest import small_job
 from tests.support.archive import Product, write_product
 from tests.support.jobs import differing, layers
 from tests.support.object_storage import make_bucket, put_folder, s3_service
-from tests.support.odata_server import entity, odata_server
+from tests.support.odata_server import entity_of, odata_server
 from tests.support.stac_server import StacServer, delivered_item
 from tests.support.storage_services import KEYS, Service, keys
 from transforms.assembly import Archive, Wanted, scenes_of
@@ -75,16 +75,6 @@ def query_of(entities):
         }
 
     return query
-
-
-def entity_of(safe: Path, product: Product, root: Path) -> dict[str, object]:
-    """A product as OData describes it, below `/eodata`."""
-    return entity(
-        product.name,
-        f"/eodata/{safe.relative_to(root).as_posix()}",
-        cloudCover=product.cloud_cover + 0.0001,
-        datastripId=f"S2A_OPER_MSI_L1C_DS_SGS__X_S{product.datastrip}_N{product.baseline}",
-    )
 
 
 def test_the_same_products_give_the_same_scenes_in_the_same_order(tmp_path):

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from tests.support.archive import Product
 
 MOST = 10_000
 
@@ -37,6 +40,16 @@ def entity(name: str, path: str = "", **fields: object) -> dict[str, object]:
         "ContentDate": {"Start": f"{day:%Y-%m-%dT%H:%M:%S}.024000Z"},
         "Attributes": [{"Name": key, "Value": value} for key, value in attributes.items()],
     } | fields
+
+
+def entity_of(safe: Path, product: Product, root: Path) -> dict[str, object]:
+    """A product as OData describes it, below `/eodata`."""
+    return entity(
+        product.name,
+        f"/eodata/{safe.relative_to(root).as_posix()}",
+        cloudCover=product.cloud_cover + 0.0001,
+        datastripId=f"S2A_OPER_MSI_L1C_DS_SGS__X_S{product.datastrip}_N{product.baseline}",
+    )
 
 
 class ODataServer:

@@ -17,6 +17,8 @@ GROUPS = (
     "storage",
     "cache",
     "services",
+    "catalogues",
+    "roads",
     "models",
     "configuration",
     "processes",

@@ -48,6 +48,7 @@ def job_file(three, folder, **over):
     _, job, far, _, anyone = three
     content = job.content()
     content["input"]["archive"] = f"s3://{FAR}/archive"
+    content["input"]["cache"] = {"folder": str(folder / "cache")}
     content["models"]["folder"] = f"s3://{OPEN}/models"
     content["residential"]["model"] = f"s3://{OPEN}/models/DEMONSTRATION_residential.skops"
     content["output"] = f"s3://{OWN}/{folder.name}"
@@ -129,25 +130,24 @@ fault(
 def test_more_machines_than_connections_are_refused(three, tmp_path):
     """Unless all that the workers would read there is in the cache."""
     _, _, far, own, anyone = three
-    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     file = job_file(three, tmp_path, far={"connections": 4, "requests_per_minute": 2000})
     far.asked.clear()
-    ended = launch(file, own, "--worker_machines=5", **cache)
+    ended = launch(file, own, "--worker_machines=5")
     assert ended.returncode == 2
     (line,) = ended.stderr.splitlines()
     assert "storage service far allows 4 connections and 2000 requests a minute" in line
     assert "lower --parallelism to 4" in line
     assert "`ghsl-beam fetch` first" in line
     assert not [ask for ask in far.asked if ask.startswith("GET") and ".jp2" in ask]
-    assert launch(file, own, command="fetch", **cache).returncode == 0
+    assert launch(file, own, command="fetch").returncode == 0
     far.asked.clear()
-    ended = launch(file, own, "--worker_machines=5", **cache)
+    ended = launch(file, own, "--worker_machines=5")
     assert ended.stderr == ""
     assert ended.returncode == 0
     assert not [ask for ask in far.asked if ask.startswith("GET") and ".jp2" in ask]
     anyone.asked.clear()
     file = job_file(three, tmp_path, open={"connections": 4})
-    ended = launch(file, own, "--worker_machines=5", **cache)
+    ended = launch(file, own, "--worker_machines=5")
     assert ended.returncode == 2
     assert not anyone.asked, "something was asked for before the limits were looked at"
 

@@ -7,6 +7,7 @@ It is not in the Python registry, so it is imported only if a job asks for it.
 from __future__ import annotations
 
 import importlib
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -30,6 +31,7 @@ _TRIES = 5
 _LONGEST_WAIT = 60.0
 _SECONDS = 600.0
 """Seconds for one query with all its pages; the package itself has no time limit."""
+_NO_JSON = (json.JSONDecodeError, requests.JSONDecodeError)
 _Query = Callable[..., Any]
 
 
@@ -92,12 +94,21 @@ class CreodiasFinder:
             ):
                 with attempt:
                     return _within(_SECONDS, lambda: self._query(**arguments))
+        except _NO_JSON as error:
+            reason = "the catalogue gave no JSON, maybe a page of HTML: run again later"
+            raise StorageError(self.place, reason, passing=True) from error
         except (requests.RequestException, TimeoutError) as error:
+            passing = isinstance(error, TimeoutError) or bool(_passes_by(error))
             raise StorageError(
-                self.place, f"no answer: {cause_of(error)}", passing=bool(_passes_by(error))
+                self.place, f"no answer: {cause_of(error)}", passing=passing
             ) from error
         except (ValueError, TypeError) as error:
             raise RequestError(_old(f"{type(error).__name__}: {cause_of(error)}")) from error
+        except (LookupError, AttributeError) as error:
+            reason = f"an answer that it cannot read ({type(error).__name__}: {cause_of(error)})"
+            raise StorageError(
+                self.place, f"{reason}: run again later, or use source: odata", passing=True
+            ) from error
         raise AssertionError("stamina ends with a result or an error")
 
 
@@ -127,10 +138,13 @@ def _old(found: str) -> str:
 
 
 def _passes_by(error: Exception) -> bool | float:
-    """Whether a query may succeed later; as a number, the seconds that the service asks to wait."""
+    """Whether a query may succeed soon; as a number, the seconds that the service asks to wait.
+
+    A query that took longer than `_SECONDS` is not repeated: the list may have no end.
+    """
     response = getattr(error, "response", None)
     if response is None:
-        return isinstance(error, requests.ConnectionError | requests.Timeout | TimeoutError)
+        return isinstance(error, (requests.ConnectionError, requests.Timeout, *_NO_JSON))
     if response.status_code not in (408, 425, 429, 500, 502, 503, 504):
         return False
     wait = str(response.headers.get("Retry-After", ""))

@@ -54,11 +54,15 @@ class Bounds:
 
 
 class _RefusedError(Exception):
-    """The answer to a request was not JSON; `again` as in `stamina`."""
+    """The answer to a request was not JSON.
 
-    def __init__(self, reason: str, again: bool | float = False) -> None:
+    `again` as in `stamina`; `later` if only another launch may have an answer.
+    """
+
+    def __init__(self, reason: str, again: bool | float = False, later: bool = False) -> None:
         super().__init__(reason)
         self.again = again
+        self.passing = bool(again) or later
 
 
 class JsonService:
@@ -115,7 +119,7 @@ class JsonService:
             reason = str(error)
             if error.again:
                 reason += f", {bounds.attempts} times in a row"
-            raise StorageError(self.address, reason, passing=bool(error.again)) from error
+            raise StorageError(self.address, reason, passing=error.passing) from error
         raise AssertionError("stamina ends with a result or an error")
 
     def _answer(
@@ -200,7 +204,8 @@ class JsonService:
         wait = seconds_asked(response.headers.get("Retry-After", "")) if again else None
         if wait is not None and wait > self._bounds.longest_wait:
             longest = f"more than {self._bounds.longest_wait:g} s"
-            return _RefusedError(f"{text}; it asks to wait {wait:.0f} s, {longest}: run again then")
+            told = f"{text}; it asks to wait {wait:.0f} s, {longest}: run again then"
+            return _RefusedError(told, later=True)
         return _RefusedError(text, again=again if wait is None else max(wait, 0.001))
 
 

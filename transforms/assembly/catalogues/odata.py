@@ -85,7 +85,8 @@ class OData:
             total = max(total, self._total(page))
             values = page.get("value")
             if not isinstance(values, list):
-                raise StorageError(self.place, "gave a page without products (no list `value`)")
+                reason = "gave a page without products (no list `value`): check the address"
+                raise StorageError(self.place, reason)
             for number, product in enumerate(values):
                 if not isinstance(product, dict):
                     raise StorageError(self.place, f"gave {product!r:.80} in place of a product")
@@ -120,7 +121,9 @@ class OData:
         count = page.get("@odata.count")
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise StorageError(
-                self.place, f"says {count!r:.40} for the number of products, expected a number"
+                self.place,
+                f"says {count!r:.40} for the number of products, expected a number: check the "
+                "address",
             )
         return count
 

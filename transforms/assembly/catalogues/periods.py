@@ -25,7 +25,9 @@ def halves(
     if start >= end:
         raise StorageError(
             place,
-            f"has {count} products of one tile on {start}, more than the {most} that it gives",
+            f"has {count} products of one tile on {start}, more than the {most} that it gives: its "
+            "list of products cannot be read whole; run again later",
+            passing=True,
         )
     middle = start + (end - start) // 2
     return (start, middle), (middle + timedelta(days=1), end)

@@ -37,6 +37,12 @@ _NAMED = 3
 _Result = Scene | Loss | PassedOver
 
 
+class _NotNow(Loss):
+    """The loss of a product at a storage that does not answer now."""
+
+    __slots__ = ()
+
+
 class FoundScenes(NamedTuple):
     """The scenes of a catalogue, and everything that is not used.
 
@@ -99,7 +105,7 @@ def scenes_of(
 
     Raises:
         SceneError: the catalogue itself cannot be searched.
-        StorageError: it does not answer now.
+        StorageError: it does not answer now, or all that could be used lies where nothing answers.
     """
     named, unread = worth_reading(catalogue.search(wanted), wanted)
 
@@ -111,6 +117,10 @@ def scenes_of(
     results = list(dict.fromkeys(results))  # two links may lead to the same place
     scenes = [result for result in results if isinstance(result, Scene)]
     losses = [result for result in (*results, *unread) if isinstance(result, Loss)]
+    later = [loss for loss in losses if isinstance(loss, _NotNow)]
+    if later and not scenes:
+        first = min(later, key=lambda loss: loss.file)
+        raise StorageError(first.file, f"{first.reason}: run again later", passing=True)
     passed = [result for result in results if isinstance(result, PassedOver)]
     kept = reduce_duplicates(scenes)
     clear = clear_enough(kept, wanted.max_cloud)
@@ -283,7 +293,17 @@ def _check_names(
 def _loss(error: SceneError | StorageError, tile: str = "") -> Loss:
     if keys_error := refused(error):  # nothing else can be read then
         raise keys_error
-    return Loss(STAGE, tile, printable(error.reason), file=printable(error.file))
+    kind = _NotNow if _passes_by(error) else Loss
+    return kind(STAGE, tile, printable(error.reason), file=printable(error.file))
+
+
+def _passes_by(error: BaseException | None) -> bool:
+    """Whether an error, or one of its causes, is a storage that does not answer now."""
+    while error is not None:
+        if isinstance(error, StorageError) and error.passing:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _warnings(passed: Iterable[PassedOver], scenes: Collection[str]) -> list[str]:

@@ -80,7 +80,9 @@ class Service:
         """
         if self.requests_per_minute is None:
             return None
-        left = max(1, self.requests_per_minute - self.machines - 1)
+        # One request of each machine that may share the limit, and one of the launcher, are extra.
+        sharing = max(self.machines, self.most_machines or 1)
+        left = max(1, self.requests_per_minute - sharing - 1)
         return self.machines * (_MINUTE + 2 * BURST) / left
 
     @property

@@ -126,16 +126,21 @@ class Pages(StacApiIO):
         self, step: tuple[str, str, dict[str, Any] | None], asked: set[str], empty: int, items: bool
     ) -> None:
         if _key(*step) in asked:
-            raise self._no_page(f"a next link that leads back, after {len(asked)} pages")
+            raise self._no_end(f"a next link that leads back, after {len(asked)} pages")
         if empty > MOST_EMPTY:
             what = "only items that it named before" if items else "no item"
-            raise self._no_page(f"{empty} pages in a row with {what}, each with a next link")
+            raise self._no_end(f"{empty} pages in a row with {what}, each with a next link")
         if len(asked) >= MOST_PAGES:
-            raise self._no_page(f"more than {MOST_PAGES} pages")
+            raise self._no_end(f"more than {MOST_PAGES} pages")
 
     def _no_page(self, what: str) -> StorageError:
-        reason = f"gave {what}: its list of products cannot be read whole"
+        reason = f"gave {what}: its list of products cannot be read whole; check the address"
         return StorageError(self._service.address, reason)
+
+    def _no_end(self, what: str) -> StorageError:
+        """The API is at fault, and not who asks it."""
+        reason = f"gave {what}: its list of products cannot be read whole; run again later"
+        return StorageError(self._service.address, reason, passing=True)
 
 
 def _key(url: str, method: str, parameters: Mapping[str, Any] | None) -> str:

@@ -50,7 +50,7 @@ def test_never_more_in_any_minute(tmp_path_factory, rate, machines, pauses, burs
                 now[0] += wait
                 sent.append(now[0])
 
-    alone = replace(FAR, requests_per_minute=rate, machines=1)
+    alone = replace(FAR, requests_per_minute=rate, connections=None, machines=1)
     first = min(rate, 200)
     ask(alone, 1000.0, [0.0] * first)
     begin = max(sent)
