@@ -95,7 +95,7 @@ def _check_output(job: Job) -> None:
     service = services.of(job.output)
     if service and service.limited:
         raise RequestError(
-            f"output: {job.output} lies at storage service {service.name}, which limits requests; "
+            f"output: {job.output} is at storage service {service.name}, which limits requests; "
             "give a bucket of a service without limits, or a local folder"
         )
 

@@ -259,5 +259,5 @@ def test_an_error_travels():
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "model.h5")
-    with pytest.raises(StorageError, match=r"model\.h5: a pipe or a device, expected a file"):
+    with pytest.raises(StorageError, match=r"model\.h5: is a pipe or a device, expected a file"):
         storage.read_bytes(str(tmp_path / "model.h5"), 99)

@@ -87,7 +87,7 @@ def test_a_folder_with_other_files(front, cached, tmp_path):
     job, folder, settings = cached
     folder.mkdir()
     (folder / "thesis.doc").write_text("mine")
-    with pytest.raises(RequestError, match=r"input\.cache\.folder: .*no cache of ghsl-beam"):
+    with pytest.raises(RequestError, match=r"input\.cache\.folder: .*not a cache of ghsl-beam"):
         make(job.file, settings=settings("first"))
     assert [path.name for path in folder.iterdir()] == ["thesis.doc"]
     assert not (tmp_path / "first").exists()

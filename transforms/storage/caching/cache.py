@@ -65,7 +65,7 @@ class Cache:
             CacheError: it is not, or it contains other files.
         """
         if is_url(self.folder):
-            raise CacheError(self.folder, "on object storage, expected a folder on a disk")
+            raise CacheError(self.folder, "is on object storage, expected a folder on a disk")
         folder, marker = Path(self.folder), Path(self.folder, entries.MARKER)
         with self._written(folder / entries.FOLDER_LOCK):
             folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ class Cache:
                 self._refuse_others()
             elif marker.read_bytes() != entries.MARKER_TEXT.encode():
                 raise CacheError(
-                    self.folder, f"its {marker.name} is of another program; name another folder"
+                    self.folder, f"has a {marker.name} of another program; name another folder"
                 )
             with locked(folder / entries.FOLDER_LOCK):
                 if not marker.exists():
@@ -88,8 +88,9 @@ class Cache:
         if found:
             raise CacheError(
                 self.folder,
-                f"no cache of ghsl-beam: it has no {entries.MARKER}, but {', '.join(found[:3])}; "
-                "name a new or an empty folder (nothing in this one was touched)",
+                f"is not a cache of ghsl-beam: it has no {entries.MARKER}, but "
+                f"{', '.join(found[:3])}; name a new or an empty folder (nothing in this one was "
+                "touched)",
             )
 
     def has(self, file: SourceFile) -> bool:
@@ -182,7 +183,7 @@ class Cache:
 
     def _fetch(self, name: str, file: SourceFile) -> None:
         if not file.size:
-            raise StorageError(file.location, "its size is not known: set input.access to direct")
+            raise StorageError(file.location, "has no known size; set input.access to direct")
         if file.size > self.limit:
             raise CacheError(
                 self.folder,

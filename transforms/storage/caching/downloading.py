@@ -146,7 +146,8 @@ class _Partial:
 
     def _changed(self, text: str) -> StorageError:
         return StorageError(
-            self.file.location, f"not what the archive listed: {text}; plan again, or copy it again"
+            self.file.location,
+            f"is not what the archive listed: {text}; plan again, or copy it again",
         )
 
     def write(self, piece: bytes) -> None:
