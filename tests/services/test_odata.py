@@ -14,7 +14,7 @@ from transforms.assembly.catalogues.json_service import Bounds, JsonService
 from transforms.assembly.catalogues.odata import OData
 from transforms.elements import Level, SceneError, StorageError
 
-QUICK = Bounds(per_second=1000, pause=0.01, longest_wait=0.5, stall=0.5, attempts=3, size=2**22)
+QUICK = Bounds(per_second=1000, pause=0.01, longest_wait=0.5, stall=20, attempts=3, size=2**22)
 NAME = "S2A_MSIL1C_20200615T102101_N0500_R065_T33UUU_20200615T120000"
 YEAR = Wanted(frozenset(["33UUU"]), date(2020, 1, 1), date(2020, 12, 31), Level.L1C)
 

@@ -18,6 +18,7 @@ from typing import Any
 import requests
 import stamina
 import urllib3
+from fsspec.core import url_to_fs
 
 from transforms.storage.locations import masked
 from transforms.storage.object_store import one_try, storage_error
@@ -272,7 +273,9 @@ def _pieces(
 def _open_fsspec(url: str, limits: Limits) -> Iterator[Part]:
     with ExitStack() as held:
         with faults(url):
-            system, path = held.enter_context(one_try(url))
+            # Any file system of fsspec may hold models; only S3 has services with keys and limits.
+            of_service = url.startswith("s3://")
+            system, path = held.enter_context(one_try(url)) if of_service else url_to_fs(url)
             stream = held.enter_context(closing(system.open(path, "rb")))
         size = getattr(stream, "size", None)
         if size is not None and size > limits.size:
@@ -304,7 +307,7 @@ def faults(url: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise Unavailable("there is no such file", missing=True) from error
     except kinds as error:
-        if isinstance(found := storage_error(url, error), KeysError):
+        if url.startswith("s3://") and isinstance(found := storage_error(url, error), KeysError):
             raise Unavailable(found.reason) from found
         again = isinstance(error, (ConnectionError, TimeoutError))
         raise Unavailable(f"cannot be read: {cause_of(error)}", again=again) from error

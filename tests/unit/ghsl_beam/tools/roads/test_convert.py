@@ -269,7 +269,11 @@ def test_no_road_writes_nothing(pbf, out):
     assert not list(out.parent.iterdir())
 
 
-POINTS = st.tuples(st.floats(-170, 170), st.floats(-80, 80))
+MICRODEGREES = 1_000_000
+POINTS = st.tuples(
+    st.integers(-170 * MICRODEGREES, 170 * MICRODEGREES).map(lambda number: number / MICRODEGREES),
+    st.integers(-80 * MICRODEGREES, 80 * MICRODEGREES).map(lambda number: number / MICRODEGREES),
+)
 
 
 @given(st.lists(POINTS, min_size=2, max_size=6, unique=True), st.floats(0.01, 0.99))
