@@ -116,7 +116,12 @@ class Front:
 
             def answer(self) -> None:
                 front.begins()
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                if len(body) < length:  # who asked is gone; the service would wait for the rest
+                    front.ends()
+                    self.close_connection = True
+                    return
                 with front._lock:
                     front.asked.append(f"{self.command} {self.path}")
                     fault = None
