@@ -299,7 +299,7 @@ def _objects(path: Path) -> None:
 NETWORKS = {
     "chunk that unfolds to 64 MB": (_chunk_that_unfolds, "more than"),
     "missing chunks": (_chunk_missing, "found 0 chunks"),
-    "array without stored data": (_nothing_stored, "0 bytes stored"),
+    "array without stored data": (_nothing_stored, "found 0 bytes"),
     "array in another file (virtual)": (_virtual, "another file"),
     "array in another file (external)": (_external, "another file"),
     "array of lists": (_objects, "expected float32"),

@@ -18,7 +18,7 @@ from ghsl_beam.area.mgrs_tiles import (
     tiles_of,
 )
 from ghsl_beam.jobfile.configuration import Job
-from ghsl_beam.jobfile.sources import Source
+from ghsl_beam.jobfile.sources import Input, Source
 from ghsl_beam.planning.scenes.catalogue import catalogue_of
 from ghsl_beam.planning.scenes.manifest import manifest_problem
 from ghsl_beam.planning.scenes.no_scene import no_archive, why_none
@@ -35,7 +35,7 @@ from transforms.elements import (
 )
 from transforms.inference.predict import CONTEXT
 from transforms.rasters.area_mask import pixel_bounds
-from transforms.storage import storage
+from transforms.storage import services, storage
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,16 @@ def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> 
     )
     try:
         if settings.archive and not storage.is_folder(settings.archive):
-            raise RequestError(f"input.archive: {no_archive(settings.archive)}")
+            raise RequestError(f"input.archive: {no_archive(settings.archive)}{_no_keys(settings)}")
         return scenes_of(catalogue_of(settings), wanted, problem)
     except (SceneError, StorageError) as error:
-        raise request_error(f"{key}: {error}", error) from error
+        raise request_error(f"{key}: {error}{_no_keys(settings)}", error) from error
+
+
+def _no_keys(settings: Input) -> str:
+    """The end of a message if the archive's own service is not asked, for want of keys."""
+    reason = services.replaced(settings.place)
+    return f"; {reason}" if reason else ""
 
 
 def check_some(job: Job, area: Area, tiles: Sequence[MgrsTile], found: FoundScenes) -> None:
@@ -136,7 +142,9 @@ def check_some(job: Job, area: Area, tiles: Sequence[MgrsTile], found: FoundScen
         return
     if found.losses:
         first = found.losses[0].summary
-        raise RequestError(f"input: no scene can be used; the first problem: {first}")
+        raise RequestError(
+            f"input: no scene can be used; the first problem: {first}{_no_keys(job.input)}"
+        )
     settings, period = job.input, job.period
     names = [tile.id for tile in tiles]
     place = settings.archive if settings.source is Source.ARCHIVE else settings.source

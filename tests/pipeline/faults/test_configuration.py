@@ -318,7 +318,7 @@ def test_a_bow_tie_in_metres_is_a_warning(job, tmp_path):
     (tmp_path / "bow.geojson").write_text(json.dumps(area))
     plan = make_plan(load_job(job.file, (f"area={{file: '{tmp_path}/bow.geojson'}}",)))
     assert "1 of 1 polygons are not valid" in " | ".join(plan.warnings)
-    assert "taken as 2 polygons of 50.0" in " | ".join(plan.warnings)
+    assert "used as 2 polygons of 50.0" in " | ".join(plan.warnings)
 
 
 def test_what_is_doubtful_is_a_warning(job):

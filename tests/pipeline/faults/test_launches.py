@@ -28,6 +28,7 @@ from transforms.aggregation.transform import CellPlan
 from transforms.elements import Layer, Loss, StorageError, utm_grid
 from transforms.observe.event_sums import sums_of_process
 from transforms.rasters.geotiff import FINGERPRINT_TAG, raster_profile, write_block
+from transforms.storage import services
 from transforms.work import work_files
 from transforms.work.block_files import BlockFiles
 
@@ -204,9 +205,9 @@ fault(
 def test_a_loss_that_was_made_good_is_none(job, tmp_path, monkeypatch):
     compute = launch._compute
 
-    def with_loss(inventory, runner, options, events):
+    def with_loss(inventory, workers, events):
         work_area(inventory.plan).losses.record(EARLIER)
-        return compute(inventory, runner, options, events)
+        return compute(inventory, workers, events)
 
     monkeypatch.setattr(launch, "_compute", with_loss)
     record = launch.run(job)
@@ -298,10 +299,10 @@ def compute_on(running, plan, monkeypatch, sums, *arguments):
 
     monkeypatch.setattr(launch.beam, "Pipeline", Pipeline)
     monkeypatch.setattr(launch, "build", lambda pipeline, plan: None)
-    runner, options = launch._runner(["--runner=FlinkRunner", *arguments])
-    launch._compute(
-        read_inventory(plan), runner, options, RunEvents(Path(sums, "none here"), str(sums))
+    workers = launch._Workers(
+        *launch._runner(["--runner=FlinkRunner", *arguments]), services.current()
     )
+    launch._compute(read_inventory(plan), workers, RunEvents(Path(sums, "none here"), str(sums)))
 
 
 @pytest.mark.parametrize("cancels", [True, False])

@@ -10,7 +10,7 @@ from .environment import endpoint
 from .gdal import credential_options, gdal_options
 from .keys import KeysError, check_keys, missing_reason, refused, refused_reason
 from .limits import slot
-from .registry import Services, current, known, limited, of, use
+from .registry import Services, current, known, limited, of, replaced, use
 from .s3 import client_options
 from .service import SHIPPED, Service, ServiceError
 
@@ -32,6 +32,7 @@ __all__ = [
     "of",
     "refused",
     "refused_reason",
+    "replaced",
     "slot",
     "use",
 ]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..locations import parts
+from ..locations import masked, parts
 from .environment import endpoint, environment
-from .keys import has_keys
+from .keys import has_keys, missing_reason
 from .service import SHIPPED, Service, ServiceError
 
 
@@ -105,7 +105,7 @@ def of(location: str) -> Service | None:
     if scheme != "s3":
         return None
     service = _KNOWN.of(rest.partition("/")[0])
-    if service and not (service.gives_way and not has_keys(service) and endpoint()):
+    if service and not _gives_way(service):
         return service
     told = environment()
     # The limits belong to the account, wherever its keys are.
@@ -120,6 +120,22 @@ def of(location: str) -> Service | None:
                 help=one.help,
             )
     return told
+
+
+def replaced(location: str) -> str | None:
+    """Say that the environment serves the bucket of a location, because its service has no keys.
+
+    None for every other location.
+    """
+    scheme, rest = parts(location)
+    service = _KNOWN.of(rest.partition("/")[0]) if scheme == "s3" else None
+    if service is None or not _gives_way(service):
+        return None
+    return f"the bucket was looked for at {masked(str(endpoint()))}: {missing_reason(service)}"
+
+
+def _gives_way(service: Service) -> bool:
+    return service.gives_way and not has_keys(service) and endpoint() is not None
 
 
 def limited(location: str) -> bool:

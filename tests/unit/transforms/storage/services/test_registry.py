@@ -94,3 +94,15 @@ def test_the_limits_hold_for_the_environment_too(bare):
     bare.setenv("AWS_ENDPOINT_URL", "https://eodata.dataspace.copernicus.eu")
     services.use(services.current().divided(2, ["s3://eodata/x"]))
     assert services.of("s3://eodata/x").slots == 2
+
+
+def test_a_bucket_whose_service_has_no_keys_is_said_to_be_looked_for_elsewhere(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://s3.example.org")
+    monkeypatch.delenv("COPERNICUS_ACCESS_KEY_ID", raising=False)
+    told = services.replaced("s3://eodata/Sentinel-2")
+    assert told.startswith("the bucket was looked for at https://s3.example.org: ")
+    assert "COPERNICUS_ACCESS_KEY_ID" in told
+    assert services.replaced("s3://mine/a") is None
+    assert services.replaced("/eodata") is None
+    monkeypatch.setenv("COPERNICUS_ACCESS_KEY_ID", "any")
+    assert services.replaced("s3://eodata/Sentinel-2") is None
