@@ -65,6 +65,8 @@ def fetch_command(
     else:
         for warning in plan.warnings:
             say(f"warning: {warning}")
+        if not found.scenes:
+            say("nothing to fetch: all composites exist and are up to date")
         say(f"scenes: {found.scenes}, of them {found.scenes_that_count} with a clear pixel")
         say(f"fetched: {found.files} files, {found.bytes / 1e6:.1f} MB, {found.seconds:.0f} s")
         say(f"in the cache before: {found.files_there} files, {found.bytes_there / 1e6:.1f} MB")

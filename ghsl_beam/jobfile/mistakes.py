@@ -56,7 +56,7 @@ def first_mistake(error: ValidationError, schema: type[BaseModel]) -> str:
 
 def _message(mistake: Mapping[str, Any], schema: type[BaseModel]) -> str:
     kind, location = mistake["type"], mistake["loc"]
-    if kind in ("model_type", "dict_type", "model_attributes_type"):
+    if kind in ("model_type", "dict_type", "model_attributes_type", "dataclass_type"):
         if location == ("area",):
             return _as_area(mistake["input"])
         return f"expected keys with values: {', '.join(_keys_at(location, schema))}"

@@ -119,7 +119,10 @@ class Input(Section):
             )
         if self.preset.of(self.level) is None:
             levels = " and ".join(self.preset.levels())
-            raise ValueError(f"{self.preset.name} has no {self.level}, only {levels}")
+            raise ValueError(
+                f"{self.preset.name} has no {self.level} (the value of level), only {levels}: "
+                f"write level: {self.preset.levels()[0]}"
+            )
 
 
 def _check_address(catalogue: str | None) -> None:

@@ -66,7 +66,7 @@ class StorageService(Section):
             for key, value in given.items():
                 if key not in known and (is_secret_name(str(key)) or "key" in str(key).lower()):
                     learn(str(value), "secret")
-                    raise ValueError(f"{key}: {_NO_KEY_HERE}")
+                    raise ValueError(f"{key!r} is not allowed; {_NO_KEY_HERE}")
         return given
 
     @field_validator("keys", mode="before")

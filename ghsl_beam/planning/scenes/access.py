@@ -117,9 +117,22 @@ def check_cache(inventory: Inventory) -> list[str]:
     if refused:
         raise RequestError(refused)
     cache = access_of(inventory.plan.job).cache
+    if cache is not None:
+        _check_apart(cache.folder, inventory.plan.job.output)
     if cache is not None and inventory.tiles_to_do(inventory.plan.lines.assembly):
         check_folder(cache)
     return [warned] if warned else []
+
+
+def _check_apart(cache: str, output: str) -> None:
+    if storage.is_url(output):
+        return
+    one, other = os.path.realpath(cache), os.path.realpath(output)
+    if os.path.commonpath([one, other]) in (one, other):
+        raise RequestError(
+            f"input.cache.folder: {cache} overlaps with output {output}; give the cache a folder "
+            "of its own"
+        )
 
 
 def check_folder(cache: Cache) -> None:

@@ -19,6 +19,7 @@ from transforms.storage import storage
 
 _PRODUCT = re.compile(r"S2._MSI(L1C|L2A)_(\d{4})(\d\d)(\d\d)T\d{6}_.*_T(\d\d[A-Z]{3})_")
 _SHOWN = 5
+EODATA_MOUNT = "/eodata"
 
 
 def no_archive(location: str) -> str:
@@ -26,6 +27,8 @@ def no_archive(location: str) -> str:
     if storage.is_file(location):
         folder = location.rpartition("/")[0] or "/"
         return f"{location} is a file, expected the folder that contains it: {folder}"
+    if location == EODATA_MOUNT:
+        return f"no such folder: {location}; only machines of CREODIAS have this mount"
     return f"no such folder: {location}"
 
 

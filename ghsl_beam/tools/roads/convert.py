@@ -106,7 +106,7 @@ def make_roads(
         if not summary.written:
             raise RequestError(
                 f"{storage.masked(file)}: holds no road that is asked for: "
-                f"{_in_words(summary)}; choose others with --classes"
+                f"{_in_words(summary)}; choose others with --classes, or another --aoi"
             )
     return summary.as_json(lines.origin)
 

@@ -367,7 +367,7 @@ fault("catalogues", "a preset that is unknown, or without the level", WRONG)
 def test_a_preset_that_does_not_fit(asked):
     del asked.content["input"]["api"]
     asked.content["input"]["catalogue"] = "planetary-computer"
-    asked.ends(2, "planetary-computer has no L1C, only L2A")
+    asked.ends(2, "planetary-computer has no L1C (the value of level), only L2A: write level: L2A")
     asked.content["input"]["catalogue"] = "elsewhere"
     asked.ends(2, "there is no preset 'elsewhere': use one of copernicus, ")
     assert asked.server.requests == []

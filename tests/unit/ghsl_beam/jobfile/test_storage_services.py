@@ -90,14 +90,20 @@ SECRET = "Pl4nted/secret+0f40characters0000000000"  # noqa: S105 - no key of any
     [
         (
             {"mine": {**MINE, "secret_access_key": SECRET}},
-            "mine: secret_access_key: a job file",
+            "mine: 'secret_access_key' is not allowed; a job",
         ),
         (
             {"mine": {**MINE, "access_key_id": SECRET}},
-            "storage.mine: access_key_id: a job file must",
+            "mine: 'access_key_id' is not allowed; a job",
         ),
-        ({"mine": {**MINE, "aws_session_token": SECRET}}, "aws_session_token: a job file must not"),
-        ({"mine": {**MINE, "key": SECRET}}, "storage.mine: key: a job file must not contain a key"),
+        (
+            {"mine": {**MINE, "aws_session_token": SECRET}},
+            "aws_session_token' is not allowed",
+        ),
+        (
+            {"mine": {**MINE, "key": SECRET}},
+            "storage.mine: 'key' is not allowed; a job file must not contain a key",
+        ),
         ({"mine": {**MINE, "keys": SECRET}}, "storage.mine.keys: expected default, anonymous, "),
         ({"mine": {**MINE, "keys": f"env:{SECRET}"}}, "storage.mine.keys: expected default"),
         ({"mine": {**MINE, "endpoint": f"https://me:{SECRET}@host"}}, "without user and query"),

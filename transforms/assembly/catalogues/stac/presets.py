@@ -19,7 +19,7 @@ FILTER, QUERY = "filter", "query"
 """Ways to ask an API for tiles: by a CQL2 filter, or by the older query extension."""
 STRICT = {"extra": "forbid"}
 """Any other key in a job file is a mistake."""
-MOST_ITEMS, MOST_TILES, FASTEST = 1000, 100, 50.0
+MOST_ITEMS, MOST_TILES, SLOWEST, FASTEST = 1000, 100, 0.1, 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Preset:
         tile_prefix: text before the name of the tile there.
         page: items a page, 1 to 1000.
         tiles: number of tiles in one search, 1 to 100.
-        per_second: largest number of requests that begin within a second, above 0, at most 50.
+        per_second: largest number of requests that begin within a second, 0.1 to 50.
     """
 
     __pydantic_config__: ClassVar = STRICT
@@ -158,8 +158,8 @@ class Preset:
         ):
             if not 1 <= value <= most:
                 raise ValueError(f"{self.name}: {key} {value}, expected 1 to {most}")
-        if not 0 < self.per_second <= FASTEST:
-            text = f"per_second {self.per_second:g}, expected above 0 and at most {FASTEST:g}"
+        if not SLOWEST <= self.per_second <= FASTEST:
+            text = f"per_second {self.per_second:g}, expected {SLOWEST:g} to {FASTEST:g}"
             raise ValueError(f"{self.name}: {text}")
 
     def of(self, level: Level) -> Collection | None:
