@@ -408,6 +408,16 @@ def test_a_next_link_to_another_host(server, archive):
     fails(server, root, "refers to another host, https://evil.example")
 
 
+def test_a_link_or_a_redirect_that_is_no_address(server, archive):
+    root, server.items = archive
+    server.change = lambda page, number: next_link(page, href="http://[bad/search")
+    fails(server, root, "gave a next link that is no address: its list of products cannot be read")
+    server.change = lambda page, number: next_link(page, href="//[bad/search", method="POST")
+    fails(server, root, "gave a next link that is no address")
+    server.script = [Answer(307, headers={"Location": "http://[bad/search"})]
+    fails(server, root, "not an address to ask: Invalid IPv6 URL")
+
+
 def test_a_search_link_to_another_host(server, archive):
     root, server.items = archive
     server.landing = json.loads(
