@@ -34,10 +34,12 @@ def worth_reading(
     """
     read: list[Answer] = []
     named: dict[Candidate, ProductName] = {}
+    without_tile: list[ProductName | None] = []
     for answer in dict.fromkeys(answers):
         name = parse_name(answer.name) if isinstance(answer, Candidate) else None
         if name is None or name.tile is None:
             read.append(answer)
+            without_tile += [name] if isinstance(answer, Candidate) else []
         elif isinstance(answer, Candidate) and wanted.by_name(name):
             read.append(answer)
             named[answer] = name
@@ -47,6 +49,8 @@ def worth_reading(
         for candidate in one:
             if not candidate.online:
                 unread[candidate] = _offline(candidate, named[candidate], online)
+        if any(_may_belong(other, named[candidate]) for other in without_tile for candidate in one):
+            continue  # without the cloudy processing, an older one would count
         clouds = [candidate.cloud_cover for candidate in one]
         if all(cloud is not None and cloud > wanted.max_cloud + ROUNDED for cloud in clouds):
             for candidate in one:
@@ -74,6 +78,13 @@ def _passes(named: dict[Candidate, ProductName]) -> list[list[Candidate]]:
             runs[-1].append(candidate)
             last = sensing
     return runs
+
+
+def _may_belong(other: ProductName | None, name: ProductName) -> bool:
+    """Whether a product whose name does not give the tile may be of the same pass."""
+    if other is None:
+        return True
+    return other.satellite == name.satellite and abs(other.sensing - name.sensing) < SAME_PASS
 
 
 def _offline(candidate: Candidate, name: ProductName, online: list[Candidate]) -> LeftOut | Loss:

@@ -38,6 +38,17 @@ def test_a_clearer_processing_of_the_same_pass_is_read_beside_the_cloudy_one():
     assert worth_reading([old, new], WANTED)[0] == [old, new]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["S2A_OPER_PRD_MSIL1C_PDMC_20200616T134321_R065_V20200615T102101_20200615T102101", "unknown"],
+)
+def test_a_cloudy_processing_is_read_beside_a_product_that_may_be_of_its_pass(name):
+    """The old name does not give the tile, so only the metadata says which of them counts."""
+    old, other = Candidate(f"/x/{name}.SAFE", name=name), candidate("20200617T102101")
+    new, far = candidate(baseline="0500", cloud_cover=99), candidate("20200619T102101")
+    assert worth_reading([old, new, other, far], WANTED) == ([old, new, other, far], [])
+
+
 def test_other_satellites_and_tiles_are_other_passes():
     near = candidate(cloud_cover=10)
     other = candidate("20200615T102105", satellite="S2B", cloud_cover=99)
