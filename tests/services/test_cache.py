@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import stamina
 
-from tests.support.file_server import BreakOff, FileServer, Length, Stall, Status
+from tests.support.file_server import BreakOff, Drip, FileServer, Length, Stall, Status
 from transforms.elements import SceneError, SourceFile, StorageError
 from transforms.storage import object_store, storage
-from transforms.storage.caching import Access, Cache, CacheError
+from transforms.storage.caching import Access, Cache, CacheError, downloading
 from transforms.storage.caching import cache as cache_module
 from transforms.storage.caching.cache import _checked
 from transforms.storage.services import KeysError
@@ -254,6 +254,20 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(server, folder):
     assert held(Cache(folder, SIZE), file) == server.files["/B02.jp2"]
     assert [request.range is None for request in server.requests] == [True, False, False]
     assert sum(request.sent for request in server.requests) < SIZE + 3 * (1 << 20)
+
+
+def test_a_file_that_comes_in_drips_is_given_up(server, folder, monkeypatch):
+    monkeypatch.setattr(object_store, "POLICY", object_store.POLICY._replace(seconds=0.5))
+    monkeypatch.setattr(downloading, "_SLOWEST", 3 * SIZE)
+    file = listed(server, "B02.jp2")
+    server.script["/B02.jp2"] = [Drip(1000)]
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match="comes at less than 9000 kB a second") as caught:
+        held(Cache(folder, SIZE), file)
+    assert caught.value.passing
+    assert time.monotonic() - begun < 10
+    assert len(server.requests) == 1
+    assert not partials(folder)
 
 
 def test_a_server_without_ranges_begins_anew(server, folder):
