@@ -236,6 +236,18 @@ def test_cogs_give_the_scenes_and_pixels_of_the_product(server, tmp_path):
     assert len({asked.path for asked in heads}) >= 5
 
 
+def test_files_that_are_apart_carry_their_checksums_too(server, tmp_path):
+    _, _, item = cogs(server, tmp_path)
+    for asset in item["assets"].values():
+        asset["file:checksum"] = f"1220{hashlib.sha256(asset['href'].encode()).hexdigest()}"
+    server.items = [item]
+    preset = apart(server, EARTH_SEARCH, f"http://{server.host}/cogs")
+    catalogue = StacCatalogue(preset, bounds=BOUNDS)
+    (scene,) = scenes.scenes_of(catalogue, wanted(level=Level.L2A)).scenes
+    for file in (*scene.band_files, scene.mask_file):
+        assert file.checksum == f"sha256:{hashlib.sha256(file.location.encode()).hexdigest()}"
+
+
 @pytest.mark.parametrize(("flag", "offset"), [(True, 0.0), (False, -1000.0)])
 def test_an_offset_that_is_applied_counts_no_second_time(server, tmp_path, flag, offset):
     one, safe, item = cogs(server, tmp_path)
