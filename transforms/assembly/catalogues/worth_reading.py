@@ -30,7 +30,7 @@ def worth_reading(
     """The answers to read, in their order, and losses or reasons for the others.
 
     A candidate that is named twice at one place counts once. A product that is not online is a
-    loss, unless another processing of its datastrip is online.
+    loss, unless another processing of its datastrip is online, or it is too cloudy.
     """
     read: list[Answer] = []
     named: dict[Candidate, ProductName] = {}
@@ -47,17 +47,15 @@ def worth_reading(
     for one in _passes(named):
         online = [candidate for candidate in one if candidate.online]
         for candidate in one:
-            if not candidate.online:
+            if not candidate.online and _is_too_cloudy(candidate, wanted):
+                unread[candidate] = _too_cloudy(candidate, named[candidate], wanted)
+            elif not candidate.online:
                 unread[candidate] = _offline(candidate, named[candidate], online)
         if any(_may_belong(other, named[candidate]) for other in without_tile for candidate in one):
             continue  # without the cloudy processing, an older one would count
-        clouds = [candidate.cloud_cover for candidate in one]
-        if all(cloud is not None and cloud > wanted.max_cloud + ROUNDED for cloud in clouds):
+        if all(_is_too_cloudy(candidate, wanted) for candidate in one):
             for candidate in one:
-                reason = (
-                    f"cloud cover {candidate.cloud_cover:.3g} %, at most {wanted.max_cloud:g} %"
-                )
-                unread[candidate] = _left_out(candidate, named[candidate], reason)
+                unread[candidate] = _too_cloudy(candidate, named[candidate], wanted)
     return [one for one in read if one not in unread], list(unread.values())
 
 
@@ -78,6 +76,16 @@ def _passes(named: dict[Candidate, ProductName]) -> list[list[Candidate]]:
             runs[-1].append(candidate)
             last = sensing
     return runs
+
+
+def _is_too_cloudy(candidate: Candidate, wanted: Wanted) -> bool:
+    cloud = candidate.cloud_cover
+    return cloud is not None and cloud > wanted.max_cloud + ROUNDED
+
+
+def _too_cloudy(candidate: Candidate, name: ProductName, wanted: Wanted) -> LeftOut:
+    reason = f"cloud cover {candidate.cloud_cover:.3g} %, at most {wanted.max_cloud:g} %"
+    return _left_out(candidate, name, reason)
 
 
 def _may_belong(other: ProductName | None, name: ProductName) -> bool:

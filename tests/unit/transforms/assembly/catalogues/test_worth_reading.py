@@ -82,6 +82,17 @@ def test_another_datastrip_of_the_pass_does_not_stand_for_it():
     assert isinstance(loss, Loss)
 
 
+def test_what_is_too_cloudy_and_not_online_is_no_loss():
+    """To order it would change nothing, and a strict job would never begin."""
+    strip = "S2A_OPER_MSI_L1C_DS_X_S20200615T1021{}_N05.00"
+    one = candidate(online=False, cloud_cover=99, datastrip=strip.format("01"))
+    two = candidate("20200615T102121", cloud_cover=10, datastrip=strip.format("30"))
+    read, (left,) = worth_reading([one, two], WANTED)
+    assert read == [two]
+    assert isinstance(left, LeftOut)
+    assert left.reason == "cloud cover 99 %, at most 60 %"
+
+
 @pytest.mark.parametrize("of", ["33UVU", "T33UUU_20210615T120000"])
 def test_what_was_not_asked_for_is_dropped(of):
     name = candidate().name
