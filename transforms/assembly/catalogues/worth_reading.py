@@ -30,7 +30,8 @@ def worth_reading(
     """The answers to read, in their order, and losses or reasons for the others.
 
     A candidate that is named twice at one place counts once. A product that is not online is a
-    loss, unless another processing of its datastrip is online, or it is too cloudy.
+    loss, unless it is too cloudy, or another processing of its datastrip is online that is newer or
+    clear enough.
     """
     read: list[Answer] = []
     named: dict[Candidate, ProductName] = {}
@@ -50,7 +51,13 @@ def worth_reading(
             if not candidate.online and _is_too_cloudy(candidate, wanted):
                 unread[candidate] = _too_cloudy(candidate, named[candidate], wanted)
             elif not candidate.online:
-                unread[candidate] = _offline(candidate, named[candidate], online)
+                name = named[candidate]
+                instead = [
+                    other
+                    for other in online
+                    if named[other].made > name.made or not _is_too_cloudy(other, wanted)
+                ]
+                unread[candidate] = _offline(candidate, name, instead)
         if any(_may_belong(other, named[candidate]) for other in without_tile for candidate in one):
             continue  # without the cloudy processing, an older one would count
         if all(_is_too_cloudy(candidate, wanted) for candidate in one):

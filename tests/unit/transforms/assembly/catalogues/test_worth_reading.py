@@ -93,6 +93,16 @@ def test_what_is_too_cloudy_and_not_online_is_no_loss():
     assert left.reason == "cloud cover 99 %, at most 60 %"
 
 
+@pytest.mark.parametrize(("made", "kind"), [("T110000", Loss), ("T130000", LeftOut)])
+def test_an_older_processing_that_is_too_cloudy_does_not_stand_for_it(made, kind):
+    """It is left out for its clouds, so the pass would be missing without a word."""
+    wants = candidate(online=False, cloud_cover=10)
+    other = candidate(made=made, cloud_cover=99)
+    read, (unread,) = worth_reading([wants, other], WANTED)
+    assert read == [other]
+    assert isinstance(unread, kind)
+
+
 @pytest.mark.parametrize("of", ["33UVU", "T33UUU_20210615T120000"])
 def test_what_was_not_asked_for_is_dropped(of):
     name = candidate().name
