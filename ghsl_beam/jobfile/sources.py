@@ -84,9 +84,16 @@ class Input(Section):
 
     @property
     def place(self) -> str:
-        """The folder or URL of the products."""
+        """The folder or URL of the products; of several, the first."""
+        return self.places[0]
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The folders or URLs of the products; an API may have several."""
+        if self.archive:
+            return (self.archive,)
         collection = self.preset.of(self.level) if self.source is Source.STAC else None
-        return self.archive or (collection.roots[0] if collection else EODATA)
+        return collection.roots if collection else (EODATA,)
 
     @property
     def cogs(self) -> bool:

@@ -56,10 +56,10 @@ def _divided(job: Job, options: PipelineOptions, *, archive: bool) -> Services:
             )
         return job.services
     try:
-        return job.services.divided(number, places, [job.input.place])
+        return job.services.divided(number, places, job.input.places)
     except ServiceError as error:
-        of_archive = services.of(job.input.place)
-        fetch = of_archive and of_archive.name == error.service and access_kind(job) != "direct"
+        of_archive = {one.name for place in job.input.places if (one := services.of(place))}
+        fetch = error.service in of_archive and access_kind(job) != "direct"
         more = "; or fill a cache that all machines share with `ghsl-beam fetch` first"
         raise RequestError(f"{error}{more if fetch else ''}") from error
 
@@ -109,4 +109,4 @@ def _used(job: Job) -> list[Service]:
 
 def _read_by_workers(job: Job, *, archive: bool) -> tuple[str, ...]:
     places = (job.models.folder, job.residential.model, job.cleaning.roads)
-    return (*((job.input.place,) if archive else ()), *(place for place in places if place))
+    return (*(job.input.places if archive else ()), *(place for place in places if place))

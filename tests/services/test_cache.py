@@ -5,18 +5,22 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import stamina
 
-from tests.support.file_server import BreakOff, FileServer, Length, Stall, Status
+from tests.support.file_server import BreakOff, Drip, FileServer, Length, Stall, Status
 from transforms.elements import SceneError, SourceFile, StorageError
 from transforms.storage import object_store, storage
-from transforms.storage.caching import Access, Cache, CacheError
+from transforms.storage.caching import Access, Cache, CacheError, downloading
+from transforms.storage.caching import cache as cache_module
 from transforms.storage.caching.cache import _checked
+from transforms.storage.services import KeysError
 
 HOLD = """
 import sys, time
@@ -119,6 +123,27 @@ def test_those_who_wait_for_a_file_that_fails_fail_with_it(server, folder):
     assert len(server.requests) == 2
     assert not kept(folder)
     assert not partials(folder)
+
+
+def test_the_keys_of_one_job_fail_no_other_that_waits(server, folder, monkeypatch):
+    file = listed(server, "B02.jp2")
+    waiting, download = threading.Event(), cache_module.download
+
+    def refused(file, path):
+        monkeypatch.setattr(cache_module, "download", download)
+        assert waiting.wait(20)
+        time.sleep(0.5)  # the other waits for the lock of this one
+        raise KeysError(file.location, "refuses the keys")
+
+    monkeypatch.setattr(cache_module, "download", refused)
+    with ThreadPoolExecutor(2) as pool:
+        fails = pool.submit(held, Cache(folder, 10 * SIZE), file)
+        until(lambda: cache_module.download is download)
+        goes_on = pool.submit(held, Cache(folder, 10 * SIZE), file)
+        waiting.set()
+        with pytest.raises(KeysError):
+            fails.result(60)
+        assert len(goes_on.result(60)) == SIZE
 
 
 def test_a_process_that_is_killed_blocks_nobody_and_leaves_nothing(server, folder):
@@ -229,6 +254,20 @@ def test_a_download_that_breaks_off_goes_on_where_it_was(server, folder):
     assert held(Cache(folder, SIZE), file) == server.files["/B02.jp2"]
     assert [request.range is None for request in server.requests] == [True, False, False]
     assert sum(request.sent for request in server.requests) < SIZE + 3 * (1 << 20)
+
+
+def test_a_file_that_comes_in_drips_is_given_up(server, folder, monkeypatch):
+    monkeypatch.setattr(object_store, "POLICY", object_store.POLICY._replace(seconds=0.5))
+    monkeypatch.setattr(downloading, "_SLOWEST", 3 * SIZE)
+    file = listed(server, "B02.jp2")
+    server.script["/B02.jp2"] = [Drip(1000)]
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match="comes at less than 9000 kB a second") as caught:
+        held(Cache(folder, SIZE), file)
+    assert caught.value.passing
+    assert time.monotonic() - begun < 10
+    assert len(server.requests) == 1
+    assert not partials(folder)
 
 
 def test_a_server_without_ranges_begins_anew(server, folder):
@@ -361,6 +400,8 @@ def test_a_file_larger_than_the_cache_is_one_line(server, folder):
         "raise input.cache.gigabytes"
     )
     assert not server.requests
+    locks = [path for path in Path(folder).glob("*.lock") if path.stat().st_size]
+    assert not locks, "a job with a higher limit that waits must not fail with this one"
 
 
 def test_a_limit_of_the_disk_is_one_line(server, folder):

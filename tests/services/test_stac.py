@@ -236,6 +236,18 @@ def test_cogs_give_the_scenes_and_pixels_of_the_product(server, tmp_path):
     assert len({asked.path for asked in heads}) >= 5
 
 
+def test_files_that_are_apart_carry_their_checksums_too(server, tmp_path):
+    _, _, item = cogs(server, tmp_path)
+    for asset in item["assets"].values():
+        asset["file:checksum"] = f"1220{hashlib.sha256(asset['href'].encode()).hexdigest()}"
+    server.items = [item]
+    preset = apart(server, EARTH_SEARCH, f"http://{server.host}/cogs")
+    catalogue = StacCatalogue(preset, bounds=BOUNDS)
+    (scene,) = scenes.scenes_of(catalogue, wanted(level=Level.L2A)).scenes
+    for file in (*scene.band_files, scene.mask_file):
+        assert file.checksum == f"sha256:{hashlib.sha256(file.location.encode()).hexdigest()}"
+
+
 @pytest.mark.parametrize(("flag", "offset"), [(True, 0.0), (False, -1000.0)])
 def test_an_offset_that_is_applied_counts_no_second_time(server, tmp_path, flag, offset):
     one, safe, item = cogs(server, tmp_path)
@@ -406,6 +418,16 @@ def test_a_next_link_to_another_host(server, archive):
     root, server.items = archive
     server.change = lambda page, number: next_link(page, href="https://evil.example/v1/search?x=1")
     fails(server, root, "refers to another host, https://evil.example")
+
+
+def test_a_link_or_a_redirect_that_is_no_address(server, archive):
+    root, server.items = archive
+    server.change = lambda page, number: next_link(page, href="http://[bad/search")
+    fails(server, root, "gave a next link that is no address: its list of products cannot be read")
+    server.change = lambda page, number: next_link(page, href="//[bad/search", method="POST")
+    fails(server, root, "gave a next link that is no address")
+    server.script = [Answer(307, headers={"Location": "http://[bad/search"})]
+    fails(server, root, "not an address to ask: Invalid IPv6 URL")
 
 
 def test_a_search_link_to_another_host(server, archive):

@@ -33,6 +33,13 @@ class Stall:
 
 
 @dataclass(frozen=True)
+class Drip:
+    """Sends the file in pieces of so many bytes, twenty of them a second."""
+
+    size: int
+
+
+@dataclass(frozen=True)
 class Length:
     """Sends the whole file (or as much of it) under another Content-Length; None: under none."""
 
@@ -163,9 +170,13 @@ class FileServer:
             body = body[: behaviour.after]
         elif isinstance(behaviour, Length) and stated is not None:
             body = body[:stated]
+        drips = isinstance(behaviour, Drip)
+        piece = behaviour.size if isinstance(behaviour, Drip) else 1 << 16
         with contextlib.suppress(ConnectionError):
-            for at in range(0, len(body), 1 << 16):
-                request.sent += handler.wfile.write(body[at : at + (1 << 16)])
+            for at in range(0, len(body), piece):
+                request.sent += handler.wfile.write(body[at : at + piece])
+                if drips and self._end.wait(0.05):
+                    return
             if isinstance(behaviour, Stall):
                 self._end.wait(timeout=30)
             while isinstance(behaviour, Endless) and not self._end.is_set():

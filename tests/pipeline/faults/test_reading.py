@@ -340,7 +340,9 @@ def test_a_band_that_differs_from_its_manifest(job):
     (loss,) = record["losses"]
     name = job.spoiled.name.removesuffix(".SAFE")
     assert (loss["scene"], loss["file"]) == (name, str(job.spoiled))
-    assert re.match(r"GRANULE/.*_B04.jp2 has SHA3-256 .*, expected .* by its manifest", loss["reason"])
+    assert re.match(
+        r"GRANULE/.*_B04.jp2 has SHA3-256 .*, expected .* by its manifest", loss["reason"]
+    )
     np.testing.assert_array_equal(job.s2(output), job.first)
 
 

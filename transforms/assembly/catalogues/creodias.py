@@ -21,12 +21,14 @@ from transforms.storage import storage
 from transforms.storage.remote import cause_of
 
 from .catalogue import Answer, Wanted
-from .odata import EODATA, MOST, TYPES
+from .odata import EODATA, TYPES
 from .odata_products import candidate_of
 from .periods import halves
 
 PACKAGE = "creodias-finder"
 _INSTALL = "pip install git+https://github.com/DHI-GRAS/creodias-finder.git"
+_PAGE = 500
+"""Products of a page of the package. It sorts them by nothing, so pages may leave out some."""
 _TRIES = 5
 _LONGEST_WAIT = 60.0
 _SECONDS = 600.0
@@ -59,14 +61,14 @@ class CreodiasFinder:
     ) -> Iterator[Mapping[str, Any]]:
         """Products of a tile by their ids.
 
-        The package gives at most `MOST` products and does not say that there are more. It leaves
-        out a scene that starts exactly at the beginning of the period, so it is asked from the day
-        before.
+        An answer of more than one page may not be whole, so its period is asked in parts. The
+        package leaves out a scene that starts exactly at the beginning of the period, or in the
+        last second of its last day. So it is asked from the day before to the day after.
         """
         answer = self._ask(
             collection="SENTINEL-2",
             start_date=_midnight(start - timedelta(days=1)),
-            end_date=_midnight(end),
+            end_date=_midnight(end + timedelta(days=1)) + timedelta(seconds=1),
             status="ALL",
             metadata=True,
             productType=TYPES[level],
@@ -74,8 +76,8 @@ class CreodiasFinder:
         )
         if not isinstance(answer, Mapping):
             raise RequestError(_old(f"a {type(answer).__name__}"))
-        if len(answer) >= MOST:
-            for first, last in halves(start, end, self.place, len(answer), MOST):
+        if len(answer) >= _PAGE:
+            for first, last in halves(start, end, self.place, len(answer), _PAGE):
                 yield from self._products(tile, level, first, last)
             return
         for identifier, product in sorted(answer.items()):

@@ -156,7 +156,10 @@ class JsonService:
         raise _RefusedError(f"redirected more than {self._bounds.redirects} times")
 
     def _check_host(self, url: str) -> None:
-        ours, theirs = urlsplit(self.address), urlsplit(url)
+        try:
+            ours, theirs = urlsplit(self.address), urlsplit(url)
+        except ValueError as error:
+            raise _RefusedError(f"not an address to ask: {cause_of(error)}") from error
         secured = ours.scheme == "http" and theirs.scheme == "https"
         if theirs.hostname != ours.hostname or not (theirs.scheme == ours.scheme or secured):
             place = masked(f"{theirs.scheme}://{theirs.netloc}")[:_SHOWN]

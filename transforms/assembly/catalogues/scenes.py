@@ -26,6 +26,7 @@ from transforms.assembly.products.product import granules, read_granule, read_pr
 from transforms.assembly.products.product_files import ProductFiles, open_products
 from transforms.elements import Level, Loss, Scene, SceneError, SourceFile, StorageError
 from transforms.storage import storage
+from transforms.storage.gdal_access import location_of
 from transforms.storage.services import refused
 
 from .archive import Archive
@@ -201,7 +202,12 @@ def _look(
 
 def _with_checksums(scene: Scene, candidate: Candidate) -> Scene:
     """The scene, with the checksums that its catalogue has of its files."""
-    sums = {f"{candidate.location}/{name}": checksum for name, checksum in candidate.checksums}
+    files = candidate.files
+
+    def place(name: str) -> str:
+        return location_of(files.gdal_path(name)) if files else f"{candidate.location}/{name}"
+
+    sums = {place(name): checksum for name, checksum in candidate.checksums}
 
     def known(file: SourceFile) -> SourceFile:
         return replace(file, checksum=sums.get(file.location, file.checksum))

@@ -30,14 +30,17 @@ def worth_reading(
     """The answers to read, in their order, and losses or reasons for the others.
 
     A candidate that is named twice at one place counts once. A product that is not online is a
-    loss, unless another processing of its datastrip is online.
+    loss, unless it is too cloudy, or another processing of its datastrip is online that is newer or
+    clear enough.
     """
     read: list[Answer] = []
     named: dict[Candidate, ProductName] = {}
+    without_tile: list[ProductName | None] = []
     for answer in dict.fromkeys(answers):
         name = parse_name(answer.name) if isinstance(answer, Candidate) else None
         if name is None or name.tile is None:
             read.append(answer)
+            without_tile += [name] if isinstance(answer, Candidate) else []
         elif isinstance(answer, Candidate) and wanted.by_name(name):
             read.append(answer)
             named[answer] = name
@@ -45,15 +48,21 @@ def worth_reading(
     for one in _passes(named):
         online = [candidate for candidate in one if candidate.online]
         for candidate in one:
-            if not candidate.online:
-                unread[candidate] = _offline(candidate, named[candidate], online)
-        clouds = [candidate.cloud_cover for candidate in one]
-        if all(cloud is not None and cloud > wanted.max_cloud + ROUNDED for cloud in clouds):
+            if not candidate.online and _is_too_cloudy(candidate, wanted):
+                unread[candidate] = _too_cloudy(candidate, named[candidate], wanted)
+            elif not candidate.online:
+                name = named[candidate]
+                instead = [
+                    other
+                    for other in online
+                    if named[other].made > name.made or not _is_too_cloudy(other, wanted)
+                ]
+                unread[candidate] = _offline(candidate, name, instead)
+        if any(_may_belong(other, named[candidate]) for other in without_tile for candidate in one):
+            continue  # without the cloudy processing, an older one would count
+        if all(_is_too_cloudy(candidate, wanted) for candidate in one):
             for candidate in one:
-                reason = (
-                    f"cloud cover {candidate.cloud_cover:.3g} %, at most {wanted.max_cloud:g} %"
-                )
-                unread[candidate] = _left_out(candidate, named[candidate], reason)
+                unread[candidate] = _too_cloudy(candidate, named[candidate], wanted)
     return [one for one in read if one not in unread], list(unread.values())
 
 
@@ -74,6 +83,23 @@ def _passes(named: dict[Candidate, ProductName]) -> list[list[Candidate]]:
             runs[-1].append(candidate)
             last = sensing
     return runs
+
+
+def _is_too_cloudy(candidate: Candidate, wanted: Wanted) -> bool:
+    cloud = candidate.cloud_cover
+    return cloud is not None and cloud > wanted.max_cloud + ROUNDED
+
+
+def _too_cloudy(candidate: Candidate, name: ProductName, wanted: Wanted) -> LeftOut:
+    reason = f"cloud cover {candidate.cloud_cover:.3g} %, at most {wanted.max_cloud:g} %"
+    return _left_out(candidate, name, reason)
+
+
+def _may_belong(other: ProductName | None, name: ProductName) -> bool:
+    """Whether a product whose name does not give the tile may be of the same pass."""
+    if other is None:
+        return True
+    return other.satellite == name.satellite and abs(other.sensing - name.sensing) < SAME_PASS
 
 
 def _offline(candidate: Candidate, name: ProductName, online: list[Candidate]) -> LeftOut | Loss:

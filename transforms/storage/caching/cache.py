@@ -23,6 +23,7 @@ from transforms.elements import SourceFile, StorageError
 from transforms.storage import storage
 from transforms.storage.locations import is_url
 from transforms.storage.room import in_words, why_not_written
+from transforms.storage.services import KeysError
 
 from . import entries
 from .downloading import download
@@ -169,9 +170,15 @@ class Cache:
             return False  # a sector that cannot be read
 
     def _fetch_or_note(self, name: str, file: SourceFile, handle: int) -> None:
-        """Fetch an entry that is locked; on failure, leave the reason for the waiting processes."""
+        """Fetch an entry that is locked; on failure, leave the reason for the waiting processes.
+
+        Another job may have other keys or another limit, so it gets no reason that is about these.
+        """
+        self._check_size(file)
         try:
             self._fetch(name, file)
+        except KeysError:
+            raise
         except StorageError as error:
             content = (time.time(), type(error) is CacheError, *error.__reduce__()[1])
             with suppress(OSError):
@@ -181,7 +188,7 @@ class Cache:
         with suppress(OSError):
             os.ftruncate(handle, 0)
 
-    def _fetch(self, name: str, file: SourceFile) -> None:
+    def _check_size(self, file: SourceFile) -> None:
         if not file.size:
             raise StorageError(file.location, "has no known size; set input.access to direct")
         if file.size > self.limit:
@@ -190,6 +197,8 @@ class Cache:
                 f"holds up to {in_words(self.limit)}, but {file.location} alone has "
                 f"{in_words(file.size)}: raise input.cache.gigabytes",
             )
+
+    def _fetch(self, name: str, file: SourceFile) -> None:
         key = name.partition(".")[0]
         with self._written(Path(self.folder, name)):
             self._unlink(name)  # damaged: make room for the new bytes

@@ -7,7 +7,9 @@ same. `object_store.call` decides which errors are retried, and when.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +25,9 @@ from transforms.storage.room import why_not_written
 from . import checksums
 
 _PIECE = 1 << 20
-_SLOWEST = 500_000
+_SLOW = 500_000
+"""A download of at least so many bytes a second has time to be tried again."""
+_SLOWEST = 20_000
 """Least bytes a second; a slower download ends as if the service did not answer."""
 _ANOTHER, _PARTIAL, _WHOLE = 412, 206, 200
 
@@ -54,7 +58,7 @@ def download(file: SourceFile, path: Path) -> str:
         if not is_url(file.location):
             storage.with_file(file.location, partial.copy)
         else:
-            seconds = object_store.POLICY.seconds + file.size / _SLOWEST
+            seconds = object_store.POLICY.seconds + file.size / _SLOW
             policy = object_store.POLICY._replace(seconds=seconds)
             object_store.call(file.location, partial.fetch, policy)
         return partial.finished()
@@ -70,6 +74,8 @@ class _Partial:
         self.etag = ""
         self.damaged = False
         """Whether a whole file came with another checksum; then it is fetched once more."""
+        self.until = math.inf
+        """The time (`time.monotonic`) when a download that still goes on is given up."""
         with self._written():
             self.out = path.open("wb")
         self.begin("")
@@ -94,6 +100,7 @@ class _Partial:
 
     def fetch(self, system: Any, path: str) -> None:
         """Fetch the rest through the file system of a URL."""
+        self.until = time.monotonic() + object_store.POLICY.seconds + self.file.size / _SLOWEST
         ask = _ASK.get(parts(self.file.location)[0])
         if ask is None:
             with system.open(path, "rb", cache_type="readahead", block_size=16 * _PIECE) as source:
@@ -160,6 +167,8 @@ class _Partial:
             self.sum.update(piece)
         if self.file.size and self.size > self.file.size:
             raise self._changed(f"found more than {self.file.size} bytes")
+        if self.size < self.file.size and time.monotonic() > self.until:
+            raise TimeoutError(f"comes at less than {_SLOWEST / 1000:g} kB a second")
 
     def check(self) -> None:
         """Compare size and checksum of the whole file with those of the archive.

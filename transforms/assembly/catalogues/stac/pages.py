@@ -117,10 +117,14 @@ class Pages(StacApiIO):
         href, body = link.get("href"), link.get("body")
         if not isinstance(href, str) or not isinstance(body, dict | None):
             raise self._no_page("a next link without an address, or with a body of another kind")
+        try:
+            address = urljoin(url, href)
+        except ValueError as error:
+            raise self._no_page("a next link that is no address") from error
         if str(link.get("method") or "GET").upper() != "POST":
-            return urljoin(url, href), "GET", None
+            return address, "GET", None
         whole = {**(parameters or {}), **(body or {})} if link.get("merge") or not body else body
-        return urljoin(url, href), "POST", dict(whole)
+        return address, "POST", dict(whole)
 
     def _check_step(
         self, step: tuple[str, str, dict[str, Any] | None], asked: set[str], empty: int, items: bool

@@ -108,7 +108,9 @@ class Collection:
         if problem(location) or ".." in location.split("/"):
             return None
         roots = (root.rstrip("/") for root in self.roots)
-        return next((root for root in roots if location.startswith(f"{root}/")), None)
+        root = next((root for root in roots if location.startswith(f"{root}/")), None)
+        # What follows an empty part would be an absolute path below another root.
+        return None if root is None or "//" in location.removeprefix(root) else root
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,15 +28,16 @@ def test_it_is_asked_as_its_present_version_wants():
 
     (found,) = finder(query, "/eodata").search(MONTH)
     assert found.location == f"/eodata/Sentinel-2/MSI/L1C/2020/06/15/{NAME}.SAFE"
-    days = datetime(2020, 5, 31), datetime(2020, 6, 30)
+    days = datetime(2020, 5, 31), datetime(2020, 7, 1, 0, 0, 1)  # 23:59:59.5 is inside
     more = {"metadata": True, "productType": "S2MSI1C"}
     assert asked == [
         ("SENTINEL-2", *days, None, "ALL", more | {"tileId": tile}) for tile in ("33UUU", "33UVU")
     ]
 
 
-def test_a_full_answer_is_asked_in_parts(monkeypatch):
-    monkeypatch.setattr(creodias, "MOST", 2)
+def test_an_answer_of_more_than_a_page_is_asked_in_parts(monkeypatch):
+    """Its pages have no order, so a product may be on none of them."""
+    monkeypatch.setattr(creodias, "_PAGE", 2)
     spans = []
 
     def query(start_date, end_date, **_):

@@ -38,6 +38,17 @@ def test_a_clearer_processing_of_the_same_pass_is_read_beside_the_cloudy_one():
     assert worth_reading([old, new], WANTED)[0] == [old, new]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["S2A_OPER_PRD_MSIL1C_PDMC_20200616T134321_R065_V20200615T102101_20200615T102101", "unknown"],
+)
+def test_a_cloudy_processing_is_read_beside_a_product_that_may_be_of_its_pass(name):
+    """The old name does not give the tile, so only the metadata says which of them counts."""
+    old, other = Candidate(f"/x/{name}.SAFE", name=name), candidate("20200617T102101")
+    new, far = candidate(baseline="0500", cloud_cover=99), candidate("20200619T102101")
+    assert worth_reading([old, new, other, far], WANTED) == ([old, new, other, far], [])
+
+
 def test_other_satellites_and_tiles_are_other_passes():
     near = candidate(cloud_cover=10)
     other = candidate("20200615T102105", satellite="S2B", cloud_cover=99)
@@ -69,6 +80,27 @@ def test_another_datastrip_of_the_pass_does_not_stand_for_it():
     read, (loss,) = worth_reading([one, two], WANTED)
     assert read == [two]
     assert isinstance(loss, Loss)
+
+
+def test_what_is_too_cloudy_and_not_online_is_no_loss():
+    """To order it would change nothing, and a strict job would never begin."""
+    strip = "S2A_OPER_MSI_L1C_DS_X_S20200615T1021{}_N05.00"
+    one = candidate(online=False, cloud_cover=99, datastrip=strip.format("01"))
+    two = candidate("20200615T102121", cloud_cover=10, datastrip=strip.format("30"))
+    read, (left,) = worth_reading([one, two], WANTED)
+    assert read == [two]
+    assert isinstance(left, LeftOut)
+    assert left.reason == "cloud cover 99 %, at most 60 %"
+
+
+@pytest.mark.parametrize(("made", "kind"), [("T110000", Loss), ("T130000", LeftOut)])
+def test_an_older_processing_that_is_too_cloudy_does_not_stand_for_it(made, kind):
+    """It is left out for its clouds, so the pass would be missing without a word."""
+    wants = candidate(online=False, cloud_cover=10)
+    other = candidate(made=made, cloud_cover=99)
+    read, (unread,) = worth_reading([wants, other], WANTED)
+    assert read == [other]
+    assert isinstance(unread, kind)
 
 
 @pytest.mark.parametrize("of", ["33UVU", "T33UUU_20210615T120000"])

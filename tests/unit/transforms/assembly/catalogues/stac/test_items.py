@@ -232,6 +232,19 @@ def test_a_place_outside_the_bucket_is_never_read(item, place, what):
     assert "secret-word" not in str(found)
 
 
+def test_a_double_slash_leads_out_of_no_mount(item):
+    """What follows it is an absolute path, and not below the archive."""
+    l1c = replace(COPERNICUS.l1c, roots=("/eodata",))
+    ask = replace(copernicus(), preset=replace(COPERNICUS, l1c=l1c), collection=l1c, archive="/mnt")
+    for place, expected in (("a/b", f"/mnt/a/b/{L1C}.SAFE"), ("/etc", None), ("a//etc", None)):
+        item["links"] = [{"rel": "enclosure", "href": f"/eodata/{place}/{L1C}.SAFE"}]
+        found = ask.read(item)
+        if expected:
+            assert found.location == expected
+        else:
+            assert "expected a place below /eodata: such a place is never read" in found.reason
+
+
 @pytest.mark.parametrize("broken", [{}, [], None, "x", {"B02": None}, {"B02": {"href": 7}}])
 def test_an_item_without_a_usable_asset_is_said(item, broken):
     found = copernicus().read({**item, "links": None, "assets": broken})
