@@ -123,6 +123,7 @@ class StacServer:
 
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
+        server.handle_error = lambda *_: None  # a client that gives up is no error here
         self.host = f"127.0.0.1:{server.server_port}"
         self.url = f"http://{self.host}/v1"
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
