@@ -22,6 +22,7 @@ setup(
     },
     install_requires=[
         "affine>=2.4",
+        "aiobotocore>=2.7",
         "aiohttp>=3.9",
         "antimeridian>=0.4.9",
         "apache-beam>=2.70",

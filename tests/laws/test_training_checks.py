@@ -147,11 +147,11 @@ def test_a_layer_that_cannot_be_read_is_named(
     else:
         path.write_text(virtual(f"/vsicurl/{host.url}/x.tif"))
     labels, run = labels_by_chance(12, 12, 8), str(tmp_path / "run")
-    with pytest.raises(RasterError, match=rf"{layer}_E2020_x_33UUU\.tif: damaged"):
+    with pytest.raises(RasterError, match=rf"{layer}_E2020_x_33UUU\.tif: is damaged"):
         train_residential(run, labels, "spectral", f"{tmp_path}/m", "")
     if layer == "S2":
         ground = in_degrees(shapely.box(340100, 5819000, 340500, 5819900))
         boxes(tmp_path / "built.gpkg", ground)
-        with pytest.raises(RasterError, match=r"S2_E2020_x_33UUU\.tif: damaged"):
+        with pytest.raises(RasterError, match=r"S2_E2020_x_33UUU\.tif: is damaged"):
             train_network(run, f"{tmp_path}/built.gpkg", f"{tmp_path}/m.h5", 0.2, 1)
     assert not host.was_asked()
