@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import shapely
@@ -51,43 +52,50 @@ def _square(name: str) -> dict[str, Any] | None:
     return dict(shapely.geometry.mapping(geometry))
 
 
-def _used(scene: Scene) -> dict[str, Any]:
+def _row(
+    status: str,
+    scene: str,
+    tile: str,
+    location: str,
+    sensing: datetime | None = None,
+    **known: float | str | None,
+) -> dict[str, Any]:
+    """One row; what is not known is None."""
     return {
-        "scene": scene.id,
-        "tile": scene.tile,
-        "status": USED,
-        "sensing": scene.sensing.isoformat(),
-        "cloud_cover": scene.cloud_cover,
-        "baseline": scene.baseline,
-        "bytes": scene.size,
-        "location": masked(scene.path),
+        "scene": scene,
+        "tile": tile,
+        "status": status,
+        "sensing": sensing.isoformat() if sensing else None,
+        **dict.fromkeys(("cloud_cover", "baseline", "bytes")),
+        "location": masked(location),
         "reason": None,
-    }
+    } | known
+
+
+def _used(scene: Scene) -> dict[str, Any]:
+    return _row(
+        USED,
+        scene.id,
+        scene.tile,
+        scene.path,
+        scene.sensing,
+        cloud_cover=scene.cloud_cover,
+        baseline=scene.baseline,
+        bytes=scene.size,
+    )
 
 
 def _left_out(one: LeftOut) -> dict[str, Any]:
-    return {
-        "scene": one.name,
-        "tile": one.tile,
-        "status": LEFT_OUT,
-        "sensing": one.sensing.isoformat() if one.sensing else None,
-        "cloud_cover": one.cloud_cover,
-        "baseline": None,
-        "bytes": None,
-        "location": masked(one.location),
-        "reason": one.reason,
-    }
+    return _row(
+        LEFT_OUT,
+        one.name,
+        one.tile,
+        one.location,
+        one.sensing,
+        cloud_cover=one.cloud_cover,
+        reason=one.reason,
+    )
 
 
 def _lost(loss: Loss) -> dict[str, Any]:
-    return {
-        "scene": loss.scene,
-        "tile": loss.tile,
-        "status": LOST,
-        "sensing": None,
-        "cloud_cover": None,
-        "baseline": None,
-        "bytes": None,
-        "location": masked(loss.file),
-        "reason": loss.reason,
-    }
+    return _row(LOST, loss.scene, loss.tile, loss.file, reason=loss.reason)

@@ -25,7 +25,8 @@ from transforms.storage.object_store import one_try, storage_error
 from transforms.storage.services import KeysError
 
 _PIECE = 1 << 16
-_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses of a server that may answer another request."""
 _MISSING = frozenset({404, 410})
 _RANGED = frozenset({206, 416})
 """Answers of a server that understood a request for the rest of a file."""
@@ -221,7 +222,7 @@ def _check(response: requests.Response, limits: Limits) -> None:
     if status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
         return
     reason = f"the server answers {status} {response.reason or ''}".rstrip()
-    again: bool | float = status in _AGAIN
+    again: bool | float = status in PASSING
     wait = seconds_asked(response.headers.get("Retry-After", "")) if again else None
     if wait is not None and wait > limits.longest_wait:
         reason += f" and asks to wait {wait:.0f} s, more than {limits.longest_wait:g} s"

@@ -18,11 +18,11 @@ import stamina
 
 from transforms.elements import Level, RequestError, StorageError
 from transforms.storage import storage
-from transforms.storage.remote import cause_of
+from transforms.storage.remote import PASSING, cause_of
 
 from .catalogue import Answer, Wanted
 from .odata import EODATA, TYPES
-from .odata_products import candidate_of
+from .odata_products import candidates
 from .periods import halves
 
 PACKAGE = "creodias-finder"
@@ -52,9 +52,7 @@ class CreodiasFinder:
 
     def search(self, wanted: Wanted) -> Iterator[Answer]:
         """See `Catalogue`; one query for each tile, and for each part of a long period."""
-        for tile in sorted(wanted.tiles):
-            for product in self._products(tile, wanted.level, wanted.start, wanted.end):
-                yield candidate_of(product, self._archive)
+        return candidates(wanted, self._products, self._archive)
 
     def _products(
         self, tile: str, level: Level, start: date, end: date
@@ -147,7 +145,7 @@ def _passes_by(error: Exception) -> bool | float:
     response = getattr(error, "response", None)
     if response is None:
         return isinstance(error, (requests.ConnectionError, requests.Timeout, *_NO_JSON))
-    if response.status_code not in (408, 425, 429, 500, 502, 503, 504):
+    if response.status_code not in PASSING:
         return False
     wait = str(response.headers.get("Retry-After", ""))
     return min(float(wait), _LONGEST_WAIT) or True if wait.isdecimal() else True

@@ -17,9 +17,8 @@ import urllib3
 
 from transforms.elements import StorageError
 from transforms.storage.locations import masked
-from transforms.storage.remote import cause_of, seconds_asked
+from transforms.storage.remote import PASSING, cause_of, seconds_asked
 
-_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PIECE = 1 << 16
 _SHOWN = 120
@@ -203,7 +202,7 @@ class JsonService:
         text = f"answers {status} {response.reason or ''}".rstrip()
         if told := _text(content):
             text += f": {told}"
-        again: bool | float = status in _AGAIN
+        again: bool | float = status in PASSING
         wait = seconds_asked(response.headers.get("Retry-After", "")) if again else None
         if wait is not None and wait > self._bounds.longest_wait:
             longest = f"more than {self._bounds.longest_wait:g} s"

@@ -15,7 +15,7 @@ from transforms.storage import storage
 
 from .catalogue import Answer, Wanted
 from .json_service import JsonService
-from .odata_products import candidate_of
+from .odata_products import candidates
 from .periods import halves
 
 COPERNICUS = "https://catalogue.dataspace.copernicus.eu/odata/v1"
@@ -43,9 +43,7 @@ class OData:
 
     def search(self, wanted: Wanted) -> Iterator[Answer]:
         """See `Catalogue`; one search for each tile, and for each part of a long period."""
-        for tile in sorted(wanted.tiles):
-            for product in self._products(tile, wanted.level, wanted.start, wanted.end):
-                yield candidate_of(product, self._archive)
+        return candidates(wanted, self._products, self._archive)
 
     def _products(
         self, tile: str, level: Level, start: date, end: date

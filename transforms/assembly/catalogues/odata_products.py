@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from transforms.assembly.products.naming import parse_name, printable
-from transforms.elements import SceneError
+from transforms.elements import Level, SceneError
 from transforms.storage import storage
 
-from .catalogue import Candidate
+from .catalogue import Answer, Candidate, Wanted
 
 _ROOT = "/eodata/"
 _SHOWN = 120
+
+
+def candidates(
+    wanted: Wanted,
+    products: Callable[[str, Level, date, date], Iterator[Mapping[str, Any]]],
+    archive: str,
+) -> Iterator[Answer]:
+    """The wanted products of a catalogue that is asked for one tile at a time.
+
+    Args:
+        wanted: the products to ask for.
+        products: gives the products of a tile and a level between two days, both included.
+        archive: see `candidate_of`.
+    """
+    for tile in sorted(wanted.tiles):
+        for product in products(tile, wanted.level, wanted.start, wanted.end):
+            yield candidate_of(product, archive)
 
 
 def candidate_of(product: Mapping[str, Any], archive: str) -> Candidate | SceneError:
