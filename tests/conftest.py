@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from transforms.storage import redaction, services
+from transforms.storage import redaction, services, signing
 
 # The tests run in as many processes as there are cores: threads that wait for each other there cost
 # many times what they do. Set before any library reads it.
@@ -57,9 +57,10 @@ def _cache_of_the_tests(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _shipped_services_alone():
-    """The services of one test's job are not those of the next."""
+    """The services and signers of one test's job are not those of the next."""
     yield
     services.use(services.Services())
+    signing.use(signing.Signers())
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,9 @@ def test_quiet_is_quiet(small_job, tmp_path):
 @pytest.mark.parametrize("mode", MODES)
 def test_a_good_run_without_a_terminal_leaves_stderr_empty_and_a_log(small_job, tmp_path, mode):
     ended = launch(small_job, tmp_path / "output", mode=mode)
-    assert ended.stderr == ""
+    # A slow machine needs more than the half a minute after which progress is a line.
+    said = [line for line in ended.stderr.splitlines() if " message=progress " not in line]
+    assert said == []
     (log,) = (tmp_path / "output" / "logs").iterdir()
     lines = log.read_text().splitlines()
     assert all(line.startswith("time=") and " job=town" in line for line in lines)

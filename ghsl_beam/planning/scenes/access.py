@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.jobfile.sources import Source
 from ghsl_beam.planning.inventory import Inventory
 from transforms.elements import RequestError, Scene, SourceFile, TilePlan
 from transforms.storage import signing, storage
@@ -37,10 +38,16 @@ def access_of(job: Job, *, verify: bool = False) -> Access:
     """
     kind = access_kind(job)
     if kind == _DIRECT:
-        return replace(DIRECT, signers=signing.current())
+        return replace(DIRECT, signers=_signers(job))
     limit = int(job.input.cache.gigabytes * GIGABYTE)
     cache = Cache(_folder(job), limit, verify)
-    return Access(cache, masks=kind == _DOWNLOAD, signers=signing.current())
+    return Access(cache, masks=kind == _DOWNLOAD, signers=_signers(job))
+
+
+def _signers(job: Job) -> signing.Signers:
+    if job.input.source is not Source.STAC:
+        return signing.NO_OTHERS
+    return signing.NO_OTHERS.with_more(*job.input.preset.signers())
 
 
 def _folder(job: Job) -> str:

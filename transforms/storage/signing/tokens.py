@@ -56,6 +56,11 @@ class Signers:
 
     known: tuple[Signer, ...] = SHIPPED
 
+    def with_more(self, *signers: Signer) -> Signers:
+        """These and further signers; a further signer replaces that of the same host."""
+        hosts = {signer.host for signer in signers}
+        return Signers((*signers, *(one for one in self.known if one.host not in hosts)))
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle them as a call that makes the process use them."""
         return _arrived, (self.known,)
@@ -89,8 +94,7 @@ def current() -> Signers:
 
 def add(*signers: Signer) -> None:
     """Add signers to those of this process; a new signer replaces that of the same host."""
-    hosts = {signer.host for signer in signers}
-    use(Signers((*signers, *(one for one in _KNOWN.known if one.host not in hosts))))
+    use(_KNOWN.with_more(*signers))
 
 
 def _arrived(known: tuple[Signer, ...]) -> Signers:

@@ -174,8 +174,14 @@ class Preset:
 
     def local(self) -> bool:
         """Whether its products are on this machine or a mount."""
-        used = [one for one in (self.l1c, self.l2a) if one is not None]
-        return not any(is_url(root) for one in used for root in one.roots)
+        return not any(is_url(root) for one in self._collections() for root in one.roots)
+
+    def signers(self) -> tuple[Signer, ...]:
+        """The services that give tokens for its files; empty if they are open."""
+        return tuple(signer for one in self._collections() for signer in one.signers())
+
+    def _collections(self) -> tuple[Collection, ...]:
+        return tuple(one for one in (self.l1c, self.l2a) if one is not None)
 
 
 _EODATA = ("s3://eodata",)

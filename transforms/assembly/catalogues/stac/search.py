@@ -59,8 +59,7 @@ class StacCatalogue:
     """
 
     def __init__(self, preset: Preset, archive: str = "", bounds: Bounds = _BOUNDS) -> None:
-        used = [one for one in (preset.l1c, preset.l2a) if one is not None]
-        signing.add(*(signer for one in used for signer in one.signers()))
+        signing.add(*preset.signers())
         self.place = preset.address
         local = not is_url(archive) if archive else preset.local()
         self.products_at_once = 1 if local else _AT_A_TIME

@@ -6,9 +6,17 @@ from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.planning.scenes.access import access_kind, access_of, gigabytes_for, kept_files
 from tests.support.jobs import write_job
 from transforms.elements import RequestError, SourceFile
+from transforms.storage import signing
 from transforms.storage.caching import DIRECT, Access
 
 WKT = "POLYGON ((12 52, 13 52, 13 53, 12 53, 12 52))"
+API = {"name": "own", "address": "https://stac.example/v1"}
+PRIVATE = {
+    "name": "sentinel-2-l2a",
+    "roots": ["https://files.example/container"],
+    "tokens": "https://signs.example/v1",
+    "safe": True,
+}
 
 
 def job_of(folder, archive, **given):
@@ -33,6 +41,16 @@ def test_the_source_chooses_unless_the_job_says_it(tmp_path, archive, given, kin
 
 def test_direct_access_has_no_cache(tmp_path):
     assert access_of(job_of(tmp_path, "/eodata")) == DIRECT
+
+
+def test_a_job_signs_for_its_own_catalogue_alone(tmp_path):
+    signing.add(signing.Signer("host.example", "https://tokens.example"))  # of an earlier job
+    file = write_job(
+        tmp_path, WKT, "", input={"source": "stac", "level": "L2A", "api": {**API, "l2a": PRIVATE}}
+    )
+    tokens = signing.Signer("files.example", "https://signs.example/v1")
+    assert access_of(load_job(file)).signers == signing.NO_OTHERS.with_more(tokens)
+    assert access_of(job_of(tmp_path, "/eodata")).signers == signing.NO_OTHERS
 
 
 def test_the_folder_is_that_of_the_user_unless_it_is_named(tmp_path, monkeypatch):
