@@ -6,7 +6,6 @@ import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
@@ -163,7 +162,7 @@ def test_further_models_take_the_same_memory_on_any_number_of_cores(
 ) -> None:
     monkeypatch.setattr(winograd, "cores", lambda: 8)
     # Without what an engine of another test still uses.
-    monkeypatch.setattr(winograd, "_OPEN", WeakValueDictionary())
+    monkeypatch.setattr(winograd, "_OPEN", {})
     weights, x = load_weights(DEMO), np.pad(sample(), ((0, 80), (0, 80), (0, 0)), mode="reflect")
     other = coarse(weights)
     tracemalloc.start()

@@ -11,7 +11,6 @@ from __future__ import annotations
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,16 +82,15 @@ class _Shop:
 
 
 _OPENING = Lock()
-_OPEN: WeakValueDictionary[tuple[bool, int], _Shop] = WeakValueDictionary()
-"""The shops in use; one that no engine uses any more is freed."""
+_OPEN: dict[tuple[bool, int], _Shop] = {}
+"""The shops of this process. They stay, because to compile the loops again takes a second."""
 
 
 def _shop(integer: bool, side: int) -> _Shop:
     with _OPENING:
-        shop = _OPEN.get((integer, side))
-        if shop is None:
-            shop = _OPEN[integer, side] = _Shop(integer, side)
-        return shop
+        if (integer, side) not in _OPEN:
+            _OPEN[integer, side] = _Shop(integer, side)
+        return _OPEN[integer, side]
 
 
 class WinogradEngine(Engine):
