@@ -63,9 +63,18 @@ class Residential(Section):
 
 
 class Greenness(Section):
-    """NDVI inside the closed built-up domain."""
+    """NDVI inside the built-up domain; null switches a step off."""
 
     radius_m: Float = Field(300, ge=10, le=2000, description="radius of the closing disk, metres")
+    minimum: Float = Field(
+        0.5, gt=0, le=1, description="a pixel below this is not closed (of BUFRAC, as a fraction)"
+    )
+    minimum_area_m2: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] | None = Field(
+        10_000, description="connected built-up smaller than this is not closed, m2"
+    )
+    ndwi_above: Annotated[float, Field(ge=-1, le=1), NUMBER] | None = Field(
+        0.0, description="a pixel with an NDWI above this is water, outside the domain"
+    )
 
 
 def _span(bounds: tuple[float, float]) -> str:

@@ -86,17 +86,30 @@ def _made_by(line: str) -> tuple[Layer, ...]:
 def cleaning_parameters(job: Job) -> CleaningParameters:
     """The parameters of the cleaning in its own units."""
     settings = job.cleaning
-    # Rounded up: a component has fewer pixels than this exactly if it is smaller than the area.
-    pixels = math.ceil(settings.minimum_area_m2 / 100) if settings.minimum_area_m2 else None
     return CleaningParameters(
         minimum=settings.minimum,
         ndvi_above=settings.ndvi_above,
         ndwi_above=settings.ndwi_above,
         streets=settings.roads is not None,
-        minimum_pixels=pixels,
+        minimum_pixels=_pixels(settings.minimum_area_m2),
     )
 
 
 def greenness_parameters(job: Job) -> GreennessParameters:
     """The parameters of the greenness."""
-    return GreennessParameters(radius=job.greenness.radius_m)
+    settings = job.greenness
+    return GreennessParameters(
+        radius=settings.radius_m,
+        # Rounded up: BUFRAC is in whole percent.
+        minimum=max(1, math.ceil(100 * settings.minimum - 1e-9)),
+        minimum_pixels=_pixels(settings.minimum_area_m2),
+        ndwi_above=settings.ndwi_above,
+    )
+
+
+def _pixels(area_m2: int | None) -> int | None:
+    """The pixels of 10 m below which a component is smaller than an area; None for no limit.
+
+    Rounded up: a component has fewer pixels than this exactly if it is smaller than the area.
+    """
+    return math.ceil(area_m2 / 100) if area_m2 else None

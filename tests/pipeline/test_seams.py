@@ -61,7 +61,7 @@ def test_two_tiles_give_the_grid_that_one_gives(one_and_two):
 
 def test_two_tiles_agree_where_they_overlap(one_and_two):
     _, (two, _) = one_and_two
-    reach = 10 + 10 + 4 + 2 + 2  # closing there and back, sieve, network, classifier
+    reach = 10 + 10 + 10 + 4 + 2 + 2  # closing there and back, two sieves, network, classifier
     split = COLS - SHARED
     for layer in ("S2", "BUFRAC_RAW", "BUFRAC", "RES_NRES", "GREENNESS"):
         left, right = (

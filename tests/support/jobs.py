@@ -33,7 +33,7 @@ def write_job(folder: Path, wkt: str, archive: Path, **over) -> Path:
         "input": {"archive": str(archive)},
         "models": {"folder": str(MODELS), "prefix": "DEMONSTRATION_"},
         "residential": {"model": str(MODELS / "DEMONSTRATION_residential.skops")},
-        "greenness": {"radius_m": 100},
+        "greenness": {"radius_m": 100, "minimum_area_m2": 1000},
         "grids": [{"crs": "ESRI:54009", "resolutions": [100, 1000]}],
         "output": str(folder / "output"),
         **over,

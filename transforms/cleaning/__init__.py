@@ -6,7 +6,6 @@ from transforms.elements import lazily
 
 from .clean import clean
 from .parameters import CleaningParameters
-from .sieve import small_components
 from .streets import Road, street_masks
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ __all__ = [
     "Road",
     "RoadSource",
     "clean",
-    "small_components",
     "street_masks",
 ]
 

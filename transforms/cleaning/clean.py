@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from transforms.elements import NODATA, Layer
+from transforms.rasters.sieve import small_components
+from transforms.rasters.spectral import MILLIONTHS, index_above, millionths
 
-from .parameters import MILLIONTHS, CleaningParameters, millionths
-from .sieve import small_components
+from .parameters import CleaningParameters
 from .streets import Road, street_masks
 
 RAW_ONE = 10_000
@@ -68,13 +69,13 @@ def clean(
     if (raw[valid] > RAW_ONE).any():
         raise ValueError(f"BUFRAC_RAW is {raw[valid].max()}, expected at most {RAW_ONE}")
     halves = np.where(valid, raw, 0).astype(np.int64) * 2
-    red, green, _, nir = s2.astype(np.int64)
+    red, green, _, nir = s2
     if parameters.minimum is not None:
         halves[halves * MILLIONTHS < millionths(parameters.minimum) * 2 * RAW_ONE] = 0
     if parameters.ndvi_above is not None:
-        halves[_index_above(nir, red, parameters.ndvi_above)] = 0
+        halves[index_above(nir, red, parameters.ndvi_above)] = 0
     if parameters.ndwi_above is not None:
-        halves[_index_above(green, nir, parameters.ndwi_above)] = 0
+        halves[index_above(green, nir, parameters.ndwi_above)] = 0
     if parameters.streets and roads:
         if grid is None or tuple(grid.shape) != raw.shape:
             raise ValueError(f"grid is {grid}, expected one of shape {raw.shape} for the roads")
@@ -86,14 +87,6 @@ def clean(
         percent[small_components(percent > 0, parameters.minimum_pixels)] = 0
     percent[~valid] = NODATA[Layer.BUFRAC]
     return percent
-
-
-def _index_above(
-    plus: NDArray[np.int64], minus: NDArray[np.int64], threshold: float
-) -> NDArray[np.bool_]:
-    """Whether (plus - minus) / (plus + minus) is above a threshold, exactly; false for 0 / 0."""
-    above: NDArray[np.bool_] = (plus - minus) * MILLIONTHS > (plus + minus) * millionths(threshold)
-    return above
 
 
 def _check(raw: NDArray[np.uint16], s2: NDArray[np.uint16]) -> None:

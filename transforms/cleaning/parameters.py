@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-MILLIONTHS = 1_000_000
-"""Thresholds are compared as whole millionths, so that 0.1 is exactly one tenth."""
-
 
 @dataclass(frozen=True, slots=True)
 class CleaningParameters:
@@ -55,8 +52,3 @@ class CleaningParameters:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def millionths(threshold: float) -> int:
-    """A threshold in whole millionths."""
-    return round(threshold * MILLIONTHS)

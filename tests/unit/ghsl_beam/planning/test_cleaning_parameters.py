@@ -6,7 +6,7 @@ import pytest
 from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.planning.lines import cleaning_parameters
 from tests.support.jobs import write_job
-from transforms.cleaning import small_components
+from transforms.rasters.sieve import small_components
 
 BOX = "POLYGON ((12 52, 12.1 52, 12.1 52.1, 12 52))"
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from transforms.cleaning import small_components
+from transforms.rasters.sieve import small_components
 
 
 def flood_fill(support, minimum):
