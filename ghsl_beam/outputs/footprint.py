@@ -30,6 +30,8 @@ _ROUNDED = 1e-6
 """Precision of coordinates in degrees, 0.1 m; the footprint is larger by it."""
 _EDGE = 90.0
 """Longest edge in degrees that is cut at the antimeridian."""
+_POLAR = 80.0
+"""Latitude beyond which a part at the edge of the CRS's world is extended to the pole."""
 _WORLD = shapely.box(-180, -90, 180, 90)
 
 
@@ -139,7 +141,8 @@ def _by_parts(
     union = shapely.union_all(places)
     west, south, east, north = union.bounds
     tolerance = (north - south) / 1000
-    simple = union.buffer(tolerance, join_style="mitre").simplify(tolerance)
+    # Half of it, because `simplify` moves some edges by more than it is asked for.
+    simple = union.buffer(tolerance, join_style="mitre").simplify(tolerance / 2)
     return simple.intersection(_WORLD) if west >= -180 and east <= 180 else simple
 
 
@@ -153,6 +156,9 @@ def _rough(lon: Floats, lat: Floats, at_edge: bool) -> shapely.Geometry:
     south, north = lat.min(), lat.max()
     step = max((north - south) / _SAMPLES, 0.01)
     south, north = max(south - 2 * step, -90.0), min(north + 2 * step, 90.0)
+    if at_edge:  # near a pole the step between two samples is much longer
+        south = -90.0 if south < -_POLAR else south
+        north = 90.0 if north > _POLAR else north
     if at_edge and (lon > 0).all():
         return shapely.box(lon.min() - 0.01, south, 180, north)
     if at_edge and (lon < 0).all():

@@ -29,11 +29,12 @@ from ghsl_beam.process import stopping
 LOST = "a worker process ended"
 LONGEST_END = 10.0
 """Seconds within which a worker process must end when its work is done."""
-_PREFIX = b"trap '' HUP INT TERM; exec "
+_PREFIX = b"trap '' HUP INT TERM; export PYTHONSAFEPATH=1; exec "
 """The commands of Beam's shell before it runs a worker.
 
 A terminal, and some schedulers, send a stop signal to all processes at once; the workers ignore it,
-and the launcher ends them.
+and the launcher ends them. A worker imports nothing from the current folder, even if the launcher
+is a program of its own that does.
 """
 _LOG = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .in_memory import ReprojectAndAggregate, aggregate_pixels
     from .transform import AggregateCells, CellTask, PublishGridTiles
 
-METHOD_VERSION = "3"
+METHOD_VERSION = "4"
 """Changes when the same inputs give other pixels; it is part of the products' fingerprints."""
 
 __all__ = [

@@ -12,7 +12,7 @@ _SPREAD_ROW, _SPREAD_COL = 0.5698402909980532, 0.7548776662466927
 
 
 def thresholds(window: Window) -> NDArray[np.float32]:
-    """Rounding thresholds 0..1 for the pixels of a window, by their position in the whole grid.
+    """Rounding thresholds for the pixels of a window, by their position in the whole grid.
 
     With one threshold (0.5), an area of equal values would round the same way everywhere, and each
     pixel of 100.3 m² would lose 0.3 m². With these thresholds, the mean of the rounded values is
@@ -22,7 +22,8 @@ def thresholds(window: Window) -> NDArray[np.float32]:
         window: rows and columns, counted in the whole grid.
 
     Returns:
-        float32 (rows, columns), the shape of the window.
+        float32 (rows, columns), the shape of the window; 0 to below 1, so that a whole number stays
+        as it is.
 
     Source:
         Roberts (2018), The unreasonable effectiveness of quasirandom sequences.
@@ -30,4 +31,5 @@ def thresholds(window: Window) -> NDArray[np.float32]:
     rows = np.arange(window.row, window.bottom) * _SPREAD_ROW % 1.0
     cols = np.arange(window.col, window.right) * _SPREAD_COL % 1.0
     total = rows[:, None] + cols[None, :]
-    return (total - np.floor(total)).astype(np.float32)
+    below_one = np.nextafter(np.float32(1), np.float32(0))  # float32 rounds 0.99999998 to 1
+    return np.minimum((total - np.floor(total)).astype(np.float32), below_one)

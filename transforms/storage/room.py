@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
+import re
 import resource
 import shutil
 import tempfile
@@ -16,6 +18,9 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Error numbers for a full disk, a quota, and the limit on the size of a file."""
 OF_THE_DISK = NO_ROOM | {errno.EIO, errno.EROFS}
 """The same, and the numbers for a disk that fails or is read-only."""
+_LIBTIFF = re.compile(r"\bTIFF[A-Z]\w*:")
+"""The name of a function in a message of libtiff, which tells a reader nothing."""
+_LOG = logging.getLogger(__name__)
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -33,6 +38,9 @@ def why_not_written(error: Exception, path: Path, needed: int = 0) -> str:
     number = error.errno if isinstance(error, OSError) else None  # GDAL's numbers mean other things
     number = number or _named_in(error) or _refusal(folder, needed)
     reason = os.strerror(number) if number else masked(str(_first(error)))
+    if number is None and _LIBTIFF.search(reason):
+        _LOG.info("%s: %s", path, reason)
+        reason = "a write failed, and the system gives no reason"
     if number is not None and number not in OF_THE_DISK:
         return reason
     if number == errno.EFBIG:

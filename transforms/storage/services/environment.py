@@ -44,11 +44,25 @@ def botocore_keys(profile: str | None = None) -> tuple[Any, str | None]:
     Raises:
         BotoCoreError: there is no such profile, or its keys cannot be obtained.
     """
+    keys, region = _keys(_variables(), profile)
+    return (keys.get_frozen_credentials() if keys else None), region
+
+
+def certificates(profile: str | None = None) -> str | None:
+    """The file of certificates that botocore trusts (AWS_CA_BUNDLE), if it is not the usual one.
+
+    Raises:
+        BotoCoreError: there is no such profile.
+    """
+    return _certificates(_variables(), profile)
+
+
+def _variables() -> tuple[tuple[str, str], ...]:
+    """The variables that botocore reads."""
     relevant = (
         item for item in os.environ.items() if item[0].startswith("AWS_") or item[0] == "HOME"
     )
-    keys, region = _keys(tuple(sorted(relevant)), profile)
-    return (keys.get_frozen_credentials() if keys else None), region
+    return tuple(sorted(relevant))
 
 
 @lru_cache(maxsize=8)
@@ -58,3 +72,11 @@ def _keys(environment: tuple[tuple[str, str], ...], profile: str | None) -> tupl
 
     session = botocore.session.Session(profile=profile)
     return session.get_credentials(), session.get_config_variable("region")
+
+
+@lru_cache(maxsize=8)
+def _certificates(environment: tuple[tuple[str, str], ...], profile: str | None) -> str | None:
+    import botocore.session
+
+    found = botocore.session.Session(profile=profile).get_config_variable("ca_bundle")
+    return str(found) if found else None

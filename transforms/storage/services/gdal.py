@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from .environment import NAME, botocore_keys
+from .environment import NAME, botocore_keys, certificates
 from .keys import keys_of, profile_of
 from .service import ANONYMOUS, Service
 
@@ -29,7 +29,7 @@ def gdal_options(service: Service) -> dict[str, str]:
 
 
 def credential_options(service: Service, location: str) -> dict[str, str]:
-    """Keys and region, as GDAL options: the same ones that s3fs finds.
+    """Keys, region and certificates, as GDAL options: the same ones that s3fs finds.
 
     GDAL itself looks in fewer places. Keys that expire are renewed in time.
 
@@ -39,11 +39,15 @@ def credential_options(service: Service, location: str) -> dict[str, str]:
     from botocore.exceptions import BotoCoreError
 
     keys = keys_of(service, location)
+    profile = profile_of(service)
     try:
-        region = service.region or botocore_keys(profile_of(service))[1]
+        region = service.region or botocore_keys(profile)[1]
+        trusted = certificates(profile)
     except BotoCoreError:
-        region = None  # the connection itself reports this error
+        region, trusted = service.region, None  # the connection itself reports this error
     options = {"AWS_REGION": region} if region else {}
+    if trusted:
+        options["GDAL_CURL_CA_BUNDLE"] = trusted
     if keys:
         options |= {"AWS_ACCESS_KEY_ID": keys.access, "AWS_SECRET_ACCESS_KEY": keys.secret}
         if keys.token:

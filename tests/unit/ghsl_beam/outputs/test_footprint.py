@@ -116,6 +116,28 @@ def test_any_mgrs_tile(zone, south, east, north):
     check(f"EPSG:{32600 + 100 * south + zone}", (ulx, uly - 109_800, ulx + 109_800, uly), 60)
 
 
+@pytest.mark.parametrize(
+    ("crs", "bounds"),
+    [
+        ("ESRI:54009", (11_459_000, 6_900_000, 11_559_000, 7_000_000)),
+        ("ESRI:54009", (12_759_000, 6_300_000, 12_859_000, 6_400_000)),
+        ("EPSG:6933", (-13_000_000, 7_000_000, -12_000_000, 8_000_000)),  # up to the pole
+    ],
+)
+def test_the_outermost_pixels_at_the_edge_of_the_world(crs, bounds):
+    """Pixels of 10 m along the four edges of a raster that reaches over the edge."""
+    left, bottom, right, top = bounds
+    across = np.linspace(left + 5, right - 5, 10_000)
+    down = np.linspace(bottom + 5, top - 5, 10_000)
+    x = np.concatenate([across, across, np.full(10_000, left + 5), np.full(10_000, right - 5)])
+    y = np.concatenate([np.full(10_000, bottom + 5), np.full(10_000, top - 5), down, down])
+    to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform(x, y)
+    here = np.isfinite(lon) & np.isfinite(lat)
+    assert here.any()
+    assert shapely.intersects_xy(footprint(crs, bounds), lon[here], lat[here]).all()
+
+
 def test_a_footprint_is_hardly_larger_than_the_raster():
     bounds = around("EPSG:32633", 15, 52, 109_800)
     made, _ = check("EPSG:32633", bounds)

@@ -129,9 +129,18 @@ def test_no_room_for_temporary_files(tmp_path, monkeypatch):
 
 def test_gdal_names_the_first_error_not_the_last():
     outer = RasterioIOError("Write failed. See previous exception for details.")
-    outer.__cause__ = ValueError("TIFFAppendToStrip: Write error at scanline 7")
+    outer.__cause__ = ValueError("x.tif: Free disk space available is 12 bytes")
     text = why_not_written(outer, Path("/tmp/x.tif"), 10)  # noqa: S108 - nothing is written there
-    assert text.startswith("TIFFAppendToStrip: Write error at scanline 7 (disk /")
+    assert text.startswith("x.tif: Free disk space available is 12 bytes (disk /")
+
+
+def test_words_of_libtiff_go_to_the_log(tmp_path, caplog):
+    caplog.set_level("INFO", "transforms.storage.room")
+    error = RasterioIOError("TIFFAppendToStrip:Write error at scanline 4294967295")
+    told = why_not_written(error, tmp_path / "a.tif", 1000)
+    assert told.startswith("a write failed, and the system gives no reason (disk /")
+    assert told.endswith("free, up to 1.0 kB needed)")
+    assert "TIFFAppendToStrip" in caplog.text
 
 
 def test_a_loss_that_cannot_be_recorded_is_told_by_the_log(tmp_path, caplog):

@@ -58,6 +58,17 @@ def test_no_other_keys_reach_gdal(told):
     assert not {ACCESS, SECRET, "OF-OTHERS"} & set(unsigned.values())
 
 
+def test_gdal_trusts_the_certificates_that_s3fs_trusts(told, tmp_path):
+    assert "GDAL_CURL_CA_BUNDLE" not in credential_options(far(region="default"), PLACE)
+    (tmp_path / "config").write_text("[default]\nca_bundle = /of/the/file.pem\n")
+    told.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    options = credential_options(far(region="default"), PLACE)
+    assert options["GDAL_CURL_CA_BUNDLE"] == "/of/the/file.pem"
+    told.setenv("AWS_CA_BUNDLE", "/of/the/variable.pem")
+    options = credential_options(far(region="default"), PLACE)
+    assert options["GDAL_CURL_CA_BUNDLE"] == "/of/the/variable.pem"
+
+
 @pytest.mark.parametrize("missing", ["FAR_ACCESS_KEY_ID", "FAR_SECRET_ACCESS_KEY"])
 def test_a_missing_key_is_one_line(told, missing):
     told.delenv(missing)
