@@ -22,9 +22,8 @@ class Overviews(StrEnum):
     AVERAGE = "average"
     """GDAL's mean of the previous level, rounded at each level. It is faster, and as good for a
     layer whose values are in the hundreds or thousands everywhere."""
-    SHARES = "shares"
-    """One of the classes at full resolution, so that the share of each class is kept. Classes have
-    no mean, and the most frequent one would be "not built" wherever houses are sparse."""
+    MODE = "mode"
+    """The most frequent class; classes have no mean."""
 
 
 class Coarser(StrEnum):
@@ -185,7 +184,7 @@ class Layer(_Specified):
         stage="classification",
         dtype="uint8",
         nodata=255,
-        overviews=Overviews.SHARES,
+        overviews=Overviews.MODE,
         picture=Picture(classes=_USES),
     )
     GREENNESS = LayerSpec(
@@ -233,7 +232,7 @@ class GridLayer(_Specified):
         stage="aggregation",
         dtype="uint8",
         nodata=255,
-        overviews=Overviews.SHARES,
+        overviews=Overviews.MODE,
         picture=Picture(classes=_USES),
     )
     GREENNESS = replace(

@@ -56,8 +56,8 @@ def with_overviews(plain: Path, kind: Overviews) -> Iterator[str]:
     try:
         with rasterio.open(both) as source:
             levels = len(_sizes(source.height, source.width))
-        if kind is not Overviews.AVERAGE:
-            write_means(plain, both, classes=kind is Overviews.SHARES)
+        if kind is Overviews.MEAN:
+            write_means(plain, both)
         elif levels:
             with (
                 rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", **_IN_MEMORY),
@@ -74,7 +74,7 @@ def with_overviews(plain: Path, kind: Overviews) -> Iterator[str]:
         rasterio.shutil.delete(both, driver="VRT")
 
 
-def write_means(path: Path, beside: str, *, classes: bool = False) -> None:
+def write_means(path: Path, beside: str) -> None:
     """Write overviews where GDAL looks for those of `beside`: `x.ovr`, `x.ovr.ovr`.
 
     A pixel is the mean of the valid pixels at full resolution below it, or nodata if there is none.
@@ -82,13 +82,9 @@ def write_means(path: Path, beside: str, *, classes: bool = False) -> None:
     pixel to pixel, so that the mean over many pixels is kept. One square of the raster is in memory
     at a time. A raster of at most 512 pixels a side has no overviews.
 
-    Classes have no mean. A pixel has one of the classes below it, chosen by the same threshold, so
-    that the share of each class is kept.
-
     Args:
         path: the raster at full resolution.
         beside: the name that the overviews belong to.
-        classes: whether the values are the numbers of classes, from 0, in one band.
 
     Raises:
         RasterioError: the raster cannot be read, or an overview cannot be written.
@@ -110,7 +106,7 @@ def write_means(path: Path, beside: str, *, classes: bool = False) -> None:
             # Most of a tile of a grid is empty, and pixels that are not written are nodata.
             if (values == source.nodata).all():
                 continue
-            levels = _pyramid(values, source.nodata, square, len(targets), classes)
+            levels = _pyramid(values, source.nodata, square, len(targets))
             for level, (target, means) in enumerate(zip(targets, levels, strict=True), 1):
                 _, rows, cols = means.shape
                 target.write(
@@ -159,13 +155,11 @@ def _sizes(rows: int, cols: int) -> list[tuple[int, int]]:
 
 
 def _pyramid(
-    values: NDArray[Any], nodata: float, square: Window, levels: int, classes: bool
+    values: NDArray[Any], nodata: float, square: Window, levels: int
 ) -> list[NDArray[Any]]:
-    """Means or classes of each level over one square of a raster, axes (bands, rows, columns)."""
+    """Means of each level over one square of a raster, axes (bands, rows, columns)."""
     valid = values != nodata
     sums = np.where(valid, values, 0).astype(np.int64 if values.itemsize > 2 else np.int32)
-    if classes:  # the class is the number of steps that it takes from 0, and each step has a mean
-        sums = (sums >= np.arange(1, sums.max() + 1)[:, None, None]).astype(np.int32)
     counts = valid.astype(np.int32)
     kind = np.float64 if values.itemsize > 2 else np.float32
     made = []
@@ -176,8 +170,6 @@ def _pyramid(
         whole = np.floor(means)
         limits = thresholds(Window(square.row >> level, square.col >> level, rows, cols))
         rounded = whole + (means - whole + limits >= 1)  # a whole mean stays as it is
-        if classes:
-            rounded = rounded.sum(axis=0, keepdims=True)
         made.append(np.where(counts > 0, rounded, nodata).astype(values.dtype))
     return made
 

@@ -85,7 +85,7 @@ def test_the_facts_of_a_layer_stand_in_its_entry():
     for layer in (*Layer, *GridLayer):
         assert layer.spec.name == layer == LAYERS[layer].name
         assert len(set(layer.spec.bands)) == len(layer.spec.bands) > 0
-        assert (layer.spec.overviews is Overviews.SHARES) == bool(layer.spec.picture.classes)
+        assert (layer.spec.overviews is Overviews.MODE) == bool(layer.spec.picture.classes)
     for layer in Layer:
         limits = np.iinfo(DTYPE[layer])
         assert limits.min <= NODATA[layer] <= limits.max
