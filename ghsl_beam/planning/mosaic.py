@@ -58,14 +58,15 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
 
 
 def _tags(files: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """The tags of a mosaic: the layer, the credits of all its files, and a hash of their marks.
+    """The tags of a mosaic: layer, values, the credits of all its files, a hash of their marks.
 
     With these tags, a file is recognised as a product of this program, wherever it is.
     """
     result = {}
-    layers = {tags.get("LAYER") for tags in files}
-    if len(layers) == 1 and (layer := layers.pop()):
-        result["LAYER"] = layer
+    for key in ("LAYER", "VALUES"):
+        found = {tags.get(key) for tags in files}
+        if len(found) == 1 and (value := found.pop()):
+            result[key] = value
     credits = dict.fromkeys(
         line for tags in files if CREDITS_TAG in tags for line in lines_of(tags[CREDITS_TAG])
     )

@@ -215,7 +215,7 @@ class AggregateCells(StageTransform):
                                 bands=1,
                                 dtype=dtype,
                                 nodata=nodata,
-                                tags={**tags, "LAYER": layer},
+                                tags={**tags, **layer.spec.tags},
                                 tell=self.work.notes.noting(path, mark),
                                 spec=layer.spec,
                             )
@@ -305,7 +305,7 @@ class PublishGridTiles(StageTransform):
                 bands=1,
                 dtype=dtype,
                 nodata=nodata,
-                tags={**_tags(mark, cells), "LAYER": layer},
+                tags={**_tags(mark, cells), **layer.spec.tags},
                 tell=self.work.notes.noting(path, mark),
                 spec=layer.spec,
             ) as write,

@@ -104,6 +104,11 @@ class LayerSpec:
     named_bands: tuple[str, ...] = ()
 
     @property
+    def tags(self) -> dict[str, str]:
+        """The tags of a file that say what it holds."""
+        return {"LAYER": self.name, "VALUES": self.values}
+
+    @property
     def bands(self) -> tuple[str, ...]:
         """The names of the bands; a single band has the layer's name."""
         return self.named_bands or (self.name,)
@@ -153,8 +158,8 @@ class Layer(_Specified):
     )
     BUFRAC_RAW = LayerSpec(
         "BUFRAC_RAW",
-        title="Built-up fraction as predicted",
-        values="Built-up fraction as predicted, x 10000",
+        title="Built-up probability as predicted (uncalibrated)",
+        values="Uncalibrated probability of built-up as predicted, x 10000",
         line="inference",
         stage="inference",
         dtype="uint16",
@@ -166,8 +171,8 @@ class Layer(_Specified):
     )
     BUFRAC = LayerSpec(
         "BUFRAC",
-        title="Built-up fraction",
-        values="Built-up fraction, percent",
+        title="Built-up probability, cleaned (uncalibrated)",
+        values="Uncalibrated probability of built-up, cleaned, percent",
         line="layers",
         stage="cleaning",
         dtype="uint8",
@@ -205,8 +210,8 @@ class GridLayer(_Specified):
 
     BUILT_S = LayerSpec(
         "BUILT_S",
-        title="Built-up area",
-        values="Built-up area, m²",
+        title="Built-up, sum of the probability (uncalibrated)",
+        values="Sum of the uncalibrated probability of built-up, each times the m² of its pixel",
         line="grids",
         stage="aggregation",
         unit="m²",
@@ -216,8 +221,9 @@ class GridLayer(_Specified):
     )
     BUILT_S_NRES = LayerSpec(
         "BUILT_S_NRES",
-        title="Built-up area that is not residential",
-        values="Built-up area that is non-residential, m²",
+        title="Non-residential built-up, sum of the probability (uncalibrated)",
+        values="Sum of the uncalibrated probability of built-up, each times the m² of its pixel, "
+        "of non-residential pixels",
         line="grids",
         stage="aggregation",
         unit="m²",

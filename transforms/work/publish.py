@@ -105,7 +105,7 @@ class PublishTiles(StageTransform):
         tag = plan.fingerprints[layer] if whole else INCOMPLETE
         product = Product(layer, stored.tile, "utm", relative, tag, whole)
         location = storage.join(self.output, relative)
-        tags = {FINGERPRINT_TAG: tag, "LAYER": layer}
+        tags = {FINGERPRINT_TAG: tag, **layer.spec.tags}
         if whole and stored_fingerprint(location) == tag:
             reused(self.work.reporter, "publish", plan.tile)
             return product
