@@ -404,6 +404,11 @@ def test_a_file_larger_than_the_cache_is_one_line(server, folder):
     assert not locks, "a job with a higher limit that waits must not fail with this one"
 
 
+def test_an_empty_file_is_one_line(server, folder):
+    with pytest.raises(StorageError, match="is empty, or has no known size"):
+        held(Cache(folder, SIZE), listed(server, "B02.jp2", b""))
+
+
 def test_a_limit_of_the_disk_is_one_line(server, folder):
     file = listed(server, "B02.jp2")
     script = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000000,) * 2)\n" + HOLD
@@ -421,6 +426,10 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, server):
     (tmp_path / "file").touch()
     with pytest.raises(CacheError, match="cannot be written: Not a directory"):
         Cache(str(tmp_path / "file" / "cache"), SIZE).check()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "link"):
+        with pytest.raises(CacheError, match="is not a folder; give the name of a folder"):
+            Cache(str(tmp_path / name), SIZE).check()
     with pytest.raises(CacheError, match="on object storage, expected a folder on a disk"):
         Cache("s3://bucket/cache", SIZE).check()
 

@@ -68,6 +68,8 @@ class Cache:
         if is_url(self.folder):
             raise CacheError(self.folder, "is on object storage, expected a folder on a disk")
         folder, marker = Path(self.folder), Path(self.folder, entries.MARKER)
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise CacheError(self.folder, "is not a folder; give the name of a folder")
         with self._written(folder / entries.FOLDER_LOCK):
             folder.mkdir(parents=True, exist_ok=True)
             if not marker.exists():
@@ -190,7 +192,9 @@ class Cache:
 
     def _check_size(self, file: SourceFile) -> None:
         if not file.size:
-            raise StorageError(file.location, "has no known size; set input.access to direct")
+            raise StorageError(
+                file.location, "is empty, or has no known size; then set input.access to direct"
+            )
         if file.size > self.limit:
             raise CacheError(
                 self.folder,
