@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -301,6 +302,23 @@ def test_a_checksum_that_differs_is_asked_for_once_more(server, folder):
     assert not kept(folder)
     server.files["/B02.jp2"] = good
     assert held(Cache(folder, SIZE), file) == good
+
+
+def test_jobs_with_and_without_checksums_share_a_file(server, folder):
+    """One catalogue has checksums, and another one has not; the file is the same."""
+    file = listed(server, "B02.jp2")
+    md5 = hashlib.md5(server.files["/B02.jp2"], usedforsecurity=False).hexdigest()
+    file = replace(file, version=f'"{md5}"')
+    cache = Cache(folder, 10 * SIZE)
+    for checksum in ("", f"md5:{md5}", ""):
+        with cache.held(replace(file, checksum=checksum)):
+            pass
+    assert len(server.requests) == 1
+    (entry,) = Path(folder).glob("*.file")
+    entry.write_bytes(bytes(SIZE))
+    cache_module._has_checksum_once.cache_clear()  # as in another process
+    assert held(cache, replace(file, checksum=f"md5:{md5}")) == server.files["/B02.jp2"]
+    assert len(server.requests) == 2
 
 
 def test_a_server_that_fails_is_asked_by_the_policy(server, folder):
