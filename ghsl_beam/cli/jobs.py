@@ -192,7 +192,8 @@ def _say_estimate(content: dict[str, Any]) -> None:
     estimate = content["estimate"]
     if content["cache"]:
         fetched = sum(tile["bytes_to_fetch"] for tile in content["tiles"])
-        say(f"to fetch: up to {fetched / 1e6:.1f} MB into {content['cache']['folder']}")
+        size = f"up to {fetched / 1e6:.1f} MB into" if fetched else "nothing, all is in"
+        say(f"to fetch: {size} {content['cache']['folder']}")
     say(f"to read: {sum(tile['bytes_to_read'] for tile in content['tiles']) / 1e6:.1f} MB")
     if estimate["seconds"] is not None:
         say(f"to write: about {estimate['bytes_to_write'] / 1e6:.1f} MB")

@@ -28,6 +28,7 @@ from ghsl_beam.planning.lines import Line, cleaning_parameters, greenness_parame
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.products import utm_pattern
 from ghsl_beam.planning.roads import road_source
+from ghsl_beam.planning.scenes.access import access_of, kept_files
 from ghsl_beam.running.completion import finish
 from ghsl_beam.running.lock import Lock
 from ghsl_beam.running.pipeline import handler_of
@@ -56,6 +57,8 @@ from transforms.greenness.transform import MeasureGreenness
 from transforms.inference.handler import PredictionInput
 from transforms.inference.predict import CONTEXT
 from transforms.inference.transform import PredictBuiltUp
+from transforms.storage import services
+from transforms.storage.caching import Access
 from transforms.work.blocks import ReadBlocks, StoreBlocks, blocks_of
 from transforms.work.publish import PublishTiles
 from transforms.work.work_area import WorkArea
@@ -128,7 +131,7 @@ def calibrate(plan: JobPlan, tile: TilePlan) -> Throughput:
     """
     before = time.process_time()  # imports and planning, as in a run
     block = _fullest_block(plan, tile)
-    small = _small_tile(tile, block)
+    small, access = _kept(_small_tile(tile, block), plan, access_of(plan.job))
     pixels = max(1.0, small.area.area / 100)
     clock = _Clock()
     with tempfile.TemporaryDirectory(prefix="ghsl-beam-") as folder:
@@ -142,7 +145,7 @@ def calibrate(plan: JobPlan, tile: TilePlan) -> Throughput:
         )
         work = WorkArea(str(output / "work"))
         work.plans.write(small)
-        references = _tile_layers(mini, work, block, clock)
+        references = _tile_layers(mini, work, block, clock, access)
         sizes = _publish(mini, work, references, clock)
         chunk, cells, files = _grids(mini, work, small, clock)
         products = _finish(mini, clock)
@@ -197,8 +200,26 @@ def _small_tile(tile: TilePlan, block: Block) -> TilePlan:
         tile,
         window=block.window,
         area_wkb=shapely.to_wkb(area, hex=True),
-        scenes=tuple(s for s in tile.scenes if overlap(tile, s, block.window))[:SCENES],
+        scenes=tuple(s for s in tile.scenes if overlap(tile, s, block.window)),
     )
+
+
+def _kept(tile: TilePlan, plan: JobPlan, access: Access) -> tuple[TilePlan, Access]:
+    """The tile with a few of its scenes, and how they are read; nothing is fetched for it.
+
+    Scenes whose files are all in the cache are read there. If there is none, the scenes are read at
+    their own place.
+
+    Raises:
+        RasterError: their storage service limits requests, so they can only be read in the cache.
+    """
+    cache = access.cache
+    kept = [s for s in tile.scenes if cache and all(map(cache.has, kept_files([s], access)))]
+    if kept:
+        return replace(tile, scenes=tuple(kept[:SCENES])), access
+    if cache and any(services.limited(place) for place in plan.job.input.places):
+        raise RasterError("no scene is in the cache; `ghsl-beam fetch` fills it")
+    return replace(tile, scenes=tile.scenes[:SCENES]), replace(access, cache=None)
 
 
 def overlap(tile: TilePlan, scene: Scene, window: Window) -> int:
@@ -217,7 +238,7 @@ def _only(outputs: Iterable[Any]) -> list[Any]:
 
 
 def _tile_layers(
-    plan: JobPlan, work: WorkArea, block: Block, clock: _Clock
+    plan: JobPlan, work: WorkArea, block: Block, clock: _Clock, access: Access
 ) -> tuple[RasterRef, ...]:
     """Run every line over one block; return references to what was stored."""
     job, lines, (tile,) = plan.job, plan.lines, plan.tiles
@@ -227,7 +248,8 @@ def _tile_layers(
         with clock.on("store"):
             references.extend(_only(StoreBlocks(work, line.makes).store(pixels)))
 
-    assemble = AssembleScenes(job.composite.percentile, lines.assembly.margin, work.reporter)
+    margin = lines.assembly.margin
+    assemble = AssembleScenes(job.composite.percentile, margin, work.reporter, access)
     with clock.on("assembly"):
         (pixels,) = _only(assemble.assemble(BlockTask(block, make=lines.assembly.makes, plan=tile)))
     store(pixels, lines.assembly)

@@ -17,6 +17,7 @@ from ghsl_beam.jobfile.plain_yaml import parse_yaml
 from transforms.elements import RequestError
 from transforms.storage.redaction import is_secret_name, learn
 from transforms.storage.services import SHIPPED, Service, Services, use
+from transforms.storage.services.environment import NAME as ENVIRONMENT
 
 VARIABLE = "GHSL_BEAM_STORAGE"
 """Variable with more services, in the form of the section `storage` of a job file."""
@@ -98,7 +99,7 @@ class StorageService(Section):
             whole = url.scheme in ("http", "https") and url.hostname and (url.port or True)
         except ValueError:
             whole = None
-        if not whole or "@" in given or "?" in given or "#" in given or not given.isprintable():
+        if not whole or any(c in "@?#" or c.isspace() or not c.isprintable() for c in given):
             raise ValueError("expected http://HOST or https://HOST, without user and query")
         return given
 
@@ -125,6 +126,10 @@ def services_of(given: Mapping[str, StorageService]) -> Services:
         service = replace(shipped.pop(name, Service(name)), **changes, gives_way=False)
         if service.endpoint is None and "path_style" not in changes:
             service = replace(service, path_style=False)
+        if name == ENVIRONMENT:
+            raise ValueError(f"{name} is the name of the service of AWS_...: give another name")
+        if (path := urlsplit(service.endpoint or "").path.strip("/")) in service.buckets:
+            raise ValueError(f"{name}: the endpoint ends with the bucket {path}: write it without")
         if not service.buckets:
             raise ValueError(f"{name}: give its buckets: buckets: [my-bucket]")
         for other in told.values():

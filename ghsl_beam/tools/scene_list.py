@@ -11,6 +11,7 @@ from ghsl_beam.area.mgrs_tiles import tile
 from ghsl_beam.outputs.footprint import footprint
 from ghsl_beam.planning.scenes.chosen import ChosenScenes
 from transforms.assembly import LeftOut
+from transforms.assembly.products.naming import parse_name
 from transforms.elements import Loss, Scene
 from transforms.storage.locations import masked
 
@@ -98,4 +99,6 @@ def _left_out(one: LeftOut) -> dict[str, Any]:
 
 
 def _lost(loss: Loss) -> dict[str, Any]:
-    return _row(LOST, loss.scene, loss.tile, loss.file, reason=loss.reason)
+    name = next(filter(None, map(parse_name, (loss.scene, *loss.file.split("/")))), None)
+    sensing = name.sensing if name else None
+    return _row(LOST, loss.scene, loss.tile, loss.file, sensing, reason=loss.reason)

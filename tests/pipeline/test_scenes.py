@@ -59,6 +59,7 @@ def test_json_names_each_with_its_reason(listed):
     assert {status for status, _ in rows} == {"used", "left out", "lost"}
     assert ("left out", "another processing or copy is used") in rows
     assert ("left out", "cloud cover 95 %, at most 90 %") in rows
+    assert all(row["sensing"] for row in content["scenes"])
     (used,) = (row for row in content["scenes"] if row["status"] == "used")
     assert used["baseline"] == "05.00"
     assert used["bytes"] > 0

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -303,6 +304,23 @@ def test_a_checksum_that_differs_is_asked_for_once_more(server, folder):
     assert held(Cache(folder, SIZE), file) == good
 
 
+def test_jobs_with_and_without_checksums_share_a_file(server, folder):
+    """One catalogue has checksums, and another one has not; the file is the same."""
+    file = listed(server, "B02.jp2")
+    md5 = hashlib.md5(server.files["/B02.jp2"], usedforsecurity=False).hexdigest()
+    file = replace(file, version=f'"{md5}"')
+    cache = Cache(folder, 10 * SIZE)
+    for checksum in ("", f"md5:{md5}", ""):
+        with cache.held(replace(file, checksum=checksum)):
+            pass
+    assert len(server.requests) == 1
+    (entry,) = Path(folder).glob("*.file")
+    entry.write_bytes(bytes(SIZE))
+    cache_module._has_checksum_once.cache_clear()  # as in another process
+    assert held(cache, replace(file, checksum=f"md5:{md5}")) == server.files["/B02.jp2"]
+    assert len(server.requests) == 2
+
+
 def test_a_server_that_fails_is_asked_by_the_policy(server, folder):
     file = listed(server, "B02.jp2")
     server.script["/B02.jp2"] = [Status(503)] * 50
@@ -404,6 +422,11 @@ def test_a_file_larger_than_the_cache_is_one_line(server, folder):
     assert not locks, "a job with a higher limit that waits must not fail with this one"
 
 
+def test_an_empty_file_is_one_line(server, folder):
+    with pytest.raises(StorageError, match="is empty, or has no known size"):
+        held(Cache(folder, SIZE), listed(server, "B02.jp2", b""))
+
+
 def test_a_limit_of_the_disk_is_one_line(server, folder):
     file = listed(server, "B02.jp2")
     script = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000000,) * 2)\n" + HOLD
@@ -421,6 +444,10 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, server):
     (tmp_path / "file").touch()
     with pytest.raises(CacheError, match="cannot be written: Not a directory"):
         Cache(str(tmp_path / "file" / "cache"), SIZE).check()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "link"):
+        with pytest.raises(CacheError, match="is not a folder; give the name of a folder"):
+            Cache(str(tmp_path / name), SIZE).check()
     with pytest.raises(CacheError, match="on object storage, expected a folder on a disk"):
         Cache("s3://bucket/cache", SIZE).check()
 

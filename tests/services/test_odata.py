@@ -8,6 +8,7 @@ from datetime import date
 
 import pytest
 
+from tests.support.drips import DRIPS, dripping
 from tests.support.odata_server import entity, many, odata_server
 from transforms.assembly import Candidate, Wanted
 from transforms.assembly.catalogues.json_service import Bounds, JsonService
@@ -153,6 +154,7 @@ def test_what_follows_a_next_link_is_not_its_host(server):
 WRONG = {
     "HTML": (200, b"<html><body>Maintenance</body></html>", "gave HTML where JSON is expected"),
     "cut": (200, b'{"value": [{"Name": ', "gave no whole JSON"),
+    "nothing": (200, b"", "expected: an empty answer"),
     "a list": (200, b"[]", "gave a JSON list, expected an object"),
     "no products": (200, b'{"@odata.count": 1}', "gave a page without products"),
     "no count": (200, b'{"value": []}', "says None for the number of products"),
@@ -212,6 +214,22 @@ def test_an_answer_without_end_is_cut(server):
     assert "an answer of more than 1 MB" in str(refused(server, size=2**20))
 
 
+@pytest.mark.parametrize("name", DRIPS)
+def test_whatever_comes_in_drips_is_given_up(name):
+    with dripping(name) as address:
+        service = JsonService(address, replace(QUICK, attempts=1, total=0.3))
+        with pytest.raises(StorageError, match=r"an answer that takes longer than 0\.3 s") as error:
+            service.get(address)
+    assert error.value.passing
+
+
+def test_pages_that_name_the_same_products_for_ever(server):
+    server.change = lambda page: page | {"value": [entity(NAME)], "@odata.nextLink": "more"}
+    assert "gave 21 pages in a row with only products" in str(error := refused(server))
+    assert error.passing
+    assert len(server.asked) == 22
+
+
 def test_other_hosts_are_not_followed(server):
     server.disturb = lambda asked: (302, {"Location": "http://localhost:1/odata"}, b"")
     assert "refers to another host, http://localhost:1" in str(refused(server))
@@ -249,6 +267,15 @@ def test_odd_products_are_named(server, name):
     assert isinstance(found, SceneError)
     assert said in str(found)
     assert str(found).isprintable()
+
+
+@pytest.mark.parametrize("number", [150, -1, 10**400, float("nan"), True, "12.5", None])
+def test_a_cloud_cover_or_a_size_that_is_none_is_not_used(server, number):
+    server.products = [
+        entity(NAME, cloudCover=number, ContentLength=-1 if number == 150 else number)
+    ]
+    (found,) = search(server)
+    assert (found.cloud_cover, found.size) == (None, None)
 
 
 def test_offline_and_without_checksums(server):

@@ -635,6 +635,8 @@ def test_an_api_that_does_not_filter(server, archive):
         item["id"] = f"S2A_MSIL1C_20200615T1021{n:02}_N0209_R065_T33UVU_20200615T120000"
     server.change = lambda page, number: {**page, "features": everything, "links": []}
     fails(server, root, "it does not obey a filter by grid:code; check `ask` and `tile_property`")
+    server.script = [Answer(400, b'{"description": "extra fields not permitted"}')]
+    fails(server, root, r"answers 400 .*; does it know a filter by grid:code\? check `ask`")
 
 
 def test_an_item_that_cannot_be_used_is_a_loss_and_the_others_are_scenes(server, archive):

@@ -11,7 +11,7 @@ from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.jobfile.sources import Source
 from ghsl_beam.planning.inventory import Inventory
 from transforms.elements import RequestError, Scene, SourceFile, TilePlan
-from transforms.storage import signing, storage
+from transforms.storage import services, signing, storage
 from transforms.storage.caching import DIRECT, Access, Cache, CacheError
 from transforms.storage.room import in_words
 
@@ -82,15 +82,37 @@ def bytes_to_fetch(tiles: Iterable[TilePlan], access: Access) -> int:
     return sum(file.size for file in files if not access.cache.has(file))
 
 
-def room_problem(inventory: Inventory) -> tuple[str | None, str | None]:
-    """Whether the cache is too small for one tile (an error) or for all tiles (a warning), or None.
+def window_problem(job: Job, scenes: Iterable[Scene]) -> str | None:
+    """Why the files of scenes cannot be read window by window as the job asks; None if they can.
 
-    The blocks of a tile, and partly those of several tiles, are made in any order. A file that does
+    A service may limit requests, and those of GDAL cannot be counted.
+    """
+    kind = access_kind(job)
+    masks = kind != _DOWNLOAD and any(s.mask and not s.mask.endswith(".gml") for s in scenes)
+    if kind != _DIRECT and not masks:
+        return None
+    for place in job.input.places:
+        service = services.of(place)
+        if service and service.limited:
+            return (
+                f"input.access: {kind}: {place} is at storage service {service.name}, which limits "
+                "requests, and those of GDAL cannot be counted; set input.access: download"
+            )
+    return None
+
+
+def room_problem(inventory: Inventory) -> tuple[str | None, str | None]:
+    """Whether the archive cannot be read as the job asks, or the cache is too small; or None.
+
+    The cache may be too small for one tile (an error) or for all tiles (a warning). The blocks of a
+    tile, and partly those of several tiles, are made in any order. A file that does
     not stay in the cache until the last of them is fetched again.
     """
     job = inventory.plan.job
     access = access_of(job)
     todo = inventory.tiles_to_do(inventory.plan.lines.assembly)
+    if todo and (wrong := window_problem(job, (one for tile in todo for one in tile.scenes))):
+        return wrong, None
     if access.cache is None or not todo:
         return None, None
     sizes = {t.tile: sum(f.size for f in kept_files(t.scenes, access)) for t in todo}

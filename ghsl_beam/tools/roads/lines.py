@@ -285,4 +285,5 @@ def _quoted(name: str) -> str:
 
 def _unreadable(label: str, error: Exception) -> Exception:
     reason = error.reason if isinstance(error, StorageError) else f"cannot be read: {error}"
+    reason = reason.replace(f"expected {FORMATS}", f"expected {_FILES}")
     return request_error(f"{label}: {' '.join(reason.split())[:300]}", error)

@@ -115,7 +115,7 @@ fault("cache", "folder that cannot be written", "refused before anything is comp
 def test_a_folder_that_cannot_be_made(front, cached, tmp_path):
     job, folder, settings = cached
     folder.write_text("a file")
-    with pytest.raises(RequestError, match=r"input\.cache\.folder: .*cannot be written"):
+    with pytest.raises(RequestError, match=r"input\.cache\.folder: .*is not a folder"):
         make(job.file, settings=settings("first"))
     assert not (tmp_path / "first").exists()
 

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 import types
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.pipeline.test_catalogues import query_of, tree
 from tests.support.archive import Product
 from tests.support.asked import FOREVER, TOKEN, Asked
 from tests.support.command import call
+from tests.support.drips import dripping
 from tests.support.jobs import differing, layers, lonlat_box, write_job
 from tests.support.odata_server import many, odata_server
 from tests.support.stac_server import Silence, StacServer
@@ -126,6 +128,19 @@ def test_a_stall(asked):
     asked.ends(1, "times in a row")
 
 
+fault("catalogues", "OData, STAC: headers that come in drips", f"after six times 120 s, {ONE_LINE}")
+
+
+@both
+def test_headers_in_drips(asked, monkeypatch):
+    bounds = replace(QUICK, total=0.3)
+    monkeypatch.setattr(chosen, "JsonService", partial(JsonService, bounds=bounds))
+    monkeypatch.setattr(chosen, "StacCatalogue", partial(StacCatalogue, bounds=bounds))
+    with dripping("a header") as address:
+        asked.at(address)
+        asked.ends(1, "an answer that takes longer than 0.3 s, 3 times in a row")
+
+
 fault("catalogues", "OData, STAC: nothing listens at the address", ONE_LINE)
 fault("catalogues", "OData, STAC: an unknown host", ONE_LINE)
 
@@ -179,6 +194,7 @@ fault("catalogues", "STAC: an empty page with a next link", f"followed: {HANDLED
 fault("catalogues", "STAC: empty pages for ever", f"after 21 pages, {ONE_LINE}")
 fault("catalogues", "OData: next links that loop or lead to another host", f"no use: {HANDLED}")
 fault("catalogues", "OData: an empty page with a next link", ONE_LINE)
+fault("catalogues", "OData: pages that name the same products for ever", ONE_LINE)
 
 
 def following(asked, page, **more):
@@ -231,6 +247,9 @@ def test_next_links_of_odata(asked, monkeypatch):
     more = {"value": [], "@odata.nextLink": f"{asked.server.address}/Products"}
     asked.changes(lambda page: page | more if len(page["value"]) == 1 else page)
     asked.ends(1, "counts 3 products of tile 33UUU from 2020-06-01 to 2020-06-30, and gives 2")
+    same = {"value": asked.entities[:1], "@odata.nextLink": f"{asked.server.address}/Products"}
+    asked.changes(lambda page: page | same)
+    asked.ends(1, "gave 21 pages in a row with only products that it named before")
 
 
 fault("catalogues", "OData: more than 10 000 products", f"asked for in parts: {HANDLED}")

@@ -152,6 +152,20 @@ def test_more_machines_than_connections_are_refused(three, tmp_path):
     assert not anyone.asked, "something was asked for before the limits were looked at"
 
 
+fault(
+    "services", "archive read directly at a service with limits", "one line, nothing is written; 2"
+)
+
+
+def test_a_direct_archive_with_limits_is_refused(three, tmp_path):
+    file = job_file(three, tmp_path, far={"connections": 4})
+    ended = launch(file, three[3], "--set", "input.access=direct")
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert f"input.access: direct: s3://{FAR}/archive is at storage service far" in line
+    assert line.endswith("set input.access: download")
+
+
 fault("services", "output at a service with limits", "one line, nothing is written; 2")
 
 

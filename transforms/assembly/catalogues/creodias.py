@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -24,6 +23,7 @@ from .catalogue import Answer, Wanted
 from .odata import EODATA, TYPES
 from .odata_products import candidates
 from .periods import halves
+from .time_limit import within
 
 PACKAGE = "creodias-finder"
 _INSTALL = "pip install git+https://github.com/DHI-GRAS/creodias-finder.git"
@@ -93,7 +93,7 @@ class CreodiasFinder:
                 wait_max=_LONGEST_WAIT,
             ):
                 with attempt:
-                    return _within(_SECONDS, lambda: self._query(**arguments))
+                    return within(_SECONDS, lambda: self._query(**arguments))
         except _NO_JSON as error:
             reason = "the catalogue gave no JSON, maybe a page of HTML: run again later"
             raise StorageError(self.place, reason, passing=True) from error
@@ -149,31 +149,6 @@ def _passes_by(error: Exception) -> bool | float:
         return False
     wait = str(response.headers.get("Retry-After", ""))
     return min(float(wait), _LONGEST_WAIT) or True if wait.isdecimal() else True
-
-
-def _within(seconds: float, ask: Callable[[], Any]) -> Any:
-    """Call `ask` with a time limit, and return its result.
-
-    Raises:
-        TimeoutError: it takes longer; its thread is left running.
-    """
-    answers: list[Any] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answers.append(ask())
-        except Exception as error:  # noqa: BLE001 - raised again below, in the thread that waits
-            errors.append(error)
-
-    thread = threading.Thread(target=run, daemon=True, name=PACKAGE)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not answers:
-        raise TimeoutError(f"a query took longer than {seconds:g} s")
-    return answers[0]
 
 
 def _midnight(day: date) -> datetime:

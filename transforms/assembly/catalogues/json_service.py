@@ -19,6 +19,8 @@ from transforms.elements import StorageError
 from transforms.storage.locations import masked
 from transforms.storage.remote import PASSING, cause_of, seconds_asked
 
+from .time_limit import within
+
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PIECE = 1 << 16
 _SHOWN = 120
@@ -34,7 +36,7 @@ class Bounds:
         size: largest answer in bytes. A page of 1000 products of Copernicus has about 8 MB.
         connect: time limit to connect.
         stall: time limit without a byte.
-        total: time limit of one answer.
+        total: time limit of one answer, from the request to its last byte.
         attempts: how often one request is made.
         pause: wait before the second attempt; it doubles each time.
         longest_wait: if a server asks for a longer wait (Retry-After), the request fails.
@@ -134,25 +136,49 @@ class JsonService:
             with self._lock:
                 self._keep_pace()
                 try:
-                    with self._session.request(
-                        method,
-                        url,
-                        params=parameters,
-                        json=body,
-                        stream=True,
-                        allow_redirects=False,
-                        timeout=(self._bounds.connect, self._bounds.stall),
-                        headers={"Accept": "application/json, application/geo+json"},
-                    ) as response:
-                        if response.status_code not in _MOVED:
-                            return self._body(response)
-                        url = urljoin(url, response.headers.get("Location", ""))
-                        parameters = None
+                    answer = self._in_time(method, url, parameters, body)
                 except (requests.ConnectionError, requests.Timeout) as error:
                     raise _RefusedError(f"no answer: {cause_of(error)}", again=True) from error
                 except (requests.RequestException, ValueError) as error:
                     raise _RefusedError(f"not an address to ask: {cause_of(error)}") from error
+            if isinstance(answer, bytes):
+                return answer
+            url, parameters = answer, None
         raise _RefusedError(f"redirected more than {self._bounds.redirects} times")
+
+    def _in_time(self, *asked: Any) -> bytes | str:
+        """The result of `_once`, within the time limit of an answer."""
+        try:
+            return within(self._bounds.total, lambda: self._once(*asked))
+        except TimeoutError as error:
+            self._session = requests.Session()  # the request that has not ended has the other one
+            raise self._too_long() from error
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        parameters: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+    ) -> bytes | str:
+        """The bytes of one answer, or the address to which it redirects."""
+        with self._session.request(
+            method,
+            url,
+            params=parameters,
+            json=body,
+            stream=True,
+            allow_redirects=False,
+            timeout=(self._bounds.connect, self._bounds.stall),
+            headers={"Accept": "application/json, application/geo+json"},
+        ) as response:
+            if response.status_code not in _MOVED:
+                return self._body(response)
+            return urljoin(url, response.headers.get("Location", ""))
+
+    def _too_long(self) -> _RefusedError:
+        text = f"an answer that takes longer than {self._bounds.total:g} s"
+        return _RefusedError(text, again=True)
 
     def _check_host(self, url: str) -> None:
         try:
@@ -185,8 +211,7 @@ class JsonService:
                         "shorter period or fewer tiles"
                     )
                 if time.monotonic() > until:
-                    text = f"an answer that takes longer than {self._bounds.total:g} s"
-                    raise _RefusedError(text, again=True)
+                    raise self._too_long()
                 if status != HTTPStatus.OK:
                     break
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -216,7 +241,7 @@ def _object(content: bytes) -> dict[str, Any]:
         answer = json.loads(content)
     except (ValueError, RecursionError) as error:
         what = "HTML" if content.lstrip()[:1] == b"<" else "no whole JSON"
-        text = f"gave {what} where JSON is expected: {_text(content)}"
+        text = f"gave {what} where JSON is expected: {_text(content) or 'an empty answer'}"
         raise _RefusedError(text, again=True) from error
     if not isinstance(answer, dict):
         raise _RefusedError(f"gave a JSON {type(answer).__name__}, expected an object")

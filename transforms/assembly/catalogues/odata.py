@@ -24,6 +24,8 @@ _PAGE = 1000
 MOST = 10_000
 """Largest number of products of one search; the service silently leaves out the others."""
 TYPES = {Level.L1C: "S2MSI1C", Level.L2A: "S2MSI2A"}
+_MOST_OLD = 20
+"""Largest number of pages in a row that name only products of earlier pages."""
 _TRIES = 2
 """Tries of a search whose pages do not have the number that the catalogue counts."""
 
@@ -77,7 +79,7 @@ class OData:
         If it counts more than `MOST`, only the first page is read.
         """
         products: dict[str, Mapping[str, Any]] = {}
-        skip, total = 0, 0
+        skip, total, old = 0, 0, 0
         while skip < MOST:
             page = self._ask(tile, level, start, end, skip)
             total = max(total, self._total(page))
@@ -85,6 +87,7 @@ class OData:
             if not isinstance(values, list):
                 reason = "gave a page without products (no list `value`): check the address"
                 raise StorageError(self.place, reason)
+            before = len(products)
             for number, product in enumerate(values):
                 if not isinstance(product, dict):
                     raise StorageError(self.place, f"gave {product!r:.80} in place of a product")
@@ -93,6 +96,11 @@ class OData:
             # A link to a next page says that there is more, however short this one is.
             if not values or total > MOST or (skip >= total and "@odata.nextLink" not in page):
                 break
+            old = old + 1 if len(products) == before else 0
+            if old > _MOST_OLD:
+                text = f"gave {old} pages in a row with only products that it named before"
+                reason = f"{text}: its list of products cannot be read whole; run again later"
+                raise StorageError(self.place, reason, passing=True)
         return list(products.values()), total
 
     def _ask(self, tile: str, level: Level, start: date, end: date, skip: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any
@@ -15,6 +14,8 @@ from .catalogue import Answer, Candidate, Wanted
 
 _ROOT = "/eodata/"
 _SHOWN = 120
+_LARGEST = 10**15
+"""Bytes; a product is never so large."""
 
 
 def candidates(
@@ -58,7 +59,8 @@ def candidate_of(product: Mapping[str, Any], archive: str) -> Candidate | SceneE
     if parts[-1].removesuffix(".SAFE") != name.removesuffix(".SAFE"):
         return SceneError(name, f"the catalogue tells the path of another product: {_shown(path)}")
     attributes = _attributes(product)
-    cloud, size = _number(attributes.get("cloudCover")), _number(product.get("ContentLength"))
+    cloud = _number(attributes.get("cloudCover"), 100)
+    size = _number(product.get("ContentLength"), _LARGEST)
     return Candidate(
         location,
         name=name.removesuffix(".SAFE"),
@@ -79,9 +81,10 @@ def _attributes(product: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _number(value: object) -> float | None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and math.isfinite(value) else None  # type: ignore[arg-type]
+def _number(value: object, most: float) -> float | None:
+    """A number from 0 to a largest one; None for anything else."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
+    return float(value) if number else None  # type: ignore[arg-type]
 
 
 def _shown(text: str) -> str:

@@ -44,6 +44,10 @@ def worth_reading(
         elif isinstance(answer, Candidate) and wanted.by_name(name):
             read.append(answer)
             named[answer] = name
+    there = {one.location for one in named if one.online}
+    for twice in [one for one in named if not one.online and one.location in there]:
+        read.remove(twice)  # the same product is named as online too
+        del named[twice]
     unread: dict[Candidate, LeftOut | Loss] = {}
     for one in _passes(named):
         online = [candidate for candidate in one if candidate.online]

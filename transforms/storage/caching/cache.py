@@ -25,7 +25,7 @@ from transforms.storage.locations import is_url
 from transforms.storage.room import in_words, why_not_written
 from transforms.storage.services import KeysError
 
-from . import entries
+from . import checksums, entries
 from .downloading import download
 from .entries import Entry, Note
 from .locks import locked, remove_locked
@@ -68,6 +68,8 @@ class Cache:
         if is_url(self.folder):
             raise CacheError(self.folder, "is on object storage, expected a folder on a disk")
         folder, marker = Path(self.folder), Path(self.folder, entries.MARKER)
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise CacheError(self.folder, "is not a folder; give the name of a folder")
         with self._written(folder / entries.FOLDER_LOCK):
             folder.mkdir(parents=True, exist_ok=True)
             if not marker.exists():
@@ -153,12 +155,15 @@ class Cache:
         note = _whole(self.folder, name, file.size)
         if note is None:
             return False
-        if not self.verify:
-            return True
+        path = str(Path(self.folder, name))
         try:
             # The note is written with each new file, and never changed.
             came = os.stat(Path(self.folder, f"{name.partition('.')[0]}.note")).st_mtime_ns
-            return _sha256_once(str(Path(self.folder, name)), came) == note.sha256
+            # Another job, whose catalogue has no checksums, may have fetched the file.
+            new = checksums.is_known(file.checksum) and note.checksum != file.checksum
+            if new and not _has_checksum_once(path, came, file.checksum):
+                return False
+            return not self.verify or _sha256_once(path, came) == note.sha256
         except OSError:
             return False
 
@@ -190,7 +195,9 @@ class Cache:
 
     def _check_size(self, file: SourceFile) -> None:
         if not file.size:
-            raise StorageError(file.location, "has no known size; set input.access to direct")
+            raise StorageError(
+                file.location, "is empty, or has no known size; then set input.access to direct"
+            )
         if file.size > self.limit:
             raise CacheError(
                 self.folder,
@@ -212,7 +219,7 @@ class Cache:
                 raise
             path = Path(self.folder, name)
             with self._written(path, file.size):
-                entries.write_note(self.folder, key, Note(file.size, sha256), file)
+                entries.write_note(self.folder, key, Note(file.size, sha256, file.checksum), file)
                 os.replace(partial, path)
                 _to_disk(Path(self.folder))
         finally:
@@ -349,6 +356,15 @@ def _raise_failure(handle: int, begin: float) -> None:
         return
     if begin < told <= time.time():
         raise (CacheError if ours else StorageError)(*parts)
+
+
+@lru_cache(maxsize=65536)
+def _has_checksum_once(path: str, came: int, checksum: str) -> bool:
+    found = checksums.new(checksum)
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            found.update(piece)
+    return checksums.same(checksum, found)
 
 
 @lru_cache(maxsize=65536)

@@ -40,10 +40,11 @@ class Entry(NamedTuple):
 
 
 class Note(NamedTuple):
-    """The size of a kept file, and its SHA-256 when it arrived."""
+    """The size of a kept file, its SHA-256 when it arrived, and the checksum that was compared."""
 
     size: int
     sha256: str
+    checksum: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,9 @@ class Listed:
 
 def name_of(file: SourceFile) -> str:
     """The name of the entry of a file; another version of the file has another name."""
-    key = fingerprint(file.location, file.size, file.version, file.checksum)
+    # Not each catalogue has checksums: jobs of two catalogues share a file of a known version.
+    checksum = "" if file.version else file.checksum
+    key = fingerprint(file.location, file.size, file.version, checksum)
     # GDAL's paths into a zip need `.zip` in them.
     return f"{key}.{'zip' if file.location.lower().endswith('.zip') else 'file'}"
 
@@ -150,6 +153,7 @@ def read_note(folder: str | Path, key: str) -> Note | None:
     """Read the note of a file; None if it does not exist or cannot be read."""
     try:
         content = json.loads(Path(folder, f"{key}.note").read_bytes())
-        return Note(int(content["size"]), str(content["sha256"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        told = str(content.get("checksum", ""))
+        return Note(int(content["size"]), str(content["sha256"]), told)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

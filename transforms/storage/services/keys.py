@@ -96,6 +96,24 @@ def keys_of(service: Service, location: str) -> AccessKeys | None:
     return _learnt(AccessKeys(found.access_key, found.secret_key, found.token or ""))
 
 
+def check_form(service: Service, location: str) -> None:
+    """Check the variables with the keys: a line break is a common mistake, and no key has one.
+
+    Raises:
+        KeysError: one has a space, a line break or another character that no key has.
+    """
+    prefix = "AWS" if service.keys == DEFAULT else prefix_of(service)
+    for part in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN"):
+        value = os.environ.get(f"{prefix}_{part}", "") if prefix else ""
+        value = value if prefix == "AWS" else value.strip()
+        if any(not "!" <= character <= "~" for character in value):
+            raise KeysError(
+                location,
+                f"{_title(service)}: {prefix}_{part} has a space, a line break or another "
+                "character that no key has; set it again without",
+            )
+
+
 def check_keys(service: Service, location: str) -> None:
     """Check that a service has keys.
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from transforms.elements import StorageError
 
-from .service import BURST, Service
+from .service import BURST, Service, host_of
 
 _LOOK_EVERY = (0.005, 0.03)
 """Seconds between two tries to lock a slot: random, so that every thread gets one."""
@@ -120,7 +120,7 @@ def turn(service: Service) -> float:
 
 def _folder(service: Service) -> Path:
     """The folder of a service; it is created if necessary, and no other user can write to it."""
-    mark = hashlib.sha256((service.endpoint or "Amazon S3").encode()).hexdigest()[:16]
+    mark = hashlib.sha256(host_of(service.endpoint or "Amazon S3").encode()).hexdigest()[:16]
     base = Path(tempfile.gettempdir(), f"ghsl-beam-limits-{os.getuid()}")
     folder = base / mark
     try:

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..locations import masked, parts
 from .environment import endpoint, environment
 from .keys import has_keys, missing_reason
-from .service import SHIPPED, Service, ServiceError
+from .service import SHIPPED, Service, ServiceError, host_of
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def of(location: str) -> Service | None:
     told = environment()
     # The limits belong to the account, wherever its keys are.
     for one in _KNOWN.known:
-        if told.endpoint and one.endpoint and _host(one.endpoint) == _host(told.endpoint):
+        if told.endpoint and one.endpoint and host_of(one.endpoint) == host_of(told.endpoint):
             return replace(
                 told,
                 name=one.name,
@@ -148,10 +147,6 @@ def limited(location: str) -> bool:
     """
     service = of(location)
     return service is not None and service.limited
-
-
-def _host(address: str) -> str:
-    return urlsplit(address).netloc.lower()
 
 
 def _arrived(known: tuple[Service, ...]) -> Services:

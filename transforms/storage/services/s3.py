@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from .environment import NAME
-from .keys import keys_of, profile_of
+from .keys import check_form, keys_of, profile_of
 from .limits import count_requests
 from .service import ANONYMOUS, DEFAULT, Service
 
@@ -27,6 +27,7 @@ def client_options(service: Service, location: str, config: Mapping[str, Any]) -
     Raises:
         KeysError: the service has no keys here.
     """
+    check_form(service, location)
     told = dict(config)
     options: dict[str, Any] = {
         "endpoint_url": service.endpoint,

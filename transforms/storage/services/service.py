@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 DEFAULT, ANONYMOUS = "default", "anonymous"
 ENV, PROFILE = "env:", "profile:"
@@ -97,6 +98,18 @@ class Service:
             if bound is not None
         ]
         return min(bounds, default=None)
+
+
+def host_of(endpoint: str) -> str:
+    """The host of an endpoint, however the endpoint is written; with a port that is not the usual.
+
+    Example:
+        >>> host_of("https://S3.example.org/") == host_of("http://s3.example.org:80")
+        True
+    """
+    url = urlsplit(endpoint)
+    usual = {"http": ":80", "https": ":443"}.get(url.scheme, "")
+    return (url.netloc or endpoint).lower().removesuffix(usual)
 
 
 COPERNICUS = Service(

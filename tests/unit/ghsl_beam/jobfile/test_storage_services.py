@@ -126,6 +126,12 @@ def test_a_key_is_refused_and_not_shown(section, named):
         ({"a": MINE, "b": MINE}, "storage: a and b both have bucket mine"),
         ({"mine": {**MINE, "buckets": ["s3://mine"]}}, "is not the name of a bucket"),
         ({"mine": {**MINE, "endpoint": "s3.example.org"}}, "expected http://HOST or https://HOST"),
+        ({"mine": {**MINE, "endpoint": "https://s3 .example.org"}}, "expected http://HOST"),
+        (
+            {"mine": {**MINE, "endpoint": "https://s3.example.org/mine/"}},
+            "with the bucket mine",
+        ),
+        ({"environment": MINE}, "environment is the name of the service of AWS_..."),
         ({"mine": {**MINE, "connections": 0}}, "storage.mine.connections: expected"),
         (
             {"mine": {**MINE, "requests_per_minute": 5}},

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pystac
-from pystac_client import Client
+from pystac_client import Client, ItemSearch
 from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 
@@ -119,7 +119,7 @@ class StacCatalogue:
             )
         candidates: set[tuple[str, str]] = set()
         others = 0
-        for item in search.items_as_dicts():
+        for item in self._asked(search):
             found = reader.read(item)
             if isinstance(found, NotAskedFor):
                 others += 1
@@ -134,6 +134,17 @@ class StacCatalogue:
                     yield found
             elif found is not None:
                 yield found
+
+    def _asked(self, search: ItemSearch) -> Iterator[dict[str, Any]]:
+        """The items of a search; an API that refuses the request may want it in another form."""
+        try:
+            yield from search.items_as_dicts()
+        except StorageError as error:
+            if not error.reason.startswith("answers 400"):
+                raise
+            asked = f"{self._preset.ask} by {self._preset.tile_property}"
+            reason = f"{error.reason}; does it know a {asked}? check `ask` and `tile_property`"
+            raise StorageError(self.place, reason) from error
 
     def _for_tiles(self, tiles: list[str]) -> dict[str, Any]:
         """The request for tiles, for both spellings of a zone with one digit."""

@@ -3,7 +3,13 @@
 import pytest
 
 from ghsl_beam.jobfile.configuration import load_job
-from ghsl_beam.planning.scenes.access import access_kind, access_of, gigabytes_for, kept_files
+from ghsl_beam.planning.scenes.access import (
+    access_kind,
+    access_of,
+    gigabytes_for,
+    kept_files,
+    window_problem,
+)
 from tests.support.jobs import write_job
 from transforms.elements import RequestError, SourceFile
 from transforms.storage import signing
@@ -91,6 +97,26 @@ def test_a_number_of_gigabytes_holds_the_bytes():
         "0.2",
         "31",
     ]
+
+
+@pytest.mark.parametrize(
+    ("archive", "access", "mask", "refused"),
+    [
+        ("s3://eodata", "direct", None, True),
+        ("s3://eodata", "download-bands", "/vsis3/eodata/MSK_CLASSI_B00.jp2", True),
+        ("s3://eodata", "download-bands", "/vsis3/eodata/MSK_CLOUDS_B00.gml", False),
+        ("s3://eodata", "download", "/vsis3/eodata/MSK_CLASSI_B00.jp2", False),
+        ("s3://mine", "direct", None, False),
+        ("/eodata", "direct", None, False),
+    ],
+)
+def test_no_windows_are_read_at_a_service_with_limits(tmp_path, archive, access, mask, refused):
+    scene = _Scene(None)
+    scene.mask = mask
+    found = window_problem(job_of(tmp_path, archive, access=access), [scene])
+    assert (found is not None) == refused
+    if found:
+        assert f"{access}: s3://eodata is at storage service copernicus, which limits" in found
 
 
 class _Scene:

@@ -74,6 +74,12 @@ def test_what_is_not_online_is_lost_unless_another_processing_is():
     assert (left.name, left.reason) == (old.name, "not online; another processing of it is")
 
 
+def test_a_product_named_as_online_and_as_not_online_is_online():
+    online, offline = candidate(), candidate(online=False)
+    assert worth_reading([online, offline], WANTED) == ([online], [])
+    assert worth_reading([offline, online], WANTED) == ([online], [])
+
+
 def test_another_datastrip_of_the_pass_does_not_stand_for_it():
     one = candidate(online=False, datastrip="S2A_OPER_MSI_L1C_DS_X_S20200615T102101_N05.00")
     two = candidate("20200615T102121", datastrip="S2A_OPER_MSI_L1C_DS_X_S20200615T102130_N05.00")

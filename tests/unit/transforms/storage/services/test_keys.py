@@ -4,7 +4,13 @@ import pytest
 
 from transforms.storage import services, storage
 from transforms.storage.gdal_access import gdal_environment
-from transforms.storage.services import KeysError, Service, Services, credential_options
+from transforms.storage.services import (
+    KeysError,
+    Service,
+    Services,
+    client_options,
+    credential_options,
+)
 from transforms.storage.services.keys import keys_of, refused, refused_reason
 
 ACCESS, SECRET, TOKEN = "PLANTED-ACCESS", "planted-secret", "planted-token"
@@ -33,6 +39,17 @@ def test_keys_of_variables(told):
     assert tuple(keys_of(far(), PLACE)) == (ACCESS, SECRET, "")
     told.setenv("FAR_SESSION_TOKEN", TOKEN)
     assert tuple(keys_of(far(), PLACE)) == (ACCESS, SECRET, TOKEN)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "ä", "a b"])
+def test_a_key_with_a_character_that_no_key_has_is_one_line(told, end):
+    told.setenv("FAR_SECRET_ACCESS_KEY", f"{SECRET}{end}{SECRET}")
+    told.setenv("AWS_ACCESS_KEY_ID", f"{ACCESS}{end}")
+    for service, name in ((far(), "FAR_SECRET_ACCESS_KEY"), (far("default"), "AWS_ACCESS_KEY_ID")):
+        with pytest.raises(KeysError, match=f"far: {name} has a space") as error:
+            client_options(service, PLACE, {})
+        assert ACCESS not in str(error.value)
+        assert SECRET not in str(error.value)
 
 
 def test_keys_of_a_profile(told, tmp_path):

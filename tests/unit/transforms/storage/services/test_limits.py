@@ -102,6 +102,11 @@ def test_who_holds_a_slot_goes_on_with_it():
         pass
 
 
+@pytest.mark.parametrize("address", ["https://FAR.example/", "http://far.example:80"])
+def test_a_host_is_the_same_however_its_endpoint_is_written(address):
+    assert limits._folder(FAR) == limits._folder(replace(FAR, endpoint=address))
+
+
 def test_no_service_no_slot():
     with slot(None), slot(replace(FAR, connections=None)):
         pass
