@@ -31,9 +31,13 @@ def fetch_command(
     connections: Annotated[
         int, typer.Option(min=1, max=_MOST, help="files that are fetched at a time")
     ] = CONNECTIONS,
-    as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="read what is in the cache, and fetch damaged files")
+        bool,
+        typer.Option(
+            "--verify",
+            help="compare the content of the files in the cache, and fetch damaged ones again",
+        ),
     ] = False,
     log_level: Annotated[
         LogLevel, typer.Option(help="lowest level of the log lines on stderr")
@@ -43,7 +47,7 @@ def fetch_command(
 ) -> None:
     """Fill the cache before a run: masks, then the bands of scenes with a clear pixel.
 
-    You can start it again after anything: files in the cache are not fetched again.
+    You can start it again after any interruption: files in the cache are not fetched again.
     """
     from ghsl_beam.jobfile.configuration import load_job
     from ghsl_beam.observing.progress import display
@@ -67,7 +71,7 @@ def fetch_command(
             say(f"warning: {warning}")
         if not found.scenes:
             say("nothing to fetch: all composites exist and are up to date")
-        say(f"scenes: {found.scenes}, of them {found.scenes_that_count} with a clear pixel")
+        say(f"scenes: {found.scenes}, of them {found.scenes_with_clear_pixels} with a clear pixel")
         say(f"fetched: {found.files} files, {found.bytes / 1e6:.1f} MB, {found.seconds:.0f} s")
         say(f"in the cache before: {found.files_there} files, {found.bytes_there / 1e6:.1f} MB")
         for loss in losses[:_LOSSES_SHOWN]:

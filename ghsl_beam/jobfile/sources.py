@@ -18,7 +18,7 @@ EODATA = "s3://eodata"
 
 
 class Source(StrEnum):
-    """The list of the products that exist."""
+    """The kinds of lists of the products that exist."""
 
     ARCHIVE = "archive"
     STAC = "stac"

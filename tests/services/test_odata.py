@@ -152,7 +152,7 @@ def test_what_follows_a_next_link_is_not_its_host(server):
 
 WRONG = {
     "HTML": (200, b"<html><body>Maintenance</body></html>", "gave HTML where JSON is expected"),
-    "cut": (200, b'{"value": [{"Name": ', "gave no whole JSON"),
+    "cut": (200, b'{"value": [{"Name": ', "gave incomplete JSON"),
     "a list": (200, b"[]", "gave a JSON list, expected an object"),
     "no products": (200, b'{"@odata.count": 1}', "gave a page without products"),
     "no count": (200, b'{"value": []}', "says None for the number of products"),
@@ -164,7 +164,7 @@ WRONG = {
     "odd product": (200, b'{"value": [7], "@odata.count": 1}', "gave 7 in place of a product"),
     "refused": (422, b'{"detail": "Input"}', "answers 422"),
     "forbidden": (403, b"", "answers 403"),
-    "deep": (200, b"[" * 100_000, "gave no whole JSON"),
+    "deep": (200, b"[" * 100_000, "gave incomplete JSON"),
     "escapes": (500, b"\x1b[2J\x07 down", "answers 500"),
 }
 
@@ -235,7 +235,7 @@ ODD = {
     "another bucket": ({"S3Path": f"/other/x/{NAME}.SAFE"}, "a path outside /eodata/"),
     "a query": ({"S3Path": f"/eodata/a?b/{NAME}.SAFE"}, "a URL with '?' or '#'"),
     "another product": ({"S3Path": "/eodata/x/another.SAFE"}, "the path of another product"),
-    "no path": ({"S3Path": None}, "tells no S3Path"),
+    "no path": ({"S3Path": None}, "gives no S3Path"),
     "no name": ({"Name": None}, "not the name of a Sentinel-2 product"),
     "escapes": ({"Name": "\x1b[2J"}, "not the name of a Sentinel-2 product"),
 }

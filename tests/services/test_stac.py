@@ -347,7 +347,7 @@ def test_a_token_that_cannot_be_had_is_said(server, private):
     with pytest.raises(StorageError, match="/sas/container: gives a token that ends at"):
         storage.size(place)
     signing.add(signing.Signer(server.host, f"http://{server.host}/nothing"))
-    with pytest.raises(StorageError, match="/nothing/container: gives no token to read with: "):
+    with pytest.raises(StorageError, match="/nothing/container: gives no token: "):
         storage.size(place)
     signing.add(signing.Signer(server.host, f"http://{server.host}/v1"))
     server.files["/v1/container"] = b"<html>sign in</html>"
@@ -399,7 +399,9 @@ def test_a_next_link_that_leads_back(server, archive):
         return next_link(page, href=f"{server.url}/search", method="POST", body=first[0])
 
     server.change = back
-    fails(server, root, "a next link that leads back, after 1 pages: its list of products cannot")
+    fails(
+        server, root, "a next link to an earlier page, after 1 pages: its list of products cannot"
+    )
 
 
 def test_next_links_that_name_the_same_items_for_ever(server, archive):
@@ -410,7 +412,7 @@ def test_next_links_that_name_the_same_items_for_ever(server, archive):
         return next_link(page, href=f"{server.url}/search", method="POST", body=body)
 
     server.change = again
-    fails(server, root, "21 pages in a row with only items that it named before")
+    fails(server, root, "21 pages in a row with only items of earlier pages")
     assert len(server.searches()) < 30
 
 
@@ -423,11 +425,13 @@ def test_a_next_link_to_another_host(server, archive):
 def test_a_link_or_a_redirect_that_is_no_address(server, archive):
     root, server.items = archive
     server.change = lambda page, number: next_link(page, href="http://[bad/search")
-    fails(server, root, "gave a next link that is no address: its list of products cannot be read")
+    fails(
+        server, root, "gave a next link that is not an address: its list of products cannot be read"
+    )
     server.change = lambda page, number: next_link(page, href="//[bad/search", method="POST")
-    fails(server, root, "gave a next link that is no address")
+    fails(server, root, "gave a next link that is not an address")
     server.script = [Answer(307, headers={"Location": "http://[bad/search"})]
-    fails(server, root, "not an address to ask: Invalid IPv6 URL")
+    fails(server, root, "not a usable address: Invalid IPv6 URL")
 
 
 def test_a_search_link_to_another_host(server, archive):
@@ -483,7 +487,7 @@ def test_html(server, archive):
 def test_truncated_json(server, archive):
     root, server.items = archive
     server.script = [Answer(200, b'{"type": "FeatureCollection", "feat')] * 3
-    fails(server, root, "gave no whole JSON where JSON is expected")
+    fails(server, root, "gave incomplete JSON where JSON is expected")
 
 
 def test_an_answer_that_is_cut_is_asked_for_again(server, archive):
@@ -500,7 +504,7 @@ def test_an_answer_that_is_cut_is_asked_for_again(server, archive):
         (b'{"features": {"a": 1}}', "gave a page with features of type dict"),
         (b'{"features": [], "links": 5}', "gave a page whose links are no list of links"),
         (b'{"features": [], "links": [{"rel": "next"}]}', "gave a next link without an address"),
-        (b"[" * 100_000, "gave no whole JSON"),
+        (b"[" * 100_000, "gave incomplete JSON"),
     ],
 )
 def test_a_page_that_is_none(server, archive, body, what):
@@ -608,7 +612,7 @@ def test_an_item_that_is_named_twice_counts_once(server, archive):
     assert found.warnings == []
     server.matched = True
     (warning,) = search(server, root).warnings
-    assert "it tells of 8 items and names 4 of them twice: another may be missing" in warning
+    assert "it states 8 items, but gave 4 of them twice: another item may be missing" in warning
 
 
 def test_items_that_nobody_asked_for(server, archive):
@@ -618,7 +622,7 @@ def test_items_that_nobody_asked_for(server, archive):
     found = search(server, root)
     assert found.scenes == found_in(root, wanted()).scenes
     (warning,) = found.warnings
-    assert warning.startswith("skipped, the catalogue names it without being asked for it: ")
+    assert warning.startswith("skipped, the catalogue names it, but the job did not ask for it: ")
     assert other["id"] in warning
 
 
@@ -634,7 +638,11 @@ def test_an_api_that_does_not_filter(server, archive):
     for n, item in enumerate(everything):
         item["id"] = f"S2A_MSIL1C_20200615T1021{n:02}_N0209_R065_T33UVU_20200615T120000"
     server.change = lambda page, number: {**page, "features": everything, "links": []}
-    fails(server, root, "it does not obey a filter by grid:code; check `ask` and `tile_property`")
+    fails(
+        server,
+        root,
+        "it does not understand a filter by grid:code; check `ask` and `tile_property`",
+    )
 
 
 def test_an_item_that_cannot_be_used_is_a_loss_and_the_others_are_scenes(server, archive):

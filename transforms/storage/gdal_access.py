@@ -87,7 +87,7 @@ def gdal_environment(path: str, retries: int = 0) -> AbstractContextManager[Any]
     if service and service.limited:
         raise StorageError(
             location,
-            f"lies at storage service {service.name}, which limits requests, and those of GDAL "
+            f"is at storage service {service.name}, which limits requests, and those of GDAL "
             "cannot be counted; read a whole copy of it (input.access: download)",
         )
     return rasterio.Env(session=_Session(location), **gdal_options(retries, location))
@@ -109,8 +109,8 @@ class _Session(DummySession):
 def read_again(path: str, read: Callable[[], T]) -> T:
     """Return what `read` returns; repeat it if object storage fails for a short time.
 
-    GDAL does not tell what a storage answered during a read. It takes a short answer for the whole
-    piece, and then fails in the same ways as on a damaged file. So after a failed read,
+    GDAL does not report what a storage answered during a read. It takes a short answer for the
+    whole piece, and then fails in the same ways as on a damaged file. So after a failed read,
     `object_store` asks for one byte of the file, by its policy. If the byte comes, the read is
     repeated. A damaged file therefore costs eight reads and a second of waiting.
 

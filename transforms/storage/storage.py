@@ -62,7 +62,7 @@ _PART = 16 << 20
 _PARTIAL = ".partial"
 """Part of the name of a local file that is still being written; its name begins with a dot."""
 OF_THIS_MACHINE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
-"""Errors of a machine that cannot open one more file; the file itself is not at fault."""
+"""Errors of a machine that cannot open one more file; the file itself is good."""
 T = TypeVar("T")
 
 

@@ -71,7 +71,7 @@ by_finder = pytest.mark.parametrize("asked", ["creodias-finder"], indirect=True)
 
 PASSING = {
     "HTML in place of JSON": (200, b"<html>Maintenance</body>", {}, "gave HTML where JSON"),
-    "truncated JSON": (200, b'{"value": [{"features": [', {}, "gave no whole JSON"),
+    "truncated JSON": (200, b'{"value": [{"features": [', {}, "gave incomplete JSON"),
     "429": (429, b"{}", {"Retry-After": "0"}, "answers 429 Too Many Requests"),
     "503": (503, TOKEN.join(("?token=", "&x=1")).encode(), {}, "answers 503"),
 }
@@ -172,7 +172,7 @@ def test_a_redirect_to_another_host(asked):
     asked.ends(2, "refers to another host, http://elsewhere.example: check the address")
 
 
-fault("catalogues", "STAC: a next link that leads back", ONE_LINE)
+fault("catalogues", "STAC: a next link to an earlier page", ONE_LINE)
 fault("catalogues", "STAC: next links to the same items for ever", ONE_LINE)
 fault("catalogues", "STAC: a next link to another host", f"not followed: {WRONG}")
 fault("catalogues", "STAC: an empty page with a next link", f"followed: {HANDLED}")
@@ -192,13 +192,13 @@ def following(asked, page, **more):
 @by_stac
 def test_next_links_that_lead_nowhere(asked):
     asked.changes(lambda page: following(asked, page))
-    asked.ends(1, "a next link that leads back, after 1 pages")
+    asked.ends(1, "a next link to an earlier page, after 1 pages")
 
     def noise():
         return {"noise": len(asked.server.requests)}
 
     asked.changes(lambda page: following(asked, page, body=noise()))
-    asked.ends(1, "21 pages in a row with only items that it named before")
+    asked.ends(1, "21 pages in a row with only items of earlier pages")
     asked.changes(lambda page: following(asked, {**page, "features": []}, body=noise()))
     asked.ends(1, "21 pages in a row with no item")
     asked.changes(lambda page: following(asked, page, href="https://elsewhere.example/v1/search"))
@@ -266,7 +266,7 @@ def test_one_id_twice(asked):
         asked.ends(1, "counts 6 products of tile 33UUU from 2020-06-01 to 2020-06-30, and gives 3")
         return
     (warning,) = asked.is_whole()
-    assert "it tells of 6 items and names 3 of them twice: another may be missing" in warning
+    assert "it states 6 items, but gave 3 of them twice: another item may be missing" in warning
 
 
 def counted(source, number):
@@ -327,7 +327,7 @@ def test_one_product_that_cannot_be_read(asked, path):
     code, out, _ = asked.call("fetch", "--quiet", "--json")
     assert code == 3
     (loss,) = json.loads(out)["losses"]
-    said = {"odata": "a path outside /eodata/", "stac": "such a place is never read"}
+    said = {"odata": "a path outside /eodata/", "stac": "the job reads no other location"}
     assert (said[asked.source] if path else "not online: order it") in loss["reason"]
 
 
@@ -353,11 +353,11 @@ def test_items_of_another_tile(asked):
     other["properties"]["grid:code"] = "MGRS-33UVU"
     asked.changes(lambda page: {**page, "features": [*page["features"], other]})
     (warning,) = asked.is_whole()
-    assert "the catalogue names it without being asked for it" in warning
+    assert "the catalogue names it, but the job did not ask for it" in warning
     names = [one["Name"].removesuffix(".SAFE") for one in many(30, "33UVU")]
     others = [{**other, "id": name} for name in names]
     asked.changes(lambda page: {**page, "features": others})
-    asked.ends(2, "it does not obey a filter by grid:code; check `ask` and `tile_property`")
+    asked.ends(2, "it does not understand a filter by grid:code; check `ask` and `tile_property`")
 
 
 fault("catalogues", "a preset that is unknown, or without the level", WRONG)
@@ -395,7 +395,7 @@ def test_creodias_finder_missing_or_old(asked, monkeypatch):
     monkeypatch.setitem(sys.modules, "creodias_finder", types.ModuleType("creodias_finder"))
     module = types.ModuleType("creodias_finder.query")
     monkeypatch.setitem(sys.modules, "creodias_finder.query", module)
-    said = "this is another version, install the present one: pip install git+https://"
+    said = "this version is not supported, install the current one: pip install git+https://"
     asked.ends(2, said)
     for answer in ({"1": {"type": "Feature"}}, [], None):
         module.query = lambda answer=answer, **_: answer

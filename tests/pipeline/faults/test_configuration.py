@@ -268,7 +268,7 @@ NO_SCENE = {
     ),
     "all scenes cloudier than allowed": (
         "input.max_cloud_cover=0.9",
-        "max_cloud_cover is in percent; 2 left out for cloud, the clearest with 98.9 %",
+        "max_cloud_cover is in percent; 2 scenes are too cloudy, the clearest has 98.9 %",
     ),
 }
 for name in NO_SCENE:

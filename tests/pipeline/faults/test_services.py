@@ -137,7 +137,7 @@ def test_more_machines_than_connections_are_refused(three, tmp_path):
     (line,) = ended.stderr.splitlines()
     assert "storage service far allows 4 connections and 2000 requests a minute" in line
     assert "lower --parallelism to 4" in line
-    assert "`ghsl-beam fetch` first" in line
+    assert "first run `ghsl-beam fetch`" in line
     assert not [ask for ask in far.asked if ask.startswith("GET") and ".jp2" in ask]
     assert launch(file, own, command="fetch").returncode == 0
     far.asked.clear()

@@ -1,4 +1,4 @@
-"""JSON from a catalogue over HTTP: limited in size, time and rate, with retries if they help."""
+"""JSON from a catalogue over HTTP: with limits of size, time and rate, and with retries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Bounds:
         connect: time limit to connect.
         stall: time limit without a byte.
         total: time limit of one answer.
-        attempts: how often one request is made.
+        attempts: largest number of times that one request is made.
         pause: wait before the second attempt; it doubles each time.
         longest_wait: if a server asks for a longer wait (Retry-After), the request fails.
         redirects: largest number of redirects that are followed within the host.
@@ -55,7 +55,8 @@ class Bounds:
 class _RefusedError(Exception):
     """The answer to a request was not JSON.
 
-    `again` as in `stamina`; `later` if only another launch may have an answer.
+    `again`: whether to repeat it, or after how many seconds, as in `stamina`. `later`: only another
+    launch may have an answer.
     """
 
     def __init__(self, reason: str, again: bool | float = False, later: bool = False) -> None:
@@ -151,14 +152,14 @@ class JsonService:
                 except (requests.ConnectionError, requests.Timeout) as error:
                     raise _RefusedError(f"no answer: {cause_of(error)}", again=True) from error
                 except (requests.RequestException, ValueError) as error:
-                    raise _RefusedError(f"not an address to ask: {cause_of(error)}") from error
+                    raise _RefusedError(f"not a usable address: {cause_of(error)}") from error
         raise _RefusedError(f"redirected more than {self._bounds.redirects} times")
 
     def _check_host(self, url: str) -> None:
         try:
             ours, theirs = urlsplit(self.address), urlsplit(url)
         except ValueError as error:
-            raise _RefusedError(f"not an address to ask: {cause_of(error)}") from error
+            raise _RefusedError(f"not a usable address: {cause_of(error)}") from error
         secured = ours.scheme == "http" and theirs.scheme == "https"
         if theirs.hostname != ours.hostname or not (theirs.scheme == ours.scheme or secured):
             place = masked(f"{theirs.scheme}://{theirs.netloc}")[:_SHOWN]
@@ -190,7 +191,7 @@ class JsonService:
                 if status != HTTPStatus.OK:
                     break
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            text = f"its answer broke off after {size} bytes: {cause_of(error)}"
+            text = f"its answer ended early, after {size} bytes: {cause_of(error)}"
             raise _RefusedError(text, again=True) from error
         content = b"".join(pieces)
         if status != HTTPStatus.OK:
@@ -200,14 +201,14 @@ class JsonService:
     def _refused(self, response: requests.Response, content: bytes) -> _RefusedError:
         status = response.status_code
         text = f"answers {status} {response.reason or ''}".rstrip()
-        if told := _text(content):
-            text += f": {told}"
+        if message := _text(content):
+            text += f": {message}"
         again: bool | float = status in PASSING
         wait = seconds_asked(response.headers.get("Retry-After", "")) if again else None
         if wait is not None and wait > self._bounds.longest_wait:
             longest = f"more than {self._bounds.longest_wait:g} s"
-            told = f"{text}; it asks to wait {wait:.0f} s, {longest}: run again then"
-            return _RefusedError(told, later=True)
+            reason = f"{text}; it asks to wait {wait:.0f} s, {longest}: run again then"
+            return _RefusedError(reason, later=True)
         return _RefusedError(text, again=again if wait is None else max(wait, 0.001))
 
 
@@ -215,7 +216,7 @@ def _object(content: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError) as error:
-        what = "HTML" if content.lstrip()[:1] == b"<" else "no whole JSON"
+        what = "HTML" if content.lstrip()[:1] == b"<" else "incomplete JSON"
         text = f"gave {what} where JSON is expected: {_text(content)}"
         raise _RefusedError(text, again=True) from error
     if not isinstance(answer, dict):

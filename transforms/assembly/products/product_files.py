@@ -30,7 +30,7 @@ from .zips import list_members, one_line, read_member, split_zip_path
 MAX_ENTRIES = 100_000
 MAX_DEPTH = 32
 SMALL = 8 << 20
-"""Up to so many bytes, the content of a file is compared, not only its size."""
+"""Bytes; up to this size, the content of a file is compared, not only its size."""
 
 
 class ProductFiles(Protocol):

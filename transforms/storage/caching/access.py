@@ -1,4 +1,4 @@
-"""How a stage reads the files of an archive: at their own place, or through a cache."""
+"""Opens the files of an archive for a stage: at their own place, or through a cache."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Access:
         cache: keeps whole files; None if files are read at their own place.
         masks: whether masks are kept too.
         signers: the services that give tokens for files that need one; a worker that gets this
-            value uses them.
+            value uses these services.
     """
 
     cache: Cache | None = None
