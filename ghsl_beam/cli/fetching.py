@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ghsl_beam.cli.jobs import JobFile, Output, Settings, Today, learn_credentials
+from ghsl_beam.cli.losses import say_command_again, say_losses
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
 from ghsl_beam.process.terminal import say, say_json
@@ -18,7 +19,6 @@ app = typer.Typer()
 CONNECTIONS = 4
 """Connections that the Copernicus Data Space Ecosystem allows a general user."""
 _MOST = 64
-_LOSSES_SHOWN = 20
 _WITH_LOSSES = 3
 
 
@@ -74,10 +74,7 @@ def fetch_command(
         say(f"scenes: {found.scenes}, of them {found.scenes_with_clear_pixels} with a clear pixel")
         say(f"fetched: {found.files} files, {found.bytes / 1e6:.1f} MB, {found.seconds:.0f} s")
         say(f"in the cache before: {found.files_there} files, {found.bytes_there / 1e6:.1f} MB")
-        for loss in losses[:_LOSSES_SHOWN]:
-            say(f"lost in {loss.stage}: {loss.summary}")
-        if len(losses) > _LOSSES_SHOWN:
-            say(f"and {len(losses) - _LOSSES_SHOWN} more: see them with --json")
         if losses:
-            say("to fetch only what was lost, give the same command again")
+            say_losses(map(asdict, losses), "losses with --json")
+            say_command_again("fetch only what was lost")
     sys.exit(_WITH_LOSSES if losses else 0)

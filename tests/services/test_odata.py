@@ -112,7 +112,7 @@ def test_ids_that_come_twice_count_once(server):
 def test_fewer_than_counted_is_an_error(server):
     server.change = lambda page: page | {"@odata.count": 2}
     error = refused(server)
-    assert "counts 2 products of tile 33UUU from 2020-01-01 to 2020-12-31, and gives 1" in str(
+    assert "counts 2 products of tile 33UUU from 2020-01-01 to 2020-12-31, but gives only 1" in str(
         error
     )
     assert error.passing

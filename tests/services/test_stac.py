@@ -502,7 +502,7 @@ def test_an_answer_that_is_cut_is_asked_for_again(server, archive):
         (b"[]", "gave a JSON list, expected an object"),
         (b"{}", "gave a page with no features, expected a list of items"),
         (b'{"features": {"a": 1}}', "gave a page with features of type dict"),
-        (b'{"features": [], "links": 5}', "gave a page whose links are no list of links"),
+        (b'{"features": [], "links": 5}', "gave a page whose links are not a list of links"),
         (b'{"features": [], "links": [{"rel": "next"}]}', "gave a next link without an address"),
         (b"[" * 100_000, "gave incomplete JSON"),
     ],
@@ -591,10 +591,10 @@ def test_a_page_of_200_mb(server, archive):
 def test_fewer_items_than_told(server, archive):
     root, server.items = archive
     server.change = lambda page, number: {**page, "numberMatched": 40}
-    error = fails(server, root, "tells of 40 items, but gave 4: the list is not whole; run again")
+    error = fails(server, root, "states 40 items, but gave 4: the list is not whole; run again")
     assert error.passing
     server.change = lambda page, number: {**page, "context": {"matched": 40}}
-    fails(server, root, "tells of 40 items")
+    fails(server, root, "states 40 items")
 
 
 def test_more_items_than_told_are_all_used(server, archive):

@@ -230,7 +230,7 @@ def test_next_links_of_odata(asked, monkeypatch):
         asked.is_whole()
     more = {"value": [], "@odata.nextLink": f"{asked.server.address}/Products"}
     asked.changes(lambda page: page | more if len(page["value"]) == 1 else page)
-    asked.ends(1, "counts 3 products of tile 33UUU from 2020-06-01 to 2020-06-30, and gives 2")
+    asked.ends(1, "counts 3 products of tile 33UUU from 2020-06-01 to 2020-06-30, but gives only 2")
 
 
 fault("catalogues", "OData: more than 10 000 products", f"asked for in parts: {HANDLED}")
@@ -263,7 +263,7 @@ def test_one_id_twice(asked):
     asked.server.items = asked.items * 2
     asked.server.matched = True
     if asked.source == "odata":
-        asked.ends(1, "counts 6 products of tile 33UUU from 2020-06-01 to 2020-06-30, and gives 3")
+        asked.ends(1, "counts 6 products of tile 33UUU from 2020-06-01 to 2020-06-30, but gives only 3")
         return
     (warning,) = asked.is_whole()
     assert "it states 6 items, but gave 3 of them twice: another item may be missing" in warning

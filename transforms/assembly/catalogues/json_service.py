@@ -12,12 +12,18 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import stamina
 import urllib3
 
 from transforms.elements import StorageError
 from transforms.storage.locations import masked
-from transforms.storage.remote import PASSING, cause_of, seconds_asked
+from transforms.storage.remote import (
+    PASSING,
+    Limits,
+    Unavailable,
+    cause_of,
+    retrying,
+    seconds_asked,
+)
 
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PIECE = 1 << 16
@@ -26,42 +32,33 @@ _SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """Limits of the requests to one catalogue; times in seconds.
+class Bounds(Limits):
+    """Limits of the requests to one catalogue, see `Limits`; times in seconds.
+
+    A page of 1000 products of Copernicus has about 8 MB.
 
     Attributes:
         per_second: largest number of requests that begin within a second.
-        size: largest answer in bytes. A page of 1000 products of Copernicus has about 8 MB.
         connect: time limit to connect.
-        stall: time limit without a byte.
-        total: time limit of one answer.
-        attempts: largest number of times that one request is made.
-        pause: wait before the second attempt; it doubles each time.
-        longest_wait: if a server asks for a longer wait (Retry-After), the request fails.
         redirects: largest number of redirects that are followed within the host.
     """
 
-    per_second: float = 4.0
-    size: int = 64 * 2**20
-    connect: float = 10.0
-    stall: float = 30.0
     total: float = 120.0
     attempts: int = 6
-    pause: float = 1.0
     longest_wait: float = 60.0
+    per_second: float = 4.0
+    connect: float = 10.0
     redirects: int = 3
 
 
-class _RefusedError(Exception):
+class _RefusedError(Unavailable):
     """The answer to a request was not JSON.
 
-    `again`: whether to repeat it, or after how many seconds, as in `stamina`. `later`: only another
-    launch may have an answer.
+    `again` as in `Unavailable`; `later`: another launch may have an answer, but no other attempt.
     """
 
     def __init__(self, reason: str, again: bool | float = False, later: bool = False) -> None:
-        super().__init__(reason)
-        self.again = again
+        super().__init__(reason, again=again)
         self.passing = bool(again) or later
 
 
@@ -105,14 +102,7 @@ class JsonService:
     ) -> dict[str, Any]:
         bounds = self._bounds
         try:
-            for attempt in stamina.retry_context(
-                on=lambda error: error.again if isinstance(error, _RefusedError) else False,
-                attempts=bounds.attempts,
-                timeout=None,
-                wait_initial=bounds.pause,
-                wait_jitter=bounds.pause,
-                wait_max=bounds.longest_wait,
-            ):
+            for attempt in retrying(bounds):
                 with attempt:
                     return _object(self._answer(method, url, parameters, body))
         except _RefusedError as error:
