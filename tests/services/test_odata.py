@@ -134,7 +134,7 @@ def test_an_empty_page_with_a_next_link_is_no_end_without_a_word(server):
         return page
 
     server.change = empty_second
-    with pytest.raises(StorageError, match=r"counts 1500 products .* and gives 1000"):
+    with pytest.raises(StorageError, match=r"counts 1500 products .* but gives only 1000"):
         search(server, wanted)
 
 

@@ -76,7 +76,7 @@ PASSING = {
     "503": (503, TOKEN.join(("?token=", "&x=1")).encode(), {}, "answers 503"),
 }
 for name in PASSING:
-    fault("catalogues", f"OData, STAC: {name}, twice", f"asked for again: {HANDLED}")
+    fault("catalogues", f"OData, STAC: {name}, twice", f"the job asks again: {HANDLED}")
     fault("catalogues", f"OData, STAC: {name}, again and again", ONE_LINE)
 
 
@@ -90,7 +90,7 @@ def test_an_answer_that_may_be_better_later(asked, name):
     assert "3 times in a row" in asked.ends(1, said)
 
 
-fault("catalogues", "OData, STAC: a Retry-After of six hours", f"not waited for: {ONE_LINE}")
+fault("catalogues", "OData, STAC: a Retry-After of six hours", f"the job does not wait: {ONE_LINE}")
 
 
 @both
@@ -102,7 +102,7 @@ def test_a_wait_of_six_hours(asked, command):
     assert time.monotonic() - began < 20
 
 
-fault("catalogues", "OData, STAC: a stall, once", f"asked for again: {HANDLED}")
+fault("catalogues", "OData, STAC: a stall, once", f"the job asks again: {HANDLED}")
 fault("catalogues", "OData, STAC: a stall, again and again", f"after six times 30 s, {ONE_LINE}")
 
 
@@ -148,7 +148,7 @@ def test_an_unknown_host(asked):
 
 fault("catalogues", "OData, STAC: the address of something else", WRONG)
 fault("catalogues", "OData, STAC: 401 or 403", WRONG)
-fault("catalogues", "OData, STAC: a redirect to another host", f"not followed: {WRONG}")
+fault("catalogues", "OData, STAC: a redirect to another host", f"no request goes there: {WRONG}")
 
 
 @both
@@ -174,10 +174,14 @@ def test_a_redirect_to_another_host(asked):
 
 fault("catalogues", "STAC: a next link to an earlier page", ONE_LINE)
 fault("catalogues", "STAC: next links to the same items for ever", ONE_LINE)
-fault("catalogues", "STAC: a next link to another host", f"not followed: {WRONG}")
-fault("catalogues", "STAC: an empty page with a next link", f"followed: {HANDLED}")
+fault("catalogues", "STAC: a next link to another host", f"no request goes there: {WRONG}")
+fault("catalogues", "STAC: an empty page with a next link", f"the job follows it: {HANDLED}")
 fault("catalogues", "STAC: empty pages for ever", f"after 21 pages, {ONE_LINE}")
-fault("catalogues", "OData: next links that loop or lead to another host", f"no use: {HANDLED}")
+fault(
+    "catalogues",
+    "OData: next links that loop or lead to another host",
+    f"the job ignores them: {HANDLED}",
+)
 fault("catalogues", "OData: an empty page with a next link", ONE_LINE)
 
 
@@ -233,7 +237,7 @@ def test_next_links_of_odata(asked, monkeypatch):
     asked.ends(1, "counts 3 products of tile 33UUU from 2020-06-01 to 2020-06-30, but gives only 2")
 
 
-fault("catalogues", "OData: more than 10 000 products", f"asked for in parts: {HANDLED}")
+fault("catalogues", "OData: more than 10 000 products", f"the job asks in parts: {HANDLED}")
 fault("catalogues", "OData: more than 10 000 products on one day", ONE_LINE)
 
 
@@ -263,7 +267,9 @@ def test_one_id_twice(asked):
     asked.server.items = asked.items * 2
     asked.server.matched = True
     if asked.source == "odata":
-        asked.ends(1, "counts 6 products of tile 33UUU from 2020-06-01 to 2020-06-30, but gives only 3")
+        asked.ends(
+            1, "counts 6 products of tile 33UUU from 2020-06-01 to 2020-06-30, but gives only 3"
+        )
         return
     (warning,) = asked.is_whole()
     assert "it states 6 items, but gave 3 of them twice: another item may be missing" in warning
@@ -293,11 +299,11 @@ def test_a_product_named_twice(asked):
     assert asked.is_whole() == []
 
 
-OFFLINE = "the product is lost, and what to do is said; the others are used; 3"
+OFFLINE = "the product is lost, and the reason says what to do; the others are used; 3"
 fault("catalogues", "OData, STAC: a product that is not online", OFFLINE)
-OUTSIDE = "never read: the product is lost; the others are used; 3"
+OUTSIDE = "it is never read, and the product is lost; the others are used; 3"
 fault("catalogues", "OData, STAC: a path outside the archive", OUTSIDE)
-fault("catalogues", "OData, STAC: no checksum, or a cloud cover that is none", HANDLED)
+fault("catalogues", "OData, STAC: no checksum, or a wrong cloud cover", HANDLED)
 
 
 def spoil(asked, path=None, *, offline=False):
@@ -343,7 +349,7 @@ def test_what_a_catalogue_need_not_tell(asked):
     assert asked.is_whole() == []
 
 
-fault("catalogues", "STAC: items of another tile", f"a warning; where most are such, {WRONG}")
+fault("catalogues", "STAC: items of another tile", f"a warning; if most items are such, {WRONG}")
 
 
 @by_stac
@@ -373,7 +379,11 @@ def test_a_preset_that_does_not_fit(asked):
     assert asked.server.requests == []
 
 
-fault("catalogues", "an address of a catalogue with a password or a token", f"not shown: {WRONG}")
+fault(
+    "catalogues",
+    "an address of a catalogue with a password or a token",
+    f"it is not shown: {WRONG}",
+)
 
 
 @both

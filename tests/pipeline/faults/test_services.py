@@ -190,8 +190,8 @@ def test_limits_hold_for_a_whole_job(three, undisturbed, tmp_path):
 
 
 EXPIRED = (
-    "the run ends with one line that names service and variables; nothing is half published; a "
-    "rerun with new keys goes on; 1"
+    "the run ends with one line that names service and variables; no file is half published; a "
+    "rerun with new keys continues; 1"
 )
 fault("services", "keys of the archive expire in the middle", EXPIRED)
 fault("services", "keys of the output expire in the middle", EXPIRED)
@@ -203,7 +203,7 @@ fault("services", "keys of the output expire in the middle", EXPIRED)
     ids=["archive", "output"],
 )
 def test_keys_that_expire_in_the_middle(three, undisturbed, tmp_path, which, mode, expires):
-    """The run ends, nothing is half published, and a rerun with new keys goes on."""
+    """The run ends, no file is half published, and a rerun with new keys continues."""
     address, _, far, own, _ = three
     front = far if which == "archive" else own
     file = job_file(three, tmp_path)

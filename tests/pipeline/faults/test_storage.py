@@ -190,7 +190,7 @@ def test_a_work_area_that_stays(tmp_path, monkeypatch, caplog):
     ]
 
 
-fault("storage", "nobody answers at the launch", "one line, nothing is written; 1: try again")
+fault("storage", "no answer at the launch", "one line, nothing is written; 1: try again")
 
 
 @pytest.mark.parametrize(
@@ -429,7 +429,7 @@ LATER = {
     "product cut after the run": ("utm/*/BUFRAC_RAW_*.tif", cut, False),
     "product emptied after the run": ("utm/*/S2_E*.tif", empty, False),
     "product lengthened after the run": ("utm/*/GREENNESS_*.tif", lengthen, False),
-    "product written anew by another tool": ("utm/*/RES_NRES_*.tif", rewrite, False),
+    "product rewritten by another tool": ("utm/*/RES_NRES_*.tif", rewrite, False),
     "product of a grid cut after the run": ("grid/*_100/BUILT_S_E*.tif", cut, False),
     "product's bit flipped after the run (--verify)": ("utm/*/BUFRAC_E*.tif", flip, True),
     "bit of a grid's product flipped after the run (--verify)": (
