@@ -43,7 +43,7 @@ def server():
 
 @pytest.fixture
 def archive(tmp_path):
-    """An archive with what a catalogue has to sort out, and the items of its products."""
+    """An archive with duplicates, cloudy and unwanted products, and the items of its products."""
     products = [
         product(seed=1, datastrip=STRIP),
         product(seed=2, datastrip=STRIP, baseline="05.00", offset=-1000, generation="T230000"),

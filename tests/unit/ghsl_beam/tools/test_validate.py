@@ -198,7 +198,7 @@ def test_polygon_reference(tmp_path: Path) -> None:
     assert (got["precision"], got["recall"], got["iou"]) == (1, 1, 1)
     assert got["reference_m2"] == pytest.approx(5000, rel=0.01)
     assert got["overlap_percent"] == pytest.approx(100 * 50 / 400, rel=0.2)
-    with pytest.raises(RequestError, match="has polygons, for which --unit has no meaning"):
+    with pytest.raises(RequestError, match="has polygons; leave out --unit"):
         validate(str(tmp_path), f"{tmp_path}/reference.geojson", unit="mask")
 
 
