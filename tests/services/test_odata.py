@@ -161,7 +161,7 @@ WRONG = {
         b'{"value": [], "@odata.count": "1"}',
         "says '1' for the number",
     ),
-    "odd product": (200, b'{"value": [7], "@odata.count": 1}', "gave 7 in place of a product"),
+    "odd product": (200, b'{"value": [7], "@odata.count": 1}', "gave 7, expected a product"),
     "refused": (422, b'{"detail": "Input"}', "answers 422"),
     "forbidden": (403, b"", "answers 403"),
     "deep": (200, b"[" * 100_000, "gave incomplete JSON"),
