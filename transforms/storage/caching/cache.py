@@ -21,6 +21,7 @@ from pathlib import Path
 
 from transforms.elements import SourceFile, StorageError
 from transforms.storage import storage
+from transforms.storage.files.writing import to_disk
 from transforms.storage.locations import is_url
 from transforms.storage.room import in_words, why_not_written
 from transforms.storage.services import KeysError
@@ -214,7 +215,7 @@ class Cache:
             with self._written(path, file.size):
                 entries.write_note(self.folder, key, Note(file.size, sha256), file)
                 os.replace(partial, path)
-                _to_disk(Path(self.folder))
+                to_disk(Path(self.folder))
         finally:
             partial.unlink(missing_ok=True)
 
@@ -359,11 +360,3 @@ def _sha256_once(path: str, came: int) -> str:
 def _sha256(path: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _to_disk(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -61,9 +61,9 @@ def published(location: str, needed: int = 0) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield partial
-            _to_disk(partial)
+            to_disk(partial)
             os.replace(partial, path)
-            _to_disk(path.parent)
+            to_disk(path.parent)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -127,7 +127,8 @@ def remove_files(locations: Sequence[str]) -> None:
     call(locations[0], remove_all)
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
