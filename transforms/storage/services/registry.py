@@ -123,9 +123,9 @@ def of(location: str) -> Service | None:
 
 
 def replaced(location: str) -> str | None:
-    """A text that the environment serves the bucket of a location, because its service has no keys.
+    """The address that was used for a bucket because its own service has no keys, and that reason.
 
-    None for every other location.
+    None if the service of the location is used.
     """
     scheme, rest = parts(location)
     service = _KNOWN.of(rest.partition("/")[0]) if scheme == "s3" else None
