@@ -20,7 +20,8 @@ import rasterio.shutil
 import rasterio.windows
 
 from transforms.elements import Window, utm_grid
-from transforms.rasters.geotiff import cog_writer, raster_profile, write_block
+from transforms.rasters.cog import cog_writer
+from transforms.rasters.geotiff import raster_profile, write_block
 from transforms.rasters.tile_sums import read_checked
 
 BLOCK = 1024

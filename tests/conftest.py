@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class BySharing(LoadScopeScheduling):
-    """Tests that share what they start run in one process: those of a file, those of a cluster."""
+    """Keeps tests in one process that share servers: those of a file, and those of a cluster."""
 
     def _split_scope(self, nodeid):
         file, _, test = nodeid.partition("::")
@@ -34,7 +34,7 @@ class BySharing(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """How tests are shared out where they run in several processes."""
+    """Divide the tests among processes with `BySharing`."""
     return BySharing(config, log)
 
 
@@ -60,14 +60,14 @@ def _beam_looks_once():
 
 
 @pytest.fixture(autouse=True)
-def _nothing_learnt(monkeypatch):
-    """What one test taught to be secret is no secret of the next."""
+def _no_secrets_of_other_tests(monkeypatch):
+    """Each test starts without the secrets that earlier tests registered."""
     monkeypatch.setattr(redaction, "_LEARNT", set())
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_the_tests(tmp_path_factory):
-    """What a test fetches of an archive is not kept in the cache of the person who tests."""
+    """Tests fetch files into a cache of their own, not into that of the person who runs them."""
     before = os.environ.get("XDG_CACHE_HOME")
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
     yield
@@ -79,7 +79,7 @@ def _cache_of_the_tests(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _shipped_services_alone():
-    """The services and signers of one test's job are not those of the next."""
+    """Each test starts with the shipped services and signers."""
     yield
     services.use(services.Services())
     signing.use(signing.Signers())
@@ -87,7 +87,7 @@ def _shipped_services_alone():
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real Sentinel-2 data; the test skips where it is absent."""
+    """The folder of real Sentinel-2 data; without it, the test is skipped."""
     folder = Path(os.environ.get("GHSL_BEAM_TEST_DATA", ROOT / ".." / "shared" / "data")).resolve()
     if not (folder / "README.md").is_file():
         pytest.skip("no shared test data: set GHSL_BEAM_TEST_DATA to its folder")

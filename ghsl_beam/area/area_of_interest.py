@@ -33,7 +33,7 @@ MAX_CROSSINGS = 1000
 """Largest number of crossing edges in invalid polygons: to repair 1000 takes a second, 10 000 a
 minute."""
 MAX_OVERLAPS = 300_000
-"""Largest number of crossings of all edges; to join so many polygons takes about ten seconds."""
+"""Largest number of crossings of all edges; to join such polygons takes about ten seconds."""
 EDGE_DEGREES = 0.01
 """Edges are straight in lon/lat; before a projection they are split into pieces of this length."""
 _MOST_PIECES = 2_000_000
@@ -212,10 +212,10 @@ def _to_lonlat(
 
 
 def _cut_into_pieces(shape: shapely.Geometry, length: float) -> shapely.Geometry:
-    """Polygons with no edge longer than a length; what is no polygon as it is.
+    """Polygons with no edge longer than a length; other geometries stay as they are.
 
-    Ring by ring, because GEOS first makes a whole polygon valid: where one crosses itself, parts
-    of it are lost, and nobody learns that it was not valid.
+    It works ring by ring, because GEOS first makes a whole polygon valid: where one crosses itself,
+    GEOS silently drops parts of it.
     """
     if shapely.get_type_id(shape) not in _POLYGONS or not np.isfinite(length):
         return shape

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ghsl_beam.cli.jobs import JobFile, Output, Settings, Today, learn_credentials
+from ghsl_beam.cli.losses import say_command_again, say_losses
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
 from ghsl_beam.process.terminal import say, say_json
@@ -18,7 +19,6 @@ app = typer.Typer()
 CONNECTIONS = 4
 """Connections that the Copernicus Data Space Ecosystem allows a general user."""
 _MOST = 64
-_LOSSES_SHOWN = 20
 _WITH_LOSSES = 3
 
 
@@ -31,9 +31,13 @@ def fetch_command(
     connections: Annotated[
         int, typer.Option(min=1, max=_MOST, help="files that are fetched at a time")
     ] = CONNECTIONS,
-    as_json: Annotated[bool, typer.Option("--json", help="the summary as JSON")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the summary as JSON")] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="read what is in the cache, and fetch damaged files")
+        bool,
+        typer.Option(
+            "--verify",
+            help="compare the content of the files in the cache, and fetch damaged ones again",
+        ),
     ] = False,
     log_level: Annotated[
         LogLevel, typer.Option(help="lowest level of the log lines on stderr")
@@ -43,7 +47,7 @@ def fetch_command(
 ) -> None:
     """Fill the cache before a run: masks, then the bands of scenes with a clear pixel.
 
-    You can start it again after anything: files in the cache are not fetched again.
+    You can start it again after any interruption: files in the cache are not fetched again.
     """
     from ghsl_beam.jobfile.configuration import load_job
     from ghsl_beam.observing.progress import display
@@ -67,13 +71,10 @@ def fetch_command(
             say(f"warning: {warning}")
         if not found.scenes:
             say("nothing to fetch: all composites exist and are up to date")
-        say(f"scenes: {found.scenes}, of them {found.scenes_that_count} with a clear pixel")
+        say(f"scenes: {found.scenes}, of them {found.scenes_with_clear_pixels} with a clear pixel")
         say(f"fetched: {found.files} files, {found.bytes / 1e6:.1f} MB, {found.seconds:.0f} s")
         say(f"in the cache before: {found.files_there} files, {found.bytes_there / 1e6:.1f} MB")
-        for loss in losses[:_LOSSES_SHOWN]:
-            say(f"lost in {loss.stage}: {loss.summary}")
-        if len(losses) > _LOSSES_SHOWN:
-            say(f"and {len(losses) - _LOSSES_SHOWN} more: see them with --json")
         if losses:
-            say("to fetch only what was lost, give the same command again")
+            say_losses(map(asdict, losses), "losses with --json")
+            say_command_again("fetch only what was lost")
     sys.exit(_WITH_LOSSES if losses else 0)

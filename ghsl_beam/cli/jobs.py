@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
@@ -12,21 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ghsl_beam.cli.errors import errors_in_one_line
+from ghsl_beam.cli.losses import say_command_again, say_losses
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
 from ghsl_beam.process import stopping
 from ghsl_beam.process.terminal import say, say_json, say_table
 from transforms.elements import RequestError
-from transforms.storage.redaction import learn, redacted_command
+from transforms.storage.redaction import learn
 
 if TYPE_CHECKING:
     from ghsl_beam.observing.run_events import RunEvents
-    from ghsl_beam.outputs.record_schema import LossRecord, RunRecord
+    from ghsl_beam.outputs.record_schema import RunRecord
     from ghsl_beam.planning.inventory import Inventory
 
 app = typer.Typer()
 
-_LOSSES_SHOWN = 20
 _MAX_JOB_BYTES = 1 << 20
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 JobFile = Annotated[Path, typer.Argument(help="job file, YAML")]
@@ -117,20 +116,8 @@ def _say_outcome(record: RunRecord, output: str) -> None:
     say(f"layers: {output}")
     say(f"report: {output.rstrip('/')}/report/index.html")
     if record["losses"]:
-        _say_losses(record["losses"])
-
-
-def _say_losses(losses: list[LossRecord]) -> None:
-    """Print the last lines: what was lost, and the command that makes only that."""
-    parts = ("stage", "tile", "scene", "file", "reason")
-    counts = Counter(tuple(str(loss.get(part)) for part in parts) for loss in losses)
-    for (stage, *where, reason), number in sorted(counts.items())[:_LOSSES_SHOWN]:
-        blocks = f" ({number} blocks)" if number > 1 else ""
-        say(f"lost in {stage}: {' '.join(part for part in where if part)}: {reason}{blocks}")
-    if len(counts) > _LOSSES_SHOWN:
-        say(f"and {len(counts) - _LOSSES_SHOWN} more: see losses in run.json")
-    command = redacted_command(["ghsl-beam", *sys.argv[1:]])
-    say(f"to make only what was lost, run again: {command}")
+        say_losses(record["losses"], "losses in run.json")
+        say_command_again("make only what was lost")
 
 
 @app.command("plan")
@@ -175,8 +162,7 @@ def plan_command(
     _say_estimate(content)
     for warning in content["warnings"]:
         say(f"warning: {warning}")
-    for loss in content["losses"]:
-        say(f"lost: {loss['tile']} {loss['file']} {loss['reason']}")
+    say_losses(content["losses"], "losses with --json")
 
 
 def _days_and_cloud(scenes: list[dict[str, Any]]) -> tuple[str, str]:

@@ -33,14 +33,14 @@ def roads_command(
     aoi: Annotated[
         str | None,
         typer.Option(
-            help="only near this area: vector file, WKT, or west,south,east,north in degrees"
+            help="only lines near this area: vector file, WKT, or west,south,east,north in degrees"
         ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="replace a file of the same name")
     ] = False,
 ) -> None:
-    """Make road lines with a width, for cleaning.roads. Prints what became of each line."""
+    """Make road lines with a width, for cleaning.roads. Prints the numbers of lines as JSON."""
     from ghsl_beam.tools.roads.convert import make_roads
 
     with stopping.in_order():  # it writes beside the new file

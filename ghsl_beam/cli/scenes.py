@@ -29,7 +29,7 @@ def scenes_command(
     today: Today = None,
     form: Annotated[Form, typer.Option("--format", help="how the list is printed")] = Form.TABLE,
 ) -> None:
-    """List the scenes that a run would use, and those left out, with the reason. Writes nothing."""
+    """List the scenes that a run would use, and the others with the reason. Writes nothing."""
     from ghsl_beam.jobfile.configuration import load_job
     from ghsl_beam.planning.scenes.chosen import choose_scenes
     from ghsl_beam.tools.scene_list import as_geojson, scene_list

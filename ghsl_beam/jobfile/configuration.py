@@ -314,8 +314,8 @@ def _validated(
     if output is not None:
         content["output"] = _absolute(output, Path.cwd(), "output")
     section = content.get("storage", {})
-    if isinstance(section, Mapping) and (told := with_those_of_environment(section)):
-        content["storage"] = told
+    if isinstance(section, Mapping) and (merged := with_those_of_environment(section)):
+        content["storage"] = merged
     try:
         context = {"today": today or datetime.now(UTC).date()}
         job = Job.model_validate(content, context=context).resolved(folder)

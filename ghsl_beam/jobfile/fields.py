@@ -10,7 +10,7 @@ from transforms.storage import storage
 
 
 class LocationText(str):
-    """Marks texts that are locations: relative paths count from the job file's folder."""
+    """Marks texts that are locations: a relative path starts at the job file's folder."""
 
 
 def _location(text: str) -> LocationText:

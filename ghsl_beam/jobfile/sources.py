@@ -18,7 +18,7 @@ EODATA = "s3://eodata"
 
 
 class Source(StrEnum):
-    """The list of the products that exist."""
+    """The kinds of lists of the products that exist."""
 
     ARCHIVE = "archive"
     STAC = "stac"
@@ -115,7 +115,9 @@ class Input(Section):
         elif self.catalogue is not None:
             raise ValueError(f"source {self.source} takes no catalogue")
         if self.api is not None and (self.source is not Source.STAC or self.catalogue is not None):
-            raise ValueError("api describes a STAC API: give it with source stac, no catalogue")
+            raise ValueError(
+                "api describes a STAC API: give it with source: stac, and without catalogue"
+            )
         return self
 
     def _check_preset(self) -> None:
@@ -139,4 +141,4 @@ def _check_address(catalogue: str | None) -> None:
     if address.scheme not in ("http", "https") or not address.hostname:
         raise ValueError("expected an address such as https://catalogue.example.org/odata/v1")
     if address.username or address.password or address.query or address.fragment:
-        raise ValueError("an address with user, password, ? or #: give it without")
+        raise ValueError("the address has a user, a password, ? or #: give it without them")

@@ -72,7 +72,7 @@ class StorageService(Section):
 
     @field_validator("keys", mode="before")
     @classmethod
-    def _says_where(cls, given: Any) -> Any:
+    def _has_no_key(cls, given: Any) -> Any:
         if isinstance(given, str) and not _KEYS.fullmatch(given):
             learn(given, "secret")  # it may be a key
             raise ValueError(
@@ -104,7 +104,7 @@ class StorageService(Section):
         return given
 
 
-class _Told(Section):
+class _StorageSection(Section):
     storage: dict[str, StorageService]
 
 
@@ -118,7 +118,7 @@ def services_of(given: Mapping[str, StorageService]) -> Services:
     """
     shipped = {service.name: service for service in SHIPPED}
     known = {field.name for field in fields(Service)}
-    told: dict[str, Service] = {}
+    services: dict[str, Service] = {}
     for name, section in given.items():
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name[:80]!r}: expected a name of a-z, 0-9 and -, such as my-minio")
@@ -132,11 +132,11 @@ def services_of(given: Mapping[str, StorageService]) -> Services:
             raise ValueError(f"{name}: the endpoint ends with the bucket {path}: write it without")
         if not service.buckets:
             raise ValueError(f"{name}: give its buckets: buckets: [my-bucket]")
-        for other in told.values():
+        for other in services.values():
             if both := set(other.buckets) & set(service.buckets):
                 raise ValueError(f"{other.name} and {name} both have bucket {min(both)}")
-        told[name] = service
-    return Services((*told.values(), *shipped.values()))
+        services[name] = service
+    return Services((*services.values(), *shipped.values()))
 
 
 def use_those_of_environment() -> None:
@@ -145,11 +145,11 @@ def use_those_of_environment() -> None:
     Raises:
         RequestError: one line that names the variable, the key and what is allowed.
     """
-    if told := with_those_of_environment({}):
+    if section := with_those_of_environment({}):
         try:
-            use(services_of(_Told.model_validate({"storage": told}).storage))
+            use(services_of(_StorageSection.model_validate({"storage": section}).storage))
         except ValidationError as error:
-            raise RequestError(f"{VARIABLE}: {first_mistake(error, _Told)}") from error
+            raise RequestError(f"{VARIABLE}: {first_mistake(error, _StorageSection)}") from error
         except ValueError as error:
             raise RequestError(f"{VARIABLE}: {error}") from error
 

@@ -59,7 +59,7 @@ def read_sums(folder: str) -> dict[str, str]:
         match = _LINE.fullmatch(line)
         if match is None:
             raise RequestError(
-                f"{masked(file)}: has a line that is not one of sha256sum: {line[:80]!r}"
+                f"{masked(file)}: has a line that is not in the form of sha256sum: {line[:80]!r}"
             )
         sums[match[2]] = match[1]
     return sums

@@ -146,7 +146,7 @@ class _RunFile(logging.FileHandler):
     _said = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Report the reason, if the file is at fault."""
+        """Report the reason, if the error is in the file."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)

@@ -156,7 +156,7 @@ def display(
 
     Args:
         counts: by stage; they change while they are shown.
-        look: brings the counts up to date; it is told whether it is the last time.
+        look: brings the counts up to date; its argument says whether it is the last time.
         terminal: bars (True) or log lines (False); what it is, where None.
         line_every: seconds between log lines.
     """

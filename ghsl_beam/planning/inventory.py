@@ -15,7 +15,7 @@ from ghsl_beam.planning.planned_products import (
     products_of_tiles,
 )
 from transforms.elements import Layer, Product, TilePlan
-from transforms.rasters.geotiff import stored_fingerprints
+from transforms.rasters.fingerprints import stored_fingerprints
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ def machines(options: PipelineOptions) -> int | None:
     if options.view_as(StandardOptions).runner == "DirectRunner" or environment in _ON_THIS_MACHINE:
         return 1
     parallelism: int = options.view_as(FlinkRunnerOptions).parallelism or 0
-    told = str(portable.sdk_worker_parallelism)
-    processes = int(told) if told.isdecimal() else 0
+    given_processes = str(portable.sdk_worker_parallelism)
+    processes = int(given_processes) if given_processes.isdecimal() else 0
     if options.view_as(StandardOptions).runner == "SparkRunner" or parallelism < 1:
         return None
     if environment in (_APART, ""):  # Docker is the default of Beam

@@ -34,7 +34,7 @@ def options(profile: str) -> dict[str, Any]:
     file = FOLDER / f"{profile}.yaml" if profile in names() else Path(profile)
     if not file.is_file():
         raise RequestError(
-            f"--profile {profile}: neither one of {', '.join(names())} nor a file that exists"
+            f"--profile {profile}: expected one of {', '.join(names())}, or a file that exists"
         )
     try:
         mapping = parse_yaml(file.read_text(encoding="utf-8"), str(file))

@@ -38,10 +38,10 @@ MASKS, BANDS = "masks", "bands"
 
 @dataclass
 class Fetched:
-    """The result of a fetch: all scenes and those that count, files and bytes; losses."""
+    """The result of a fetch: all scenes, those with a clear pixel, files, bytes and losses."""
 
     scenes: int = 0
-    scenes_that_count: int = 0
+    scenes_with_clear_pixels: int = 0
     files: int = 0
     bytes: int = 0
     files_there: int = 0
@@ -95,8 +95,8 @@ def fetch(
     cache = access.cache
     if cache is None:
         raise RequestError(
-            f"input.access: {access_kind(plan.job)}: files are read where they lie, and nothing "
-            "is fetched; set input.access: download"
+            f"input.access: {access_kind(plan.job)}: the job reads files at their own place, so "
+            "there is nothing to fetch; set input.access: download"
         )
     check_cache(inventory)
     wanted = list(_scenes(inventory))
@@ -104,19 +104,19 @@ def fetch(
     before = {file.file.location for file in _files(wanted, access) if cache.has(file.file)}
     pool = ThreadPoolExecutor(connections, "fetching")
     try:
-        counting = _that_count(wanted, inventory, access, pool, counts[MASKS], losses)
+        counting = _with_clear_pixels(wanted, inventory, access, pool, counts[MASKS], losses)
         files = _files(counting, access)
         _check_room(files, cache)
         _fetch(files, cache, pool, counts[BANDS], losses)
     finally:
         pool.shutdown(cancel_futures=True)
-    of_use = [*_files(wanted, access, masks_alone=True), *files]
-    sizes = {f.file.location: f.file.size for f in of_use if cache.has(f.file)}
+    useful = [*_files(wanted, access, masks_alone=True), *files]
+    sizes = {f.file.location: f.file.size for f in useful if cache.has(f.file)}
     new = [size for location, size in sizes.items() if location not in before]
     old = [size for location, size in sizes.items() if location in before]
     return Fetched(
         scenes=len(wanted),
-        scenes_that_count=len(counting),
+        scenes_with_clear_pixels=len(counting),
         files=len(new),
         bytes=sum(new),
         files_there=len(old),
@@ -134,7 +134,7 @@ def _scenes(inventory: Inventory) -> Iterator[_Wanted]:
                 yield _Wanted(tile, scene, number == len(one))
 
 
-def _that_count(
+def _with_clear_pixels(
     wanted: Sequence[_Wanted],
     inventory: Inventory,
     access: Access,
@@ -169,7 +169,7 @@ def _check_room(files: Iterable[_File], cache: Cache) -> None:
     size = sum(file.file.size for file in files)
     if size > cache.limit:
         raise RequestError(
-            f"input.cache.gigabytes: the scenes that count have {in_words(size)}, the cache holds "
+            f"input.cache.gigabytes: the files to fetch have {in_words(size)}, the cache holds "
             f"{in_words(cache.limit)}; give {gigabytes_for(size)} or more"
         )
 

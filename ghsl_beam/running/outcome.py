@@ -22,7 +22,7 @@ from ghsl_beam.planning.planned_products import planned_products
 from ghsl_beam.running.pipeline import work_area
 from ghsl_beam.running.product_sums import sums_of
 from transforms.elements import GhslBeamError, Loss, Product
-from transforms.rasters.geotiff import INCOMPLETE
+from transforms.rasters.fingerprints import INCOMPLETE
 from transforms.rasters.seal import Sum
 from transforms.storage.redaction import redact
 

@@ -16,7 +16,7 @@ from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.planned_products import planned_products
 from ghsl_beam.running.pipeline import work_area
 from transforms.elements import Product
-from transforms.rasters.geotiff import INCOMPLETE, content, stored_fingerprint
+from transforms.rasters.fingerprints import INCOMPLETE, content, stored_fingerprint
 from transforms.rasters.seal import Sum
 from transforms.storage import storage
 from transforms.work.notes import Note

@@ -42,7 +42,7 @@ def divided(inventory: Inventory, options: PipelineOptions) -> Services:
 
 
 def _divided(job: Job, options: PipelineOptions, *, archive: bool) -> Services:
-    """The same, for workers that read the archive, or that have all of it in the cache."""
+    """See `divided`; `archive`: whether the workers read the archive, and not only the cache."""
     places = list(_read_by_workers(job, archive=archive))
     number = machines(options)
     if number is None:
@@ -52,7 +52,7 @@ def _divided(job: Job, options: PipelineOptions, *, archive: bool) -> Services:
             runner = options.view_as(StandardOptions).runner
             raise RequestError(
                 f"storage service {limited} limits requests, and the options of {runner} do not "
-                "say how many machines share that: give --worker_machines"
+                "give the number of machines that share them: give --worker_machines"
             )
         return job.services
     try:
@@ -60,7 +60,7 @@ def _divided(job: Job, options: PipelineOptions, *, archive: bool) -> Services:
     except ServiceError as error:
         of_archive = {one.name for place in job.input.places if (one := services.of(place))}
         fetch = error.service in of_archive and access_kind(job) != "direct"
-        more = "; or fill a cache that all machines share with `ghsl-beam fetch` first"
+        more = "; or first run `ghsl-beam fetch` with a cache that all machines share"
         raise RequestError(f"{error}{more if fetch else ''}") from error
 
 
@@ -87,7 +87,7 @@ def _record(service: Service) -> StorageRecord:
 
 
 def _check_output(job: Job) -> None:
-    """Refuse an output with limits: GDAL reads block files and products, without a count.
+    """Refuse an output with limits: GDAL reads files there, and nothing counts its requests.
 
     Raises:
         RequestError: the output is at a service with limits.

@@ -71,7 +71,9 @@ class LayerFiles:
                 grid = _one(output, layer, grid, grids_here, "--grid")
                 chosen = [path for path in chosen if _folder(path) == grid]
         elif grid is not None:
-            raise RequestError(f"--grid {grid}: {layer} is on no output grid; leave the option out")
+            raise RequestError(
+                f"--grid {grid}: {layer} is not a layer of an output grid; leave --grid out"
+            )
         grids = []
         for path in chosen:
             with opened_product(storage.join(output, path), output) as source:

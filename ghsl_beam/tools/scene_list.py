@@ -61,7 +61,7 @@ def _row(
     sensing: datetime | None = None,
     **known: float | str | None,
 ) -> dict[str, Any]:
-    """One row; what is not known is None."""
+    """One row; an unknown value is None."""
     return {
         "scene": scene,
         "tile": tile,

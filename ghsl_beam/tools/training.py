@@ -36,7 +36,7 @@ from transforms.storage import storage
 _METRES = 111_195.0
 """Metres of a degree on a sphere; positions are only used to find neighbours."""
 _TOUCHING = 20.0
-"""Polygons of one class within so many metres are one patch: two pixels, half a texture."""
+"""Metres; polygons of one class within this distance are one patch: two pixels, half a texture."""
 _FOLDS = 5
 
 

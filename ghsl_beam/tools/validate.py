@@ -176,7 +176,9 @@ def validate(
             given = {"--unit": unit, "--nodata": nodata, "--built": built, "--band": band}
             odd = ", ".join(name for name, value in given.items() if value is not None)
             if odd:
-                raise RequestError(f"{reference}: has polygons, for which {odd} has no meaning")
+                raise RequestError(
+                    f"{reference}: has polygons; leave out {odd}, which is for rasters"
+                )
             found = _with_polygons(files, read_area(reference, "."), threshold)
         else:
             with opened_reference(reference) as source:

@@ -20,7 +20,7 @@ from tests.support.jpeg2000 import EPSG, ULX, ULY, land, tile_parts, write_band
 from transforms.assembly import jpeg2000, raster_file, read_band, read_bands
 from transforms.assembly.jpeg2000 import DamagedError, check_jpeg2000, check_zeros
 from transforms.elements import SceneError, StorageError, Window, utm_grid
-from transforms.storage import storage
+from transforms.storage.files import reading
 
 SIDE = 200
 TILINGS = (32, 64, 80, 128, None)
@@ -330,7 +330,7 @@ def test_the_reason_is_the_operating_system_s(tmp_path, bands, code, kind, monke
     with zipfile.ZipFile(tmp_path / "product.zip", "w") as target:
         target.write(path, "B04.jp2")
     monkeypatch.setattr(raster_file.os, "open", fails)
-    monkeypatch.setattr(storage, "open", fails, raising=False)
+    monkeypatch.setattr(reading, "open", fails, raising=False)
     for place in (path, f"/vsizip/{tmp_path}/product.zip/B04.jp2"):
         with pytest.raises(kind, match=os.strerror(code)):
             read_band(str(place), grid_at(EPSG, ULX, ULY, WINDOWS[0]))

@@ -141,7 +141,7 @@ def test_fetch_fills_the_cache_ahead_of_a_run(job, front, made, tmp_path):
     ended = command("fetch", file, "--json")
     assert (ended.returncode, ended.stderr) == (0, "")
     first = json.loads(ended.stdout)
-    assert (first["scenes"], first["scenes_that_count"], first["files"]) == (3, 2, 11)
+    assert (first["scenes"], first["scenes_with_clear_pixels"], first["files"]) == (3, 2, 11)
     assert (first["files_there"], first["losses"]) == (0, [])
     found = files_asked(front)
     assert sum(found.values()) == 11

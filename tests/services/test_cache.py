@@ -263,7 +263,7 @@ def test_a_file_that_comes_in_drips_is_given_up(server, folder, monkeypatch):
     file = listed(server, "B02.jp2")
     server.script["/B02.jp2"] = [Drip(1000)]
     begun = time.monotonic()
-    with pytest.raises(StorageError, match="comes at less than 9000 kB a second") as caught:
+    with pytest.raises(StorageError, match="arrives at less than 9000 kB a second") as caught:
         held(Cache(folder, SIZE), file)
     assert caught.value.passing
     assert time.monotonic() - begun < 10

@@ -6,14 +6,13 @@ import rasterio
 
 from tests.support.object_storage import put_folder
 from transforms.elements import LAYERS, Layer, RasterError, RasterRef, Window, utm_grid
+from transforms.rasters.cog import cog_writer
+from transforms.rasters.fingerprints import stored_fingerprint, stored_fingerprints
 from transforms.rasters.geotiff import (
     FINGERPRINT_TAG,
-    cog_writer,
     opened,
     raster_profile,
     read_window,
-    stored_fingerprint,
-    stored_fingerprints,
     write_block,
 )
 from transforms.storage import storage

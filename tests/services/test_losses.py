@@ -19,7 +19,8 @@ from transforms.elements import (
     Window,
     utm_grid,
 )
-from transforms.rasters.geotiff import raster_profile, read_window, stored_fingerprint, write_block
+from transforms.rasters.fingerprints import stored_fingerprint
+from transforms.rasters.geotiff import raster_profile, read_window, write_block
 from transforms.storage import storage
 from transforms.work.losses import loss_of
 from transforms.work.work_area import WorkArea

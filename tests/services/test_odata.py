@@ -113,7 +113,7 @@ def test_ids_that_come_twice_count_once(server):
 def test_fewer_than_counted_is_an_error(server):
     server.change = lambda page: page | {"@odata.count": 2}
     error = refused(server)
-    assert "counts 2 products of tile 33UUU from 2020-01-01 to 2020-12-31, and gives 1" in str(
+    assert "counts 2 products of tile 33UUU from 2020-01-01 to 2020-12-31, but gives only 1" in str(
         error
     )
     assert error.passing
@@ -135,7 +135,7 @@ def test_an_empty_page_with_a_next_link_is_no_end_without_a_word(server):
         return page
 
     server.change = empty_second
-    with pytest.raises(StorageError, match=r"counts 1500 products .* and gives 1000"):
+    with pytest.raises(StorageError, match=r"counts 1500 products .* but gives only 1000"):
         search(server, wanted)
 
 
@@ -153,7 +153,7 @@ def test_what_follows_a_next_link_is_not_its_host(server):
 
 WRONG = {
     "HTML": (200, b"<html><body>Maintenance</body></html>", "gave HTML where JSON is expected"),
-    "cut": (200, b'{"value": [{"Name": ', "gave no whole JSON"),
+    "cut": (200, b'{"value": [{"Name": ', "gave incomplete JSON"),
     "nothing": (200, b"", "expected: an empty answer"),
     "a list": (200, b"[]", "gave a JSON list, expected an object"),
     "no products": (200, b'{"@odata.count": 1}', "gave a page without products"),
@@ -163,10 +163,10 @@ WRONG = {
         b'{"value": [], "@odata.count": "1"}',
         "says '1' for the number",
     ),
-    "odd product": (200, b'{"value": [7], "@odata.count": 1}', "gave 7 in place of a product"),
+    "odd product": (200, b'{"value": [7], "@odata.count": 1}', "gave 7, expected a product"),
     "refused": (422, b'{"detail": "Input"}', "answers 422"),
     "forbidden": (403, b"", "answers 403"),
-    "deep": (200, b"[" * 100_000, "gave no whole JSON"),
+    "deep": (200, b"[" * 100_000, "gave incomplete JSON"),
     "escapes": (500, b"\x1b[2J\x07 down", "answers 500"),
 }
 
@@ -253,7 +253,7 @@ ODD = {
     "another bucket": ({"S3Path": f"/other/x/{NAME}.SAFE"}, "a path outside /eodata/"),
     "a query": ({"S3Path": f"/eodata/a?b/{NAME}.SAFE"}, "a URL with '?' or '#'"),
     "another product": ({"S3Path": "/eodata/x/another.SAFE"}, "the path of another product"),
-    "no path": ({"S3Path": None}, "tells no S3Path"),
+    "no path": ({"S3Path": None}, "gives no S3Path"),
     "no name": ({"Name": None}, "not the name of a Sentinel-2 product"),
     "escapes": ({"Name": "\x1b[2J"}, "not the name of a Sentinel-2 product"),
 }

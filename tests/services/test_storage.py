@@ -10,6 +10,7 @@ import stamina
 from tests.support.object_storage import KEY_ID, SECRET
 from transforms.elements import StorageError
 from transforms.storage import object_store, storage
+from transforms.storage.files import writing
 from transforms.storage.storage import join
 
 FORBIDDEN = f"<Error><Code>AccessDenied</Code><Message>no {SECRET} for {KEY_ID}</Message></Error>"
@@ -29,7 +30,7 @@ def scratch(tmp_path, monkeypatch):
     """The folder for passing files, looked at afterwards."""
     folder = tmp_path / "scratch"
     folder.mkdir()
-    monkeypatch.setattr(storage, "process_folder", lambda: folder)
+    monkeypatch.setattr(writing, "process_folder", lambda: folder)
     return folder
 
 

@@ -13,7 +13,7 @@ FOREVER = 10_000
 
 
 class Asked:
-    """A job that asks a catalogue on the loopback, which misbehaves as it is told."""
+    """A job whose catalogue is a server on the loopback; the server can be made to fail."""
 
     def __init__(self, products, source, server, folder, command):
         self.root, self.made, file = products
@@ -48,7 +48,7 @@ class Asked:
         }
 
     def answers(self, status, body, headers=None, times=FOREVER):
-        """So often, answer a search with this."""
+        """Give this answer to the next searches, a number of times."""
         if self.source == "stac":
             self.server.script = [Answer(status, body, headers or {})] * times
             return
@@ -61,7 +61,7 @@ class Asked:
         self.server.disturb = disturb
 
     def changes(self, change):
-        """Change each page."""
+        """Change each page with a function."""
         if self.source == "stac":
             self.server.change = lambda page, number: change(page)
         else:
@@ -78,7 +78,7 @@ class Asked:
         return code, out, errors
 
     def scenes(self):
-        """Names by status, of a list that is whole, and its warnings."""
+        """The names in the list of scenes by status, and its warnings."""
         code, out, errors = self.call("scenes", "--format", "json")
         assert (code, errors) == (0, "")
         content = json.loads(out)
@@ -93,7 +93,7 @@ class Asked:
         return warnings
 
     def ends(self, code, said, command="scenes", *options):
-        """The command ends with a code and one line that says something; gives the line."""
+        """Check that the command ends with a code and one line with a text; return the line."""
         found, out, errors = self.call(command, *options)
         (line,) = errors.splitlines()
         assert (found, out) == (code, ""), line

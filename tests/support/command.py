@@ -1,4 +1,4 @@
-"""The command line in this process, which spares the seconds that a process of its own takes."""
+"""Calls the command line in this process, because a new process takes seconds."""
 
 import sys
 

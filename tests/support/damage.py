@@ -1,4 +1,4 @@
-"""Rasters whose pixels are damaged while their header, and the fingerprint in it, are not."""
+"""Damages the pixels of rasters, and leaves their header and fingerprint as they are."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from rasterio.io import MemoryFile
 
 
 def damaged(raster: bytes) -> bytes:
-    """The bytes of a GeoTIFF with those of its first tile that holds anything overwritten."""
+    """The bytes of a GeoTIFF, with its first tile that has data overwritten."""
     with MemoryFile(raster) as memory, memory.open() as source:
         tiles = [(col, row) for (row, col), _ in source.block_windows(1)]
         first = next(t for t in tiles if _tag(source, "OFFSET", t))
@@ -15,7 +15,7 @@ def damaged(raster: bytes) -> bytes:
 
 
 def damage(file: Path) -> None:
-    """Damage a file where it lies."""
+    """Damage a file in its place."""
     file.write_bytes(damaged(file.read_bytes()))
 
 

@@ -1,4 +1,4 @@
-"""Runs of the job in a process of their own, that tests disturb."""
+"""Runs of a job in a separate process, which tests disturb."""
 
 import os
 import signal
@@ -32,14 +32,14 @@ def finish(process: subprocess.Popen, seconds: float = 300) -> tuple[int, str, s
 
 
 def cut(process: subprocess.Popen) -> None:
-    """End the launcher and all that it started at once, without a chance to tidy up."""
+    """Kill the launcher and all its processes at once; they cannot tidy up."""
     with suppress(ProcessLookupError):  # it had ended by itself
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
 
 def wait_until(condition, process: subprocess.Popen, seconds: float = 120) -> bool:
-    """Look until the condition holds (True), or the process has ended (False)."""
+    """Wait until a condition is true (True), or the process has ended (False)."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -47,7 +47,7 @@ def wait_until(condition, process: subprocess.Popen, seconds: float = 120) -> bo
         if process.poll() is not None:
             return False
         time.sleep(0.01)
-    raise AssertionError("the process neither came so far nor ended")
+    raise AssertionError("the condition is not true in time, and the process has not ended")
 
 
 def children(pid: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""A real HTTP server on the loopback that gives files, and misbehaves as it is told."""
+"""A real HTTP server on the loopback that gives files; a script makes it fail."""
 
 import contextlib
 import hashlib
@@ -20,28 +20,28 @@ class Status:
 
 @dataclass(frozen=True)
 class BreakOff:
-    """States the whole length, sends so many bytes, and hangs up."""
+    """States the whole length, sends a number of bytes, and closes the connection."""
 
     after: int
 
 
 @dataclass(frozen=True)
 class Stall:
-    """States the whole length, sends so many bytes, and then nothing until the server ends."""
+    """States the whole length, sends a number of bytes, and then nothing until the server ends."""
 
     after: int
 
 
 @dataclass(frozen=True)
 class Drip:
-    """Sends the file in pieces of so many bytes, twenty of them a second."""
+    """Sends the file in pieces of a number of bytes, twenty pieces a second."""
 
     size: int
 
 
 @dataclass(frozen=True)
 class Length:
-    """Sends the whole file (or as much of it) under another Content-Length; None: under none."""
+    """Sends the whole file, or as much as fits, with another Content-Length, or with none."""
 
     stated: int | None
 
@@ -53,7 +53,7 @@ class Endless:
 
 @dataclass
 class Request:
-    """What the server saw, when, and how many bytes of the file it sent so far."""
+    """A request to the server: its time, and the number of bytes sent so far."""
 
     path: str
     range: str | None
@@ -63,7 +63,7 @@ class Request:
 
 
 class FileServer:
-    """`files` by path; `script` gives the behaviours of a path's next requests, then it is good.
+    """Gives `files` by path. `script` has the behaviour of the next requests of a path.
 
     `marks` says how content is named: "etag", "weak", "date" or "none".
     """

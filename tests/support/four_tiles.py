@@ -8,7 +8,7 @@ from tests.support.scenes import town
 
 TILES = ("33UUT", "33UUU", "33UVT", "33UVU")
 MIDDLE = (404880, 5795130)
-"""Where the four own ground: half way between their centres, UTM 33, metres."""
+"""The point half way between the centres of the four tiles, UTM 33, metres."""
 SIZE = 260
 """Pixels of each tile's product, around the middle."""
 

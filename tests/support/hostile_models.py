@@ -1,4 +1,4 @@
-"""Model files that somebody made to do harm, or damaged: small, of allowed types and shapes."""
+"""Damaged or hostile model files: they are small, and have allowed types and shapes."""
 
 import io
 import json
@@ -170,7 +170,7 @@ def _twice(path: Path) -> None:
 
 CLASSIFIERS = {
     "tree whose path turns back": (
-        lambda path: with_nodes(path, setting("left_child", 0)), "leads back"
+        lambda path: with_nodes(path, setting("left_child", 0)), "returns to an earlier node"
     ),
     "tree that names a node it does not have": (
         lambda path: with_nodes(path, setting("right_child", 1 << 40)), "does not exist"
@@ -179,10 +179,11 @@ CLASSIFIERS = {
         lambda path: with_nodes(path, setting("feature", 1 << 30)), "uses a feature"
     ),
     "boosted tree whose path turns back": (
-        lambda path: with_nodes(path, setting("left_child", 0), BOOSTED), "leads back"
+        lambda path: with_nodes(path, setting("left_child", 0), BOOSTED),
+        "returns to an earlier node",
     ),
     "histogram tree whose path turns back": (
-        lambda path: with_nodes(path, setting("left", 0), HISTOGRAM), "leads back"
+        lambda path: with_nodes(path, setting("left", 0), HISTOGRAM), "returns to an earlier node"
     ),
     "histogram tree that names a node it does not have": (
         lambda path: with_nodes(path, setting("right", 4_000_000_000), HISTOGRAM), "does not exist"
@@ -213,7 +214,7 @@ CLASSIFIERS = {
     "schema that unfolds to 100 MB": (_unfolds, "unpacks to"),
     "two members of one name": (_twice, "some are twice"),
 }  # fmt: skip
-"""By name: what makes the file, and what is said of it."""
+"""By name: the function that makes the file, and the text of the error."""
 
 KERNEL = "model_weights/conv2d_4/conv2d_4/kernel:0"
 
@@ -317,4 +318,4 @@ NETWORKS = {
     "infinite weight": (_infinite, "not finite"),
     "settings 50 000 deep": (_deep_config, "no list of layers"),
 }  # fmt: skip
-"""By name: what is done to a sound file, and what is said of it."""
+"""By name: the change to a sound file, and the text of the error."""

@@ -1,4 +1,4 @@
-"""Vector files that are not what they seem, or cost more than they look like.
+"""Vector files with a false format, or that cost more than their size shows.
 
 Each is made by a function of an empty folder and the address of a server that must stay unasked.
 """
@@ -54,7 +54,7 @@ def virtual(source):
 
 
 def changed(*statements):
-    """A GeoPackage with two layers' worth of trust, after some SQL."""
+    """A GeoPackage that some SQL has changed."""
 
     def make(folder, url):
         file = write(folder / "a.gpkg")
@@ -116,7 +116,7 @@ def no_text_as_crs(folder, url):
 
 
 def zip_out_of_place(folder, url):
-    """The directory states that it begins far behind where it does."""
+    """A zip whose directory states a place far behind its real one."""
     file = zipped(("a.geojson", json.dumps(feature_collection())))(folder, url)
     data = bytearray(file.read_bytes())
     struct.pack_into("<I", data, data.rindex(b"PK\x05\x06") + 16, 10_000)
@@ -279,7 +279,7 @@ HOSTILE = {
     "a zip bomb (a vector file)": (zip_bomb, "unpacks to more than"),
     "a zip with a flipped bit (a vector file)": (zip_with_a_flipped_bit, "cannot be read as a zip"),
 }
-"""Refused by whatever reads vector files: how each is made, and what the line says."""
+"""Files that every reader refuses: the function that makes each, and the text of the error."""
 
 AREAS = {
     "a text that GDAL would take for a VRT": (text("a.geojson", VRT_JSON), None),

@@ -1,4 +1,4 @@
-"""Job files for tests, and what they made."""
+"""Job files for tests, and the results of their runs."""
 
 from datetime import date
 from pathlib import Path
@@ -57,7 +57,7 @@ def make(
 
 
 def layers(output: Path) -> dict[str, np.ndarray]:
-    """Every raster of an output by its path, with its georeference checked to be there."""
+    """Every raster of an output by its path; checks that each has a georeference."""
     found = {}
     for path in sorted(output.glob("utm/**/*.tif")) + sorted(output.glob("grid/**/*.tif")):
         with rasterio.open(path) as source:

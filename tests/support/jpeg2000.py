@@ -1,4 +1,4 @@
-"""Bands as real products have them: JPEG 2000 of several JPEG 2000 tiles, and what is in them."""
+"""Bands like those of real products: JPEG 2000 with several JPEG 2000 tiles."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ FIRST_TILE = b"\xff\x90\x00\x0a"
 
 
 def land(rows: int, cols: int, seed: int = 0) -> np.ndarray:
-    """Texture and noise, uint16 (rows, cols), nowhere 0."""
+    """Texture and noise, uint16 (rows, cols), without 0."""
     y, x = np.mgrid[0:rows, 0:cols]
     noise = np.random.default_rng(seed).normal(0, 60, (rows, cols))
     return (2000 + 800 * np.sin(x / 17) + 600 * np.cos(y / 13) + noise).astype(np.uint16)

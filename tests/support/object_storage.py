@@ -1,4 +1,4 @@
-"""An S3 service on the loopback, and a front of it that fails on request."""
+"""An S3 service on the loopback, and a proxy before it (`Front`) that can fail."""
 
 import logging
 import threading
@@ -64,7 +64,7 @@ def put_folder(folder: Path, url: str) -> str:
 
 
 def get_folder(url: str, folder: Path) -> Path:
-    """Copy what lies below a URL to a local folder; returns the folder."""
+    """Copy everything below a URL to a local folder; returns the folder."""
     for name in storage.objects_below(url):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def get_folder(url: str, folder: Path) -> Path:
 
 
 class Front:
-    """Stands before a service: counts what is asked, and gives the answers in `faults` first.
+    """A proxy of a service: counts requests, and first gives the answers in `faults`.
 
     A fault is (method, status, headers, body); status 0 breaks the connection, STALL answers
     nothing for some seconds, SHORT promises more bytes than come. With `every` set, one of about so
@@ -83,28 +83,28 @@ class Front:
     STALL, SHORT = -1, -2
 
     def fits(self, method: str) -> bool:
-        """Whether the fault can befall a request: a HEAD has no body that could come short."""
+        """Whether a fault is possible for a request: a HEAD has no body to cut."""
         return self.every > 0 and (self.fault[0] != Front.SHORT or method != "HEAD")
 
     def refusal(self, request: BaseHTTPRequestHandler) -> tuple[str, int, dict, str] | None:
-        """The fault that a request gets for its own sake; None lets it pass."""
+        """The fault of this request; None passes it to the service."""
 
     def begins(self) -> None:
-        """A request has come."""
+        """Called when a request arrives."""
 
     def ends(self) -> None:
-        """It is about to be answered."""
+        """Called before the answer is sent."""
 
     def __init__(self, service: str, host: str = "127.0.0.1") -> None:
         self.faults: deque[tuple[str, int, dict[str, str], str]] = deque()
         self.every, self.fault = 0, (0, {}, "")
         self.given = 0
         self.denied = ""
-        """Requests for what has this in its name are forbidden."""
+        """Requests with this text in their path get 403."""
         self.ignored: tuple[str, ...] = ()
-        """Headers, in small letters, that the service does not hear of."""
+        """Headers, in small letters, that are not passed to the service."""
         self.added: dict[str, str] = {}
-        """Headers that the service hears of besides."""
+        """Headers that are added to requests."""
         self.asked: list[str] = []
         self.served = 0
         self._lock, self._writes = threading.Lock(), threading.Lock()
@@ -188,7 +188,7 @@ class Front:
 
 @contextmanager
 def fronted(service: str) -> Iterator[Front]:
-    """A front of a service; while it stands, all requests go by way of it."""
+    """Inside the context, all requests go through a front of a service."""
     front = Front(service)
     try:
         with using(front.address):

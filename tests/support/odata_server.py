@@ -1,4 +1,4 @@
-"""An OData catalogue on the loopback, with the rules and limits of that of Copernicus."""
+"""An OData catalogue on the loopback, with the rules and limits of the real one of Copernicus."""
 
 import json
 import re
@@ -137,7 +137,7 @@ def odata_server() -> Iterator[ODataServer]:
 
 
 def many(count: int, tile: str = "33UUU") -> list[dict[str, object]]:
-    """So many products of one tile, one every two hours from the beginning of 2020."""
+    """A number of products of one tile, one every two hours from the beginning of 2020."""
     first = datetime(2020, 1, 1, tzinfo=UTC)
     stamps = (f"{first + timedelta(hours=2 * n):%Y%m%dT%H%M%S}" for n in range(count))
     return [entity(f"S2A_MSIL1C_{stamp}_N0500_R065_T{tile}_{stamp}") for stamp in stamps]

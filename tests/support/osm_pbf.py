@@ -1,4 +1,4 @@
-"""OpenStreetMap files (.osm.pbf) for tests, written field by field: nodes and ways alone.
+"""Writes OpenStreetMap files (.osm.pbf) for tests, field by field: only nodes and ways.
 
 Source: the OpenStreetMap wiki, PBF Format; fileformat.proto and osmformat.proto of OSM-binary.
 """
@@ -7,7 +7,7 @@ import struct
 import zlib
 
 _NODES, _WAYS = 8000, 2000
-"""In a block; the format allows 16 MiB of a block, and 8000 of either are common."""
+"""Nodes or ways in a block; 8000 are common, and the format allows 16 MiB a block."""
 
 
 def write_pbf(path, ways, *, compress=True):

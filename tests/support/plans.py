@@ -35,7 +35,7 @@ def job_in(folder: Path, **changes) -> Job:
 
 
 def tile_plan(name: str, mark: str = "mark") -> TilePlan:
-    """The plan of an MGRS tile; `mark` tells its fingerprints from those of another plan."""
+    """The plan of an MGRS tile; plans with different `mark` have different fingerprints."""
     grid = tile(name)
     area = shapely.box(grid.ulx, grid.uly - 10 * SIDE, grid.ulx + 10 * SIDE, grid.uly)
     tags = MODEL.tags | {"CREDITS": ""}

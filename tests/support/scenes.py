@@ -1,4 +1,4 @@
-"""Synthetic pixels that look enough like a town for every layer to have something in it."""
+"""Synthetic pixels of a town, so that every layer has data."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter

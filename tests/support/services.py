@@ -23,7 +23,7 @@ def bucket(service):
 
 @pytest.fixture
 def front(service, bucket):
-    """A front of the service; while it stands, all requests go by way of it."""
+    """A front of the service; all requests of the test go through it."""
     with fronted(service) as front:
         yield front
 

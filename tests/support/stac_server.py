@@ -1,4 +1,4 @@
-"""A STAC API on the loopback: it answers searches, gives files, misbehaves as it is told."""
+"""A STAC API on the loopback: it answers searches, gives files, and can be made to fail."""
 
 import contextlib
 import hashlib
@@ -35,12 +35,12 @@ LANDING = {
         },
     ],
 }
-"""What a landing page needs; `cdse_stac_landing.json` is a recorded one."""
+"""The parts that a landing page needs; `cdse_stac_landing.json` is a recorded one."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Answers with a status, headers and a body that are not those of the question."""
+    """Answers with a given status, headers and body."""
 
     code: int = 200
     body: bytes = b""
@@ -49,21 +49,21 @@ class Answer:
 
 @dataclass(frozen=True)
 class Silence:
-    """Sends so many bytes of the answer, and then nothing until the server ends."""
+    """Sends a number of bytes of the answer, and then nothing until the server ends."""
 
     after: int = 0
 
 
 @dataclass(frozen=True)
 class Drip:
-    """Sends the answer byte by byte, with a pause of so many seconds after each."""
+    """Sends the answer byte by byte, with a pause in seconds after each."""
 
     pause: float
 
 
 @dataclass(frozen=True)
 class Cut:
-    """States the whole length, sends so many bytes, and hangs up."""
+    """States the whole length, sends a number of bytes, and closes the connection."""
 
     after: int
 
@@ -253,7 +253,7 @@ class StacServer:
 
 
 def _fits(item, question):
-    """Whether an item is what a search asks for; only what the catalogues ask with is known."""
+    """Whether an item fits a search; knows only the conditions that the catalogues use."""
     properties = item.get("properties") or {}
     if "collections" in question and item.get("collection") not in question["collections"]:
         return False
@@ -318,11 +318,11 @@ def delivered_item(safe, product, location=None, collection=None):
 
 
 APART = {"B02": "blue", "B03": "green", "B04": "red", "B08": "nir", "SCL": "scl"}
-"""Assets of Earth Search by the ends of their images' names."""
+"""Names of assets of Earth Search, by the end of the name of the image."""
 
 
 def apart_files(safe, layout="cog"):
-    """The files of a SAFE folder as an archive of single files has them, by their names there.
+    """The files of a SAFE folder, by their names in an archive of single files.
 
     `cog`: GeoTIFF and XML, as Earth Search has L2A; `jp2`: the tile layout of AWS for L1C, without
     the product's XML.
@@ -353,7 +353,7 @@ def apart_files(safe, layout="cog"):
 
 
 def apart_item(product, location, files, collection, **properties):
-    """An item as Earth Search has it, of `apart_files` that lie at a location."""
+    """An item as Earth Search has it, for `apart_files` at a location."""
     assets = {APART[name[:3]]: name for name in files if name[:3] in APART}
     for name in files:
         if name.endswith("metadata.xml"):

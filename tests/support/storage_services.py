@@ -1,4 +1,4 @@
-"""Storage services that take their own keys alone, each for its own buckets."""
+"""Storage services that each accept only their own keys and buckets."""
 
 import os
 import re
@@ -25,16 +25,16 @@ PLANTED = tuple(value for pair in KEYS.values() for value in pair)
 
 
 class Service(Front):
-    """A front that takes requests of one key alone, for its own buckets.
+    """A front that accepts only requests with its own key, for its own buckets.
 
     Attributes:
-        key: of the requests that it takes; "" takes unsigned ones alone.
-        buckets: that it has.
-        expires: a text and a number: after so many requests with the text in their path the key has
-            expired, for all requests; None never.
-        most: requests that were in flight at the same time, at most.
-        arrivals: when requests came, seconds.
-        slow: seconds that each takes at least.
+        key: the key of requests that it accepts; "" accepts only unsigned requests.
+        buckets: its buckets.
+        expires: a text and a number: the key expires after this number of requests with the text in
+            their path; None: it never expires.
+        most: largest number of requests that were in flight at the same time.
+        arrivals: the times of the requests, seconds.
+        slow: shortest time of a request, seconds.
     """
 
     def __init__(self, service: str, key: str, *buckets: str, host: str = "127.0.0.1") -> None:
@@ -81,7 +81,7 @@ class Service(Front):
 
 @contextmanager
 def keys(*prefixes: str) -> Iterator[None]:
-    """Within, variables with the keys of these prefixes, and no others of the AWS tools."""
+    """Inside the context, the environment has only the keys of these prefixes."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
@@ -95,7 +95,7 @@ def keys(*prefixes: str) -> Iterator[None]:
 
 @contextmanager
 def more_keys(*prefixes: str) -> Iterator[None]:
-    """Within, variables with the keys of these prefixes too."""
+    """Inside the context, the environment has the keys of these prefixes too."""
     with pytest.MonkeyPatch.context() as patch:
         for prefix in prefixes:
             key, secret = KEYS[prefix]

@@ -1,4 +1,4 @@
-"""What a person sees who launches at a terminal."""
+"""Runs a command at a pseudo-terminal, to see its display."""
 
 import os
 import pty
@@ -9,7 +9,7 @@ import time
 
 
 def on_terminal(arguments, seconds=600):
-    """Exit code and what came on a pseudo-terminal that was the command's stderr.
+    """Exit code, and the output on a pseudo-terminal that was the command's stderr.
 
     A command that takes longer is killed, and the test fails.
     """
@@ -38,6 +38,6 @@ def on_terminal(arguments, seconds=600):
 
 
 def counts_of(stage, shown):
-    """What a stage's bar showed in turn: pairs of what is done and the total."""
+    """The states of a stage's bar, in order: pairs of what is done and the total."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
     return [(int(a), int(b)) for a, b in re.findall(rf"{stage}\s+\S+\s+(\d+)/(\d+)\b", plain)]

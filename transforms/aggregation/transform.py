@@ -23,15 +23,9 @@ from transforms.elements import (
     RasterRef,
     Window,
 )
-from transforms.rasters.geotiff import (
-    FINGERPRINT_TAG,
-    INCOMPLETE,
-    cog_writer,
-    raster_profile,
-    read_window,
-    stored_fingerprint,
-    write_block,
-)
+from transforms.rasters.cog import cog_writer
+from transforms.rasters.fingerprints import INCOMPLETE, stored_fingerprint
+from transforms.rasters.geotiff import FINGERPRINT_TAG, raster_profile, read_window, write_block
 from transforms.storage import storage
 from transforms.work.losses import LOSSES, made_or_lost
 from transforms.work.metrics import count, measured, reused

@@ -218,7 +218,7 @@ def _image_size(reader: _Reader, start: int, depth: int) -> ImageSize:
         if bits != depth != _VARIOUS:
             raise DamagedError(f"its header box states depth {depth}, its code stream {bits}")
         if steps != [1, 1]:
-            raise DamagedError(f"band {component + 1} has not every pixel")
+            raise DamagedError(f"band {component + 1} does not have every pixel")
     return size
 
 

@@ -14,10 +14,10 @@ from typing import BinaryIO, TypeVar
 
 from transforms.elements import SceneError, StorageError, Window
 from transforms.storage import storage
-from transforms.storage.gdal_access import location_of
+from transforms.storage.gdal_access import location_of, source_of, split_zip_path
 
 from .jpeg2000 import SIGNATURE, CodeStream, DamagedError, check_jpeg2000, check_zeros
-from .products.zips import split_zip_path, with_member
+from .products.zips import with_member
 
 JPEG2000, GEOTIFF = "JP2OpenJPEG", "GTiff"
 """Formats that a raster of a product may have, whatever its name, by GDAL's names. A VRT is not
@@ -79,8 +79,7 @@ def raise_if_unreadable(path: str) -> None:
         SceneError: the file cannot be read.
         StorageError: this machine cannot open it now.
     """
-    inside = split_zip_path(path)
-    location = inside[0] if inside else location_of(path)
+    location = source_of(path)
     if not storage.is_url(location):
         _with_file(location, _read_all)
 

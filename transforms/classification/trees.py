@@ -129,7 +129,7 @@ def _check_children(
     if ((children < 0) | (children >= number)).any():
         raise ValueError(f"a tree of {number} nodes names a node that does not exist")
     if (left <= inner).any() or (right <= inner).any():
-        raise ValueError("a path of a tree leads back")
+        raise ValueError("a path of a tree returns to an earlier node")
     if len(np.unique(children)) != len(children):
         raise ValueError("a node of a tree has two parents")
 

@@ -120,9 +120,8 @@ class ModelBank:
         self.choice = choice or choose(EXACT)
         if self.choice.engine not in engines_of(this_machine()):
             raise VersionError(
-                f"a worker cannot run the engine {self.choice.engine} that the launch planned "
-                "with: launch from a machine like the workers, or replace models.precision 'fast' "
-                "by 'exact'"
+                f"a worker cannot run the engine {self.choice.engine}, which the launch chose: "
+                "launch from a machine like the workers, or set models.precision to 'exact'"
             )
         self._max_models = max_models
         self._engines: OrderedDict[str, Engine] = OrderedDict()

@@ -17,10 +17,12 @@ from rasterio.session import DummySession
 from transforms.elements import StorageError
 
 from . import object_store, services
+from .files.reading import is_file
 from .locations import is_url, parts
 from .signing import signed
 
 T = TypeVar("T")
+_ZIP_NAME_ENDS = re.compile(r"\.zip(?=/)", re.IGNORECASE)
 _PREFIXES = {
     "": "",
     "s3": "/vsis3/",
@@ -62,6 +64,34 @@ def location_of(path: str) -> str:
     return path
 
 
+def split_zip_path(path: str) -> tuple[str, str] | None:
+    """The location of the zip and the member in a path for GDAL; None if it is not in a zip.
+
+    If several parts of the path end in `.zip`, the first one that is a file is the zip.
+
+    Raises:
+        StorageError: the storage does not say which of several parts is a file.
+
+    Example:
+        >>> split_zip_path("/vsizip//data/product.zip/MTD_MSIL1C.xml")
+        ('/data/product.zip', 'MTD_MSIL1C.xml')
+    """
+    if not path.startswith(VSIZIP):
+        return None
+    location = location_of(path.removeprefix(VSIZIP))
+    ends = [match.end() for match in _ZIP_NAME_ENDS.finditer(location)]
+    if len(ends) > 1:
+        ends = [end for end in ends if is_file(location[:end])]
+    end = ends[0] if ends else len(location)
+    return location[:end], location[end + 1 :]
+
+
+def source_of(path: str) -> str:
+    """Location of the file behind a GDAL path; for a file in a zip, the location of the zip."""
+    inside = split_zip_path(path)
+    return inside[0] if inside else location_of(path)
+
+
 def signed_path(path: str) -> str:
     """The path that GDAL opens now for one of `gdal_path`; it has a token if the host needs one.
 
@@ -82,12 +112,12 @@ def gdal_environment(path: str, retries: int = 0) -> AbstractContextManager[Any]
     """
     if not is_remote(path):
         return nullcontext()
-    location = _file(path)
+    location = source_of(path)
     service = services.of(location)
     if service and service.limited:
         raise StorageError(
             location,
-            f"lies at storage service {service.name}, which limits requests, and those of GDAL "
+            f"is at storage service {service.name}, which limits requests, and those of GDAL "
             "cannot be counted; read a whole copy of it (input.access: download)",
         )
     return rasterio.Env(session=_Session(location), **gdal_options(retries, location))
@@ -109,8 +139,8 @@ class _Session(DummySession):
 def read_again(path: str, read: Callable[[], T]) -> T:
     """Return what `read` returns; repeat it if object storage fails for a short time.
 
-    GDAL does not tell what a storage answered during a read. It takes a short answer for the whole
-    piece, and then fails in the same ways as on a damaged file. So after a failed read,
+    GDAL does not report what a storage answered during a read. It takes a short answer for the
+    whole piece, and then fails in the same ways as on a damaged file. So after a failed read,
     `object_store` asks for one byte of the file, by its policy. If the byte comes, the read is
     repeated. A damaged file therefore costs eight reads and a second of waiting.
 
@@ -131,19 +161,12 @@ def read_again(path: str, read: Callable[[], T]) -> T:
         wait_jitter=_JITTER,
     )
     latest = time.monotonic() + object_store.POLICY.seconds - longest_read() - _WAIT
-    return again(partial(_wait, _file(path), latest), read)
+    return again(partial(_wait, source_of(path), latest), read)
 
 
 def longest_read() -> float:
     """Seconds that one read takes if the storage stalls from the first request on."""
     return float(_REQUESTS_TO_OPEN * object_store.STALL)
-
-
-def _file(path: str) -> str:
-    """The location of the file that GDAL opens, or of the zip that holds it."""
-    location = location_of(path.removeprefix(VSIZIP))
-    archive = re.match(r"(?is)(.*\.zip)/", location) if path.startswith(VSIZIP) else None
-    return archive[1] if archive else location
 
 
 def _wait(file: str, latest: float, error: Exception) -> bool | float:

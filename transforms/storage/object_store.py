@@ -28,7 +28,7 @@ WAIT = 10.0
 LONGEST_WAIT = 30.0
 """The longest wait that a server may ask for, in seconds; a longer one is cut to this."""
 STALL = 20
-"""A request that receives no byte for so many seconds is given up and repeated."""
+"""Seconds without a byte after which a request is given up and repeated."""
 
 
 class Policy(NamedTuple):
@@ -101,7 +101,7 @@ def call(location: str, action: Callable[[Any, str], T], policy: Policy = POLICY
 
     Args:
         location: the URL.
-        action: takes the file system and the path in it; it starts anew at each try.
+        action: takes the file system and the path in it; it starts again at each try.
         policy: how often and how long to try.
 
     Returns:
@@ -177,8 +177,8 @@ def _refusal(service: services.Service, location: str, error: Exception) -> str 
         try:
             with services.slot(service):
                 system.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
-        except _errors() as told:
-            code = _code(told)
+        except _errors() as answer:
+            code = _code(answer)
     return services.refused_reason(service, code)
 
 

@@ -1,4 +1,4 @@
-"""Reads model files at a URL: in pieces, within limits of size and time, with retries.
+"""Reads files at a URL: in pieces, within limits of size and time, with retries.
 
 http and https use requests, for ranges, validators and Retry-After; other URLs use fsspec.
 """
@@ -35,15 +35,15 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits for reading one file; times in seconds.
+    """Limits for reading one file, or one answer of a service; times in seconds.
 
     Attributes:
-        size: Bytes. The files of the JRC have 17.4 MB, with the optimizer's state.
-        stall: Longest time without a byte.
-        total: Longest time of one attempt.
-        attempts: How often a file is requested.
-        pause: Wait before the second attempt; it doubles from one to the next.
-        longest_wait: If a server asks to wait longer (Retry-After), the file is given up.
+        size: Largest size in bytes. The files of the JRC have 17.4 MB, with the optimizer's state.
+        stall: Time limit without a byte.
+        total: Time limit of one attempt.
+        attempts: Largest number of times that one request is made.
+        pause: Wait before the second attempt; it doubles each time.
+        longest_wait: If a server asks for a longer wait (Retry-After), the request fails.
     """
 
     size: int = 64 * 2**20

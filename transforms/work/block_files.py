@@ -20,14 +20,12 @@ from transforms.elements import (
     StorageError,
     Window,
 )
+from transforms.rasters.fingerprints import INCOMPLETE, stored_fingerprint, stored_fingerprints
 from transforms.rasters.geotiff import (
     FINGERPRINT_TAG,
-    INCOMPLETE,
     is_damaged,
     raster_profile,
     read_window,
-    stored_fingerprint,
-    stored_fingerprints,
     write_block,
 )
 from transforms.storage import storage

@@ -20,13 +20,9 @@ from transforms.elements import (
     TilePlan,
     Window,
 )
-from transforms.rasters.geotiff import (
-    FINGERPRINT_TAG,
-    INCOMPLETE,
-    cog_writer,
-    raster_profile,
-    stored_fingerprint,
-)
+from transforms.rasters.cog import cog_writer
+from transforms.rasters.fingerprints import INCOMPLETE, stored_fingerprint
+from transforms.rasters.geotiff import FINGERPRINT_TAG, raster_profile
 from transforms.storage import storage
 
 from .blocks import blocks_of

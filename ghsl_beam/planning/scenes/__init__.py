@@ -1,1 +1,1 @@
-"""The scenes of a job: the catalogue that names them, which are chosen, how they are reached."""
+"""The scenes of a job: the catalogue that names them, the choice, and the access to their files."""

@@ -1,4 +1,4 @@
-"""How a job reads the files of its archive, and which files it keeps in its cache."""
+"""Chooses how a job reads the files of its archive, and which files it keeps in its cache."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _DIRECT, _DOWNLOAD = "direct", "download"
 
 
 def access_kind(job: Job) -> str:
-    """`direct`, `download` or `download-bands`: from the job file, or else by the kind of archive.
+    """`direct`, `download` or `download-bands`; by default, the kind of archive decides.
 
     On object storage a window of a JPEG 2000 band costs tens of requests, and a job needs the whole
-    file anyway. Files on a disk are read directly, and so are COGs, which are made for this.
+    file anyway. Files on a disk are read directly. COGs are too, because they are made for it.
     """
     if job.input.access is not None:
         return job.input.access
@@ -31,7 +31,7 @@ def access_kind(job: Job) -> str:
 
 
 def access_of(job: Job, *, verify: bool = False) -> Access:
-    """The access of a job to its archive; if the job verifies, kept files are compared.
+    """The access of a job to its archive; `verify` compares the content of kept files.
 
     Raises:
         RequestError: the job needs a cache, and there is no home folder for it.
@@ -75,7 +75,7 @@ def kept_files(
 
 
 def bytes_to_fetch(tiles: Iterable[TilePlan], access: Access) -> int:
-    """Largest number of bytes to fetch for tiles; if a mask has no clear pixel, it is less."""
+    """Largest number of bytes to fetch for tiles; it is less if a mask has no clear pixel."""
     if access.cache is None:
         return 0
     files = kept_files((scene for tile in tiles for scene in tile.scenes), access)

@@ -81,7 +81,7 @@ def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
     tiles = tuple(reached[tile.id] for tile in needed_tiles(seen, area))
     if not tiles:
         raise RequestError(
-            "area: the scenes have data beside the area, but none in it: check area and archive"
+            "area: the scenes have data only outside the area: check area and archive"
         )
     used = {scene for tile in tiles for scene in tile.scenes}
     elsewhere = [
@@ -131,7 +131,7 @@ def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> 
 
 
 def _no_keys(settings: Input) -> str:
-    """The end of a message if the archive's own service is not asked, for want of keys."""
+    """The end of a message if the archive's own service is not used, because it has no keys."""
     reason = services.replaced(settings.place)
     return f"; {reason}" if reason else ""
 

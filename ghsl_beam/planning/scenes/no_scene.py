@@ -51,7 +51,7 @@ def why_none(job: Job, area: Area, left_out: Sequence[LeftOut]) -> str:
     cloudy = [cover for cover in covers if cover is not None and cover > settings.max_cloud_cover]
     if cloudy:
         reasons.append(
-            f"{len(cloudy)} left out for cloud, the clearest with {min(cloudy):.3g} %: raise "
+            f"{len(cloudy)} scenes are too cloudy, the clearest has {min(cloudy):.3g} %: raise "
             "input.max_cloud_cover"
         )
         return "; ".join(reasons)

@@ -13,7 +13,7 @@ too narrow to be seen at 10 m."""
 SMALLEST_WIDTH = 0.5
 """Least width in metres; a smaller stated width is a mistake."""
 MOST_TIMES = 5.0
-"""A stated width of more than so many times the width of the table is a mistake."""
+"""A stated width of more than this number times the width of the table is a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def chosen_classes(asked: str) -> frozenset[str]:
             found.add(word)
         else:
             raise RequestError(
-                f"--classes {word[:40]!r}: unknown, expected {', '.join((*GROUPS, ALL))}, or "
+                f"--classes: unknown class {word[:40]!r}, expected {', '.join((*GROUPS, ALL))}, or "
                 f"names of classes: {', '.join(CLASSES)}"
             )
     if not found:

@@ -30,7 +30,7 @@ CREDITS = {
         "Database License (ODbL)"
     ),
 }
-"""The credit that must go with the lines when they are passed on."""
+"""The credit that everyone who passes the lines on must give with them."""
 _MARGIN = 500.0
 """Margin around the area in metres: a street reaches 100 m, and a job reads beyond its area."""
 _METRES = 111_195.0
@@ -105,7 +105,7 @@ def make_roads(
         write_roads(partial, out, roads, CREDITS[lines.origin])
         if not summary.written:
             raise RequestError(
-                f"{storage.masked(file)}: holds no road that is asked for: "
+                f"{storage.masked(file)}: has no road of the requested classes and area: "
                 f"{_in_words(summary)}; choose others with --classes, or another --aoi"
             )
     return summary.as_json(lines.origin)
@@ -118,12 +118,12 @@ def _check_out(file: str, out: str, overwrite: bool) -> None:
     source = file.partition("|")[0]
     if not storage.is_url(out):
         if os.path.exists(out) and not os.path.isfile(out):
-            raise RequestError(f"--out {where}: is no file, expected the name of a file")
+            raise RequestError(f"--out {where}: is not a file, expected the name of a file")
         if os.path.exists(source) and os.path.exists(out) and os.path.samefile(source, out):
-            raise RequestError(f"--out {where}: is the file that is read; give another name")
+            raise RequestError(f"--out {where}: is the input file; give another name")
     try:
         if not overwrite and storage.is_file(out):
-            raise RequestError(f"--out {where}: exists; give another name, or --overwrite")
+            raise RequestError(f"--out {where}: exists; give another name, or add --overwrite")
     except StorageError as error:
         raise request_error(f"--out {error}", error) from error
 
@@ -134,7 +134,7 @@ def _boxes(aoi: str) -> Any:
         shapely.get_parts(read_area(aoi, Path.cwd()).geometry)
     ).T
     up = _MARGIN / _METRES
-    # Near a pole, the margin in degrees is as wide as just beside the pole.
+    # Near a pole, the margin in degrees is that of a place just beside the pole.
     wide = up / np.maximum(np.cos(np.radians(np.maximum(abs(south), abs(north)))), 0.01)
     boxes = shapely.union_all(shapely.box(west - wide, south - up, east + wide, north + up))
     shapely.prepare(boxes)

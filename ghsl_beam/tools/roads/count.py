@@ -1,9 +1,9 @@
 """Counts the lines that a query finds in a file, in a separate process.
 
 GDAL reads the whole file to count. During this time no other Python code runs in the process, so
-nothing could stop it. A separate process can be stopped, and it uses a second processor.
+nothing can stop the count. A separate process can be stopped, and it uses a second processor.
 
-The process runs this file as a program, so the file imports nothing from the package.
+The process runs this file as a program. So this file imports nothing from the package.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Reads a GeoJSONSeq file line by line: any size, and other fields in each line.
 
-GDAL reads such a file twice and makes one table with the fields of all features; the segments of a
-country have too many fields for that. Source: RFC 8142 and RFC 7946 (longitude and latitude, one
-feature a line).
+GDAL reads such a file twice and makes one table with the fields of all features. The segments of a
+country have too many fields for one table.
+
+Source: RFC 8142 and RFC 7946 (longitude and latitude, one feature a line).
 """
 
 from __future__ import annotations
@@ -94,8 +95,8 @@ def _line(geometry: Any) -> Any:
 
 def _points(places: Any) -> Any:
     if not isinstance(places, list):
-        raise TypeError("no list of points")
+        raise TypeError("not a list of points")
     points = np.array([place[:2] for place in places], np.float64)
     if not np.isfinite(points).all():
-        raise ValueError("a point that is nowhere")
+        raise ValueError("a point without a place on the Earth")
     return points

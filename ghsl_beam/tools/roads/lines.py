@@ -1,6 +1,6 @@
 """Reads the lines of a file in batches, with the fields that describe each road.
 
-`schema` finds out from the fields which source the data is from.
+`schema` finds the source of the data from the names of the fields.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _of_geojson(label: str, path: str) -> RoadLines:
     batches = _batches(label, path, names)
     first = next(batches, None)
     if first is None:
-        raise RequestError(f"{label}: holds no feature, expected road lines")
+        raise RequestError(f"{label}: has no feature, expected road lines")
     kind = schema_of(names)
     if kind is None:
         raise _no_schema(label, names)
@@ -253,7 +253,7 @@ def _into_degrees(label: str, crs: str | None) -> Callable[[NDArray[Any]], NDArr
 
 
 def _sound(lines: NDArray[Any]) -> NDArray[Any]:
-    """Replace everything that is not a line on the Earth by None."""
+    """Replace everything that is not a line on the Earth with None."""
     sound = np.isin(shapely.get_type_id(lines), (1, 5)) & ~shapely.is_empty(lines)
     bounds = np.abs(shapely.bounds(lines))
     sound &= (bounds <= (360, 90, 360, 90)).all(axis=1)  # NaN is not
@@ -267,7 +267,7 @@ def _sound(lines: NDArray[Any]) -> NDArray[Any]:
 def _no_schema(label: str, fields: Iterable[str], where: str = "") -> RequestError:
     found = _some(repr(name[:40]) for name in fields) or "none"
     return RequestError(
-        f"{label}: {where}no field says which road a line is; found {found}; {EXPECTED}"
+        f"{label}: {where}no field has the class of a road; found {found}; {EXPECTED}"
     )
 
 

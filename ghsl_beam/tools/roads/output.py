@@ -31,7 +31,8 @@ _SCHEMA = pa.schema(
     ]
 )
 _DATE = "2000-01-01T00:00:00.000Z"
-"""The time of writing in the file; it is fixed, because layers depend on the bytes of the file."""
+"""The time of writing in the file. It is always the same, because fingerprints depend on the bytes
+of the file."""
 _UNWRITABLE = (
     DataSourceError,
     DataLayerError,
@@ -101,7 +102,7 @@ def write_roads(path: Path, out: str, batches: Iterator[Roads], credit: str) -> 
 def _check(path: Path, written: int) -> None:
     found = pyogrio.read_info(path)["features"]
     if found != written:
-        raise OSError(f"{found} of {written} roads reached the file")
+        raise OSError(f"only {found} of {written} roads are in the file")
     RoadSource(str(path), WIDTH_FIELD).check()
 
 

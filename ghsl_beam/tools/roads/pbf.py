@@ -65,7 +65,9 @@ def check_pbf(path: str) -> None:
     """
     check_regular(path)
     if "!" in path:  # pyogrio takes the part before it for an archive
-        raise StorageError(path, "has a '!' in its path, which GDAL reads otherwise: rename it")
+        raise StorageError(
+            path, "has a '!' in its path, which GDAL does not take as part of a name: rename it"
+        )
     size = os.path.getsize(path)
     with Path(path).open("rb") as file:
         place, number = 0, 0
@@ -73,7 +75,7 @@ def check_pbf(path: str) -> None:
             found = _block(file, number)
             if found is None:
                 reason = (
-                    f"block {number + 1}, at byte {place}, is damaged; download it again"
+                    f"block {number + 1}, at byte {place}, is damaged; download the file again"
                     if number
                     else "has the name of OpenStreetMap's PBF, but is not one"
                 )

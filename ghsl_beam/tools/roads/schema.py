@@ -35,7 +35,7 @@ class Origin(StrEnum):
 
 
 def schema_of(fields: Collection[str]) -> Origin | None:
-    """The source of a table with these fields; None if no field says which road a line is.
+    """The source of a table with these fields; None if no field has the class of a road.
 
     The tables of Geofabrik for rivers and railways have `fclass` too; only that for roads has
     `oneway`.

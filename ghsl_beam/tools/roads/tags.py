@@ -40,7 +40,7 @@ class LeftOut(StrEnum):
     NO_ROAD = "not a road (rail, water)"
     NO_CLASS = "without a class"
     UNKNOWN = "unknown class"
-    NOT_ASKED = "class not asked for"
+    NOT_ASKED = "class not requested"
     PLANNED = "planned or under construction"
     GONE = "no longer there"
     AREA = "an area"

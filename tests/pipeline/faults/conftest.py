@@ -1,6 +1,7 @@
 """A small job of two scenes, the second of which the tests spoil."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 import rasterio
 import yaml
 
+from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.planning.plan import make_plan
 from tests.support.archive import Product, write_product
 from tests.support.jobs import lonlat_box, make, write_job
 from tests.support.scenes import town
@@ -67,3 +70,11 @@ def small_job(folder: Path, **over) -> SmallJob:
 @pytest.fixture
 def job(tmp_path) -> SmallJob:
     return small_job(tmp_path)
+
+
+def planned(job):
+    """The plan, and the days of its scenes; checks that its losses and warnings can be printed."""
+    plan = make_plan(load_job(job.file, ()))
+    texts = json.dumps([[asdict(loss) for loss in plan.losses], plan.warnings], ensure_ascii=False)
+    assert texts.encode().decode().isprintable()
+    return plan, sorted(scene.sensing.day for tile in plan.tiles for scene in tile.scenes)

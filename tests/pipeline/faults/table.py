@@ -14,7 +14,9 @@ BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
 GROUPS = (
     "reading",
     "archives",
+    "metadata",
     "storage",
+    "finished",
     "cache",
     "services",
     "catalogues",

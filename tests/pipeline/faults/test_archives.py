@@ -5,16 +5,15 @@ import os
 import re
 import shutil
 import zipfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ghsl_beam.jobfile.configuration import load_job
-from ghsl_beam.planning.plan import make_plan
+from tests.pipeline.faults.conftest import planned
 from tests.pipeline.faults.table import fault
-from transforms.elements import RequestError, StorageError, utm_grid
+from transforms.elements import RequestError, StorageError
 from transforms.storage import storage
 
 REFUSED = "the product is refused with the name at fault, nothing is written outside; 3"
@@ -83,14 +82,6 @@ def test_an_unsafe_archive_is_refused(job, name):
     np.testing.assert_array_equal(job.s2(output), job.first)
     after = {path for path in job.file.parent.rglob("*") if "output" not in path.parts}
     assert after == before
-
-
-def planned(job):
-    """The plan, and the days of its scenes; what it says can be written as JSON and printed."""
-    plan = make_plan(load_job(job.file, ()))
-    told = json.dumps([[asdict(loss) for loss in plan.losses], plan.warnings], ensure_ascii=False)
-    assert told.encode().decode().isprintable()
-    return plan, sorted(scene.sensing.day for tile in plan.tiles for scene in tile.scenes)
 
 
 def moved(job, *parts):
@@ -481,91 +472,6 @@ def test_flipped_bits_in_a_zip_are_noticed(job):
     assert aside["file"] == f"{target}/{entry.filename}"
     assert "CRC" in aside["reason"]
     np.testing.assert_array_equal(job.s2(output), job.first)
-
-
-def stated(tag, value):
-    """Writes a number of the tile's grid anew, at 10 m."""
-
-    def spoil(job):
-        (tile,) = job.spoiled.glob("GRANULE/*/MTD_TL.xml")
-        text, times = re.subn(rf"<{tag}>[^<]*<", f"<{tag}>{value}<", tile.read_text(), count=1)
-        assert times == 1
-        tile.write_text(text)
-
-    return spoil
-
-
-def of_the_product(old, new):
-    def spoil(job):
-        file = job.spoiled / "MTD_MSIL1C.xml"
-        text = file.read_text()
-        assert old in text
-        file.write_text(text.replace(old, new))
-
-    return spoil
-
-
-OFFSET = '<Radiometric_Offset_List><RADIO_ADD_OFFSET band_id="{}">{}</RADIO_ADD_OFFSET>'
-OFFSETS = "".join(
-    OFFSET.format(band, -1e300)[len("<Radiometric_Offset_List>") * bool(band) :]
-    for band in range(13)
-)
-DAMAGED = {
-    "west edge of 10 m": stated("ULX", "10"),
-    "west edge of 10 km": stated("ULX", "10000"),
-    "west edge of 1e15 m": stated("ULX", "1e15"),
-    "west edge of -1e300 m": stated("ULX", "-1e300"),
-    "west edge no number": stated("ULX", "NaN"),
-    "west edge 3 m off": stated("ULX", "330003"),
-    "north edge 7 m off": stated("ULY", "5820007"),
-    "north edge of a tile beside": stated("ULY", "5920000"),
-    "more rows than a tile": stated("NROWS", "10981"),
-    "columns past the tile": stated("NCOLS", "9000"),
-    "half a row": stated("NROWS", "95.5"),
-    "tile of another name": lambda job: [
-        file.write_text(file.read_text().replace("_T33UUU_", "_T33UVU_"))
-        for file in job.spoiled.glob("GRANULE/*/MTD_TL.xml")
-    ],
-    "quantification of 0": of_the_product(">10000</QUANT", ">0</QUANT"),
-    "quantification of 1e300": of_the_product(">10000</QUANT", ">1e300</QUANT"),
-    "quantification no number": of_the_product(">10000</QUANT", ">NaN</QUANT"),
-    "offset of -1e300": of_the_product(
-        "<Spectral_Information_List>",
-        f"{OFFSETS}</Radiometric_Offset_List><Spectral_Information_List>",
-    ),
-    "cloud cover no number": of_the_product(">0.0</Cloud", ">NaN</Cloud"),
-    "cloud cover of 130 %": of_the_product(">0.0</Cloud", ">130</Cloud"),
-    "sensing in the year 9999": of_the_product("SENSING_START>2020", "SENSING_START>9999"),
-    "SPACECRAFT_NAME of another satellite": of_the_product("Sentinel-2A", "SENTINEL-2B"),
-    "PRODUCT_URI of another satellite": of_the_product("URI>S2A", "URI>S2B"),
-    "PRODUCT_URI of another satellite, named nowhere else": lambda job: [
-        of_the_product(*change)(job) for change in (("URI>S2A", "URI>S2B"), ("Sentinel-2A", ""))
-    ],
-    "PRODUCT_URI of another tile": of_the_product("R065_T33UUU", "R065_T33UVU"),
-    "PRODUCT_URI of another day": of_the_product("L1C_20200615", "L1C_20200616"),
-    "level of another product": of_the_product("Level-1C_User", "Level-2A_User"),
-}
-for name in DAMAGED:
-    fault("archives", f"metadata: {name}", "the scene at fault is set aside, the grid stays; 3")
-
-
-@pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_number_sets_its_own_scene_aside(job, name):
-    DAMAGED[name](job)
-    plan, days = planned(job)
-    assert days == [10]
-    (loss,) = plan.losses
-    assert (loss.stage, loss.tile) == ("catalogue", "33UUU")
-    assert job.spoiled.name in loss.file
-    (tile,) = plan.tiles
-    assert tile.grid == utm_grid(32633, 330000, 5820000, 96, 120)
-
-
-def test_scenes_that_all_miss_their_tile_are_a_wrong_request(job):
-    for folder in (job.good, job.spoiled):
-        stated("ULX", "10")(replace(job, spoiled=folder))
-    with pytest.raises(RequestError, match=r"no scene can be used.*corner 10 5820000.*33UUU's"):
-        planned(job)
 
 
 def test_no_scene_names_what_is_passed_over(job):

@@ -73,12 +73,12 @@ by_finder = pytest.mark.parametrize("asked", ["creodias-finder"], indirect=True)
 
 PASSING = {
     "HTML in place of JSON": (200, b"<html>Maintenance</body>", {}, "gave HTML where JSON"),
-    "truncated JSON": (200, b'{"value": [{"features": [', {}, "gave no whole JSON"),
+    "truncated JSON": (200, b'{"value": [{"features": [', {}, "gave incomplete JSON"),
     "429": (429, b"{}", {"Retry-After": "0"}, "answers 429 Too Many Requests"),
     "503": (503, TOKEN.join(("?token=", "&x=1")).encode(), {}, "answers 503"),
 }
 for name in PASSING:
-    fault("catalogues", f"OData, STAC: {name}, twice", f"asked for again: {HANDLED}")
+    fault("catalogues", f"OData, STAC: {name}, twice", f"the job asks again: {HANDLED}")
     fault("catalogues", f"OData, STAC: {name}, again and again", ONE_LINE)
 
 
@@ -92,7 +92,7 @@ def test_an_answer_that_may_be_better_later(asked, name):
     assert "3 times in a row" in asked.ends(1, said)
 
 
-fault("catalogues", "OData, STAC: a Retry-After of six hours", f"not waited for: {ONE_LINE}")
+fault("catalogues", "OData, STAC: a Retry-After of six hours", f"the job does not wait: {ONE_LINE}")
 
 
 @both
@@ -104,7 +104,7 @@ def test_a_wait_of_six_hours(asked, command):
     assert time.monotonic() - began < 20
 
 
-fault("catalogues", "OData, STAC: a stall, once", f"asked for again: {HANDLED}")
+fault("catalogues", "OData, STAC: a stall, once", f"the job asks again: {HANDLED}")
 fault("catalogues", "OData, STAC: a stall, again and again", f"after six times 30 s, {ONE_LINE}")
 
 
@@ -163,7 +163,7 @@ def test_an_unknown_host(asked):
 
 fault("catalogues", "OData, STAC: the address of something else", WRONG)
 fault("catalogues", "OData, STAC: 401 or 403", WRONG)
-fault("catalogues", "OData, STAC: a redirect to another host", f"not followed: {WRONG}")
+fault("catalogues", "OData, STAC: a redirect to another host", f"no request goes there: {WRONG}")
 
 
 @both
@@ -187,12 +187,16 @@ def test_a_redirect_to_another_host(asked):
     asked.ends(2, "refers to another host, http://elsewhere.example: check the address")
 
 
-fault("catalogues", "STAC: a next link that leads back", ONE_LINE)
+fault("catalogues", "STAC: a next link to an earlier page", ONE_LINE)
 fault("catalogues", "STAC: next links to the same items for ever", ONE_LINE)
-fault("catalogues", "STAC: a next link to another host", f"not followed: {WRONG}")
-fault("catalogues", "STAC: an empty page with a next link", f"followed: {HANDLED}")
+fault("catalogues", "STAC: a next link to another host", f"no request goes there: {WRONG}")
+fault("catalogues", "STAC: an empty page with a next link", f"the job follows it: {HANDLED}")
 fault("catalogues", "STAC: empty pages for ever", f"after 21 pages, {ONE_LINE}")
-fault("catalogues", "OData: next links that loop or lead to another host", f"no use: {HANDLED}")
+fault(
+    "catalogues",
+    "OData: next links that loop or lead to another host",
+    f"the job ignores them: {HANDLED}",
+)
 fault("catalogues", "OData: an empty page with a next link", ONE_LINE)
 fault("catalogues", "OData: pages that name the same products for ever", ONE_LINE)
 
@@ -208,13 +212,13 @@ def following(asked, page, **more):
 @by_stac
 def test_next_links_that_lead_nowhere(asked):
     asked.changes(lambda page: following(asked, page))
-    asked.ends(1, "a next link that leads back, after 1 pages")
+    asked.ends(1, "a next link to an earlier page, after 1 pages")
 
     def noise():
         return {"noise": len(asked.server.requests)}
 
     asked.changes(lambda page: following(asked, page, body=noise()))
-    asked.ends(1, "21 pages in a row with only items that it named before")
+    asked.ends(1, "21 pages in a row with only items of earlier pages")
     asked.changes(lambda page: following(asked, {**page, "features": []}, body=noise()))
     asked.ends(1, "21 pages in a row with no item")
     asked.changes(lambda page: following(asked, page, href="https://elsewhere.example/v1/search"))
@@ -246,13 +250,13 @@ def test_next_links_of_odata(asked, monkeypatch):
         asked.is_whole()
     more = {"value": [], "@odata.nextLink": f"{asked.server.address}/Products"}
     asked.changes(lambda page: page | more if len(page["value"]) == 1 else page)
-    asked.ends(1, "counts 3 products of tile 33UUU from 2020-06-01 to 2020-06-30, and gives 2")
+    asked.ends(1, "counts 3 products of tile 33UUU from 2020-06-01 to 2020-06-30, but gives only 2")
     same = {"value": asked.entities[:1], "@odata.nextLink": f"{asked.server.address}/Products"}
     asked.changes(lambda page: page | same)
     asked.ends(1, "gave 21 pages in a row with only products that it named before")
 
 
-fault("catalogues", "OData: more than 10 000 products", f"asked for in parts: {HANDLED}")
+fault("catalogues", "OData: more than 10 000 products", f"the job asks in parts: {HANDLED}")
 fault("catalogues", "OData: more than 10 000 products on one day", ONE_LINE)
 
 
@@ -282,10 +286,12 @@ def test_one_id_twice(asked):
     asked.server.items = asked.items * 2
     asked.server.matched = True
     if asked.source == "odata":
-        asked.ends(1, "counts 6 products of tile 33UUU from 2020-06-01 to 2020-06-30, and gives 3")
+        asked.ends(
+            1, "counts 6 products of tile 33UUU from 2020-06-01 to 2020-06-30, but gives only 3"
+        )
         return
     (warning,) = asked.is_whole()
-    assert "it tells of 6 items and names 3 of them twice: another may be missing" in warning
+    assert "it states 6 items, but gave 3 of them twice: another item may be missing" in warning
 
 
 def counted(source, number):
@@ -312,11 +318,11 @@ def test_a_product_named_twice(asked):
     assert asked.is_whole() == []
 
 
-OFFLINE = "the product is lost, and what to do is said; the others are used; 3"
+OFFLINE = "the product is lost, and the reason says what to do; the others are used; 3"
 fault("catalogues", "OData, STAC: a product that is not online", OFFLINE)
-OUTSIDE = "never read: the product is lost; the others are used; 3"
+OUTSIDE = "it is never read, and the product is lost; the others are used; 3"
 fault("catalogues", "OData, STAC: a path outside the archive", OUTSIDE)
-fault("catalogues", "OData, STAC: no checksum, or a cloud cover that is none", HANDLED)
+fault("catalogues", "OData, STAC: no checksum, or a wrong cloud cover", HANDLED)
 
 
 def spoil(asked, path=None, *, offline=False):
@@ -346,7 +352,7 @@ def test_one_product_that_cannot_be_read(asked, path):
     code, out, _ = asked.call("fetch", "--quiet", "--json")
     assert code == 3
     (loss,) = json.loads(out)["losses"]
-    said = {"odata": "a path outside /eodata/", "stac": "such a place is never read"}
+    said = {"odata": "a path outside /eodata/", "stac": "the job reads no other location"}
     assert (said[asked.source] if path else "not online: order it") in loss["reason"]
 
 
@@ -362,7 +368,7 @@ def test_what_a_catalogue_need_not_tell(asked):
     assert asked.is_whole() == []
 
 
-fault("catalogues", "STAC: items of another tile", f"a warning; where most are such, {WRONG}")
+fault("catalogues", "STAC: items of another tile", f"a warning; if most items are such, {WRONG}")
 
 
 @by_stac
@@ -372,11 +378,11 @@ def test_items_of_another_tile(asked):
     other["properties"]["grid:code"] = "MGRS-33UVU"
     asked.changes(lambda page: {**page, "features": [*page["features"], other]})
     (warning,) = asked.is_whole()
-    assert "the catalogue names it without being asked for it" in warning
+    assert "the catalogue names it, but the job did not ask for it" in warning
     names = [one["Name"].removesuffix(".SAFE") for one in many(30, "33UVU")]
     others = [{**other, "id": name} for name in names]
     asked.changes(lambda page: {**page, "features": others})
-    asked.ends(2, "it does not obey a filter by grid:code; check `ask` and `tile_property`")
+    asked.ends(2, "it does not understand a filter by grid:code; check `ask` and `tile_property`")
 
 
 fault("catalogues", "a preset that is unknown, or without the level", WRONG)
@@ -392,7 +398,11 @@ def test_a_preset_that_does_not_fit(asked):
     assert asked.server.requests == []
 
 
-fault("catalogues", "an address of a catalogue with a password or a token", f"not shown: {WRONG}")
+fault(
+    "catalogues",
+    "an address of a catalogue with a password or a token",
+    f"it is not shown: {WRONG}",
+)
 
 
 @both
@@ -414,7 +424,7 @@ def test_creodias_finder_missing_or_old(asked, monkeypatch):
     monkeypatch.setitem(sys.modules, "creodias_finder", types.ModuleType("creodias_finder"))
     module = types.ModuleType("creodias_finder.query")
     monkeypatch.setitem(sys.modules, "creodias_finder.query", module)
-    said = "this is another version, install the present one: pip install git+https://"
+    said = "this version is not supported, install the current one: pip install git+https://"
     asked.ends(2, said)
     for answer in ({"1": {"type": "Feature"}}, [], None):
         module.query = lambda answer=answer, **_: answer

@@ -172,9 +172,9 @@ def test_a_wrong_job_file(job, tmp_path, name):
 ROADS_REFUSED = "one line with the file, what was found and expected; nothing written; 2"
 LINE = shapely.LineString([(ULX, ULY - 300), (ULX + 900, ULY - 300)])
 ROADS = {
-    "roads that are no vector file": (None, "is named like a GeoPackage, but is not one"),
+    "roads that are not a vector file": (None, "is named like a GeoPackage, but is not one"),
     "roads without the field": ((LINE, "breadth", 10.0), "no field 'width'"),
-    "roads that are no lines": ((LINE.buffer(5), "width", 10.0), "Polygon, expected lines"),
+    "roads that are not lines": ((LINE.buffer(5), "width", 10.0), "Polygon, expected lines"),
     "a road without a width": ((LINE, "width", np.nan), "no width"),
     "a road wider than 200 m": ((LINE, "width", 500.0), "500 m, expected metres from 0 to 200"),
 }
@@ -268,7 +268,7 @@ NO_SCENE = {
     ),
     "all scenes cloudier than allowed": (
         "input.max_cloud_cover=0.9",
-        "max_cloud_cover is in percent; 2 left out for cloud, the clearest with 98.9 %",
+        "max_cloud_cover is in percent; 2 scenes are too cloudy, the clearest has 98.9 %",
     ),
 }
 for name in NO_SCENE:

@@ -72,5 +72,5 @@ def test_an_output_that_exists(monkeypatch, capfd, tmp_path):
     out.write_text("mine")
     code, printed, errors = call(monkeypatch, capfd, "roads", file, "--out", out)
     assert (code, printed, errors.count("\n")) == (2, "", 1)
-    assert f"--out {out}: exists; give another name, or --overwrite" in errors
+    assert f"--out {out}: exists; give another name, or add --overwrite" in errors
     assert out.read_text() == "mine"

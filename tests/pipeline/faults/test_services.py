@@ -137,7 +137,7 @@ def test_more_machines_than_connections_are_refused(three, tmp_path):
     (line,) = ended.stderr.splitlines()
     assert "storage service far allows 4 connections and 2000 requests a minute" in line
     assert "lower --parallelism to 4" in line
-    assert "`ghsl-beam fetch` first" in line
+    assert "first run `ghsl-beam fetch`" in line
     assert not [ask for ask in far.asked if ask.startswith("GET") and ".jp2" in ask]
     assert launch(file, own, command="fetch").returncode == 0
     far.asked.clear()
@@ -204,8 +204,8 @@ def test_limits_hold_for_a_whole_job(three, undisturbed, tmp_path):
 
 
 EXPIRED = (
-    "the run ends with one line that names service and variables; nothing is half published; a "
-    "rerun with new keys goes on; 1"
+    "the run ends with one line that names service and variables; no file is half published; a "
+    "rerun with new keys continues; 1"
 )
 fault("services", "keys of the archive expire in the middle", EXPIRED)
 fault("services", "keys of the output expire in the middle", EXPIRED)
@@ -217,7 +217,7 @@ fault("services", "keys of the output expire in the middle", EXPIRED)
     ids=["archive", "output"],
 )
 def test_keys_that_expire_in_the_middle(three, undisturbed, tmp_path, which, mode, expires):
-    """The run ends, nothing is half published, and a rerun with new keys goes on."""
+    """The run ends, no file is half published, and a rerun with new keys continues."""
     address, _, far, own, _ = three
     front = far if which == "archive" else own
     file = job_file(three, tmp_path)

@@ -6,22 +6,13 @@ from importlib import import_module
 import pytest
 
 import transforms
+from tests.conftest import ROOT
 
-WITH_EXAMPLES = (
-    "transforms.aggregation.grid",
-    "transforms.assembly.composite",
-    "transforms.assembly.masks",
-    "transforms.assembly.radiometry",
-    "transforms.classification.majority",
-    "transforms.cleaning.clean",
-    "transforms.rasters.spectral",
-    "transforms.rasters.sieve",
-    "transforms.elements.grid",
-    "transforms.elements.lazy",
-    "transforms.elements.pixels",
-    "transforms.greenness.greenness",
-    "transforms.rasters.area_mask",
-)
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in sorted((ROOT / "transforms").rglob("*.py"))
+    if ">>> " in path.read_text()
+]
 PACKAGES = (
     "transforms",
     *(

@@ -1,7 +1,7 @@
 """CREODIAS through the package creodias-finder, which asks the OData catalogue of Copernicus.
 
-Source: https://github.com/DHI-GRAS/creodias-finder, `query.query`, since the package asks OData.
-It is not in the Python registry, so it is imported only if a job asks for it.
+Source: https://github.com/DHI-GRAS/creodias-finder, `query.query` of the versions that ask OData.
+The package is not in the Python registry, so it is imported only if a job asks for it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .time_limit import within
 PACKAGE = "creodias-finder"
 _INSTALL = "pip install git+https://github.com/DHI-GRAS/creodias-finder.git"
 _PAGE = 500
-"""Products of a page of the package. It sorts them by nothing, so pages may leave out some."""
+"""Products of a page of the package. It does not sort them, so its pages may leave out some."""
 _TRIES = 5
 _LONGEST_WAIT = 60.0
 _SECONDS = 600.0
@@ -86,7 +86,7 @@ class CreodiasFinder:
     def _ask(self, **arguments: Any) -> Any:
         try:
             for attempt in stamina.retry_context(
-                on=_passes_by,
+                on=_may_succeed_soon,
                 attempts=_TRIES,
                 timeout=None,
                 wait_initial=1.0,
@@ -98,7 +98,7 @@ class CreodiasFinder:
             reason = "the catalogue gave no JSON, maybe a page of HTML: run again later"
             raise StorageError(self.place, reason, passing=True) from error
         except (requests.RequestException, TimeoutError) as error:
-            passing = isinstance(error, TimeoutError) or bool(_passes_by(error))
+            passing = isinstance(error, TimeoutError) or bool(_may_succeed_soon(error))
             raise StorageError(
                 self.place, f"no answer: {cause_of(error)}", passing=passing
             ) from error
@@ -132,12 +132,12 @@ def installed_query() -> _Query:
 
 def _old(found: str) -> str:
     return (
-        f"{PACKAGE}: {found}, expected products of OData: this is another version, install the "
-        f"present one: {_INSTALL}"
+        f"{PACKAGE}: {found}, expected products of OData: this version is not supported, install "
+        f"the current one: {_INSTALL}"
     )
 
 
-def _passes_by(error: Exception) -> bool | float:
+def _may_succeed_soon(error: Exception) -> bool | float:
     """Whether a query may succeed soon; as a number, the seconds that the service asks to wait.
 
     A query that took longer than `_SECONDS` is not repeated: the list may have no end.

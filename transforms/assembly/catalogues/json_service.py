@@ -1,4 +1,4 @@
-"""JSON from a catalogue over HTTP: limited in size, time and rate, with retries if they help."""
+"""JSON from a catalogue over HTTP: with limits of size, time and rate, and with retries."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import stamina
 import urllib3
 
 from transforms.elements import StorageError
 from transforms.storage.locations import masked
-from transforms.storage.remote import PASSING, cause_of, seconds_asked
+from transforms.storage.remote import (
+    PASSING,
+    Limits,
+    Unavailable,
+    cause_of,
+    retrying,
+    seconds_asked,
+)
 
 from .time_limit import within
 
@@ -28,41 +34,33 @@ _SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """Limits of the requests to one catalogue; times in seconds.
+class Bounds(Limits):
+    """Limits of the requests to one catalogue, see `Limits`; times in seconds.
+
+    A page of 1000 products of Copernicus has about 8 MB.
 
     Attributes:
         per_second: largest number of requests that begin within a second.
-        size: largest answer in bytes. A page of 1000 products of Copernicus has about 8 MB.
         connect: time limit to connect.
-        stall: time limit without a byte.
-        total: time limit of one answer, from the request to its last byte.
-        attempts: how often one request is made.
-        pause: wait before the second attempt; it doubles each time.
-        longest_wait: if a server asks for a longer wait (Retry-After), the request fails.
         redirects: largest number of redirects that are followed within the host.
     """
 
-    per_second: float = 4.0
-    size: int = 64 * 2**20
-    connect: float = 10.0
-    stall: float = 30.0
     total: float = 120.0
     attempts: int = 6
-    pause: float = 1.0
     longest_wait: float = 60.0
+    per_second: float = 4.0
+    connect: float = 10.0
     redirects: int = 3
 
 
-class _RefusedError(Exception):
+class _RefusedError(Unavailable):
     """The answer to a request was not JSON.
 
-    `again` as in `stamina`; `later` if only another launch may have an answer.
+    `again` as in `Unavailable`; `later`: another launch may have an answer, but no other attempt.
     """
 
     def __init__(self, reason: str, again: bool | float = False, later: bool = False) -> None:
-        super().__init__(reason)
-        self.again = again
+        super().__init__(reason, again=again)
         self.passing = bool(again) or later
 
 
@@ -106,14 +104,7 @@ class JsonService:
     ) -> dict[str, Any]:
         bounds = self._bounds
         try:
-            for attempt in stamina.retry_context(
-                on=lambda error: error.again if isinstance(error, _RefusedError) else False,
-                attempts=bounds.attempts,
-                timeout=None,
-                wait_initial=bounds.pause,
-                wait_jitter=bounds.pause,
-                wait_max=bounds.longest_wait,
-            ):
+            for attempt in retrying(bounds):
                 with attempt:
                     return _object(self._answer(method, url, parameters, body))
         except _RefusedError as error:
@@ -140,7 +131,7 @@ class JsonService:
                 except (requests.ConnectionError, requests.Timeout) as error:
                     raise _RefusedError(f"no answer: {cause_of(error)}", again=True) from error
                 except (requests.RequestException, ValueError) as error:
-                    raise _RefusedError(f"not an address to ask: {cause_of(error)}") from error
+                    raise _RefusedError(f"not a usable address: {cause_of(error)}") from error
             if isinstance(answer, bytes):
                 return answer
             url, parameters = answer, None
@@ -184,7 +175,7 @@ class JsonService:
         try:
             ours, theirs = urlsplit(self.address), urlsplit(url)
         except ValueError as error:
-            raise _RefusedError(f"not an address to ask: {cause_of(error)}") from error
+            raise _RefusedError(f"not a usable address: {cause_of(error)}") from error
         secured = ours.scheme == "http" and theirs.scheme == "https"
         if theirs.hostname != ours.hostname or not (theirs.scheme == ours.scheme or secured):
             place = masked(f"{theirs.scheme}://{theirs.netloc}")[:_SHOWN]
@@ -215,7 +206,7 @@ class JsonService:
                 if status != HTTPStatus.OK:
                     break
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            text = f"its answer broke off after {size} bytes: {cause_of(error)}"
+            text = f"its answer ended early, after {size} bytes: {cause_of(error)}"
             raise _RefusedError(text, again=True) from error
         content = b"".join(pieces)
         if status != HTTPStatus.OK:
@@ -225,14 +216,14 @@ class JsonService:
     def _refused(self, response: requests.Response, content: bytes) -> _RefusedError:
         status = response.status_code
         text = f"answers {status} {response.reason or ''}".rstrip()
-        if told := _text(content):
-            text += f": {told}"
+        if message := _text(content):
+            text += f": {message}"
         again: bool | float = status in PASSING
         wait = seconds_asked(response.headers.get("Retry-After", "")) if again else None
         if wait is not None and wait > self._bounds.longest_wait:
             longest = f"more than {self._bounds.longest_wait:g} s"
-            told = f"{text}; it asks to wait {wait:.0f} s, {longest}: run again then"
-            return _RefusedError(told, later=True)
+            reason = f"{text}; it asks to wait {wait:.0f} s, {longest}: run again then"
+            return _RefusedError(reason, later=True)
         return _RefusedError(text, again=again if wait is None else max(wait, 0.001))
 
 
@@ -240,7 +231,7 @@ def _object(content: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError) as error:
-        what = "HTML" if content.lstrip()[:1] == b"<" else "no whole JSON"
+        what = "HTML" if content.lstrip()[:1] == b"<" else "incomplete JSON"
         text = f"gave {what} where JSON is expected: {_text(content) or 'an empty answer'}"
         raise _RefusedError(text, again=True) from error
     if not isinstance(answer, dict):

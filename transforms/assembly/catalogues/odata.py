@@ -1,6 +1,6 @@
 """The OData catalogue of the Copernicus Data Space Ecosystem.
 
-Source: documentation of its OData API: filters, at most 1000 products a page and 10 000 a result,
+Source: documentation of its OData API: filters; at most 1000 products a page and 10 000 a search;
 `Online`, `S3Path`, `Checksum`.
 """
 
@@ -27,7 +27,7 @@ TYPES = {Level.L1C: "S2MSI1C", Level.L2A: "S2MSI2A"}
 _MOST_OLD = 20
 """Largest number of pages in a row that name only products of earlier pages."""
 _TRIES = 2
-"""Tries of a search whose pages do not have the number that the catalogue counts."""
+"""Tries of a search, if its pages have fewer products than the catalogue counts."""
 
 
 class OData:
@@ -66,7 +66,7 @@ class OData:
                 return
         raise StorageError(
             self.place,
-            f"counts {count} products of tile {tile} from {start} to {end}, and gives "
+            f"counts {count} products of tile {tile} from {start} to {end}, but gives only "
             f"{len(products)}: run again later",
             passing=True,
         )
@@ -90,7 +90,7 @@ class OData:
             before = len(products)
             for number, product in enumerate(values):
                 if not isinstance(product, dict):
-                    raise StorageError(self.place, f"gave {product!r:.80} in place of a product")
+                    raise StorageError(self.place, f"gave {product!r:.80}, expected a product")
                 products.setdefault(str(product.get("Id") or (skip, number)), product)
             skip += len(values)
             # A link to a next page says that there is more, however short this one is.

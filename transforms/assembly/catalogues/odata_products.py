@@ -48,16 +48,16 @@ def candidate_of(product: Mapping[str, Any], archive: str) -> Candidate | SceneE
         shown = printable(str(name))[:_SHOWN]
         return SceneError(shown, "not the name of a Sentinel-2 product, in the catalogue's answer")
     if not isinstance(path, str):
-        return SceneError(name, "the catalogue tells no S3Path of it")
+        return SceneError(name, "the catalogue gives no S3Path for it")
     below = path.removeprefix(_ROOT).rstrip("/")
     parts = below.split("/")
     if not path.startswith(_ROOT) or any(part in ("", ".", "..") for part in parts):
-        return SceneError(name, f"the catalogue tells a path outside {_ROOT}: {_shown(path)}")
+        return SceneError(name, f"the catalogue gives a path outside {_ROOT}: {_shown(path)}")
     location = storage.join(archive, *parts)
     if storage.problem(location):
         return SceneError(name, f"{storage.problem(location)}, in its S3Path: {_shown(path)}")
     if parts[-1].removesuffix(".SAFE") != name.removesuffix(".SAFE"):
-        return SceneError(name, f"the catalogue tells the path of another product: {_shown(path)}")
+        return SceneError(name, f"the catalogue gives the path of another product: {_shown(path)}")
     attributes = _attributes(product)
     cloud = _number(attributes.get("cloudCover"), 100)
     size = _number(product.get("ContentLength"), _LARGEST)

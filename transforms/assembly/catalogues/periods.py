@@ -1,4 +1,4 @@
-"""Splits a period if a catalogue gives only so many products at a time."""
+"""Splits a period if a catalogue limits the number of products in an answer."""
 
 from __future__ import annotations
 

@@ -34,12 +34,12 @@ from .catalogue import Answer, Candidate, Catalogue, LeftOut, PassedOver, Wanted
 from .worth_reading import STAGE, worth_reading
 
 _NAMED = 3
-"""For each reason, a warning names so many of the skipped products."""
+"""Largest number of skipped products that a warning names, for each reason."""
 _Result = Scene | Loss | PassedOver
 
 
 class _NotNow(Loss):
-    """The loss of a product at a storage that does not answer now."""
+    """A loss because the storage of a product does not answer now."""
 
     __slots__ = ()
 
@@ -50,7 +50,7 @@ class FoundScenes(NamedTuple):
     Attributes:
         scenes: the scenes, sorted by tile, sensing and name.
         losses: products that cannot be used, sorted by file.
-        warnings: things that may be wanted but were not searched, one line for each reason.
+        warnings: what was not searched but may contain wanted products, one line for each reason.
         left_out: whole products that are not used, sorted by name, each with its reason.
     """
 
@@ -96,7 +96,7 @@ def scenes_of(
     """Find the scenes of MGRS tiles in a period, both days included, up to a cloud cover.
 
     A product is not opened if its name, or that of a folder around it, shows another tile, day,
-    level or satellite. Warnings name everything that may be wanted but is not searched. In each
+    level or satellite. Warnings name everything that is not searched but may be wanted. In each
     pass only the products that `reduce_duplicates` keeps count, with their own cloud cover.
 
     Args:
@@ -106,7 +106,7 @@ def scenes_of(
 
     Raises:
         SceneError: the catalogue itself cannot be searched.
-        StorageError: it does not answer now, or all that could be used lies where nothing answers.
+        StorageError: it does not answer now, or no storage with usable products answers.
     """
     named, unread = worth_reading(catalogue.search(wanted), wanted)
 
@@ -166,7 +166,7 @@ def _look(
     if not wanted.by_name(name) or place in above:
         return
     if len(above) > MAX_DEPTH:
-        yield PassedOver(entry, f"a folder that is not searched (at most {MAX_DEPTH} deep)")
+        yield PassedOver(entry, f"at most {MAX_DEPTH} levels of folders are searched")
         return
     tile = (name.tile or "") if name else ""
     try:
@@ -196,7 +196,7 @@ def _look(
     if not has_any and (tile or not products):
         reason = "contains no product, expected MTD_MSIL1C.xml or MTD_MSIL2A.xml"
         if products or inner:
-            reason = f"is named as a product of tile {tile}, but contains none"
+            reason = f"has the name of a product of tile {tile}, but contains no product"
         yield _loss(SceneError(entry, reason), tile)
 
 
@@ -243,7 +243,8 @@ def _scenes_in(
         if only and not here and not lost:
             others = ", ".join(sorted({tile for _, tile in tiles}))
             raise SceneError(
-                files.path, f"is named as tile {only}, but contains tile {others[:80]}"
+                files.path,
+                f"has the name of a product of tile {only}, but contains tile {others[:80]}",
             )
         if not here:
             return
@@ -272,7 +273,7 @@ def _check_names(
 ) -> None:
     """Raise SceneError if a product's name, PRODUCT_URI and metadata describe two products.
 
-    `tiles` are the tiles in it; `name` is already known to name one of them.
+    `tiles` are the tiles in it; the tile in `name` was already found to be one of them.
     """
     uri = parse_name(product.product_id)
     if uri and uri.tile and uri.tile not in tiles:
@@ -299,11 +300,11 @@ def _check_names(
 def _loss(error: SceneError | StorageError, tile: str = "") -> Loss:
     if keys_error := refused(error):  # nothing else can be read then
         raise keys_error
-    kind = _NotNow if _passes_by(error) else Loss
+    kind = _NotNow if _does_not_answer(error) else Loss
     return kind(STAGE, tile, printable(error.reason), file=printable(error.file))
 
 
-def _passes_by(error: BaseException | None) -> bool:
+def _does_not_answer(error: BaseException | None) -> bool:
     """Whether an error, or one of its causes, is a storage that does not answer now."""
     while error is not None:
         if isinstance(error, StorageError) and error.passing:

@@ -1,7 +1,7 @@
 """Chooses the candidates that are worth reading, by the values in their catalogue.
 
-Reading a candidate costs a few requests. It is not read if that can change nothing: all processings
-of its pass are too cloudy, or it cannot be read now.
+Reading a candidate costs a few requests. It is not read if that cannot change the result: all
+processings of its pass are too cloudy, or it cannot be read now.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .catalogue import Answer, Candidate, LeftOut, Wanted
 STAGE = "catalogue"
 """Stage of the losses."""
 ROUNDED = 0.5
-"""Largest difference in percent of the cloud cover in a catalogue and in the metadata."""
+"""Largest difference between the cloud cover in a catalogue and in the metadata, in percent."""
 _START = re.compile(r"_S(\d{8}T\d{6})(?=_|$)")
 
 
@@ -108,7 +108,7 @@ def _may_belong(other: ProductName | None, name: ProductName) -> bool:
 
 def _offline(candidate: Candidate, name: ProductName, online: list[Candidate]) -> LeftOut | Loss:
     if any(_same_datastrip(candidate, other) for other in online):
-        return _left_out(candidate, name, "not online; another processing of it is")
+        return _left_out(candidate, name, "not online; another processing of it is online")
     reason = "not online: order it in the workspace of its service, and run again when it is there"
     return Loss(STAGE, name.tile or "", reason, name.text, candidate.location)
 

@@ -23,7 +23,7 @@ class AssetFiles:
         path: the nominal location of the product, for messages and `Scene.path`.
         name: the name of the product's folder, with `.SAFE`.
         files: location of each file, by its name in the product.
-        looked_up: gives the location of a file that is only known at its first use.
+        looked_up: functions that find the location of a file at its first use, by its name.
         folders: folders of the product whose files are in another folder.
         offset_applied: see `ProductFiles`.
     """
@@ -101,7 +101,7 @@ class AssetFiles:
                     raise
                 raise SceneError(place, f"cannot be read: {error.reason}") from error
             if about.size <= 0:
-                raise SceneError(place, "empty, or its storage does not tell its size")
+                raise SceneError(place, "empty, or its storage does not give its size")
             self._stored[name] = about
         return self._stored[name]
 

@@ -75,7 +75,7 @@ class Wanted:
     end: date
     level: Level
     max_cloud: float = 100.0
-    """Cloud cover of a scene at most, percent."""
+    """Largest cloud cover of a scene, percent."""
 
     def by_name(self, name: ProductName | None) -> bool:
         """Whether a product may be wanted, by its name; an old name does not give the tile."""
@@ -99,7 +99,7 @@ class Wanted:
         return in_period and (not tile or tile in self.tiles) and level in (self.level, None)
 
     def in_tile_tree(self, folder: str) -> bool:
-        """Whether a folder of a tree of tiles leads to a tile; so does every other folder."""
+        """Whether a folder may lead to a wanted tile; False only in a tree of other tiles."""
         match = _TILE_TREE.search(folder)
         if match is None:
             return True
@@ -114,7 +114,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """Something that is not searched although it may be a wanted product, with the reason."""
+    """Something that may be a wanted product but is not searched, with the reason."""
 
     path: str
     reason: str
@@ -285,8 +285,9 @@ class _Walk:
             likely = False
         self.left -= likely and longer is None
         if depth > MAX_DEPTH or (likely and self.left < 0):
-            limit = f"{MAX_DEPTH} deep" if depth > MAX_DEPTH else f"{MAX_FOLDERS} folders"
-            yield PassedOver(path, f"a folder that is not searched (at most {limit})")
+            deep = depth > MAX_DEPTH
+            limit = f"{MAX_DEPTH} levels of folders" if deep else f"{MAX_FOLDERS} folders"
+            yield PassedOver(path, f"at most {limit} are searched")
             return
         if likely and not beside:
             yield from self.below(path, longer or dates, depth)

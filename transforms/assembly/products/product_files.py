@@ -14,7 +14,7 @@ from typing import Protocol
 
 from transforms.elements import SceneError, SourceFile, StorageError
 from transforms.storage import storage
-from transforms.storage.gdal_access import VSIZIP, gdal_path, location_of
+from transforms.storage.gdal_access import VSIZIP, gdal_path, location_of, split_zip_path
 
 from .naming import (
     PRODUCT_FILE,
@@ -25,12 +25,12 @@ from .naming import (
     parse_name,
     printable,
 )
-from .zips import list_members, one_line, read_member, split_zip_path
+from .zips import list_members, one_line, read_member
 
 MAX_ENTRIES = 100_000
 MAX_DEPTH = 32
 SMALL = 8 << 20
-"""Up to so many bytes, the content of a file is compared, not only its size."""
+"""Bytes; up to this size, the content of a file is compared, not only its size."""
 
 
 class ProductFiles(Protocol):

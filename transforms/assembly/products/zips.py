@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import lzma
 import os
-import re
 import stat
 import struct
 import threading
@@ -16,7 +15,7 @@ from typing import BinaryIO, TypeVar
 
 from transforms.elements import SceneError, StorageError
 from transforms.storage import storage
-from transforms.storage.gdal_access import VSIZIP, location_of
+from transforms.storage.gdal_access import split_zip_path
 
 _PIECE = 1 << 20
 _DAMAGED = (
@@ -44,16 +43,6 @@ def list_members(path: str) -> list[zipfile.ZipInfo]:
             raise SceneError(path, f"has two entries with one name: {member.filename[:120]!r}")
         seen.add(member.filename)
     return members
-
-
-def split_zip_path(path: str) -> tuple[str, str] | None:
-    """The location of the zip and the member in a path for GDAL; None if it is not in a zip."""
-    if not path.startswith(VSIZIP):
-        return None
-    location = location_of(path.removeprefix(VSIZIP))
-    ends = [match.end() - 1 for match in re.finditer(r"\.zip/", location, re.IGNORECASE)]
-    end = next((end for end in ends if storage.is_file(location[:end])), len(location))
-    return location[:end], location[end + 1 :]
 
 
 def read_member(path: str, member: str, limit: int) -> bytes:

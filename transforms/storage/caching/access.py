@@ -1,4 +1,4 @@
-"""How a stage reads the files of an archive: at their own place, or through a cache."""
+"""Opens the files of an archive for a stage: at their own place, or through a cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from transforms.elements import SceneError, SourceFile, StorageError
 from transforms.storage import storage
-from transforms.storage.gdal_access import VSIZIP, gdal_path, location_of
+from transforms.storage.gdal_access import gdal_path, source_of
 from transforms.storage.locations import is_url
 from transforms.storage.signing import NO_OTHERS, Signers
 
@@ -27,7 +27,7 @@ class Access:
         cache: keeps whole files; None if files are read at their own place.
         masks: whether masks are kept too.
         signers: the services that give tokens for files that need one; a worker that gets this
-            value uses them.
+            value uses these services.
     """
 
     cache: Cache | None = None
@@ -110,15 +110,6 @@ class Access:
 
 DIRECT = Access()
 """Reads files at their own place, without a cache."""
-
-
-def source_of(path: str) -> str:
-    """Location of the file behind a GDAL path; for a file in a zip, the location of the zip."""
-    location = location_of(path.removeprefix(VSIZIP))
-    if not path.startswith(VSIZIP):
-        return location
-    end = location.lower().find(".zip/")
-    return location if end < 0 else location[: end + len(".zip")]
 
 
 def _complete(path: str, file: SourceFile | None) -> SourceFile:

@@ -4,7 +4,7 @@ An entry is a data file, and a note with its size and its SHA-256. It appears wh
 Each entry has a lock file. A reader shares the lock; a process that fetches or removes the entry
 has the lock alone. So one process fetches while the others wait, and no file in use is removed. A
 lock ends with its process. There is no deadlock: no process waits for the locks of two entries, and
-the lock of the folder is held only for a short look.
+the lock of the folder is held only for a short time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from transforms.elements import SourceFile, StorageError
 from transforms.storage import storage
+from transforms.storage.files.writing import to_disk
 from transforms.storage.locations import is_url
 from transforms.storage.room import in_words, why_not_written
 from transforms.storage.services import KeysError
@@ -31,14 +32,14 @@ from .entries import Entry, Note
 from .locks import locked, remove_locked
 
 _WAIT_FOR_ROOM = 60.0
-"""A file waits so many seconds for room, if all other files are in use."""
+"""Seconds that a file waits for room, if all other files are in use."""
 _LOOK_AGAIN = 0.2
 _TOUCH_EVERY = 1.0
-"""Least seconds between two updates of the time of last use of a file."""
+"""Smallest number of seconds between two updates of a file's time of last use."""
 _OLD = 86_400.0
-"""Notes and locks without a data file are removed after so many seconds."""
+"""Age in seconds at which notes and locks without a data file are removed."""
 _TURNS = 5
-"""How often other jobs may remove an entry between its download and its use."""
+"""Largest number of times that other jobs may remove an entry between its download and its use."""
 
 
 class CacheError(StorageError):
@@ -92,8 +93,8 @@ class Cache:
             raise CacheError(
                 self.folder,
                 f"is not a cache of ghsl-beam: it has no {entries.MARKER}, but "
-                f"{', '.join(found[:3])}; name a new or an empty folder (nothing in this one was "
-                "touched)",
+                f"{', '.join(found[:3])}; name a new or an empty folder (nothing in this folder "
+                "was changed)",
             )
 
     def has(self, file: SourceFile) -> bool:
@@ -177,7 +178,7 @@ class Cache:
     def _fetch_or_note(self, name: str, file: SourceFile, handle: int) -> None:
         """Fetch an entry that is locked; on failure, leave the reason for the waiting processes.
 
-        Another job may have other keys or another limit, so it gets no reason that is about these.
+        A reason about keys or limits is not left, because another job may have others.
         """
         self._check_size(file)
         try:
@@ -221,7 +222,7 @@ class Cache:
             with self._written(path, file.size):
                 entries.write_note(self.folder, key, Note(file.size, sha256, file.checksum), file)
                 os.replace(partial, path)
-                _to_disk(Path(self.folder))
+                to_disk(Path(self.folder))
         finally:
             partial.unlink(missing_ok=True)
 
@@ -301,7 +302,7 @@ class Cache:
 
     @contextmanager
     def _locked(self, path: Path, *, shared: bool = False) -> Iterator[int]:
-        """A lock; errors in locking become `CacheError`, errors of the body pass unchanged."""
+        """A lock; an error of locking becomes a `CacheError`, an error of the body stays."""
         lock = locked(path, shared=shared)
         with self._written(path):
             handle = lock.__enter__()
@@ -375,11 +376,3 @@ def _sha256_once(path: str, came: int) -> str:
 def _sha256(path: str) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _to_disk(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -26,9 +26,9 @@ from . import checksums
 
 _PIECE = 1 << 20
 _SLOW = 500_000
-"""A download of at least so many bytes a second has time to be tried again."""
+"""Bytes a second; a download at this rate or faster has time for another try."""
 _SLOWEST = 20_000
-"""Least bytes a second; a slower download ends as if the service did not answer."""
+"""Bytes a second; a slower download ends as if the service did not answer."""
 _ANOTHER, _PARTIAL, _WHOLE = 412, 206, 200
 
 
@@ -75,7 +75,7 @@ class _Partial:
         self.damaged = False
         """Whether a whole file came with another checksum; then it is fetched once more."""
         self.until = math.inf
-        """The time (`time.monotonic`) when a download that still goes on is given up."""
+        """The time (`time.monotonic`) at which an unfinished download is given up."""
         with self._written():
             self.out = path.open("wb")
         self.begin("")
@@ -87,8 +87,8 @@ class _Partial:
             self.out.truncate()
         self.size = 0
         self.sha256 = hashlib.sha256()
-        told = (self.file.checksum, checksum)
-        self.checksum = next((text for text in told if checksums.is_known(text)), "")
+        given = (self.file.checksum, checksum)
+        self.checksum = next((text for text in given if checksums.is_known(text)), "")
         self.sum = checksums.new(self.checksum) if self.checksum else None
 
     def copy(self, source: BinaryIO) -> None:
@@ -140,7 +140,9 @@ class _Partial:
             ConnectionError: the answer is too short, or starts at another byte than expected.
         """
         if answer.start not in (0, self.size):
-            raise ConnectionError(f"got byte {answer.start} on, expected {self.size}")
+            raise ConnectionError(
+                f"got the bytes from {answer.start} on, expected those from {self.size} on"
+            )
         listed = self.file.version.strip('"')
         found = answer.etag.removeprefix("W/").strip('"')
         if listed and found and listed.removeprefix("W/").strip('"') != found:
@@ -168,7 +170,7 @@ class _Partial:
         if self.file.size and self.size > self.file.size:
             raise self._changed(f"found more than {self.file.size} bytes")
         if self.size < self.file.size and time.monotonic() > self.until:
-            raise TimeoutError(f"comes at less than {_SLOWEST / 1000:g} kB a second")
+            raise TimeoutError(f"arrives at less than {_SLOWEST / 1000:g} kB a second")
 
     def check(self) -> None:
         """Compare size and checksum of the whole file with those of the archive.

@@ -79,7 +79,7 @@ def keys_of(service: Service, location: str) -> AccessKeys | None:
         )
         if not (access and secret):
             raise KeysError(location, missing_reason(service))
-        return _learnt(AccessKeys(access, secret, token))
+        return _masked_from_now_on(AccessKeys(access, secret, token))
     from botocore.exceptions import BotoCoreError
 
     profile = profile_of(service)
@@ -93,7 +93,7 @@ def keys_of(service: Service, location: str) -> AccessKeys | None:
         if profile is None:
             return None
         raise KeysError(location, missing_reason(service))
-    return _learnt(AccessKeys(found.access_key, found.secret_key, found.token or ""))
+    return _masked_from_now_on(AccessKeys(found.access_key, found.secret_key, found.token or ""))
 
 
 def check_form(service: Service, location: str) -> None:
@@ -123,7 +123,7 @@ def check_keys(service: Service, location: str) -> None:
     keys_of(service, location)
 
 
-def _learnt(keys: AccessKeys) -> AccessKeys:
+def _masked_from_now_on(keys: AccessKeys) -> AccessKeys:
     """Return the keys; from now on they are masked in all messages."""
     for value in keys:
         if len(value) >= _SHORTEST:
@@ -156,7 +156,7 @@ def refused_reason(service: Service, code: str) -> str | None:
     made = f" at {service.help}" if service.help else ""
     return (
         f"{_title(service)} refuses the keys in {_place(service)} ({code}); make new ones{made}, "
-        "set them for the launcher and its workers, and run the same command again: it goes on "
+        "set them for the launcher and its workers, and run the same command again: it continues "
         "from there"
     )
 

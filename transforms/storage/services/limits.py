@@ -2,7 +2,7 @@
 
 Each service has its own folder in the temporary directory. Each slot is a file there: a thread that
 has locked it may have one request in flight. Another file has the time when the next request may be
-sent. The system releases a lock when its process ends, in whatever way.
+sent. The system releases a lock when its process ends, also if it is killed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .service import BURST, Service, host_of
 _LOOK_EVERY = (0.005, 0.03)
 """Seconds between two tries to lock a slot: random, so that every thread gets one."""
 _LONGEST_QUEUE = 600.0
-"""The next request is due within so many seconds; if not, the clock was set back."""
+"""The next request is due within this number of seconds; if not, the clock was set back."""
 _held = threading.local()
 
 
@@ -39,7 +39,7 @@ def slot(service: Service | None) -> Iterator[float]:
     A thread that already holds one uses it again: it has one request in flight at a time.
 
     Raises:
-        StorageError: this machine has no part of the connections, or the files of the limits cannot
+        StorageError: no connection is left for this machine, or the files of the limits cannot
             be used.
     """
     if service is None or service.slots is None:
@@ -53,8 +53,8 @@ def slot(service: Service | None) -> Iterator[float]:
     if not service.slots:
         raise StorageError(
             service.endpoint or "Amazon S3",
-            f"storage service {service.name} has no connection for this machine, since "
-            f"{service.machines} share {service.connections}; lower --parallelism",
+            f"storage service {service.name} has no connection for this machine, because "
+            f"{service.machines} machines share {service.connections}; lower --parallelism",
         )
     begun = time.monotonic()
     handle = _lock_one(folder, service.slots)
@@ -130,7 +130,7 @@ def _folder(service: Service) -> Path:
     except OSError as error:
         raise _unusable(folder, error) from error
     if about.st_uid != os.getuid() or not stat.S_ISDIR(about.st_mode) or about.st_mode & 0o022:
-        raise StorageError(str(base), "belongs to others; remove it, or set TMPDIR")
+        raise StorageError(str(base), "belongs to another user; remove it, or set TMPDIR")
     return folder
 
 

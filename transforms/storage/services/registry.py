@@ -51,7 +51,7 @@ class Services:
                 raise ServiceError(
                     name,
                     f"allows {_limits(service)}, too few to share among {machines} machines; "
-                    f"lower --parallelism to {most}, or tell how many machines there are with "
+                    f"lower --parallelism to {most}, or give the number of machines with "
                     "--worker_machines",
                 )
         used = read.keys() | {service.name for place in unread if (service := of(place))}
@@ -61,12 +61,12 @@ class Services:
 
 
 def _limits(service: Service) -> str:
-    told = []
+    limits = []
     if service.connections is not None:
-        told.append(f"{service.connections} connections")
+        limits.append(f"{service.connections} connections")
     if service.requests_per_minute is not None:
-        told.append(f"{service.requests_per_minute} requests a minute")
-    return " and ".join(told)
+        limits.append(f"{service.requests_per_minute} requests a minute")
+    return " and ".join(limits)
 
 
 _KNOWN = Services()
@@ -106,31 +106,31 @@ def of(location: str) -> Service | None:
     service = _KNOWN.of(rest.partition("/")[0])
     if service and not _gives_way(service):
         return service
-    told = environment()
+    named = environment()
     # The limits belong to the account, wherever its keys are.
     for one in _KNOWN.known:
-        if told.endpoint and one.endpoint and host_of(one.endpoint) == host_of(told.endpoint):
+        if named.endpoint and one.endpoint and host_of(one.endpoint) == host_of(named.endpoint):
             return replace(
-                told,
+                named,
                 name=one.name,
                 connections=one.connections,
                 requests_per_minute=one.requests_per_minute,
                 machines=one.machines,
                 help=one.help,
             )
-    return told
+    return named
 
 
 def replaced(location: str) -> str | None:
-    """Say that the environment serves the bucket of a location, because its service has no keys.
+    """The address that was used for a bucket because its own service has no keys, and that reason.
 
-    None for every other location.
+    None if the service of the location is used.
     """
     scheme, rest = parts(location)
     service = _KNOWN.of(rest.partition("/")[0]) if scheme == "s3" else None
     if service is None or not _gives_way(service):
         return None
-    return f"the bucket was looked for at {masked(str(endpoint()))}: {missing_reason(service)}"
+    return f"the request went to {masked(str(endpoint()))}: {missing_reason(service)}"
 
 
 def _gives_way(service: Service) -> bool:

@@ -28,16 +28,18 @@ def client_options(service: Service, location: str, config: Mapping[str, Any]) -
         KeysError: the service has no keys here.
     """
     check_form(service, location)
-    told = dict(config)
+    settings = dict(config)
     options: dict[str, Any] = {
         "endpoint_url": service.endpoint,
-        "config_kwargs": told,
+        "config_kwargs": settings,
         "max_concurrency": 1 if service.limited else _AT_A_TIME,
     }
     if service.name != NAME and service.endpoint is None:
-        told["ignore_configured_endpoint_urls"] = True  # the environment may name another service
+        settings["ignore_configured_endpoint_urls"] = (
+            True  # the environment may name another service
+        )
     if service.endpoint:
-        told["s3"] = {"addressing_style": "path" if service.path_style else "virtual"}
+        settings["s3"] = {"addressing_style": "path" if service.path_style else "virtual"}
     if service.region:
         options["client_kwargs"] = {"region_name": service.region}
     if service.requester_pays:

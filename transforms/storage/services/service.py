@@ -9,14 +9,14 @@ DEFAULT, ANONYMOUS = "default", "anonymous"
 ENV, PROFILE = "env:", "profile:"
 """The beginning of `keys` if they name a prefix of variables, or a profile."""
 BURST = 3.0
-"""After a pause, the requests of so many seconds may be sent at once."""
+"""Seconds; after a pause, the requests of this time may be sent at once."""
 _MINUTE = 60.0
 _LEAST = 8
 """Least number of requests a minute that a machine can work with."""
 
 
 class ServiceError(ValueError):
-    """The limits of a service cannot be shared by so many machines; one line.
+    """The limits of a service cannot be shared by this number of machines; one line.
 
     `service` is its name.
     """
@@ -139,5 +139,5 @@ AWS_SENTINEL_2 = Service(
     path_style=False,
     requester_pays=True,
 )
-"""Sentinel-2 at Amazon, which Earth Search names: whoever asks pays for the requests."""
+"""Sentinel-2 at Amazon, which Earth Search names: the requester pays."""
 SHIPPED = (COPERNICUS, GOOGLE, AWS_SENTINEL_2)

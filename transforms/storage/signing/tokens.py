@@ -81,7 +81,7 @@ _LOCK = threading.Lock()
 
 def use(signers: Signers) -> None:
     """Make these the signers of this process, and forget the earlier ones."""
-    global _KNOWN  # a location is a text, so it cannot carry its signer
+    global _KNOWN  # a location is a text, so it cannot bring its signer along
     if signers != _KNOWN:
         _KNOWN = signers
         forget()
@@ -141,21 +141,23 @@ def _fetch(address: str) -> _Token:
     try:
         content = read_url(address, Limits(size=1 << 16, stall=20.0, total=60.0, attempts=4))
     except Unavailable as error:
-        reason = f"gives no token to read with: {error}"
+        reason = f"gives no token: {error}"
         raise StorageError(address, reason, passing=bool(error.again)) from error
     try:
         answer = json.loads(content)
         query, end = answer["token"], datetime.fromisoformat(answer["msft:expiry"])
         secrets = parse_qs(query, strict_parsing=True)[_SIGNATURE]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        reason = "gives no token to read with, expected JSON with `token` and `msft:expiry`"
+        reason = "gives no token, expected JSON with `token` and `msft:expiry`"
         raise StorageError(address, reason) from error
     for secret in secrets:
         learn(secret, "secret")
     if not query.isprintable() or "#" in query or " " in query:
-        raise StorageError(address, "gives a token that no URL can hold")
+        raise StorageError(address, "gives a token that cannot be part of a URL")
     ends = (end if end.tzinfo else end.replace(tzinfo=UTC)).timestamp()
     if ends - EARLY <= time.time():
-        reason = f"gives a token that ends at {end:%Y-%m-%dT%H:%M:%S}, too soon to read with"
+        reason = (
+            f"gives a token that ends at {end:%Y-%m-%dT%H:%M:%S}, too soon to read a file with it"
+        )
         raise StorageError(address, f"{reason}: check the clock of this machine", passing=True)
     return _Token(query, ends)

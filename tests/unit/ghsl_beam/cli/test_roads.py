@@ -23,10 +23,10 @@ def test_the_summary_is_json(monkeypatch, capfd, pbf, tmp_path):
     assert (code, errors) == (0, "")
     found = json.loads(printed)
     assert found["by_class"] == {"motorway": 1, "track": 1}
-    assert found["left_out"] == {"class not asked for": 1}
+    assert found["left_out"] == {"class not requested": 1}
     code, printed, errors = command.call(monkeypatch, capfd, "roads", pbf, *options)
     assert (code, printed) == (2, "")
-    assert errors.endswith(f"--out {out}: exists; give another name, or --overwrite\n")
+    assert errors.endswith(f"--out {out}: exists; give another name, or add --overwrite\n")
     assert command.call(monkeypatch, capfd, "roads", pbf, *options, "--overwrite")[0] == 0
 
 
@@ -35,7 +35,7 @@ def test_the_summary_is_json(monkeypatch, capfd, pbf, tmp_path):
     [
         (["none.osm.pbf", "--out", "a.gpkg"], "none.osm.pbf: no such file"),
         (["a.osm.pbf", "--out", "a.shp"], "--out a.shp: expected the name of a GeoPackage"),
-        (["a.osm.pbf", "--out", "a.gpkg", "--classes", "big"], "--classes 'big': unknown"),
+        (["a.osm.pbf", "--out", "a.gpkg", "--classes", "big"], "--classes: unknown class 'big'"),
         (["a.osm.pbf", "--out", "a.gpkg", "--aoi", "1,2,3"], "1,2,3: no such file"),
         (["a.osm.pbf"], "--out"),
     ],

@@ -11,7 +11,8 @@ from ghsl_beam.planning.inventory import inventory_of, read_inventory
 from ghsl_beam.planning.planned_products import planned_products
 from tests.support.plans import job_in, plan_of, tile_plan
 from transforms.elements import Layer, utm_grid
-from transforms.rasters.geotiff import FINGERPRINT_TAG, INCOMPLETE, raster_profile, write_block
+from transforms.rasters.fingerprints import INCOMPLETE
+from transforms.rasters.geotiff import FINGERPRINT_TAG, raster_profile, write_block
 
 
 @pytest.fixture

@@ -106,5 +106,5 @@ def test_a_file_that_is_no_profile(tmp_path, text, named):
 
 
 def test_no_such_profile():
-    with pytest.raises(RequestError, match="neither one of flink, local, spark nor a file"):
+    with pytest.raises(RequestError, match="expected one of flink, local, spark, or a file"):
         profiles.arguments("dataflow", [])

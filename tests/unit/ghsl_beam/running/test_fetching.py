@@ -56,6 +56,6 @@ def test_what_does_not_fit_is_refused_with_what_is_needed():
     with pytest.raises(RequestError) as caught:
         _check_room(files, Cache("/cache", 5 * 10**9))
     assert str(caught.value) == (
-        "input.cache.gigabytes: the scenes that count have 6.0 GB, the cache holds 5.0 GB; "
+        "input.cache.gigabytes: the files to fetch have 6.0 GB, the cache holds 5.0 GB; "
         "give 6 or more"
     )

@@ -5,14 +5,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from transforms.elements import LAYERS, Layer, RasterError, RasterRef, Window, utm_grid
-from transforms.rasters.geotiff import (
-    FINGERPRINT_TAG,
-    cog_writer,
-    raster_profile,
-    read_window,
-    stored_fingerprint,
-    write_block,
-)
+from transforms.rasters.cog import cog_writer
+from transforms.rasters.fingerprints import stored_fingerprint
+from transforms.rasters.geotiff import FINGERPRINT_TAG, raster_profile, read_window, write_block
 from transforms.storage.storage import published
 
 PLACE = raster_profile(utm_grid(32633, 300000, 5900040, 300, 200))

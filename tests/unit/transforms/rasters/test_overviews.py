@@ -6,7 +6,7 @@ import rasterio
 from rasterio.transform import from_origin
 
 from transforms.elements import LAYERS, Overviews, Window
-from transforms.rasters.geotiff import cog_writer
+from transforms.rasters.cog import cog_writer
 
 KINDS = {"uint8": 255, "uint16": 65535, "uint32": 4294967295, "int16": -32768}
 

@@ -11,15 +11,10 @@ from odc.geo.geobox import GeoBox
 from rasterio.transform import from_origin
 
 from transforms.elements import LAYERS, StorageError, Window, utm_grid
-from transforms.rasters import geotiff
-from transforms.rasters.geotiff import (
-    FINGERPRINT_TAG,
-    cog_writer,
-    content,
-    raster_profile,
-    stored_fingerprint,
-    stored_fingerprints,
-)
+from transforms.rasters import cog
+from transforms.rasters.cog import cog_writer
+from transforms.rasters.fingerprints import content, stored_fingerprint, stored_fingerprints
+from transforms.rasters.geotiff import FINGERPRINT_TAG, raster_profile
 
 SIDE = 1300
 PLACE = raster_profile(utm_grid(32633, 300000, 5900040, SIDE, SIDE))
@@ -115,7 +110,7 @@ def test_a_lost_write_is_noticed_at_full_resolution_and_in_overviews(
             data[first : first + len(tile)] = tile
         target.write_bytes(data)
 
-    monkeypatch.setattr(geotiff.rasterio.shutil, "copy", copy_badly)
+    monkeypatch.setattr(cog.rasterio.shutil, "copy", copy_badly)
     with pytest.raises(StorageError, match="cannot be written"):
         publish(tmp_path / "layer.tif", pixels)
     assert list(tmp_path.iterdir()) == []
@@ -132,7 +127,7 @@ def test_a_lost_write_of_the_plain_file_is_noticed(pixels, tmp_path, monkeypatch
                 plain.write(values, 1)
         copy(source, target, **options)
 
-    monkeypatch.setattr(geotiff.rasterio.shutil, "copy", copy_another)
+    monkeypatch.setattr(cog.rasterio.shutil, "copy", copy_another)
     with pytest.raises(StorageError, match="it does not read back"):
         publish(tmp_path / "layer.tif", pixels)
     assert list(tmp_path.iterdir()) == []

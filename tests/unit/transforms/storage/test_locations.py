@@ -3,7 +3,13 @@ from pathlib import Path
 import pytest
 
 from transforms.elements import StorageError
-from transforms.storage.gdal_access import gdal_options, gdal_path, location_of
+from transforms.storage.gdal_access import (
+    gdal_options,
+    gdal_path,
+    location_of,
+    source_of,
+    split_zip_path,
+)
 from transforms.storage.locations import absolute, is_url, join, masked, name, problem
 
 
@@ -85,6 +91,20 @@ def test_what_is_refused(location, said):
 def test_names_for_gdal_and_back(location, path):
     assert gdal_path(location) == path
     assert location_of(path) == location
+
+
+def test_the_zip_of_a_member(tmp_path):
+    assert split_zip_path("/a/b.tif") is None
+    assert source_of("/vsis3/bucket/b.tif") == "s3://bucket/b.tif"
+    in_bucket = "/vsizip//vsis3/bucket/a.ZIP/b/c.jp2"
+    assert split_zip_path(in_bucket) == ("s3://bucket/a.ZIP", "b/c.jp2")
+    assert source_of(in_bucket) == "s3://bucket/a.ZIP"
+    outer = tmp_path / "folder.zip" / "product.zip"
+    outer.parent.mkdir()
+    outer.write_bytes(b"")
+    member = f"/vsizip/{outer}/inner.zip/c.jp2"
+    assert split_zip_path(member) == (str(outer), "inner.zip/c.jp2")
+    assert source_of(member) == str(outer)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from ghsl_beam.outputs import stac
 from ghsl_beam.outputs.run_record import write_record
 from ghsl_beam.planning.mosaic import write_vrt
 from transforms.elements import LAYERS, Layer, Loss, StorageError, Window, utm_grid
-from transforms.rasters.geotiff import cog_writer, raster_profile, write_block
+from transforms.rasters.cog import cog_writer
+from transforms.rasters.geotiff import raster_profile, write_block
 from transforms.storage import storage, temporary
 from transforms.storage.room import in_words, why_not_written
 from transforms.work.losses import Losses

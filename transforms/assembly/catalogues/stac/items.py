@@ -37,7 +37,7 @@ _MOST_TILE_INFO = 1 << 20
 
 
 class NotAskedFor(NamedTuple):
-    """A product that an API names although nobody asked for it."""
+    """A product that an API names, although the job did not ask for it."""
 
     location: str
     what: str
@@ -77,8 +77,8 @@ class ItemReader:
         assets = _mapping(item.get("assets"))
         try:
             if self.collection.safe:
-                return self._delivered(place, item, assets, properties, name)
-            return self._apart(place, assets, properties, name)
+                return self._in_safe_folder(place, item, assets, properties, name)
+            return self._of_assets(place, assets, properties, name)
         except SceneError as error:
             return error
 
@@ -108,7 +108,7 @@ class ItemReader:
             return f"day {name.sensing:%Y-%m-%d}"
         return ""
 
-    def _delivered(
+    def _in_safe_folder(
         self,
         place: str,
         item: Mapping[str, Any],
@@ -129,7 +129,7 @@ class ItemReader:
         names = {key: _below(location, asset) for key, asset in assets.items() if _mapping(asset)}
         return self._candidate(here, folder, properties, assets, names)
 
-    def _apart(
+    def _of_assets(
         self,
         place: str,
         assets: Mapping[str, Any],
@@ -178,8 +178,8 @@ class ItemReader:
                 raise SceneError(place, f"no asset {key!r} with an href, it has {_shown(named)}")
             return ""
         here = self._here(place, location)
-        for told in (asset, *_bands_of(asset)):
-            nodata = told.get("nodata")
+        for description in (asset, *_bands_of(asset)):
+            nodata = description.get("nodata")
             if nodata not in (None, self.collection.nodata) and key in self.collection.bands:
                 found = f"nodata {_shown(str(nodata))[:20]} in asset {key!r}"
                 raise SceneError(place, f"{found}, expected {self.collection.nodata}")
@@ -190,8 +190,8 @@ class ItemReader:
         root = self.collection.root_of(location)
         if root is None:
             roots = " or ".join(self.collection.roots)
-            reason = f"names {_shown(location)}, expected a place below {roots}"
-            raise SceneError(place, f"{reason}: such a place is never read")
+            reason = f"names {_shown(location)}, expected a location below {roots}"
+            raise SceneError(place, f"{reason}; the job reads no other location")
         if not self.archive:
             return location
         return storage.join(self.archive, location.removeprefix(f"{root}/"))
@@ -254,10 +254,10 @@ def _product_xml(collection: Collection, name: ProductName, tile_info: str) -> s
     path = f"products/{day.year}/{day.month}/{day.day}/{name.text}"
     if tile_info:
         try:
-            told = json.loads(read_bytes(gdal_path(tile_info), _MOST_TILE_INFO))["productPath"]
+            given = json.loads(read_bytes(gdal_path(tile_info), _MOST_TILE_INFO))["productPath"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise SceneError(tile_info, "no JSON with a productPath in it") from error
-        path = _text(told)
+        path = _text(given)
     if unsafe(path) or storage.name(path) != name.text:
         reason = f"productPath {_shown(path)}, expected one that ends in {name.text}"
         raise SceneError(tile_info, reason)
@@ -289,7 +289,7 @@ def _below(location: str, asset: Mapping[str, Any]) -> str:
 def _checksums(assets: Mapping[str, Any], names: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The checksums of the assets, by the file's name in the product.
 
-    Some checksums of Copernicus have the code of MD5, but 32 bytes; they are left out.
+    Some checksums of Copernicus have the code of MD5, but 32 bytes; these are left out.
     """
     sums = (
         (name, from_multihash(_text(_mapping(assets.get(key)).get("file:checksum"))))

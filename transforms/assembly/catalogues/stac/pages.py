@@ -1,7 +1,8 @@
 """Pages of a STAC API for pystac-client: no page is lost, and paging always ends.
 
-pystac-client alone ends at an empty page although another follows it. It follows a `next` link that
-leads back or to another host, and it has no limits of time or size. `JsonService` has them.
+pystac-client alone ends at an empty page, although another page may follow. It follows a `next`
+link to an earlier page or to another host, and has no limits of time or size. `JsonService` has
+them.
 """
 
 from __future__ import annotations
@@ -60,20 +61,20 @@ class Pages(StacApiIO):
         """The pages of a search that have items, in order.
 
         Raises:
-            StorageError: a page cannot be read; the `next` links lead back, or on without end
-                and without items; or there are fewer items than the API says.
+            StorageError: a page cannot be read; a `next` link leads to an earlier page; the pages
+                do not end; or there are fewer items than the API states.
         """
         self.doubt = ""
         asked: set[str] = set()
         seen: set[str] = set()
         came = empty = 0
-        told: int | None = None
+        stated: int | None = None
         step: tuple[str, str, dict[str, Any] | None] | None = (url, method or "GET", parameters)
         while step is not None:
             asked.add(_key(*step))
             page = self._ask(*step)
             items = self._items(page)
-            told = _matched(page) if told is None else told
+            stated = _matched(page) if stated is None else stated
             new = {_identity(item) for item in items} - seen
             seen |= new
             came += len(items)
@@ -83,13 +84,13 @@ class Pages(StacApiIO):
                 self._check_step(step, asked, empty, bool(items))
             if items:
                 yield page
-        if told is not None and came < told:
-            reason = f"tells of {told} items, but gave {came}: the list is not whole; run again"
+        if stated is not None and came < stated:
+            reason = f"states {stated} items, but gave {came}: the list is not whole; run again"
             raise StorageError(self._service.address, reason, passing=True)
-        if told is not None and len(seen) < told:
+        if stated is not None and len(seen) < stated:
             self.doubt = (
-                f"it tells of {told} items and names {came - len(seen)} of them twice: another "
-                "may be missing"
+                f"it states {stated} items, but gave {came - len(seen)} of them twice: another "
+                "item may be missing"
             )
 
     def _ask(self, url: str, method: str, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -110,7 +111,7 @@ class Pages(StacApiIO):
         """The request of the `next` link of a page; None on the last page."""
         links = page.get("links") or []
         if not isinstance(links, list) or not all(isinstance(link, dict) for link in links):
-            raise self._no_page("a page whose links are no list of links")
+            raise self._no_page("a page whose links are not a list of links")
         link = next((link for link in links if link.get("rel") == "next"), None)
         if link is None:
             return None
@@ -120,7 +121,7 @@ class Pages(StacApiIO):
         try:
             address = urljoin(url, href)
         except ValueError as error:
-            raise self._no_page("a next link that is no address") from error
+            raise self._no_page("a next link that is not an address") from error
         if str(link.get("method") or "GET").upper() != "POST":
             return address, "GET", None
         whole = {**(parameters or {}), **(body or {})} if link.get("merge") or not body else body
@@ -130,9 +131,9 @@ class Pages(StacApiIO):
         self, step: tuple[str, str, dict[str, Any] | None], asked: set[str], empty: int, items: bool
     ) -> None:
         if _key(*step) in asked:
-            raise self._no_end(f"a next link that leads back, after {len(asked)} pages")
+            raise self._no_end(f"a next link to an earlier page, after {len(asked)} pages")
         if empty > MOST_EMPTY:
-            what = "only items that it named before" if items else "no item"
+            what = "only items of earlier pages" if items else "no item"
             raise self._no_end(f"{empty} pages in a row with {what}, each with a next link")
         if len(asked) >= MOST_PAGES:
             raise self._no_end(f"more than {MOST_PAGES} pages")
@@ -142,7 +143,7 @@ class Pages(StacApiIO):
         return StorageError(self._service.address, reason)
 
     def _no_end(self, what: str) -> StorageError:
-        """The API is at fault, and not who asks it."""
+        """The error of an API whose pages do not end; another launch may succeed."""
         reason = f"gave {what}: its list of products cannot be read whole; run again later"
         return StorageError(self._service.address, reason, passing=True)
 
@@ -159,7 +160,7 @@ def _matched(page: Mapping[str, Any]) -> int | None:
     """The number of all items, as a page gives it; None if it does not."""
     context = page.get("context")
     inner = context.get("matched") if isinstance(context, dict) else None
-    for told in (page.get("numberMatched"), inner):
-        if isinstance(told, int) and not isinstance(told, bool):
-            return told
+    for stated in (page.get("numberMatched"), inner):
+        if isinstance(stated, int) and not isinstance(stated, bool):
+            return stated
     return None

@@ -72,25 +72,29 @@ class Collection:
             raise ValueError("a collection without a name")
         places = (*self.roots, *((self.products,) if self.products else ()))
         if not self.roots:
-            raise ValueError(f"collection {self.name}: no roots, expected where its products lie")
+            raise ValueError(
+                f"collection {self.name}: no roots, expected the folders or URLs of its products"
+            )
         for place in places:
             if reason := problem(place):
                 raise ValueError(f"collection {self.name}: {place!r} {reason}")
         if self.tokens and (problem(self.tokens) or not is_http(self.tokens)):
-            raise ValueError(f"collection {self.name}: tokens {self.tokens!r} is no http(s) URL")
+            raise ValueError(
+                f"collection {self.name}: tokens {self.tokens!r} is not an http or https URL"
+            )
         if self.nodata != 0:
             raise ValueError(f"collection {self.name}: nodata {self.nodata}, only 0 is read")
         if self.safe:
             return
         missing = [band for band, asset in zip(BANDS, self.bands, strict=True) if not asset]
         if missing:
-            raise ValueError(f"collection {self.name}: no asset named for {', '.join(missing)}")
+            raise ValueError(f"collection {self.name}: no asset for {', '.join(missing)}")
         if not self.granule:
-            raise ValueError(f"collection {self.name}: no asset named for the tile's XML (granule)")
+            raise ValueError(f"collection {self.name}: no asset for the tile's XML (granule)")
         if not (self.product or self.products):
             raise ValueError(
-                f"collection {self.name}: neither an asset with the product's XML (product) nor a "
-                "place of products"
+                f"collection {self.name}: no asset for the product's XML (product), and no folder "
+                "of products (products)"
             )
 
     @property
@@ -145,7 +149,7 @@ class Preset:
     def __post_init__(self) -> None:
         reason = problem(self.address)
         if reason is None and not is_http(self.address):
-            reason = "is no http or https URL"
+            reason = "is not an http or https URL"
         if reason:
             raise ValueError(f"{self.name}: address {self.address!r} {reason}")
         if self.l1c is None and self.l2a is None:
@@ -244,7 +248,7 @@ EARTH_SEARCH_L2A = Preset(
     ask=QUERY,
 )
 """Earth Search with its first L2A collection: the offset is applied, and the product's own XML is
-in a bucket whose requester pays."""
+in a bucket where the requester pays."""
 
 PLANETARY_COMPUTER = Preset(
     name="planetary-computer",

@@ -30,8 +30,8 @@ from .presets import QUERY, Preset
 _AT_A_TIME = 16
 """Products on object storage that are opened in parallel; each takes a few short requests."""
 _MOST_OTHERS = 20
-"""A search fails if it gives so many products that nobody asked for, and more of them than of
-others: then the API does not understand the request."""
+"""A search fails if it gives more products than this that the job did not ask for, and more of them
+than of wanted products: then the API does not understand the request."""
 _NO_API = (
     pystac.STACError,
     APIError,
@@ -49,7 +49,7 @@ _BOUNDS = Bounds()
 class StacCatalogue:
     """A STAC API that a preset describes; see `Catalogue`.
 
-    Once it exists, the process signs the files of the preset if they need a token.
+    From then on, the process signs the files of the preset if they need a token.
 
     Args:
         preset: the API; its `per_second` bounds the requests.
@@ -85,8 +85,8 @@ class StacCatalogue:
                 yield PassedOver(f"{self.place} ({', '.join(some)[:60]})", pages.doubt)
 
     @contextmanager
-    def _speaks(self) -> Iterator[None]:
-        """Turn errors of pystac-client about the landing page into an error of one line.
+    def _one_line_errors(self) -> Iterator[None]:
+        """Inside the context, an error of pystac-client about the landing page is one line.
 
         Its warnings are not shown: the answers show what an API can do.
         """
@@ -99,7 +99,7 @@ class StacCatalogue:
             raise StorageError(self.place, f"{reason}; check the address") from error
 
     def _open(self, pages: Pages) -> Client:
-        with self._speaks():
+        with self._one_line_errors():
             client = Client.open(self.place, stac_io=pages)
             for ability in ("ITEM_SEARCH", "FILTER", "QUERY"):
                 client.add_conforms_to(ability)
@@ -109,7 +109,7 @@ class StacCatalogue:
         wanted = reader.wanted
         start = datetime.combine(wanted.start, time(), UTC)
         end = datetime.combine(wanted.end, time(), UTC) + timedelta(days=1) + LONGEST_DATATAKE
-        with self._speaks():
+        with self._one_line_errors():
             search = client.search(
                 method="POST",
                 collections=[reader.collection.name],
@@ -124,9 +124,9 @@ class StacCatalogue:
             if isinstance(found, NotAskedFor):
                 others += 1
                 if others > max(_MOST_OTHERS, len(candidates)):
-                    raise self._ignored(found)
+                    raise self._not_understood(found)
                 yield PassedOver(
-                    found.location, "the catalogue names it without being asked for it"
+                    found.location, "the catalogue names it, but the job did not ask for it"
                 )
             elif isinstance(found, Candidate):
                 if (found.name, found.location) not in candidates:
@@ -156,8 +156,10 @@ class StacCatalogue:
         each = [{"op": "=", "args": [{"property": key}, value]} for value in values]
         return {"filter": each[0] if len(each) == 1 else {"op": "or", "args": each}}
 
-    def _ignored(self, found: NotAskedFor) -> StorageError:
+    def _not_understood(self, found: NotAskedFor) -> StorageError:
         asked = f"{self._preset.ask} by {self._preset.tile_property}"
-        reason = f"names products that nobody asked for, such as {found.location} ({found.what})"
-        text = f"{reason}: it does not obey a {asked}; check `ask` and `tile_property`"
+        reason = (
+            f"names products that the job did not ask for, such as {found.location} ({found.what})"
+        )
+        text = f"{reason}: it does not understand a {asked}; check `ask` and `tile_property`"
         return StorageError(self.place, text)

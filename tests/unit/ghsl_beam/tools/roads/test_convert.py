@@ -73,7 +73,7 @@ def test_the_file_and_the_summary(pbf, out):
         "roads_written": 4,
         "by_class": {"residential": 2, "primary": 1, "motorway": 1},
         "by_source_of_width": {"table": 2, "tag": 1, "lanes": 1},
-        "left_out": {"in a tunnel": 1, "class not asked for": 1, "unknown class": 1},
+        "left_out": {"in a tunnel": 1, "class not requested": 1, "unknown class": 1},
         "unknown_classes": {"platform": 1},
         "stated_but_not_taken": {"out of range": 1},
         "credit": convert.CREDITS["OpenStreetMap"],
@@ -123,7 +123,7 @@ def test_near_an_area(pbf, out):
         if number:
             assert make_roads(pbf, str(out), aoi=aoi, overwrite=True)["roads_written"] == number
         else:
-            with pytest.raises(RequestError, match=r"holds no road .* of 7 lines, 7 outside"):
+            with pytest.raises(RequestError, match=r"has no road .* of 7 lines, 7 outside"):
                 make_roads(pbf, str(out), aoi=aoi, overwrite=True)
 
 
@@ -173,7 +173,7 @@ def test_lines_of_several_parts_become_single(tmp_path, out):
 def test_a_file_of_the_same_name(pbf, out, tmp_path):
     make_roads(pbf, str(out))
     before = out.read_bytes()
-    with pytest.raises(RequestError, match=r"roads.gpkg: exists; give another name, or --overwr"):
+    with pytest.raises(RequestError, match=r"roads.gpkg: exists; give another name, or add --o"):
         make_roads(pbf, str(out), "motorway")
     assert out.read_bytes() == before
     make_roads(pbf, str(out), "motorway", overwrite=True)
@@ -185,7 +185,7 @@ def test_a_file_of_the_same_name(pbf, out, tmp_path):
     [
         ("roads.shp", "expected the name of a GeoPackage"),
         (".", "expected the name of a GeoPackage"),
-        ("folder.gpkg", "is no file"),
+        ("folder.gpkg", "is not a file"),
     ],
 )
 def test_what_cannot_be_written_to(pbf, tmp_path, name, said):
@@ -197,7 +197,7 @@ def test_what_cannot_be_written_to(pbf, tmp_path, name, said):
 def test_the_file_that_is_read_stays(pbf, out):
     make_roads(pbf, str(out))
     before = out.read_bytes()
-    with pytest.raises(RequestError, match="is the file that is read"):
+    with pytest.raises(RequestError, match="is the input file"):
         make_roads(f"{out}|roads", str(out), overwrite=True)
     assert out.read_bytes() == before
 
@@ -234,7 +234,7 @@ def test_roads_that_do_not_reach_the_file(pbf, out, monkeypatch):
         source.written += 1
 
     monkeypatch.setattr(output._Source, "record_batches", one_more)
-    with pytest.raises(StorageError, match="cannot be written: 4 of 5 roads reached the file"):
+    with pytest.raises(StorageError, match="cannot be written: only 4 of 5 roads are in the file"):
         make_roads(pbf, str(out))
     assert not list(out.parent.iterdir())
 
@@ -264,7 +264,9 @@ def test_a_file_at_a_url(pbf, out):
 
 
 def test_no_road_writes_nothing(pbf, out):
-    with pytest.raises(RequestError, match=r"no road that is asked for: of 7 lines, 6 class not"):
+    with pytest.raises(
+        RequestError, match=r"no road of the requested classes and area: of 7 lines, 6 class not"
+    ):
         make_roads(pbf, str(out), "steps")
     assert not list(out.parent.iterdir())
 

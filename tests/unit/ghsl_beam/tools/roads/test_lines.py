@@ -272,7 +272,8 @@ class TestTables:
         line = [shapely.LineString(LINE)]
         refused(
             write(tmp_path / "a.gpkg", line, kind_of_road=["A"], breadth=[3.0]),
-            r"layer 'a': no field says .*; found 'kind_of_road', 'breadth'; expected 'highway' "
+            r"layer 'a': no field has the class .*; found 'kind_of_road', 'breadth'; "
+            r"expected 'highway' "
             r"\(OpenStreetMap\), .*'class' \(Overture\)",
         )
         refused(write(tmp_path / "b.gpkg", line, fclass=["river"]), "found 'fclass'; expected")
@@ -393,8 +394,8 @@ class TestGeoJsonSequences:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("", "holds no feature"),
-            ("\n\x1e\n", "holds no feature"),
+            ("", "has no feature"),
+            ("\n\x1e\n", "has no feature"),
             ("hello", "line 3 is not JSON"),
             ('{"type": "Feature", "geom', "line 3 is not JSON .*; download or export it again"),
             ("[" * 100_000, "line 3 is not JSON"),
@@ -417,4 +418,4 @@ class TestGeoJsonSequences:
 
     def test_unknown_fields(self, tmp_path):
         file = sequence(tmp_path / "a.geojsonl", feature(kind="A"), feature(breadth=3))
-        refused(file, "no field says which road a line is; found 'kind', 'breadth'; expected")
+        refused(file, "no field has the class of a road; found 'kind', 'breadth'; expected")

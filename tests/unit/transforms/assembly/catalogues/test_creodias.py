@@ -58,7 +58,9 @@ OLD = {
 
 @pytest.mark.parametrize("name", OLD)
 def test_the_old_answer_is_one_line_with_the_remedy(name):
-    with pytest.raises(RequestError, match="another version, install the present one: pip install"):
+    with pytest.raises(
+        RequestError, match="this version is not supported, install the current one: pip install"
+    ):
         list(finder(lambda **_: OLD[name]).search(MONTH))
 
 

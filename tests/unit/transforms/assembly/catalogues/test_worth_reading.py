@@ -71,7 +71,7 @@ def test_what_is_not_online_is_lost_unless_another_processing_is():
         ("33UUU", lost.name, lost.location)
     ]
     assert "not online: order it" in losses[0].reason
-    assert (left.name, left.reason) == (old.name, "not online; another processing of it is")
+    assert (left.name, left.reason) == (old.name, "not online; another processing of it is online")
 
 
 def test_a_product_named_as_online_and_as_not_online_is_online():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from transforms.elements import StorageError
 from transforms.storage import services, storage
 from transforms.storage.gdal_access import gdal_environment
 from transforms.storage.services import (
@@ -127,7 +128,7 @@ def test_refused_keys_among_the_causes():
 def test_rasters_of_a_limited_service_are_not_read_in_windows(told):
     services.use(Services((far(connections=2),)))
     with (
-        pytest.raises(storage.StorageError, match=r"limits requests, .*access: download"),
+        pytest.raises(StorageError, match=r"limits requests, .*access: download"),
         gdal_environment("/vsis3/far-bucket/a.tif"),
     ):
         pass

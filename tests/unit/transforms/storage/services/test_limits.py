@@ -115,5 +115,5 @@ def test_no_service_no_slot():
 def test_a_folder_of_others_is_not_used(tmp_path):
     (tmp_path / f"ghsl-beam-limits-{limits.os.getuid()}").mkdir(mode=0o777)
     (tmp_path / f"ghsl-beam-limits-{limits.os.getuid()}").chmod(0o777)
-    with pytest.raises(StorageError, match="belongs to others; remove it"), slot(FAR):
+    with pytest.raises(StorageError, match="belongs to another user; remove it"), slot(FAR):
         pass

@@ -211,14 +211,17 @@ def test_what_is_missing_or_odd_is_not_told(item):
 @pytest.mark.parametrize(
     ("place", "what"),
     [
-        (f"s3://other/{L1C}.SAFE/", "expected a place below s3://eodata: such a place is never"),
-        (f"s3://eodata/../x/{L1C}.SAFE/", "expected a place below"),
-        (f"s3://eodata/Sentinel-2/../../other/{L1C}.SAFE/", "expected a place below"),
-        (f"s3://eodata-other/{L1C}.SAFE/", "expected a place below"),
-        (f"s3://user:secret-word@eodata/Sentinel-2/{L1C}.SAFE/", "expected a place below"),
-        (f"/etc/{L1C}.SAFE", "expected a place below"),
-        (f"file:///etc/{L1C}.SAFE", "expected a place below"),
-        (f"s3://eodata/Sentinel-2/\n{L1C}.SAFE/", "expected a place below"),
+        (
+            f"s3://other/{L1C}.SAFE/",
+            "expected a location below s3://eodata; the job reads no other",
+        ),
+        (f"s3://eodata/../x/{L1C}.SAFE/", "expected a location below"),
+        (f"s3://eodata/Sentinel-2/../../other/{L1C}.SAFE/", "expected a location below"),
+        (f"s3://eodata-other/{L1C}.SAFE/", "expected a location below"),
+        (f"s3://user:secret-word@eodata/Sentinel-2/{L1C}.SAFE/", "expected a location below"),
+        (f"/etc/{L1C}.SAFE", "expected a location below"),
+        (f"file:///etc/{L1C}.SAFE", "expected a location below"),
+        (f"s3://eodata/Sentinel-2/\n{L1C}.SAFE/", "expected a location below"),
         (f"s3://eodata/Sentinel-2/{L2A}.SAFE/", f"but its folder is {L2A}"),
     ],
 )
@@ -242,7 +245,9 @@ def test_a_double_slash_leads_out_of_no_mount(item):
         if expected:
             assert found.location == expected
         else:
-            assert "expected a place below /eodata: such a place is never read" in found.reason
+            assert (
+                "expected a location below /eodata; the job reads no other location" in found.reason
+            )
 
 
 @pytest.mark.parametrize("broken", [{}, [], None, "x", {"B02": None}, {"B02": {"href": 7}}])
@@ -272,7 +277,7 @@ def test_assets_that_cannot_be_used(recorded):
     item["assets"]["B04"]["raster:bands"] = [{"nodata": 65535}]
     assert ask.read(item).reason == "nodata 65535 in asset 'B04', expected 0"
     item["assets"]["B04"] = {"href": "https://elsewhere.example/B04.tif"}
-    assert "expected a place below https://sentinel2l2a01" in ask.read(item).reason
+    assert "expected a location below https://sentinel2l2a01" in ask.read(item).reason
 
 
 def test_a_zone_of_one_digit_is_the_same_tile(recorded):
@@ -288,12 +293,12 @@ def test_presets_say_what_is_wrong_with_them():
     for make, reason in (
         (lambda: Collection("s2", ()), "s2: no roots"),
         (lambda: Collection("s2", ("ftp://x/y",)), "scheme 'ftp'"),
-        (lambda: Collection("s2", ("s3://b",), red="r"), "no asset named for B03, B02, B08"),
+        (lambda: Collection("s2", ("s3://b",), red="r"), "no asset for B03, B02, B08"),
         (lambda: replace(EARTH_SEARCH.l2a, granule=""), r"the tile's XML \(granule\)"),
-        (lambda: replace(EARTH_SEARCH.l2a, product=""), "nor a place of products"),
+        (lambda: replace(EARTH_SEARCH.l2a, product=""), "no folder of products"),
         (lambda: replace(EARTH_SEARCH.l2a, nodata=65535), "nodata 65535, only 0 is read"),
-        (lambda: replace(EARTH_SEARCH.l2a, tokens="s3://x"), r"tokens 's3://x' is no http"),
-        (lambda: Preset("x", "s3://bucket", safe), "is no http or https URL"),
+        (lambda: replace(EARTH_SEARCH.l2a, tokens="s3://x"), r"tokens 's3://x' is not an http"),
+        (lambda: Preset("x", "s3://bucket", safe), "is not an http or https URL"),
         (lambda: Preset("x", "https://user:pw@host/v1", safe), "is a URL with credentials"),
         (lambda: Preset("x", "https://host/v1"), "no collection, expected l1c or l2a"),
         (lambda: Preset("x", "https://host/v1", safe, ask="cql"), "expected filter or query"),
