@@ -5,13 +5,14 @@ import os
 import re
 import shutil
 from dataclasses import replace
+from datetime import date, timedelta
 
 import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from tests.pipeline.faults.conftest import ULX, ULY
+from tests.pipeline.faults.conftest import ULX, ULY, small_job
 from tests.pipeline.faults.table import fault
 from tests.support.archive import Product, write_product
 from tests.support.jpeg2000 import tile_parts, write_band
@@ -169,7 +170,9 @@ def mask_cut(job):
 def clouds(job, ring):
     (mask,) = job.spoiled.glob("GRANULE/*/QI_DATA/MSK_CLOUDS_B00.gml")
     product = Product("33UUU", 32633, ULX, ULY, job.second, cloud_polygons=[ring])
-    (made,) = write_product(job.file.parent / "clouded", product).glob("GRANULE/*/QI_DATA/*.gml")
+    (made,) = write_product(job.file.parent / "clouded" / job.spoiled.name, product).glob(
+        "GRANULE/*/QI_DATA/*.gml"
+    )
     shutil.copy(made, mask)
 
 
@@ -292,18 +295,37 @@ for name in SPOILED:
     fault("reading", name, SET_ASIDE)
 
 
-@pytest.mark.parametrize("name", SPOILED)
-def test_a_spoiled_scene_is_set_aside(job, name):
-    spoil, file = SPOILED[name]
-    spoil(job)
-    output, record = job.run()
+@pytest.fixture(scope="module")
+def all_spoiled(tmp_path_factory):
+    """A run with a good scene and every spoiled one, each of a day of its own."""
+    folder = tmp_path_factory.mktemp("spoiled")
+    whole = small_job(folder, period={"start": "2020-06-01", "end": "2020-09-30"})
+    shutil.rmtree(whole.spoiled)
+    names = {}
+    for number, (name, (spoil, _)) in enumerate(SPOILED.items()):
+        day = date(2020, 7, 1) + timedelta(number)
+        safe = write_product(
+            folder / "archive", Product("33UUU", 32633, ULX, ULY, whole.second, day)
+        )
+        spoil(replace(whole, spoiled=safe))
+        names[name] = safe.name
+    return whole, names, *whole.run()
+
+
+def test_the_composite_is_that_of_the_good_scene(all_spoiled):
+    job, names, output, record = all_spoiled
     assert record["exit_code"] == 3
-    (aside,) = record["scenes_set_aside"]
-    assert aside["file"].endswith(file)
-    assert job.spoiled.name in aside["file"]
+    assert len(record["scenes_set_aside"]) == len(names)
+    np.testing.assert_array_equal(job.s2(output), job.first)
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_spoiled_scene_is_set_aside(all_spoiled, name):
+    _, names, _, record = all_spoiled
+    (aside,) = [one for one in record["scenes_set_aside"] if names[name] in one["file"]]
+    assert aside["file"].endswith(SPOILED[name][1])
     assert aside["reason"]
     assert "\n" not in aside["reason"]
-    np.testing.assert_array_equal(job.s2(output), job.first)
 
 
 def test_a_scene_of_another_zone_is_named_with_both(job):

@@ -50,35 +50,46 @@ def undisturbed(tmp_path_factory):
     return layers(job.run()[0])
 
 
-# name -> one of so many requests, and what it gets
 IN_PASSING = {
-    "500": (13, (500, {}, "")),
-    "503": (13, (503, {}, "")),
-    "429 with Retry-After": (17, (429, {"Retry-After": "1"}, "")),
-    "connection reset": (7, (0, {}, "")),
-    "stall": (31, (Front.STALL, {}, "")),
-    "wrong length": (13, (Front.SHORT, {}, "")),
+    "500": (500, {}, ""),
+    "503": (503, {}, ""),
+    "429 with Retry-After": (429, {"Retry-After": "1"}, ""),
+    "connection reset": (0, {}, ""),
+    "wrong length": (Front.SHORT, {}, ""),
 }
-for name in IN_PASSING:
+STALL = {"stall": (Front.STALL, {}, "")}
+for name in (*IN_PASSING, *STALL):
     fault("storage", name, PASSING)
 
 
-@pytest.mark.parametrize("name", IN_PASSING)
-def test_what_fails_in_passing(name, service, undisturbed, tmp_path, monkeypatch):
+class InTurn(Front):
+    """A proxy that gives some faults in turn."""
+
+    def __init__(self, service, kinds):
+        super().__init__(service)
+        self.kinds = tuple(kinds)
+
+    def fits(self, method):
+        self.fault = self.kinds[self.given % len(self.kinds)]
+        return super().fits(method)
+
+
+@pytest.mark.parametrize(("kinds", "every"), [(IN_PASSING, 9), (STALL, 31)], ids=["quick", "stall"])
+def test_what_fails_in_passing(kinds, every, service, undisturbed, tmp_path, monkeypatch):
     monkeypatch.setattr(object_store, "STALL", 3)
     job = small_job(tmp_path)
-    front = Front(service)
+    front = InTurn(service, kinds.values())
     with using(front.address):
-        bucket = make_bucket(f"passing-{abs(hash(name))}")
+        bucket = make_bucket(f"passing-{every}")
         archive = put_folder(tmp_path / "archive", f"{bucket}/archive")
-        front.every, front.fault = IN_PASSING[name]
+        front.every = every
         settings = (f"output={bucket}/run", f"input.archive={archive}")
         _, record = make(job.file, settings=settings)
         front.every = 0
         found = layers(get_folder(f"{bucket}/run", tmp_path / "copy"))
     front.close()
     assert (record["exit_code"], record["losses"]) == (0, [])
-    assert front.given > 5
+    assert front.given > 5 * len(kinds)
     assert not any(differing(found, undisturbed).values())
 
 
