@@ -21,7 +21,7 @@ from transforms.elements import RequestError, package_version
 from transforms.inference.engines import EXACT, choose
 from transforms.inference.network import collapse
 from transforms.inference.predict import HALO, prepare, valid
-from transforms.inference.training import TrainingSettings, train
+from transforms.inference.training import LabelledImage, TrainingSettings, train
 from transforms.inference.weights import TRAINED, NetworkWeights, save_weights
 from transforms.storage import storage
 
@@ -42,9 +42,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """A tile: reflectance (rows, columns, 4), labels, weights, metres east and north."""
+    """A tile: its S2 (4, rows, columns), labels, weights, metres east and north."""
 
-    x: NDArray[np.float32]
+    s2: NDArray[np.uint16]
     labels: NDArray[np.uint8]
     weights: NDArray[np.float32]
     places: tuple[Floats, Floats]
@@ -122,7 +122,7 @@ def _image(
         )
         places = _places(source, origin)
     counts = np.where(burnt == 1, 1.0, unlabelled).astype(np.float32)
-    return _Image(prepare(dn), burnt, np.where(valid(dn), counts, np.float32(0)), places)
+    return _Image(dn, burnt, np.where(valid(dn), counts, np.float32(0)), places)
 
 
 def _places(source: Any, origin: NDArray[np.float64]) -> tuple[Floats, Floats]:
@@ -153,19 +153,11 @@ def _has_both(images: list[_Image], weights: list[NDArray[np.float32]]) -> bool:
 def _train(
     images: list[_Image], weights: list[NDArray[np.float32]], settings: TrainingSettings
 ) -> NetworkWeights:
-    # The tiles are stacked; pixels at a seam may see a few pixels of the next tile.
-    width = max(image.x.shape[1] for image in images)
-    parts = ([i.x for i in images], [i.labels for i in images], weights)
-    x, y, w = (
-        np.concatenate(
-            [
-                np.pad(a, ((0, 0), (0, width - a.shape[1]), *(((0, 0),) * (a.ndim - 2))))
-                for a in arrays
-            ]
-        )
-        for arrays in parts
-    )
-    return train(x, y, w, settings)
+    labelled = [
+        LabelledImage(image.s2, image.labels.astype(np.float32), weight)
+        for image, weight in zip(images, weights, strict=True)
+    ]
+    return train(labelled, settings).weights
 
 
 def _held_out(images: list[_Image], settings: TrainingSettings) -> dict[str, Any]:
@@ -241,9 +233,9 @@ def _predictions(
         tested = part & (image.weights > 0)
         if not tested.any() or number > _MOST_TESTED:
             continue
-        margin = ((HALO, HALO), (HALO, HALO), (0, 0))
-        padded = np.pad(image.x, margin, mode="reflect")
-        probability = engine.probabilities(padded, valid=tested)
+        margin = ((0, 0), (HALO, HALO), (HALO, HALO))
+        padded = np.pad(image.s2, margin, mode="reflect")
+        probability = engine.probabilities(prepare(padded), valid=tested)
         truth.append(image.labels[tested])
         guess.append(probability[tested])
         number += int(tested.sum())
