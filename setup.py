@@ -18,7 +18,7 @@ setup(
     packages=find_packages(include=["ghsl_beam*", "transforms*"]),
     package_data={
         "ghsl_beam": ["py.typed", "**/*.html", "**/*.json", "**/*.yaml"],
-        "transforms": ["py.typed"],
+        "transforms": ["py.typed", "**/STARTER_*"],
     },
     install_requires=[
         "affine>=2.4",

@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from transforms.inference.engines import Choice, Engine, choose
 from transforms.inference.engines.acceptance import sample
 from transforms.inference.network import collapse
+from transforms.inference.starter import starter_file
 from transforms.inference.weights import NetworkWeights, load_weights
 
 ROOT = Path(__file__).resolve().parents[1]
-MODEL = ROOT / "examples" / "models" / "DEMONSTRATION_MODEL_CNN_33U.h5"
+MODEL = starter_file()
 BATCH = 16384
 BLOCK = 1024
 """Rows and columns that engines predict: a block of the default size."""

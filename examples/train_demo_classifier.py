@@ -6,12 +6,13 @@ built-up pixels. Every built-up pixel of a Residential tile counts as residentia
 an Industrial tile as non-residential. A street or a shop in a residential tile gets a wrong label,
 and the tiles are few: the result shows how training works, and its maps mean nothing.
 
-    python examples/train_demo_classifier.py --eurosat EUROSAT --network MODEL_CNN_33U.h5
+    python examples/train_demo_classifier.py --eurosat EUROSAT
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +32,11 @@ from transforms.classification import (
 )
 from transforms.cleaning import CleaningParameters, clean
 from transforms.elements import GhslBeamError, RasterError, RequestError
+from transforms.inference.engines import EXACT, choose
+from transforms.inference.network import collapse
+from transforms.inference.predict import HALO, encode, prepare, valid
+from transforms.inference.starter import starter_file
+from transforms.inference.weights import load_weights
 
 LABELS = {"Residential": RESIDENTIAL, "Industrial": NON_RESIDENTIAL}
 BANDS = [4, 3, 2, 8]  # red, green, blue, near infrared among B01..B12, B8A
@@ -60,23 +66,8 @@ def read(path: Path) -> NDArray[np.uint16]:
         raise RasterError(f"{path}: {error}") from error
 
 
-def predictor(network: Path | None) -> tuple[Predict, str]:
-    """A function that gives BUFRAC_RAW of a tile, and its name.
-
-    Without a network every pixel is built-up.
-    """
-    if network is None:
-
-        def everything(s2: NDArray[np.uint16]) -> NDArray[np.uint16]:
-            return np.where((s2 > 0).all(axis=0), 10_000, 65535).astype(np.uint16)
-
-        return everything, "a built-up fraction of 1 everywhere"
-
-    from transforms.inference.engines import EXACT, choose
-    from transforms.inference.network import collapse
-    from transforms.inference.predict import HALO, encode, prepare, valid
-    from transforms.inference.weights import load_weights
-
+def predictor(network: Path) -> Predict:
+    """A function that gives BUFRAC_RAW of a tile."""
     engine = choose(EXACT).make(collapse(load_weights(network)))
     margin = ((0, 0), (HALO, HALO), (HALO, HALO))
 
@@ -85,14 +76,16 @@ def predictor(network: Path | None) -> tuple[Predict, str]:
         padded = prepare(np.pad(s2, margin, mode="reflect"))
         return encode(engine.probabilities(padded, valid=is_valid), is_valid)
 
-    return predict, f"the built-up fraction of {network.name}"
+    return predict
 
 
 def main() -> int:
     """Train, print the scores, write the model."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--eurosat", type=Path, required=True, help="folder of class folders")
-    parser.add_argument("--network", type=Path, help="GHS-S2Net weights (.h5)")
+    parser.add_argument(
+        "--network", type=Path, default=starter_file(), help="weights of the job's network (.h5)"
+    )
     parser.add_argument("--feature-set", choices=FEATURE_SETS, default="spectral_texture")
     parser.add_argument("--output", type=Path, default=MODEL)
     wanted = parser.parse_args()
@@ -103,9 +96,9 @@ def main() -> int:
         return 1
 
 
-def run(eurosat: Path, network: Path | None, feature_set: str, output: Path) -> int:
+def run(eurosat: Path, network: Path, feature_set: str, output: Path) -> int:
     """Train, print and write; return the exit code."""
-    predict, source = predictor(network)
+    predict, source = predictor(network), f"the built-up fraction of {network.name}"
     tables, labels, groups, numbers = [], [], [], dict.fromkeys(LABELS.values(), 0)
     for group, (path, label) in enumerate(tiles(eurosat)):
         s2 = read(path)
@@ -136,7 +129,8 @@ def run(eurosat: Path, network: Path | None, feature_set: str, output: Path) -> 
         f"Industrial, {len(y)} pixels labelled by tile, with {source}; balanced accuracy "
         f"{scores.balanced_accuracy:.3f} held out by tile"
     )
-    train(x, y, feature_set, description, demonstration=True).save(output)
+    digest = hashlib.sha256(network.read_bytes()).hexdigest()
+    train(x, y, feature_set, description, demonstration=True, networks=(digest,)).save(output)
     print(f"{output}: {output.stat().st_size} bytes, for demonstration only")
     return 0
 

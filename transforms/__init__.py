@@ -34,9 +34,10 @@ if TYPE_CHECKING:
         utm_grid,
     )
     from .greenness import GreennessParameters, MeasureGreenness
-    from .inference import GhsS2NetHandler, PredictBuiltUp, load_engine, predict
+    from .inference import STARTER_MODEL, GhsS2NetHandler, PredictBuiltUp, load_engine, predict
 
 __all__ = [
+    "STARTER_MODEL",
     "AssembleScenes",
     "Block",
     "BlockTask",
@@ -103,6 +104,7 @@ __getattr__ = lazily(
         "clean": ".cleaning",
         "find_scenes": ".assembly",
         "ghsl_mollweide": ".aggregation",
+        "STARTER_MODEL": ".inference",
         "load_engine": ".inference",
         "part_of": ".elements",
         "predict": ".inference",

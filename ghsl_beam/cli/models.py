@@ -49,7 +49,10 @@ def list_command(
     from ghsl_beam.models.manifest import read_manifest
     from ghsl_beam.models.status import State, status, zones_of_area
     from transforms.inference.models import available
+    from transforms.inference.starter import STARTER_MODEL
+    from transforms.inference.weights import describe_model
     from transforms.inference.zones import normal
+    from transforms.storage.storage import name
 
     manifest = read_manifest(folder)
     here = available(folder, prefix)
@@ -61,13 +64,19 @@ def list_command(
     rows = status(zones, here, manifest)
     if as_json:
         about = manifest.model_dump(mode="json", include={"source", "date", "count", "complete"})
-        say_json({"zones": [asdict(row) for row in rows], "published": about}, indent=2)
+        starter = {"file": name(STARTER_MODEL), "sha256": describe_model(STARTER_MODEL).sha256}
+        zones_json = [asdict(row) for row in rows]
+        say_json({"zones": zones_json, "published": about, "starter": starter}, indent=2)
         return
     if rows:
         _print_table(rows, with_tiles=aoi is not None)
     counts = {state: sum(row.state is state for row in rows) for state in State}
     say(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no zones")
     say(_about(manifest))
+    say(
+        f"for any zone: {name(STARTER_MODEL)}, the starter network (models.starter: true in the "
+        "job file); it is not a model of the JRC"
+    )
 
 
 def _print_table(rows: list[ZoneStatus], *, with_tiles: bool) -> None:

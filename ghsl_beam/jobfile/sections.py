@@ -16,15 +16,20 @@ from transforms.elements import RequestError
 
 
 class Models(Section):
-    """The GHS-S2Net models, one for each grid zone."""
+    """The GHS-S2Net models: one for each grid zone, or the starter network for all of them."""
 
+    starter: bool = Field(
+        False,
+        description="true: use the starter network of this program in every zone, instead of a "
+        "folder of models; it is not a model of the JRC",
+    )
     folder: Location = Field(
         "cnn_models", validate_default=True, description="folder or URL of MODEL_CNN_<zone>.h5"
     )
     prefix: str = Field(
         "",
         pattern=r"^[A-Za-z0-9_-]*$",
-        description="prefix of the file names; DEMONSTRATION_ selects the demonstration's model",
+        description="prefix of the file names, such as OWN_ for OWN_MODEL_CNN_33U.h5",
     )
     fallback: str = Field(
         "error",
@@ -35,6 +40,18 @@ class Models(Section):
         "exact",
         description="exact: within 2.5e-6 of float64; fast: within 0.015 of exact, mean 0.0002",
     )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Models:
+        """Refuse keys that choose among files together with the starter network, which is one."""
+        given = [key for key in ("folder", "prefix", "fallback") if key in self.model_fields_set]
+        if self.starter and given:
+            raise ValueError(
+                f"starter: true is used instead of {' and '.join(given)}; remove "
+                f"{'it' if len(given) == 1 else 'them'}, or starter; to replace the whole section: "
+                "--set 'models={starter: true}'"
+            )
+        return self
 
 
 class Cleaning(Section):

@@ -11,7 +11,8 @@ from ghsl_beam.models.credits import Origin
 from ghsl_beam.models.manifest import Manifest, published_manifest
 from transforms.classification.classifier import ResidentialClassifier
 from transforms.elements import ModelError, RequestError
-from transforms.inference.models import resolve, zone_of_file
+from transforms.inference.models import ZoneModel, resolve, zone_of_file
+from transforms.inference.starter import STARTER_MODEL
 from transforms.inference.weights import ModelFile, describe_model
 from transforms.storage import storage
 
@@ -49,6 +50,7 @@ class Model:
         return {
             "MODEL": self.file,
             "MODEL_SHA256": self.sha256,
+            "MODEL_ORIGIN": self.origin.value,
             "MODEL_GRID_ZONE": self.zone,
             "MODEL_FALLBACK": "yes" if self.fallback else "no",
         }
@@ -57,11 +59,16 @@ class Model:
 def chosen_models(job: Job, zones: list[str]) -> tuple[Model, ...]:
     """The network of each of these grid zones, each file read and checked once.
 
+    The starter network is used only if the job asks for it, and then in all zones.
+
     Raises:
         RequestError: a zone has none, or a file cannot be read or is not a GHS-S2Net.
     """
     settings = job.models
-    chosen = resolve(zones, settings.folder, settings.fallback, prefix=settings.prefix)
+    if settings.starter:
+        chosen = tuple(ZoneModel(zone, zone, STARTER_MODEL) for zone in sorted(set(zones)))
+    else:
+        chosen = resolve(zones, settings.folder, settings.fallback, prefix=settings.prefix)
     try:
         files = {path: describe_model(path) for path in dict.fromkeys(m.path for m in chosen)}
     except ModelError as error:
@@ -89,6 +96,8 @@ def _origin(name: str, file: ModelFile, manifest: Manifest) -> Origin:
         file.sha256 == known.sha256 or file.git_blob == known.git_blob for known in manifest.models
     ):
         return Origin.PUBLISHED
+    if file.starter:
+        return Origin.STARTER
     if file.demonstration or _named(name):
         return Origin.DEMONSTRATION
     return Origin.UNPROVEN if file.trained is None else Origin.OWN
@@ -101,6 +110,11 @@ def model_warnings(models: Iterable[Model]) -> list[str]:
         by_origin.setdefault(model.origin, {})[model.file] = None
     warnings = [
         f"model {file} is a demonstration" for file in by_origin.get(Origin.DEMONSTRATION, ())
+    ]
+    warnings += [
+        f"model {file} is the starter network of ghsl-beam, not a model of the JRC: it knows only "
+        "the few landscapes that docs/starter-models.md names"
+        for file in by_origin.get(Origin.STARTER, ())
     ]
     for file in by_origin.get(Origin.OWN, ()):
         alike = ", though its name is like theirs" if zone_of_file(file) else ""

@@ -24,6 +24,8 @@ class Origin(StrEnum):
     """The JRC: the checksum is that of one of its published files."""
     OWN = "own"
     """A user of this program."""
+    STARTER = "starter"
+    """This program: the starter network, or a copy of it."""
     DEMONSTRATION = "demonstration"
     UNPROVEN = "unproven"
     """Unknown: the file does not say it, and its checksum is not known."""
@@ -46,7 +48,7 @@ class Network(Protocol):
 
     @property
     def trained(self) -> str:
-        """The note of an own network about its training, may be empty."""
+        """The note of a network of this program about its training, may be empty."""
 
 
 def credits_of(networks: Iterable[Network]) -> tuple[str, ...]:
@@ -88,7 +90,9 @@ def _line(network: Network) -> str:
         return JRC
     if network.origin is Origin.DEMONSTRATION:
         return f"network {network.file}: a demonstration of ghsl-beam, no model of the JRC"
+    note = f": {network.trained}" if network.trained else ""
+    if network.origin is Origin.STARTER:
+        return f"network {network.file}: starter network of ghsl-beam, no model of the JRC{note}"
     if network.origin is Origin.OWN:
-        note = f": {network.trained}" if network.trained else ""
         return f"network {network.file}: trained with ghsl-beam, no model of the JRC{note}"
     return f"network {network.file} (SHA-256 {network.sha256[:12]}): its maker is not proven"

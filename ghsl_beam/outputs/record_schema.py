@@ -25,6 +25,9 @@ class ModelRecord(TypedDict):
 
     file: str
     sha256: str
+    origin: Annotated[
+        str, Field(description="who made it: published, own, starter, demonstration or unproven")
+    ]
     demonstration: bool
     fallback: Annotated[bool, Field(description="another grid zone's model")]
 

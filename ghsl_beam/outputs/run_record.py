@@ -107,6 +107,7 @@ def _tile(tile: TilePlan, models: Iterable[Model]) -> TileRecord:
         "model": {
             "file": model.file,
             "sha256": model.sha256,
+            "origin": model.origin.value,
             "demonstration": model.demonstration,
             "fallback": model.fallback,
         },

@@ -20,7 +20,7 @@ from examples.arrange_sample import arrange
 from ghsl_beam.runners.profiles import options
 from tests.conftest import ROOT
 from tests.support import four_tiles
-from tests.support.jobs import MODELS, make, write_job
+from tests.support.jobs import make, models_folder, write_job
 from tests.support.object_storage import make_bucket, put_folder, s3_service, using
 from tests.support.storage_services import more_keys
 
@@ -134,8 +134,8 @@ def in_bucket(job_file, archive, bucket, folder):
     content = yaml.safe_load(job_file.read_text())
     name = content["name"]
     content["input"]["archive"] = put_folder(archive, f"{bucket}/{name}/archive")
-    models = put_folder(MODELS, f"{bucket}/{name}/models")
-    content["models"]["folder"] = models
+    models = put_folder(models_folder(folder / "models"), f"{bucket}/{name}/models")
+    content["models"] = {"folder": models}
     content["residential"]["model"] = f"{models}/DEMONSTRATION_residential.skops"
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(content))

@@ -27,7 +27,7 @@ def services(running, four_tiles_job, four_tiles_archive, tmp_path):
     _made(f"s3://{own}")
     content["input"]["archive"] = f"s3://{far}/archive"
     content["input"]["cache"] = {"folder": str(tmp_path / "cache")}
-    content["models"]["folder"] = f"s3://{models}/models"
+    content["models"] = {"folder": f"s3://{models}/models"}
     content["residential"]["model"] = f"s3://{models}/models/DEMONSTRATION_residential.skops"
     fronts = (
         Service(running.service, KEYS["FAR"][0], far, host=running.address),

@@ -20,9 +20,10 @@ from transforms.inference.engines.machine_code import has
 from transforms.inference.handler import GhsS2NetHandler, PredictionInput
 from transforms.inference.network import collapse
 from transforms.inference.predict import CONTEXT, prepare
+from transforms.inference.starter import starter_file
 from transforms.inference.weights import NetworkWeights, load_weights, save_weights
 
-DEMO = Path(__file__).parents[2] / "examples/models/DEMONSTRATION_MODEL_CNN_33U.h5"
+STARTER = starter_file()
 VNNI = has("avx512f", "avx512vnni")
 NAMES = [
     "winograd-float32",
@@ -49,13 +50,11 @@ def scene(shared_data: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("model", ["demonstration", "32T", "33U"])
+@pytest.mark.parametrize("model", ["starter", "32T", "33U"])
 def test_real_pixels_patch_by_patch(
     shared_data: Path, scene: np.ndarray, name: str, model: str
 ) -> None:
-    path = (
-        DEMO if model == "demonstration" else f"{shared_data}/legacy_weights/MODEL_CNN_{model}.h5"
-    )
+    path = STARTER if model == "starter" else f"{shared_data}/legacy_weights/MODEL_CNN_{model}.h5"
     weights = load_weights(path)
     x = prepare(np.pad(scene, ((0, 0), (2, 2), (2, 2)), mode="reflect"))
     found = made(name, weights).probabilities(x)
@@ -72,7 +71,7 @@ def test_real_pixels_patch_by_patch(
 
 @pytest.mark.parametrize("name", NAMES[:2])
 def test_threads_masks_and_places_do_not_matter_to_the_bit(name: str) -> None:
-    engine = made(name, load_weights(DEMO))
+    engine = made(name, load_weights(STARTER))
     x = np.pad(sample(), ((0, 80), (0, 80), (0, 0)), mode="reflect")
     whole = engine.probabilities(x)
     random = np.random.default_rng(4)
@@ -88,7 +87,7 @@ def test_threads_masks_and_places_do_not_matter_to_the_bit(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_blocks_anywhere_fit_together_to_the_bit_from_several_threads(name: str) -> None:
-    engine = made(name, load_weights(DEMO))
+    engine = made(name, load_weights(STARTER))
     x = np.pad(sample(), ((0, 90), (0, 90), (0, 0)), mode="reflect")
     inner = Window(0, 0, *x.shape[:2]).expand(-CONTEXT)
     whole = engine.probabilities(x, inner.row, inner.col, halo=CONTEXT)
@@ -138,17 +137,17 @@ def coarse(weights: NetworkWeights) -> NetworkWeights:
 @pytest.mark.skipif(not VNNI, reason="this processor has no AVX-512 VNNI: fast is exact")
 def test_fast_refuses_a_model_beyond_its_bounds(tmp_path: Path) -> None:
     file = tmp_path / "MODEL_CNN_33U.h5"
-    save_weights(file, coarse(load_weights(DEMO)))
+    save_weights(file, coarse(load_weights(STARTER)))
     block = PredictionInput("33U", "33UUU", Window(0, 0, 8, 8), np.full((4, 12, 12), 900, "u2"))
     with pytest.raises(ModelError, match=r"MODEL_CNN_33U.h5: .*models.precision to 'exact'"):
         GhsS2NetHandler((("33U", str(file)),), precision=FAST).load_model().predict(block)
     GhsS2NetHandler((("33U", str(file)),)).load_model().predict(block)
-    GhsS2NetHandler((("33U", str(DEMO)),), precision=FAST).load_model().predict(block)
+    GhsS2NetHandler((("33U", str(STARTER)),), precision=FAST).load_model().predict(block)
 
 
 def test_the_sample_is_the_same_every_time_and_tells_engines_apart() -> None:
     assert np.array_equal(sample(), sample())
-    weights = load_weights(DEMO)
+    weights = load_weights(STARTER)
     probability = made("winograd-float32", weights).probabilities(sample())
     assert probability.min() < 0.05
     assert probability.max() > 0.95
@@ -163,7 +162,7 @@ def test_further_models_take_the_same_memory_on_any_number_of_cores(
     monkeypatch.setattr(winograd, "cores", lambda: 8)
     # Without what an engine of another test still uses.
     monkeypatch.setattr(winograd, "_OPEN", {})
-    weights, x = load_weights(DEMO), np.pad(sample(), ((0, 80), (0, 80), (0, 0)), mode="reflect")
+    weights, x = load_weights(STARTER), np.pad(sample(), ((0, 80), (0, 80), (0, 0)), mode="reflect")
     other = coarse(weights)
     tracemalloc.start()
     try:
@@ -195,7 +194,7 @@ def test_prediction_on_a_processor_needs_no_tensorflow_and_little_memory() -> No
         "from transforms.inference.network import collapse\n"
         "from transforms.inference.weights import load_weights\n"
         "import transforms.inference.engines.winograd\n"
-        f"network = collapse(load_weights({str(DEMO)!r}))\n"
+        f"network = collapse(load_weights({str(STARTER)!r}))\n"
         "x = np.full((2052, 2052, 4), 0.1, np.float32)\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
         "before = peak()\n"

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import shapely
 
-from ghsl_beam.tools import network_training, training
+from ghsl_beam.tools import training
 from ghsl_beam.tools.label_file import read_polygons
-from ghsl_beam.tools.network_training import train_network
+from ghsl_beam.tools.network import NetworkRequest, images, train_network
+from ghsl_beam.tools.network import training as network_training
 from ghsl_beam.tools.training import Labels, train_residential
 from ghsl_beam.tools.training_checks import check_model
 from tests.laws.test_training import labels_by_chance, run_of  # noqa: F401
@@ -30,6 +31,11 @@ NOT_WRITABLE = {
     "https://example.org/m.h5": "read-only",
     "too long": "cannot be written",
 }
+
+
+def asked(run: Path | str, polygons: str, model: str) -> NetworkRequest:
+    """A training on one run and one file of polygons."""
+    return NetworkRequest(model, outputs=(str(run),), built_up=(polygons,), epochs=1)
 
 
 def name_of(folder: Path, case: str) -> str:
@@ -61,11 +67,12 @@ def test_a_model_that_cannot_be_written_is_found_out_first(
 
     for module in (training, network_training):
         monkeypatch.setattr(module, "train", too_late)
+    for module in (training, images):
         monkeypatch.setattr(module, "tiles_of_run", too_late)
     model = name_of(tmp_path, case)
     there = sorted(tmp_path.rglob("*"))
     train = {
-        "network": partial(train_network, str(run_of), "none.gpkg", model, 0.2, 1),
+        "network": partial(train_network, asked(run_of, "none.gpkg", model)),
         "residential": partial(
             train_residential, str(run_of), labels_by_chance(12, 12, 8), "spectral", model, ""
         ),
@@ -122,7 +129,7 @@ def test_labels_outside_the_run_say_where_both_lie(
         )
     boxes(tmp_path / "away.gpkg", *away)
     with pytest.raises(RequestError, match=rf"away\.gpkg: {said}"):
-        train_network(str(run_of), f"{tmp_path}/away.gpkg", f"{tmp_path}/m.h5", 0.2, 1)
+        train_network(asked(run_of, f"{tmp_path}/away.gpkg", f"{tmp_path}/m.h5"))
 
 
 def test_labels_that_are_a_pipe(tmp_path: Path) -> None:
@@ -153,5 +160,5 @@ def test_a_layer_that_cannot_be_read_is_named(
         ground = in_degrees(shapely.box(340100, 5819000, 340500, 5819900))
         boxes(tmp_path / "built.gpkg", ground)
         with pytest.raises(RasterError, match=r"S2_E2020_x_33UUU\.tif: is damaged"):
-            train_network(run, f"{tmp_path}/built.gpkg", f"{tmp_path}/m.h5", 0.2, 1)
+            train_network(asked(run, f"{tmp_path}/built.gpkg", f"{tmp_path}/m.h5"))
     assert not host.was_asked()

@@ -80,11 +80,13 @@ def test_the_record_tells_scenes_models_and_products(made):
     assert written == json.loads(json.dumps(record))
     (tile,) = written["tiles"]
     assert (tile["tile"], tile["zone"]) == ("33UUU", "33U")
-    assert tile["model"]["demonstration"] is True
+    assert tile["model"]["origin"] == "starter"
     assert len(tile["model"]["sha256"]) == 64
     assert [scene["baseline"] for scene in tile["scenes"]] == ["02.09"]
     assert written["classifier"]["demonstration"] is True
-    assert len([text for text in written["warnings"] if "demonstration" in text]) == 2
+    for said in ("is the starter network of ghsl-beam", "is a demonstration"):
+        assert len([text for text in written["warnings"] if said in text]) == 1
+    assert "starter network of ghsl-beam, no model of the JRC: " in " ".join(written["credits"])
     assert written["stages"]["inference"]["pixels"] == ROWS * COLS
     paths = {product["path"] for product in written["products"]}
     assert paths == set(layers(output))

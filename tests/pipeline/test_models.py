@@ -9,11 +9,11 @@ import rasterio
 
 from tests.support.archive import Product, write_product
 from tests.support.file_server import FileServer
-from tests.support.jobs import MODELS, layers, lonlat_box, make, write_job
+from tests.support.jobs import NETWORK, layers, lonlat_box, make, write_job
 from tests.support.scenes import town
 
 ULX, ULY = 330000, 5820000
-GOOD = (MODELS / "DEMONSTRATION_MODEL_CNN_33U.h5").read_bytes()
+GOOD = NETWORK.read_bytes()
 DIGEST = hashlib.sha256(GOOD).hexdigest()
 
 
@@ -32,13 +32,15 @@ def test_a_fallback_at_a_url_is_named_wherever_it_was_used(tmp_path):
         expected = {
             "file": "MODEL_CNN_32T.h5",
             "sha256": DIGEST,
-            "demonstration": True,  # its file says so, whatever its name
+            "origin": "starter",  # its file says so, whatever its name
+            "demonstration": False,
             "fallback": True,
         }
         (tile,) = record["tiles"]
         assert (tile["zone"], tile["model"]) == ("33U", expected)
         assert "zone 33U: uses model MODEL_CNN_32T.h5 of another zone" in record["warnings"]
-        assert "model MODEL_CNN_32T.h5 is a demonstration" in record["warnings"]
+        said = "model MODEL_CNN_32T.h5 is the starter network of ghsl-beam"
+        assert any(warning.startswith(said) for warning in record["warnings"])
         made = layers(output)
         for path in made:
             with rasterio.open(output / path) as source:
@@ -52,6 +54,7 @@ def test_a_fallback_at_a_url_is_named_wherever_it_was_used(tmp_path):
                 assert found == {
                     "MODEL": "MODEL_CNN_32T.h5",
                     "MODEL_SHA256": DIGEST,
+                    "MODEL_ORIGIN": "starter",
                     "MODEL_GRID_ZONE": "33U",
                     "MODEL_FALLBACK": "yes",
                 }
@@ -69,11 +72,11 @@ def test_a_fallback_at_a_url_is_named_wherever_it_was_used(tmp_path):
         file,
         settings=(
             f"output={tmp_path / 'here'}",
-            f"models={{folder: {MODELS}, prefix: DEMONSTRATION_}}",
+            "models={starter: true}",
         ),
     )
     (tile,) = record["tiles"]
-    assert tile["model"]["file"] == "DEMONSTRATION_MODEL_CNN_33U.h5"
+    assert tile["model"]["file"] == "STARTER_MODEL_CNN.h5"
     assert not tile["model"]["fallback"]
     other = layers(here)
     assert made.keys() == other.keys()

@@ -14,7 +14,7 @@ from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.running.launch import run
 from tests.pipeline.test_bad_requests import spoiled
 from tests.pipeline.test_observation import FAILING
-from tests.support.jobs import MODELS, differing, layers
+from tests.support.jobs import differing, layers, models_folder
 from tests.support.object_storage import (
     KEY_ID,
     SECRET,
@@ -46,9 +46,9 @@ def job_in_bucket(bucket, job_file, archive, tmp_path_factory):
     """The job of the other tests, with everything it reads and writes in the bucket."""
     content = yaml.safe_load(job_file.read_text())
     eodata = put_folder(archive, f"{bucket}/eodata/Sentinel-2/MSI/L1C/2020/06/15")
-    models = put_folder(MODELS, f"{bucket}/models")
+    models = put_folder(models_folder(tmp_path_factory.mktemp("models")), f"{bucket}/models")
     content["input"]["archive"] = eodata.partition("/Sentinel-2")[0]
-    content["models"]["folder"] = models
+    content["models"] = {"folder": models}
     content["residential"]["model"] = f"{models}/DEMONSTRATION_residential.skops"
     content["output"] = f"{bucket}/runs/town"
     file = tmp_path_factory.mktemp("bucket") / "job.yaml"

@@ -20,7 +20,7 @@ from ghsl_beam.planning.inventory import read_inventory
 from ghsl_beam.planning.plan import make_plan
 from ghsl_beam.running.pipeline import work_area
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
-from tests.support.jobs import MODELS, lonlat_box
+from tests.support.jobs import CLASSIFIER, NETWORK, lonlat_box
 from transforms.elements import NODATA, Block, Layer
 
 BLOCK = 512
@@ -71,7 +71,7 @@ def test_tiles_scenes_blocks_and_bytes(fresh, archive):
     content, _, _ = fresh
     (tile,) = content["tiles"]
     assert (tile["tile"], tile["zone"]) == ("33UUU", "33U")
-    assert tile["model"] == "DEMONSTRATION_MODEL_CNN_33U.h5"
+    assert tile["model"] == "STARTER_MODEL_CNN.h5"
     (scene,) = tile["scenes"]
     assert scene["sensing"].startswith("2020-06-15")
     assert scene["cloud_cover"] == 0
@@ -211,16 +211,15 @@ def test_for_people(job_file, tmp_path):
     assert not (tmp_path / "output").exists()
 
 
-def test_a_demonstration_by_another_name_is_one_still(job_file, tmp_path):
-    for name, other in (
-        ("DEMONSTRATION_MODEL_CNN_33U.h5", "MODEL_CNN_33U.h5"),
-        ("DEMONSTRATION_residential.skops", "own.skops"),
-    ):
-        shutil.copy(MODELS / name, tmp_path / other)
+def test_the_models_of_this_program_by_another_name_are_theirs_still(job_file, tmp_path):
+    shutil.copy(NETWORK, tmp_path / "MODEL_CNN_33U.h5")
+    shutil.copy(CLASSIFIER, tmp_path / "own.skops")
     settings = (f"models={{folder: {tmp_path}}}", f"residential.model={tmp_path / 'own.skops'}")
     plan = make_plan(load_job(job_file, settings, str(tmp_path / "output")))
-    assert "model MODEL_CNN_33U.h5 is a demonstration" in plan.warnings
+    said = "model MODEL_CNN_33U.h5 is the starter network of ghsl-beam, not a model of the JRC"
+    assert any(warning.startswith(said) for warning in plan.warnings)
     assert "classifier own.skops is a demonstration" in plan.warnings
     record = new_record(plan)
-    assert record["tiles"][0]["model"]["demonstration"] is True
+    assert record["tiles"][0]["model"]["origin"] == "starter"
+    assert record["tiles"][0]["model"]["demonstration"] is False
     assert record["classifier"]["demonstration"] is True

@@ -6,7 +6,7 @@ import numpy as np
 import rasterio
 
 from ghsl_beam.area.mgrs_tiles import tile
-from tests.support.jobs import MODELS, layers, lonlat_box, make, write_job
+from tests.support.jobs import layers, lonlat_box, make, models_folder, write_job
 
 NAME = "S2A_MSIL1C_20201031T004711_N0209_R102_T53JQJ_20201031T022859"
 
@@ -24,9 +24,8 @@ def test_a_real_zip_goes_through(shared_data, tmp_path):
         archive,
         period={"start": "2020-10-01", "end": "2020-10-31"},
         input={"archive": str(archive), "max_cloud_cover": 100},
-        models={"folder": str(tmp_path / "models"), "prefix": "DEMONSTRATION_", "fallback": "33U"},
+        models={"folder": str(models_folder(tmp_path / "models")), "fallback": "33U"},
     )
-    shutil.copytree(MODELS, tmp_path / "models")
     output, record = make(file)
     assert record["exit_code"] == 0, record["losses"]
     (planned,) = record["tiles"]

@@ -1,6 +1,5 @@
 """A real series of L2A observations through the whole job: masks, percentile, every layer."""
 
-import shutil
 from datetime import datetime
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import rasterio
 
 from tests.support.archive import Product, write_product
-from tests.support.jobs import MODELS, layers, lonlat_box, make, write_job
+from tests.support.jobs import layers, lonlat_box, make, write_job
 from transforms.assembly import SCL_CLASSES
 
 SIDE = 64
@@ -40,14 +39,13 @@ def test_a_series_with_clouds(series, tmp_path):
         write_product(
             tmp_path / "archive", Product("31UES", epsg, left, top, dn, day, offset=0, scl=scl)
         )
-    shutil.copytree(MODELS, tmp_path / "models")
     file = write_job(
         tmp_path,
         lonlat_box(epsg, left - 50, top - 10 * SIDE - 50, left + 10 * SIDE + 50, top + 50),
         tmp_path / "archive",
         period=PERIOD,
         input={"archive": str(tmp_path / "archive"), "level": "L2A", "max_cloud_cover": 100},
-        models={"folder": str(tmp_path / "models"), "prefix": "DEMONSTRATION_", "fallback": "33U"},
+        models={"starter": True},
     )
     output, record = make(file)
     assert record["exit_code"] == 0, record["losses"]

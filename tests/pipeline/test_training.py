@@ -8,7 +8,7 @@ import rasterio
 import shapely
 from pyproj import Transformer
 
-from ghsl_beam.tools.network_training import train_network
+from ghsl_beam.tools.network import NetworkRequest, train_network
 from ghsl_beam.tools.training import read_labels, train_residential
 from tests.pipeline.conftest import ULX, ULY
 from tests.support.jobs import layers, make
@@ -58,11 +58,20 @@ def test_labels_that_do_not_fit(labels_file):
 def test_a_network_trained_on_a_run_serves_the_next(made, job_file, labels_file, tmp_path):
     output, _ = made
     model = tmp_path / "MODEL_CNN_33U.h5"
-    counts = train_network(str(output), str(labels_file), str(model), unlabelled=0.2, epochs=1)
-    assert counts["pixels"] > counts["built_up"] > 1000
-    assert all(0 <= counts[score] <= 1 for score in ("f1", "auc", "balanced_accuracy"))
-    assert counts["held_out"]["pixels"] > 1000
-    assert counts["kept"] is None
+    request = NetworkRequest(
+        str(model), outputs=(str(output),), built_up=(str(labels_file),), epochs=1, author="A. Test"
+    )
+    told = []
+    report = train_network(request, told.append)
+    assert report["pixels"] > report["built_up"] > 1000
+    assert all(0 <= report["scores"][score] <= 1 for score in ("f1", "auc", "average_precision"))
+    assert report["scores"]["pixels"] > 1000
+    assert report["held_out"]["by"].startswith("blocks of ")
+    assert list(report["by_image"]) == report["images"]
+    assert report.pop("kept") is None
+    assert json.loads((tmp_path / "MODEL_CNN_33U.scores.json").read_text()) == report
+    assert [line.split(":")[0] for line in told] == ["trial network", "final network"]
+    assert not list(tmp_path.glob("*.state"))
     models = f"models={{folder: {tmp_path}}}"
     other, record = make(job_file, settings=(models, f"output={tmp_path / 'out'}"))
     assert record["exit_code"] == 0
@@ -73,7 +82,7 @@ def test_a_network_trained_on_a_run_serves_the_next(made, job_file, labels_file,
     assert said in record["warnings"]
     assert "Joint Research Centre" not in json.dumps(record["credits"])
     with rasterio.open(other / "utm/33UUU/BUFRAC_E2020_town_33UUU.tif") as source:
-        assert "no model of the JRC: by ghsl-beam" in source.tags()["CREDITS"]
+        assert "no model of the JRC: by A. Test with ghsl-beam" in source.tags()["CREDITS"]
     catalog = (other / "catalog.json").read_text()
     assert "Joint Research Centre" not in catalog
     assert "MODEL_CNN_33U.h5" in catalog

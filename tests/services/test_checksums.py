@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from ghsl_beam.models.checksums import Verdict, read_sums, record, verify
-from tests.support.jobs import MODELS
+from tests.support.jobs import NETWORK
 from transforms.elements import RequestError
 
-GOOD = MODELS / "DEMONSTRATION_MODEL_CNN_33U.h5"
+GOOD = NETWORK
 DIGEST = hashlib.sha256(GOOD.read_bytes()).hexdigest()
 
 

@@ -15,12 +15,12 @@ from ghsl_beam.models.checksums import record
 from ghsl_beam.models.download import Fetched, NotFetched, fetch_model, fetch_models
 from ghsl_beam.models.manifest import PublishedModel
 from tests.support.file_server import BreakOff, Endless, FileServer, Length, Stall, Status
-from tests.support.jobs import MODELS
+from tests.support.jobs import NETWORK
 from transforms.elements import ModelError
 from transforms.inference.weights import load_weights
 from transforms.storage.remote import Limits, seconds_asked
 
-GOOD = (MODELS / "DEMONSTRATION_MODEL_CNN_33U.h5").read_bytes()
+GOOD = NETWORK.read_bytes()
 DIGEST = hashlib.sha256(GOOD).hexdigest()
 PATH = "/MODEL_CNN_33U.h5"
 QUICK = Limits(stall=0.5, pause=0.01, attempts=4)

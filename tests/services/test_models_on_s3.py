@@ -7,13 +7,13 @@ import pytest
 from ghsl_beam.models.checksums import Verdict, verify
 from ghsl_beam.models.download import fetch_model
 from ghsl_beam.models.manifest import published_manifest, refreshed
-from tests.support.jobs import MODELS
+from tests.support.jobs import NETWORK
 from transforms.elements import ModelError, RequestError
 from transforms.inference.models import ZoneModel, resolve
 from transforms.inference.weights import load_model
 from transforms.storage.remote import Limits
 
-GOOD = (MODELS / "DEMONSTRATION_MODEL_CNN_33U.h5").read_bytes()
+GOOD = NETWORK.read_bytes()
 DIGEST = hashlib.sha256(GOOD).hexdigest()
 URL = "s3://bucket/models"
 

@@ -1,5 +1,6 @@
 """Job files for tests, and the results of their runs."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -10,8 +11,21 @@ import yaml
 
 from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.running.launch import run
+from transforms.inference.starter import starter_file
 
-MODELS = Path(__file__).resolve().parents[2] / "examples" / "models"
+NETWORK = starter_file()
+"""A good weight file, which says that it is the starter network."""
+CLASSIFIER = (
+    Path(__file__).resolve().parents[2] / "examples" / "models" / "DEMONSTRATION_residential.skops"
+)
+
+
+def models_folder(folder: Path) -> Path:
+    """A folder with a network for grid zone 33U, and the demonstration's classifier."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(NETWORK, folder / "MODEL_CNN_33U.h5")
+    shutil.copy(CLASSIFIER, folder)
+    return folder
 
 
 def lonlat_box(epsg, left, bottom, right, top):
@@ -24,15 +38,15 @@ def lonlat_box(epsg, left, bottom, right, top):
 
 
 def write_job(folder: Path, wkt: str, archive: Path, **over) -> Path:
-    """A job file with the demonstration's models."""
+    """A job file with the starter network and the demonstration's classifier."""
     content = {
         "name": "town",
         "epoch": 2020,
         "area": {"wkt": wkt},
         "period": {"start": "2020-06-01", "end": "2020-06-30"},
         "input": {"archive": str(archive)},
-        "models": {"folder": str(MODELS), "prefix": "DEMONSTRATION_"},
-        "residential": {"model": str(MODELS / "DEMONSTRATION_residential.skops")},
+        "models": {"starter": True},
+        "residential": {"model": str(CLASSIFIER)},
         "greenness": {"radius_m": 100, "minimum_area_m2": 1000},
         "grids": [{"crs": "ESRI:54009", "resolutions": [100, 1000]}],
         "output": str(folder / "output"),

@@ -12,6 +12,7 @@ from .engines import Choice, Engine, choose
 from .models import ZoneModel, available, resolve
 from .network import CollapsedNetwork, collapse
 from .predict import CONTEXT, HALO, encode, pad_block, prepare, valid
+from .starter import STARTER_MODEL
 from .weights import NetworkWeights, load_model, load_weights, save_weights
 from .whole import load_engine, predict
 
@@ -33,6 +34,7 @@ __all__ = [
     "CONTEXT",
     "HALO",
     "METHOD_VERSION",
+    "STARTER_MODEL",
     "Choice",
     "CollapsedNetwork",
     "Engine",

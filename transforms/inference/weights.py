@@ -35,6 +35,7 @@ from .architecture import (
     weights_of,
 )
 from .hdf5 import check_array, own, text, texts
+from .starter import STARTER_MODEL, starter_file
 
 _MAX_CONFIG_CHARACTERS = 2**20
 _UNREADABLE = (
@@ -53,6 +54,8 @@ _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 ABOUT_GROUP = "ghsl_beam"
 DEMONSTRATION = "ghsl_beam_demonstration"
 """Attribute of a model that is only a demonstration."""
+STARTER = "ghsl_beam_starter"
+"""Attribute of the starter network, which the package has for any grid zone."""
 TRAINED = "trained"
 """Attribute of a model that this program trained: by which version, on which data."""
 _MAX_ABOUT = 2000
@@ -67,6 +70,7 @@ class NetworkWeights:
             float32, finite; kernels have axes (rows, columns, in, out), dense kernels (in, out).
         epsilon: Added to the variance in the three batch normalisations.
         demonstration: Whether the file says that it is only a demonstration.
+        starter: Whether the file says that it is the starter network.
         trained: The note about its training in a file that this program wrote, may be empty; None
             for other files.
     """
@@ -74,6 +78,7 @@ class NetworkWeights:
     arrays: Mapping[str, NDArray[np.float32]]
     epsilon: tuple[float, float, float] = (0.001, 0.001, 0.001)
     demonstration: bool = False
+    starter: bool = False
     trained: str | None = None
 
     def __post_init__(self) -> None:
@@ -128,12 +133,14 @@ class ModelFile:
         sha256: SHA-256 of the file.
         git_blob: Git's SHA-1 of the file, as repositories list it.
         demonstration: As in `NetworkWeights`.
+        starter: As in `NetworkWeights`.
         trained: As in `NetworkWeights`.
     """
 
     sha256: str
     git_blob: str
     demonstration: bool
+    starter: bool
     trained: str | None
 
 
@@ -149,6 +156,7 @@ def describe_model(location: str | Path) -> ModelFile:
         hashlib.sha256(content).hexdigest(),
         blob.hexdigest(),
         weights.demonstration,
+        weights.starter,
         weights.trained,
     )
 
@@ -161,8 +169,8 @@ def load_model(location: str | Path) -> tuple[NetworkWeights, str]:
     each of the 24 arrays are checked. Only then are they read. Optimizer state is ignored.
 
     Args:
-        location: path or URL of the file, HDF5 as `model.save` of Keras 2.3.1 writes it. It is
-            read into memory completely, at most `Limits.size` bytes.
+        location: path or URL of the file, or `STARTER_MODEL`; HDF5 as `model.save` of Keras 2.3.1
+            writes it. It is read into memory completely, at most `Limits.size` bytes.
 
     Returns:
         The arrays with the epsilons of the batch normalisations, and 64 hexadecimal digits.
@@ -187,6 +195,8 @@ def _loaded(location: str | Path) -> tuple[NetworkWeights, bytes]:
 
 
 def _content(location: str) -> bytes:
+    if location == STARTER_MODEL:
+        return starter_file().read_bytes()
     try:
         return read_url(location) if is_http(location) else read_bytes(location, Limits().size)
     except StorageError as error:
@@ -226,8 +236,13 @@ def _read(stored: h5py.File) -> NetworkWeights:
     if not isinstance(stored.get(ABOUT_GROUP, getlink=True), h5py.HardLink):
         return NetworkWeights(arrays, epsilon)
     about = own(stored, ABOUT_GROUP, h5py.Group)
-    demonstration = DEMONSTRATION in about.attrs
-    return NetworkWeights(arrays, epsilon, demonstration, text(about, TRAINED, _MAX_ABOUT) or "")
+    return NetworkWeights(
+        arrays,
+        epsilon,
+        demonstration=DEMONSTRATION in about.attrs,
+        starter=STARTER in about.attrs,
+        trained=text(about, TRAINED, _MAX_ABOUT) or "",
+    )
 
 
 def _check_names(names: list[str]) -> None:

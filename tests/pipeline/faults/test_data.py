@@ -1,7 +1,5 @@
 """Pixels and areas at the ends of their range."""
 
-import shutil
-
 import numpy as np
 import rasterio
 from pyproj import Transformer
@@ -9,7 +7,7 @@ from pyproj import Transformer
 from tests.pipeline.faults.conftest import COLS, ROWS, ULX, ULY
 from tests.pipeline.faults.table import fault
 from tests.support.archive import Product, write_product
-from tests.support.jobs import MODELS, layers, lonlat_box, make, write_job
+from tests.support.jobs import layers, lonlat_box, make, write_job
 from tests.support.scenes import town
 
 
@@ -99,13 +97,12 @@ def test_across_the_antimeridian(tmp_path):
     dn = town(600, 600)
     ulx, uly = 10 * round(x / 10) - 3000, 10 * round(y / 10) + 3000
     write_product(tmp_path / "archive", Product("01KAB", epsg, ulx, uly, dn))
-    shutil.copytree(MODELS, tmp_path / "models")
     file = write_job(
         tmp_path,
         "POINT (0 0)",
         tmp_path / "archive",
         area={"bbox": [180 - half, latitude - half, -180 + half, latitude + half]},
-        models={"folder": str(tmp_path / "models"), "prefix": "DEMONSTRATION_", "fallback": "33U"},
+        models={"starter": True},
         grids=[{"crs": "ESRI:54009", "resolutions": [100]}],
     )
     output, record = make(file)

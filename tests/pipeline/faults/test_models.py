@@ -2,7 +2,6 @@
 
 import hashlib
 import pickle
-import shutil
 
 import h5py
 import numpy as np
@@ -28,12 +27,12 @@ from tests.support.hostile_models import (
     members_of,
     written,
 )
-from tests.support.jobs import MODELS, write_job
+from tests.support.jobs import NETWORK, models_folder, write_job
 from transforms.classification import train
 from transforms.elements import RequestError
 from transforms.inference.weights import TRAINED, load_weights, save_weights
 
-NAME = "DEMONSTRATION_MODEL_CNN_33U.h5"
+NAME = "MODEL_CNN_33U.h5"
 REFUSED = "one line with the file, what was found and expected; nothing written; 2"
 
 
@@ -78,10 +77,10 @@ for name in SPOILED:
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_spoiled_model_is_refused(job, tmp_path, name):
     spoil, said = SPOILED[name]
-    shutil.copytree(MODELS, tmp_path / "models")
+    models_folder(tmp_path / "models")
     spoil(tmp_path / "models" / NAME)
     with pytest.raises(RequestError) as refused:
-        job.run(f"models.folder={tmp_path / 'models'}")
+        job.run(f"models={{folder: {tmp_path / 'models'}}}")
     line = str(refused.value)
     assert NAME in line
     assert said in line
@@ -97,7 +96,7 @@ fault(
 
 
 def test_a_model_that_is_damaged_on_the_way(job, tmp_path, monkeypatch):
-    shutil.copytree(MODELS, tmp_path / "models")
+    models_folder(tmp_path / "models")
     model = tmp_path / "models" / NAME
     good = model.read_bytes()
     import ghsl_beam.running.launch
@@ -110,14 +109,14 @@ def test_a_model_that_is_damaged_on_the_way(job, tmp_path, monkeypatch):
         return plan
 
     monkeypatch.setattr(ghsl_beam.running.launch, "make_plan", plan_and_spoil)
-    output, record = job.run(f"models.folder={tmp_path / 'models'}")
+    output, record = job.run(f"models={{folder: {tmp_path / 'models'}}}")
     assert record["exit_code"] == 3
     assert {loss["stage"] for loss in record["losses"]} == {"inference"}
     assert all(loss["file"].endswith(NAME) for loss in record["losses"])
     assert (job.s2(output) > 0).any()
     monkeypatch.undo()
     model.write_bytes(good)
-    _, record = job.run(f"models.folder={tmp_path / 'models'}")
+    _, record = job.run(f"models={{folder: {tmp_path / 'models'}}}")
     assert record["exit_code"] == 0
     assert "assembly" not in record["stages"]
 
@@ -150,11 +149,9 @@ def test_a_hostile_classifier_is_refused(job_of, tmp_path, name):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_hostile_network_is_refused(job_of, tmp_path, name):
     harm, said = NETWORKS[name]
-    path = tmp_path / "models" / NAME
-    path.parent.mkdir()
-    path.write_bytes((MODELS / NAME).read_bytes())
+    path = models_folder(tmp_path / "models") / NAME
     harm(path)
-    job = job_of(models={"folder": str(path.parent), "prefix": "DEMONSTRATION_"})
+    job = job_of(models={"folder": str(path.parent)})
     line = refusal_of(lambda job: chosen_models(job, ["33U"]), job)
     assert NAME in line
     assert said in line
@@ -192,7 +189,7 @@ def test_who_made_a_network(job_of, tmp_path, monkeypatch):
     """The JRC's by its checksum alone, whatever the name; an own one by its own word."""
     folder = tmp_path / "models"
     folder.mkdir()
-    weights = load_weights(MODELS / NAME)
+    weights = load_weights(NETWORK)
     own, other, theirs = (folder / f"MODEL_CNN_{zone}.h5" for zone in ("31U", "32U", "33U"))
     save_weights(own, weights, {TRAINED: "by ghsl-beam 1.0 on houses.gpkg"})
     for path in (other, theirs):
@@ -239,9 +236,7 @@ fault(
 
 def test_a_classifier_that_does_not_belong(job_of, tmp_path):
     path = tmp_path / "own.skops"
-    job = job_of(
-        residential={"model": str(path)}, models={"folder": str(MODELS), "prefix": "DEMONSTRATION_"}
-    )
+    job = job_of(residential={"model": str(path)}, models={"starter": True})
     models = chosen_models(job, ["33U"])
 
     def said(**about):

@@ -10,7 +10,7 @@ import yaml
 
 from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
-from tests.support.jobs import MODELS, differing, layers
+from tests.support.jobs import differing, layers, models_folder
 from tests.support.object_storage import get_folder, make_bucket, put_folder, s3_service, using
 from tests.support.storage_services import KEYS, PLANTED, Service, keys
 from transforms.storage import storage
@@ -32,7 +32,7 @@ def three(tmp_path_factory):
             for bucket in (FAR, OWN, OPEN):
                 make_bucket(bucket)
             put_folder(job.good.parent, f"s3://{FAR}/archive")
-            put_folder(MODELS, f"s3://{OPEN}/models")
+            put_folder(models_folder(tmp_path_factory.mktemp("models")), f"s3://{OPEN}/models")
         yield address, job, *services
         for service in services:
             service.close()
@@ -49,7 +49,7 @@ def job_file(three, folder, **over):
     content = job.content()
     content["input"]["archive"] = f"s3://{FAR}/archive"
     content["input"]["cache"] = {"folder": str(folder / "cache")}
-    content["models"]["folder"] = f"s3://{OPEN}/models"
+    content["models"] = {"folder": f"s3://{OPEN}/models"}
     content["residential"]["model"] = f"s3://{OPEN}/models/DEMONSTRATION_residential.skops"
     content["output"] = f"s3://{OWN}/{folder.name}"
     content["storage"] = {

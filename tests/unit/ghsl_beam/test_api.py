@@ -48,10 +48,10 @@ def test_changes_are_those_of_set_and_output(job_file, tmp_path, monkeypatch):
     assert found.output == str(tmp_path / "made")
 
 
-def test_a_mapping_is_left_as_it_is(job_file, tmp_path, monkeypatch):
+def test_a_mapping_is_left_as_it_is(job_file, monkeypatch):
     import yaml
 
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(job_file.parent)  # relative paths of a mapping count from here
     content = yaml.safe_load(job_file.read_text())
     before = repr(content)
     found = ghsl_beam.load_job(content, **{"period.start": "2017-01-03"}, output="made")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import shapely
 
+from tests.support import jobs
 from tests.support.archive import Product, write_product
-from tests.support.jobs import MODELS
 from tests.support.scenes import town
 from transforms.aggregation import cells_of_source, ghsl_mollweide
 from transforms.aggregation.in_memory import ReprojectAndAggregate, source_of
@@ -24,8 +24,8 @@ from transforms.inference.handler import GhsS2NetHandler
 from transforms.inference.transform import PredictBuiltUp
 
 GRID = utm_grid(32633, 330000, 5820000, 96, 120)
-NETWORK = str(MODELS / "DEMONSTRATION_MODEL_CNN_33U.h5")
-CLASSIFIER = str(MODELS / "DEMONSTRATION_residential.skops")
+NETWORK = str(jobs.NETWORK)
+CLASSIFIER = str(jobs.CLASSIFIER)
 KEPT = []
 LEFT_HALF = shapely.box(330000, 5819040, 330600, 5820000)
 

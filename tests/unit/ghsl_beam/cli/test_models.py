@@ -9,9 +9,9 @@ import pytest
 from ghsl_beam.models.manifest import published_manifest, write_manifest
 from tests.support import command
 from tests.support.file_server import FileServer
-from tests.support.jobs import MODELS
+from tests.support.jobs import NETWORK, models_folder
 
-GOOD = (MODELS / "DEMONSTRATION_MODEL_CNN_33U.h5").read_bytes()
+GOOD = NETWORK.read_bytes()
 DIGEST = hashlib.sha256(GOOD).hexdigest()
 BLOB = hashlib.sha1(b"blob %d\0" % len(GOOD) + GOOD, usedforsecurity=False).hexdigest()
 LIST = "/repos/a/b/contents/Pretrained_models?ref=main"
@@ -112,8 +112,10 @@ def test_list_as_json_and_for_all(call, folder):
     assert content["published"]["count"] == 3
     code, out, _ = call("list", "--folder", folder)
     assert "3 published" in out
-    code, out, _ = call("list", "--folder", MODELS, "--prefix", "DEMONSTRATION_")
-    assert "DEMONSTRATION_MODEL_CNN_33U.h5" in out
+    assert content["starter"] == {"file": "STARTER_MODEL_CNN.h5", "sha256": DIGEST}
+    assert "STARTER_MODEL_CNN.h5, the starter network (models.starter: true" in out
+    code, out, _ = call("list", "--folder", models_folder(folder / "own"))
+    assert "MODEL_CNN_33U.h5" in out
 
 
 def test_verify_says_what_is_wrong(call, folder):
@@ -161,8 +163,7 @@ def test_a_folder_without_a_model_is_no_success(call, tmp_path):
     code, _, err = call("verify", "--folder", tmp_path)
     assert code == 2
     assert f"no MODEL_CNN_<zone>.h5 in {tmp_path}" in err
-    name = "DEMONSTRATION_MODEL_CNN_33U.h5"
-    (tmp_path / name).write_bytes((MODELS / name).read_bytes())
+    (tmp_path / "OWN_MODEL_CNN_33U.h5").write_bytes(GOOD)
     assert call("verify", "--folder", tmp_path)[0] == 2  # it has a prefix
-    code, out, _ = call("verify", "--folder", tmp_path, "--prefix", "DEMONSTRATION_")
+    code, out, _ = call("verify", "--folder", tmp_path, "--prefix", "OWN_")
     assert (code, "1 models" in out) == (0, True)

@@ -1,12 +1,10 @@
 """The section `storage` of a job file: what it changes, and what it refuses."""
 
-from pathlib import Path
-
 import pytest
 
 from ghsl_beam.jobfile.configuration import make_job
 from ghsl_beam.jobfile.storage_services import VARIABLE, use_those_of_environment
-from tests.support.jobs import MODELS
+from tests.support.jobs import CLASSIFIER
 from transforms.elements import RequestError
 from transforms.storage import services
 from transforms.storage.services import SHIPPED
@@ -16,7 +14,7 @@ JOB = {
     "area": {"bbox": [12, 52, 13, 53]},
     "period": 2020,
     "input": {"archive": "s3://eodata"},
-    "residential": {"model": str(Path(MODELS, "x.skops"))},
+    "residential": {"model": str(CLASSIFIER.with_name("x.skops"))},
     "output": "s3://mine/run",
 }
 MINE = {"buckets": ["mine"], "endpoint": "https://s3.example.org"}

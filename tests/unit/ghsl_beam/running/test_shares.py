@@ -1,13 +1,11 @@
 """Which services of a job its machines share, without a run."""
 
-from pathlib import Path
-
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from ghsl_beam.jobfile.configuration import make_job
 from ghsl_beam.runners.beam_options import ClusterOptions
 from ghsl_beam.running.shares import _divided
-from tests.support.jobs import MODELS
+from tests.support.jobs import CLASSIFIER
 
 
 def test_every_place_of_an_api_is_shared():
@@ -21,7 +19,7 @@ def test_every_place_of_an_api_is_shared():
             "source": "stac",
             "api": {"name": "mine", "address": "https://stac.example.org", "l1c": l1c},
         },
-        "residential": {"model": str(Path(MODELS, "x.skops"))},
+        "residential": {"model": str(CLASSIFIER.with_name("x.skops"))},
         "storage": {
             name: {"buckets": [name], "endpoint": f"https://{name}.example.org", "connections": 8}
             for name in ("one", "two")

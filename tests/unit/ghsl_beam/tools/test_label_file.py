@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from ghsl_beam.tools.label_file import read_polygons
-from ghsl_beam.tools.network_training import train_network
+from ghsl_beam.tools.network import NetworkRequest, train_network
 from ghsl_beam.tools.training import read_labels
 from transforms.elements import RequestError
 
@@ -50,7 +50,7 @@ def test_several_layers_are_named(tmp_path: Path) -> None:
     assert len(read_labels(f"{file}|new", "class", *TWO[:2]).polygons) == 2
     assert len(read_polygons(f"{file}|old").polygons) == 4
     with pytest.raises(RequestError, match="2 layers"):
-        train_network("none", file, str(tmp_path / "m.h5"), 0.2, 1)
+        train_network(NetworkRequest(str(tmp_path / "m.h5"), outputs=("none",), built_up=(file,)))
 
 
 def test_whole_numbers_with_a_null(tmp_path: Path) -> None:
@@ -74,7 +74,9 @@ def test_what_is_no_polygon(tmp_path: Path, shapes: list, said: str) -> None:
     file = vector(tmp_path / "l.gpkg", shapes, (TWO * 3)[: len(shapes)])
     for read in (
         lambda: read_labels(file, "class", *TWO[:2]),
-        lambda: train_network("none", file, str(tmp_path / "m.h5"), 0.2, 1),
+        lambda: train_network(
+            NetworkRequest(str(tmp_path / "m.h5"), outputs=("none",), built_up=(file,))
+        ),
     ):
         with pytest.raises(RequestError, match=said) as refused:
             read()

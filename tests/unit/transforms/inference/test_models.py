@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from tests.support.file_server import BreakOff, FileServer, Status
-from tests.support.jobs import MODELS
+from tests.support.jobs import NETWORK
 from transforms.elements import ModelError, RequestError, Window
 from transforms.inference.handler import ModelBank, PredictionInput
 from transforms.inference.models import ZoneModel, available, model_names, resolve, zone_of_file
 from transforms.inference.weights import load_model, load_weights
 
-GOOD = (MODELS / "DEMONSTRATION_MODEL_CNN_33U.h5").read_bytes()
+GOOD = NETWORK.read_bytes()
 DIGEST = hashlib.sha256(GOOD).hexdigest()
 
 
@@ -24,7 +24,7 @@ DIGEST = hashlib.sha256(GOOD).hexdigest()
 def folder(tmp_path: Path) -> str:
     for name in ("MODEL_CNN_33U.h5", "MODEL_CNN_32T.h5", "MODEL_CNN_5Q.h5"):
         (tmp_path / name).touch()
-    for name in ("DEMONSTRATION_MODEL_CNN_34U.h5", "MODEL_CNN_34U.h5.part", "MODEL_CNN_34I.h5"):
+    for name in ("OWN_MODEL_CNN_34U.h5", "MODEL_CNN_34U.h5.part", "MODEL_CNN_34I.h5"):
         (tmp_path / name).touch()
     return str(tmp_path)
 
@@ -46,7 +46,7 @@ def test_names(folder: str) -> None:
     assert zone_of_file("MODEL_CNN_5Q.h5") == "5Q"
     assert zone_of_file("D_MODEL_CNN_5Q.h5") is None
     assert sorted(available(folder)) == ["32T", "33U", "5Q"]
-    assert sorted(available(folder, prefix="DEMONSTRATION_")) == ["34U"]
+    assert sorted(available(folder, prefix="OWN_")) == ["34U"]
     assert available(f"{folder}/absent") == {}
 
 
@@ -70,12 +70,12 @@ def test_all_missing_zones_are_named_with_the_remedy(folder: str) -> None:
         resolve(["34U"], folder, "21M")
 
 
-def test_demonstration_only_when_asked_for(folder: str) -> None:
+def test_a_prefix_only_when_asked_for(folder: str) -> None:
     with pytest.raises(RequestError):
         resolve(["34U"], folder)
-    found = paths(resolve(["34U"], folder, prefix="DEMONSTRATION_"))
-    assert found == {"34U": f"{folder}/DEMONSTRATION_MODEL_CNN_34U.h5"}
-    assert "DEMONSTRATION" not in paths(resolve(["34U"], folder, "nearest"))["34U"]
+    found = paths(resolve(["34U"], folder, prefix="OWN_"))
+    assert found == {"34U": f"{folder}/OWN_MODEL_CNN_34U.h5"}
+    assert "OWN" not in paths(resolve(["34U"], folder, "nearest"))["34U"]
 
 
 def test_fallbacks(folder: str) -> None:
@@ -127,7 +127,7 @@ def test_a_model_at_a_url_is_read_into_memory(server: FileServer, tmp_path: Path
     server.script["/MODEL_CNN_33U.h5"] = [BreakOff(1000), Status(503, {"Retry-After": "0"})]
     url = f"{server.url}/MODEL_CNN_33U.h5"
     weights, digest = load_model(url)
-    here = load_weights(MODELS / "DEMONSTRATION_MODEL_CNN_33U.h5")
+    here = load_weights(NETWORK)
     assert digest == DIGEST
     assert all(np.array_equal(weights[key], here[key]) for key in here.arrays)
     assert len(server.requests) == 3
