@@ -230,7 +230,8 @@ class Job(Section):
                     name: absolute(getattr(value, name), f"{key}.{name}".lstrip("."))
                     for name in type(value).model_fields
                 }
-                return value.model_copy(update=changed)
+                # Only the keys of the job file count as given.
+                return type(value).model_construct(value.model_fields_set, **changed)
             return value
 
         return absolute(self, "")

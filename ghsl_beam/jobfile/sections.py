@@ -41,17 +41,10 @@ class Models(Section):
         description="exact: within 2.5e-6 of float64; fast: within 0.015 of exact, mean 0.0002",
     )
 
-    @model_validator(mode="after")
-    def _one_source(self) -> Models:
-        """Refuse keys that choose among files together with the starter network, which is one."""
-        given = [key for key in ("folder", "prefix", "fallback") if key in self.model_fields_set]
-        if self.starter and given:
-            raise ValueError(
-                f"starter: true is used instead of {' and '.join(given)}; remove "
-                f"{'it' if len(given) == 1 else 'them'}, or starter; to replace the whole section: "
-                "--set 'models={starter: true}'"
-            )
-        return self
+    def not_used(self) -> tuple[str, ...]:
+        """The given keys that choose among files, if the starter network makes them useless."""
+        keys = ("folder", "prefix", "fallback") if self.starter else ()
+        return tuple(key for key in keys if key in self.model_fields_set)
 
 
 class Cleaning(Section):

@@ -106,6 +106,9 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         f"zone {m.zone}: uses model {m.file} of another zone" for m in models if m.fallback
     ]
     warnings += model_warnings(models)
+    if ignored := job.models.not_used():
+        keys = ", ".join(f"models.{key}" for key in ignored)
+        warnings.append(f"{keys}: not used, because of models.starter")
     warnings += [
         f"scene {scene.id}: has no cloud mask, so its clouds are not masked"
         for plan in plans

@@ -19,6 +19,7 @@ from ghsl_beam.outputs.run_record import new_record
 from ghsl_beam.planning.inventory import read_inventory
 from ghsl_beam.planning.plan import make_plan
 from ghsl_beam.running.pipeline import work_area
+from tests.conftest import ROOT
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
 from tests.support.jobs import CLASSIFIER, NETWORK, lonlat_box
 from transforms.elements import NODATA, Block, Layer
@@ -223,3 +224,17 @@ def test_the_models_of_this_program_by_another_name_are_theirs_still(job_file, t
     assert record["tiles"][0]["model"]["origin"] == "starter"
     assert record["tiles"][0]["model"]["demonstration"] is False
     assert record["classifier"]["demonstration"] is True
+
+
+def test_keys_that_the_starter_network_makes_useless_are_named(job_file, tmp_path):
+    models = "models={starter: true, folder: elsewhere, fallback: nearest}"
+    plan = make_plan(load_job(job_file, (models,), str(tmp_path / "output")))
+    assert {model.file for model in plan.models} == {"STARTER_MODEL_CNN.h5"}
+    assert "models.folder, models.fallback: not used, because of models.starter" in plan.warnings
+
+
+def test_the_network_of_earlier_demonstrations_is_still_found(job_file, tmp_path):
+    folder = ROOT / "examples" / "models"
+    models = f"models={{folder: {folder}, prefix: DEMONSTRATION_}}"
+    plan = make_plan(load_job(job_file, (models,), str(tmp_path / "output")))
+    assert "model DEMONSTRATION_MODEL_CNN_33U.h5 is a demonstration" in plan.warnings
