@@ -102,7 +102,7 @@ def run(eurosat: Path, network: Path, feature_set: str, output: Path) -> int:
     tables, labels, groups, numbers = [], [], [], dict.fromkeys(LABELS.values(), 0)
     for group, (path, label) in enumerate(tiles(eurosat)):
         s2 = read(path)
-        bufrac = clean(predict(s2), s2, CleaningParameters())
+        bufrac = clean(predict(s2), s2, CleaningParameters(ndvi_above=0.3))
         table = feature_table(bufrac, s2, (bufrac > 0) & (bufrac != 255), feature_set)
         tables.append(table)
         labels.append(np.full(len(table), label, np.uint8))

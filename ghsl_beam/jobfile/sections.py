@@ -54,7 +54,7 @@ class Cleaning(Section):
         0.1, description="a built-up fraction below this becomes 0"
     )
     ndvi_above: Annotated[float, Field(ge=-1, le=1), NUMBER] | None = Field(
-        0.3, description="a pixel with an NDVI above this is not built-up"
+        0.6, description="a pixel with an NDVI above this is not built-up"
     )
     ndwi_above: Annotated[float, Field(ge=-1, le=1), NUMBER] | None = Field(
         0.0, description="a pixel with an NDWI above this is water, not built-up"

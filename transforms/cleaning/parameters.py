@@ -15,7 +15,7 @@ class CleaningParameters:
 
     minimum: float | None = 0.1
     """Built-up fraction, 0..1; a lower fraction becomes 0."""
-    ndvi_above: float | None = 0.3
+    ndvi_above: float | None = 0.6
     """NDVI, -1..1; built-up in greener pixels becomes 0."""
     ndwi_above: float | None = 0.0
     """NDWI of McFeeters (1996), -1..1; built-up in pixels above it (open water) becomes 0."""
