@@ -171,7 +171,7 @@ def test_real_pixels(shared_data):
     with rasterio.open(shared_data / "eurosat" / "Residential" / "Residential_1.tif") as file:
         s2 = file.read([4, 3, 2, 8])
     raw = np.full(s2.shape[1:], 5000, np.uint16)
-    result = clean(raw, s2, CleaningParameters(minimum_pixels=None))
+    result = clean(raw, s2, CleaningParameters(ndvi_above=0.3, minimum_pixels=None))
     red, green, _, nir = s2.astype(float)
     kept = ((nir - red) / (nir + red) <= 0.3) & ((green - nir) / (green + nir) <= 0)
     np.testing.assert_array_equal(result, np.where(kept, 50, 0))
