@@ -99,5 +99,5 @@ def test_the_record_keeps_what_it_has(tmp_path):
     lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
     assert lines == [f"{'0' * 64}  a.h5", f"{'b' * 64}  b.h5", f"{'c' * 64}  c.h5"]
     (tmp_path / "SHA256SUMS").write_text("no sums\n")
-    with pytest.raises(RequestError, match=r"SHA256SUMS: has a line that is not one .* 'no sums'"):
+    with pytest.raises(RequestError, match=r"has a line that is not in the form .* 'no sums'"):
         record(str(tmp_path), {"a.h5": "a" * 64})

@@ -60,7 +60,7 @@ def clean(
 
         >>> raw = np.array([[6000, 6000, 65535]], np.uint16)
         >>> s2 = np.full((4, 1, 3), 1000, np.uint16)
-        >>> s2[3] = [[1000, 3000, 1000]]
+        >>> s2[3] = [[1000, 5000, 1000]]
         >>> clean(raw, s2, CleaningParameters(minimum_pixels=None)).tolist()
         [[60, 0, 255]]
     """
