@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, precision_score, recall_score
 
@@ -25,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 import train_starter_network as starter
 
 from transforms.cleaning import CleaningParameters, clean
-from transforms.inference.predict import encode, valid
+from transforms.inference.engines import Engine
 from transforms.inference.starter import starter_file
-from transforms.inference.weights import load_weights
+from transforms.inference.whole import load_engine, predict
 
 NOTHING = CleaningParameters(None, None, None, streets=False, minimum_pixels=None)
 STEPS = {
@@ -49,10 +48,10 @@ STEPS |= {
 
 
 def built_up(
-    s2: NDArray[np.uint16], predict: starter.Predictor, steps: CleaningParameters
+    s2: NDArray[np.uint16], engine: Engine, steps: CleaningParameters
 ) -> NDArray[np.bool_]:
     """Pixels with a BUFRAC above 0, axes (row, column)."""
-    bufrac = clean(encode(predict(s2), valid(s2)), s2, steps)
+    bufrac = clean(predict(s2, engine), s2, steps)
     return (bufrac > 0) & (bufrac <= 100)
 
 
@@ -64,13 +63,13 @@ def on_tiles(eurosat: Path, number: int) -> dict[str, float]:
     for part in range(number):
         learnt = [tile for tile, of in zip(tiles, dealt, strict=True) if of != part]
         tested = [tile for tile, of in zip(tiles, dealt, strict=True) if of == part]
-        predict = starter.Predictor(starter.fit(learnt, starter.SETTINGS, f"part {part + 1}"))
+        engine = starter.engine_of(starter.fit(learnt, starter.SETTINGS, f"part {part + 1}"))
         truth = np.concatenate([np.full(tile.s2[0].size, tile.built_up) for tile in tested])
         homes = np.concatenate(
             [np.full(tile.s2[0].size, tile.label == "Residential") for tile in tested]
         )
         for name, steps in STEPS.items():
-            found = np.concatenate([built_up(t.s2, predict, steps).ravel() for t in tested])
+            found = np.concatenate([built_up(t.s2, engine, steps).ravel() for t in tested])
             rows[name].append(
                 (
                     float(f1_score(truth, found)),
@@ -93,20 +92,13 @@ def on_tiles(eurosat: Path, number: int) -> dict[str, float]:
 
 def on_series(series: Path) -> None:
     """The second table, with the shipped network."""
-    predict = starter.Predictor(load_weights(starter_file()))
+    engine = load_engine(starter_file())
     print("\n| place | steps | dates | mean | lowest | highest | highest / lowest |")
     print("|---|---|---|---|---|---|---|")
     for place in sorted(path for path in series.iterdir() if path.is_dir()):
-        images = []
-        for path in sorted(place.glob("*_B02B03B04B08_10m.tif")):
-            with rasterio.open(path) as file:
-                blue, green, red, infrared = file.read()
-            with rasterio.open(path.with_name(f"{path.name[:8]}_SCL_20m.tif")) as file:
-                clear = np.isin(file.read(1), (4, 5, 6, 7))
-            if clear.mean() > 0.95 and (red > 0).all():
-                images.append(np.stack([red, green, blue, infrared]))
+        images = starter.clear_images(place)
         for name, steps in STEPS.items():
-            shares = np.array([built_up(image, predict, steps).mean() for image in images])
+            shares = np.array([built_up(image, engine, steps).mean() for image in images])
             # A tenth of the dates at each end are left out: one date with haze says little.
             low, high = np.percentile(shares, [10, 90])
             print(

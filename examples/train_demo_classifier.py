@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -32,18 +32,13 @@ from transforms.classification import (
 )
 from transforms.cleaning import CleaningParameters, clean
 from transforms.elements import GhslBeamError, RasterError, RequestError
-from transforms.inference.engines import EXACT, choose
-from transforms.inference.network import collapse
-from transforms.inference.predict import HALO, encode, prepare, valid
 from transforms.inference.starter import starter_file
-from transforms.inference.weights import load_weights
+from transforms.inference.whole import load_engine, predict
 
 LABELS = {"Residential": RESIDENTIAL, "Industrial": NON_RESIDENTIAL}
 BANDS = [4, 3, 2, 8]  # red, green, blue, near infrared among B01..B12, B8A
 FEW_PIXELS = 500
 MODEL = Path(__file__).parent / "models" / "DEMONSTRATION_residential.skops"
-
-Predict = Callable[[NDArray[np.uint16]], NDArray[np.uint16]]
 
 
 def tiles(folder: Path) -> Iterator[tuple[Path, int]]:
@@ -66,19 +61,6 @@ def read(path: Path) -> NDArray[np.uint16]:
         raise RasterError(f"{path}: {error}") from error
 
 
-def predictor(network: Path) -> Predict:
-    """A function that gives BUFRAC_RAW of a tile."""
-    engine = choose(EXACT).make(collapse(load_weights(network)))
-    margin = ((0, 0), (HALO, HALO), (HALO, HALO))
-
-    def predict(s2: NDArray[np.uint16]) -> NDArray[np.uint16]:
-        is_valid = valid(s2)
-        padded = prepare(np.pad(s2, margin, mode="reflect"))
-        return encode(engine.probabilities(padded, valid=is_valid), is_valid)
-
-    return predict
-
-
 def main() -> int:
     """Train, print the scores, write the model."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -98,11 +80,12 @@ def main() -> int:
 
 def run(eurosat: Path, network: Path, feature_set: str, output: Path) -> int:
     """Train, print and write; return the exit code."""
-    predict, source = predictor(network), f"the built-up fraction of {network.name}"
+    engine, source = load_engine(network), f"the built-up fraction of {network.name}"
     tables, labels, groups, numbers = [], [], [], dict.fromkeys(LABELS.values(), 0)
     for group, (path, label) in enumerate(tiles(eurosat)):
         s2 = read(path)
-        bufrac = clean(predict(s2), s2, CleaningParameters(ndvi_above=0.3))
+        # Pixels with little vegetation: a garden says little about the use of a building.
+        bufrac = clean(predict(s2, engine), s2, CleaningParameters(ndvi_above=0.3))
         table = feature_table(bufrac, s2, (bufrac > 0) & (bufrac != 255), feature_set)
         tables.append(table)
         labels.append(np.full(len(table), label, np.uint8))

@@ -32,18 +32,17 @@ from rasterio.features import rasterize
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from transforms.elements import GhslBeamError, RasterError, RequestError
-from transforms.inference.engines import EXACT, choose
+from transforms.inference.engines import EXACT, Engine, choose
 from transforms.inference.network import collapse
-from transforms.inference.predict import HALO, prepare
 from transforms.inference.starter import starter_file
 from transforms.inference.training import Epoch, LabelledImage, TrainingSettings, train
 from transforms.inference.weights import (
     STARTER,
     TRAINED,
     NetworkWeights,
-    load_weights,
     save_weights,
 )
+from transforms.inference.whole import load_engine, probabilities
 
 BUILT_UP = ("Residential", "Industrial")
 LEFT_OUT = "Highway"
@@ -141,16 +140,9 @@ def fit(tiles: Iterable[Tile], settings: TrainingSettings, title: str) -> Networ
     return train(images, settings, progress=say).weights
 
 
-class Predictor:
-    """A network that predicts whole images, mirrored at their edge as in a job."""
-
-    def __init__(self, weights: NetworkWeights) -> None:
-        self.engine = choose(EXACT).make(collapse(weights))
-
-    def __call__(self, s2: NDArray[np.uint16]) -> Float32:
-        """Probability of built-up, axes (row, column)."""
-        padded = np.pad(s2, ((0, 0), (HALO, HALO), (HALO, HALO)), mode="reflect")
-        return self.engine.probabilities(prepare(padded))
+def engine_of(weights: NetworkWeights) -> Engine:
+    """A network, ready to predict."""
+    return choose(EXACT).make(collapse(weights))
 
 
 def parts(tiles: list[Tile], seed: int) -> NDArray[np.intp]:
@@ -172,8 +164,8 @@ def held_out(
         learnt = [tile for tile, of in zip(tiles, dealt, strict=True) if of != part]
         tested = [tile for tile, of in zip(tiles, dealt, strict=True) if of == part]
         own = replace(settings, seed=settings.seed + PARTS * seed + part)
-        predict = Predictor(fit(learnt, own, f"part {part + 1} of {PARTS}"))
-        yield scores(tested, [predict(tile.s2) for tile in tested])
+        engine = engine_of(fit(learnt, own, f"part {part + 1} of {PARTS}"))
+        yield scores(tested, [probabilities(tile.s2, engine) for tile in tested])
 
 
 def scores(tiles: list[Tile], found: list[Float32]) -> dict[str, float]:
@@ -209,7 +201,7 @@ def print_table(rows: list[dict[str, float]]) -> None:
         )
 
 
-def on_sample(sample: Path, predict: Predictor) -> None:
+def on_sample(sample: Path, engine: Engine) -> None:
     """What a network predicts on the demonstration's scene, by OpenStreetMap's land use."""
     bands = []
     for band in ("B04", "B03", "B02", "B08"):
@@ -219,7 +211,7 @@ def on_sample(sample: Path, predict: Predictor) -> None:
             transform, shape = stored.transform, stored.shape
     frame = pyogrio.raw.read(sample / "landuse.gpkg", columns=["fclass"])
     kinds, shapes = frame[3][0], shapely.from_wkb(frame[2])
-    found = predict(np.stack(bands).astype(np.uint16))
+    found = probabilities(np.stack(bands).astype(np.uint16), engine)
     print("\n| land use | mean probability | called built-up |\n|---|---|---|")
     print(f"| the whole scene | {found.mean():.2f} | {(found >= 0.5).mean():.2f} |")
     inside = {
@@ -235,20 +227,25 @@ def on_sample(sample: Path, predict: Predictor) -> None:
     print(f"\nAUC, residential against other polygons: {auc:.2f}")
 
 
-def on_series(series: Path, predict: Predictor) -> None:
+def clear_images(place: Path) -> list[NDArray[np.uint16]]:
+    """All clear dates of a place of the time series: (4, rows, columns), R G B NIR."""
+    images = []
+    for path in sorted(place.glob("*_B02B03B04B08_10m.tif")):
+        with rasterio.open(path) as file:
+            blue, green, red, infrared = file.read()
+        with rasterio.open(path.with_name(f"{path.name[:8]}_SCL_20m.tif")) as file:
+            clear = np.isin(file.read(1), (4, 5, 6, 7))
+        if clear.mean() > 0.95 and (red > 0).all():
+            images.append(np.stack([red, green, blue, infrared]))
+    return images
+
+
+def on_series(series: Path, engine: Engine) -> None:
     """What a network predicts over the seasons, on the clear dates of each place."""
     print("\n| place | dates | called built-up: mean | spread | lowest | highest |")
     print("|---|---|---|---|---|---|")
     for place in sorted(path for path in series.iterdir() if path.is_dir()):
-        shares = []
-        for path in sorted(place.glob("*_B02B03B04B08_10m.tif")):
-            with rasterio.open(path) as file:
-                blue, green, red, infrared = file.read()
-            with rasterio.open(path.with_name(f"{path.name[:8]}_SCL_20m.tif")) as file:
-                clear = np.isin(file.read(1), (4, 5, 6, 7))
-            if clear.mean() > 0.95 and (red > 0).all():
-                shares.append((predict(np.stack([red, green, blue, infrared])) >= 0.5).mean())
-        p = np.array(shares)
+        p = np.array([(probabilities(s2, engine) >= 0.5).mean() for s2 in clear_images(place)])
         print(
             f"| {place.name} | {len(p)} | {p.mean():.2f} | {p.std():.2f} | {p.min():.2f} "
             f"| {p.max():.2f} |"
@@ -283,11 +280,11 @@ def run(wanted: argparse.Namespace) -> int:
         print(f"{wanted.output}: {wanted.output.stat().st_size} bytes, trained on {number} tiles")
         return 0
     print_table(list(held_out(tiles, SETTINGS, wanted.seed)))
-    predict = Predictor(load_weights(wanted.output))
+    engine = load_engine(wanted.output)
     if wanted.sample:
-        on_sample(wanted.sample, predict)
+        on_sample(wanted.sample, engine)
     if wanted.series:
-        on_series(wanted.series, predict)
+        on_series(wanted.series, engine)
     return 0
 
 

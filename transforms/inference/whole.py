@@ -39,6 +39,25 @@ def predict(s2: NDArray[np.uint16], engine: Engine) -> NDArray[np.uint16]:
         ValueError: there are not four bands.
     """
     inside = valid(s2)
+    return encode(probabilities(s2, engine, inside), inside)
+
+
+def probabilities(
+    s2: NDArray[np.uint16], engine: Engine, wanted: NDArray[np.bool_] | None = None
+) -> NDArray[np.float32]:
+    """Probability that each pixel of a composite is built-up, with or without data.
+
+    Args:
+        s2: see `predict`.
+        engine: see `load_engine`.
+        wanted: (rows, columns), bool, pixels that are needed; the others may be 0. None: all.
+
+    Returns:
+        (rows, columns), float32, 0..1.
+
+    Raises:
+        ValueError: there are not four bands.
+    """
     whole = Window(0, 0, *s2.shape[1:])
     x = prepare(pad_block(s2, whole, whole.expand(CONTEXT), whole))
-    return encode(engine.probabilities(x, valid=inside, halo=CONTEXT), inside)
+    return engine.probabilities(x, valid=wanted, halo=CONTEXT)
