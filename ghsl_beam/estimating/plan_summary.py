@@ -16,7 +16,7 @@ from ghsl_beam.estimating.estimate import (
 )
 from ghsl_beam.planning.inventory import Inventory, read_inventory
 from ghsl_beam.planning.plan import JobPlan
-from ghsl_beam.planning.scenes.access import access_of, bytes_to_fetch, room_problem
+from ghsl_beam.planning.scenes.access import access_of, access_problem, bytes_to_fetch
 from transforms.elements import GhslBeamError
 
 
@@ -30,7 +30,7 @@ def summary(plan: JobPlan) -> dict[str, Any]:
     works = tile_works(inventory)
     models = {model.zone: model.file for model in plan.models}
     access = access_of(job)
-    room = [problem for problem in room_problem(inventory) if problem]
+    problems = [problem for problem in access_problem(inventory) if problem]
     return {
         "name": job.name,
         "engine": plan.engine.engine,
@@ -63,7 +63,7 @@ def summary(plan: JobPlan) -> dict[str, Any]:
         ],
         "estimate": _estimate(inventory, works),
         "losses": [asdict(loss) for loss in plan.losses],
-        "warnings": [*plan.warnings, *room],
+        "warnings": [*plan.warnings, *problems],
         "cache": access.cache
         and {"folder": access.cache.folder, "bytes_at_most": access.cache.limit},
     }

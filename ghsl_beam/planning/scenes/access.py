@@ -101,12 +101,12 @@ def window_problem(job: Job, scenes: Iterable[Scene]) -> str | None:
     return None
 
 
-def room_problem(inventory: Inventory) -> tuple[str | None, str | None]:
+def access_problem(inventory: Inventory) -> tuple[str | None, str | None]:
     """Whether the archive cannot be read as the job asks, or the cache is too small; or None.
 
     The cache may be too small for one tile (an error) or for all tiles (a warning). The blocks of a
-    tile, and partly those of several tiles, are made in any order. A file that does
-    not stay in the cache until the last of them is fetched again.
+    tile, and partly those of several tiles, are made in any order. A file that does not stay in the
+    cache until the last of them is fetched again.
     """
     job = inventory.plan.job
     access = access_of(job)
@@ -142,7 +142,7 @@ def check_cache(inventory: Inventory) -> list[str]:
     Raises:
         RequestError: it cannot be written, is not a cache, or is too small for one tile.
     """
-    refused, warned = room_problem(inventory)
+    refused, warned = access_problem(inventory)
     if refused:
         raise RequestError(refused)
     cache = access_of(inventory.plan.job).cache

@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ghsl_beam.tools.network.labels import sides
-from transforms.inference.training import LabelledImage
+from transforms.inference.training import BUILT_UP, LabelledImage
 
 SIDES = (2000.0, 1000.0, 500.0, 250.0)
 """Sides of the blocks of ground in metres; the largest side that gives enough blocks is used."""
@@ -152,7 +152,7 @@ def _divided(
                 ]
             )
         )
-        for least in (0.0, 0.5)
+        for least in (0.0, BUILT_UP)
     )
     if len(every) < enough or len(with_built) < 3:
         return None

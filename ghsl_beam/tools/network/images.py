@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from pyproj import Transformer
 
 from ghsl_beam.tools.network.blocks import Floats, places_of
 from ghsl_beam.tools.network.labels import Labels, burn
@@ -69,8 +70,8 @@ def sources_of(request: NetworkRequest) -> list[Source]:
         raise RequestError(f"{twice[0]}: is named twice; name each image once")
     names = [source.name for source in sources]
     return [
-        Source(source.path if names.count(source.name) > 1 else source.name, source.path, output)
-        for source, output in ((source, source.output) for source in sources)
+        replace(source, name=source.path) if names.count(source.name) > 1 else source
+        for source in sources
     ]
 
 
@@ -108,7 +109,5 @@ def _origin(labels: Labels, file: Any) -> NDArray[np.float64]:
     """Longitude and latitude from which metres are counted."""
     if len(labels.built_up):
         return np.asarray(shapely.get_coordinates(labels.built_up[0])[0])
-    from pyproj import Transformer
-
     into = Transformer.from_crs(file.crs, "OGC:CRS84", always_xy=True)
     return np.array(into.transform(*file.transform * (0, 0)))

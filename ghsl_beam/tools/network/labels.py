@@ -19,6 +19,7 @@ from ghsl_beam.tools.label_file import read_polygons
 from ghsl_beam.tools.network.request import NetworkRequest, Unit
 from ghsl_beam.tools.plain_rasters import absence, opened_reference, unreadable_reference
 from transforms.elements import RequestError
+from transforms.inference.training import BUILT_UP
 from transforms.storage import storage
 
 _SLACK = 1e-6
@@ -169,6 +170,6 @@ def sides(built_up: Sequence[NDArray[np.float32]], weights: Sequence[NDArray[np.
     found = {
         bool(side)
         for fraction, weight in zip(built_up, weights, strict=True)
-        for side in np.unique(fraction[weight > 0] >= 0.5)
+        for side in np.unique(fraction[weight > 0] >= BUILT_UP)
     }
     return found == {True, False}

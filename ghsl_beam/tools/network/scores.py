@@ -14,8 +14,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-BUILT_UP = 0.5
-"""A label with at least this fraction counts as built-up, and so does a probability."""
+from transforms.inference.training import BUILT_UP
+
 BINS = 10
 """Bins of the reliability curve."""
 
@@ -24,7 +24,8 @@ def scores(fraction: NDArray[np.float32], probability: NDArray[np.float32]) -> d
     """Scores of pixels.
 
     Args:
-        fraction: (n,), built-up fraction of the labels, 0..1; 0.5 or more counts as built-up.
+        fraction: (n,), built-up fraction of the labels, 0..1; from `BUILT_UP` (0.5) on they count
+            as built-up, and so do probabilities.
         probability: (n,), what the network predicts, 0..1.
 
     Returns:

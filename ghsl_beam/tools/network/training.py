@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,13 @@ from transforms.elements import RequestError, package_version
 from transforms.inference.engines import EXACT, choose
 from transforms.inference.network import collapse
 from transforms.inference.predict import HALO, prepare
-from transforms.inference.training import Epoch, LabelledImage, TrainingSettings, train
+from transforms.inference.training import (
+    BUILT_UP,
+    Epoch,
+    LabelledImage,
+    TrainingSettings,
+    train,
+)
 from transforms.inference.weights import TRAINED, NetworkWeights, save_weights
 from transforms.storage import storage
 
@@ -115,12 +122,17 @@ def _check_labels(request: NetworkRequest, images: Sequence[Image]) -> None:
     if sides([i.labelled.built_up for i in images], [i.labelled.weights for i in images]):
         return
     files = ", ".join(map(storage.masked, (*request.built_up, *request.fractions)))
-    built = sum(int((i.labelled.weights[i.labelled.built_up >= 0.5] > 0).sum()) for i in images)
-    found = "only built-up pixels" if built else "no built-up pixel"
+    found = "only built-up pixels" if _built_up_pixels(images) else "no built-up pixel"
     raise RequestError(
         f"{files}: must cover some but not all valid pixels of the images; found {found}: give "
         "labels of built-up (a fraction of at least 0.5) and of other ground inside the images"
     )
+
+
+def _built_up_pixels(images: Sequence[Image]) -> int:
+    """Number of usable pixels with a label of built-up."""
+    every = [image.labelled for image in images]
+    return sum(int((one.weights[one.built_up >= BUILT_UP] > 0).sum()) for one in every)
 
 
 def _parts(request: NetworkRequest, images: Sequence[Image]) -> Parts | None:
@@ -170,10 +182,7 @@ def _judged(
             "unlabelled_weight": request.weight_elsewhere,
         },
         "pixels": sum(int((weight > 0).sum()) for weight in weights),
-        "built_up": sum(
-            int((weight[image.labelled.built_up >= 0.5] > 0).sum())
-            for image, weight in zip(images, weights, strict=True)
-        ),
+        "built_up": _built_up_pixels(images),
         "left_out": {"pixels of both labels": sum(image.contradictory for image in images)},
         "built_share": request.built_share,
         "seed": request.seed,
@@ -233,12 +242,10 @@ def _predictions(
 
 def _progress(title: str, tell: Say) -> Callable[[Epoch], None]:
     """A function that says how far a training is, and how long it may still take."""
-    begun: list[float] = [time.monotonic()]
-    made: list[int] = [0]
+    begun, made = time.monotonic(), count(1)  # an interrupted training does not begin with epoch 1
 
     def progress(epoch: Epoch) -> None:
-        made[0] += 1
-        left = (time.monotonic() - begun[0]) / made[0] * (epoch.of - epoch.number)
+        left = (time.monotonic() - begun) / next(made) * (epoch.of - epoch.number)
         judged = (
             ""
             if epoch.validation_loss is None

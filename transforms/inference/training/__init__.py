@@ -6,10 +6,18 @@ TensorFlow is imported when a training begins.
 from .augmentation import recoloured, relit, turned
 from .fitting import Trained, train
 from .layout import fold_standardisation, split_convolution
-from .samples import LabelledImage, Samples, band_statistics, draw_samples, take_patches
+from .samples import (
+    BUILT_UP,
+    LabelledImage,
+    Samples,
+    band_statistics,
+    draw_samples,
+    take_patches,
+)
 from .settings import Epoch, Progress, TrainingSettings
 
 __all__ = [
+    "BUILT_UP",
     "Epoch",
     "LabelledImage",
     "Progress",

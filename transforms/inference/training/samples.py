@@ -91,14 +91,13 @@ def draw_samples(
     chosen = np.concatenate(drawn)
     ends = np.cumsum([image.weights.size for image in images])
     owner = np.searchsorted(ends, chosen, side="right")
-    order = np.argsort(owner, kind="stable")
     parts = [
         _taken(image, chosen[owner == number] - (ends[number] - image.weights.size))
         for number, image in enumerate(images)
         if (owner == number).any()
     ]
     patches, fractions, weight_of = (np.concatenate(part) for part in zip(*parts, strict=True))
-    shuffled = random.permutation(len(order))
+    shuffled = random.permutation(len(chosen))
     if built_share is not None:
         weight_of = _balanced(weight_of, fractions >= BUILT_UP, built_share)
     return Samples(patches[shuffled], fractions[shuffled], weight_of[shuffled])
