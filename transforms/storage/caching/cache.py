@@ -361,11 +361,8 @@ def _raise_failure(handle: int, begin: float) -> None:
 
 @lru_cache(maxsize=65536)
 def _has_checksum_once(path: str, came: int, checksum: str) -> bool:
-    found = checksums.new(checksum)
     with open(path, "rb") as file:
-        while piece := file.read(1 << 20):
-            found.update(piece)
-    return checksums.same(checksum, found)
+        return checksums.same(checksum, hashlib.file_digest(file, lambda: checksums.new(checksum)))
 
 
 @lru_cache(maxsize=65536)

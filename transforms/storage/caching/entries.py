@@ -153,7 +153,7 @@ def read_note(folder: str | Path, key: str) -> Note | None:
     """Read the note of a file; None if it does not exist or cannot be read."""
     try:
         content = json.loads(Path(folder, f"{key}.note").read_bytes())
-        told = str(content.get("checksum", ""))
-        return Note(int(content["size"]), str(content["sha256"]), told)
+        checksum = str(content.get("checksum", ""))
+        return Note(int(content["size"]), str(content["sha256"]), checksum)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -35,9 +35,8 @@ def client_options(service: Service, location: str, config: Mapping[str, Any]) -
         "max_concurrency": 1 if service.limited else _AT_A_TIME,
     }
     if service.name != NAME and service.endpoint is None:
-        settings["ignore_configured_endpoint_urls"] = (
-            True  # the environment may name another service
-        )
+        # The environment may name another service.
+        settings["ignore_configured_endpoint_urls"] = True
     if service.endpoint:
         settings["s3"] = {"addressing_style": "path" if service.path_style else "virtual"}
     if service.region:
