@@ -60,9 +60,25 @@ def _beam_looks_once():
 
 
 @pytest.fixture(autouse=True)
-def _no_secrets_of_other_tests(monkeypatch):
+def _no_secrets_of_other_tests():
     """Each test starts without the secrets that earlier tests registered."""
-    monkeypatch.setattr(redaction, "_LEARNT", set())
+    # Without pytest's monkeypatch: made before all other fixtures, it would undo its changes after
+    # them, and so bring back what they had set.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redaction, "_LEARNT", set())
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _variables_of_storage_stay():
+    """The tests of a file leave the variables of object storage as they found them."""
+    before = _variables_of_storage()
+    yield
+    assert _variables_of_storage() == before
+
+
+def _variables_of_storage():
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ import pickle
 import pytest
 import stamina
 
-from tests.support.object_storage import KEY_ID, SECRET
+from tests.support.object_storage import KEY_ID, SECRET, using
 from transforms.elements import StorageError
 from transforms.storage import object_store, storage
 from transforms.storage.files import writing
@@ -212,12 +212,11 @@ def test_a_large_file_goes_up_in_parts_and_whole(bucket, front, scratch):
     assert storage.sha256(file) == hashlib.sha256(data).hexdigest()
 
 
-def test_no_service_and_no_bucket_are_one_line(bucket, front, waits, monkeypatch):
+def test_no_service_and_no_bucket_are_one_line(bucket, front, waits):
     with pytest.raises(StorageError, match="bucket does not exist"):
         storage.write_whole("s3://nowhere-at-all/a.bin", b"new")
     assert waits == []
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(StorageError) as caught:
+    with using("http://127.0.0.1:9"), pytest.raises(StorageError) as caught:
         storage.read_bytes(join(bucket, "a.bin"), 10)
     assert len(waits) == 4
     assert not caught.value.absent

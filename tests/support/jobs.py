@@ -15,9 +15,8 @@ from transforms.inference.starter import starter_file
 
 NETWORK = starter_file()
 """A good weight file, which says that it is the starter network."""
-CLASSIFIER = (
-    Path(__file__).resolve().parents[2] / "examples" / "models" / "DEMONSTRATION_residential.skops"
-)
+MODELS = Path(__file__).resolve().parents[2] / "examples" / "models"
+CLASSIFIER = MODELS / "DEMONSTRATION_residential.skops"
 
 
 def models_folder(folder: Path) -> Path:

@@ -183,34 +183,3 @@ def test_what_does_not_fit_together(tmp_path: Path) -> None:
             train_network(request, lambda line: None)
         assert "\n" not in str(refused.value)
     assert not list(tmp_path.glob("m*"))
-
-
-def test_one_image_with_both_kinds_of_polygons(tmp_path: Path) -> None:
-    """The trial is judged, the state is removed, and a second training keeps the first model."""
-    rest = shapely.difference(
-        ground(2, 2, SIDE - 2, SIDE - 2),
-        shapely.union_all([ground(c, r, c + 10, r + 10)
-                           for r in range(15, SIDE, 40) for c in range(15, SIDE, 40)]),
-    )  # fmt: skip
-    boxes(tmp_path / "other.gpkg", rest)
-    request = NetworkRequest(
-        str(tmp_path / "OWN_MODEL_CNN_33U.h5"),
-        images=(bright_towns(tmp_path),),
-        built_up=(towns(tmp_path),),
-        not_built=(str(tmp_path / "other.gpkg"),),
-        built_share=0.3,
-        epochs=4,
-    )
-    told: list[str] = []
-    report = train_network(request, told.append)
-    assert report["scores"]["auc"] > 0.95
-    assert report["by_image"].keys() == {"image.tif"}
-    assert report["held_out"]["by"].startswith("blocks of ")
-    assert 1 <= report["epochs"] <= 4
-    assert any("validation" in line and "left" in line for line in told)
-    assert sorted(path.name for path in tmp_path.glob("OWN*")) == [
-        "OWN_MODEL_CNN_33U.h5",
-        "OWN_MODEL_CNN_33U.scores.json",
-    ]
-    again = train_network(replace(request, epochs=1), told.append)
-    assert again["kept"].startswith(f"{request.model}.")

@@ -1,19 +1,14 @@
 """Training: the exact parts, that a network learns what can be learnt, and that it goes on."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from transforms.inference.engines import EXACT, choose
-from transforms.inference.network import collapse
 from transforms.inference.predict import prepare
 from transforms.inference.starter import starter_file
 from transforms.inference.training import (
-    Epoch,
     LabelledImage,
-    TrainingSettings,
     band_statistics,
     draw_samples,
     fold_standardisation,
@@ -21,11 +16,10 @@ from transforms.inference.training import (
     relit,
     split_convolution,
     take_patches,
-    train,
     turned,
 )
 from transforms.inference.training.fitting import windows
-from transforms.inference.weights import STARTER, load_weights, read_about, save_weights
+from transforms.inference.weights import STARTER, load_weights, read_about
 
 
 @pytest.mark.parametrize(("inputs", "middle", "outputs"), [(4, 128, 8), (3, 12, 5)])
@@ -130,59 +124,6 @@ def test_patches_are_turned_and_relit() -> None:
     ratio = swapped[:, 1:, 1:] / swapped[:, 4:5, 4:5]
     assert np.allclose(ratio, mixed[:, 1:, 1:] / mixed[:, 4:5, 4:5], rtol=1e-4)
     assert recoloured(patches, np.random.default_rng(0), 0) is patches
-
-
-def bright_square() -> LabelledImage:
-    random = np.random.default_rng(0)
-    built_up = np.zeros((60, 60), np.float32)
-    built_up[20:40, 20:40] = 1
-    x = random.normal(0.1, 0.01, (4, 60, 60)) + 0.05 * built_up
-    return LabelledImage((x * 10_000).astype(np.uint16), built_up, np.ones((60, 60), np.float32))
-
-
-def test_learns_a_bright_square(tmp_path: Path) -> None:
-    square = bright_square()
-    settings = TrainingSettings(samples=300, epochs=8, batch=64)
-    heard: list[Epoch] = []
-    trained = train([square], settings, progress=heard.append)
-    assert [epoch.number for epoch in trained.epochs] == list(range(1, 9))
-    assert tuple(heard) == trained.epochs
-    assert trained.epochs[-1].loss < trained.epochs[0].loss
-    path = tmp_path / "MODEL_CNN_33U.h5"
-    save_weights(path, trained.weights)
-    padded = np.pad(square.s2, ((0, 0), (2, 2), (2, 2)), mode="reflect")
-    found = choose(EXACT).make(collapse(load_weights(path))).probabilities(prepare(padded))
-    assert ((found > 0.5) == (square.built_up == 1)).mean() > 0.95
-
-
-def test_stops_early_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    square = bright_square()
-    wrong = replace(square, built_up=1 - square.built_up)
-    settings = TrainingSettings(samples=100, epochs=6, batch=64, patience=2)
-    stopped = train([square], settings, validation=[wrong])
-    assert len(stopped.epochs) < 6
-    assert not any(epoch.best for epoch in stopped.epochs[-2:])
-
-    class StopHereError(Exception):
-        pass
-
-    def interrupt(epoch: Epoch) -> None:
-        if epoch.number == 2:
-            raise StopHereError
-
-    state = tmp_path / "state"
-    with pytest.raises(StopHereError):
-        train([square], settings, checkpoint=state, progress=interrupt)
-    rest: list[Epoch] = []
-    resumed = train([square], settings, checkpoint=state, progress=rest.append)
-    assert [epoch.number for epoch in rest] == [3, 4, 5, 6]
-    at_once = train([square], settings)
-    assert resumed.epochs == at_once.epochs
-    for key, array in at_once.weights.arrays.items():
-        assert array.tobytes() == resumed.weights.arrays[key].tobytes(), key
-    other: list[Epoch] = []
-    train([square], replace(settings, epochs=1), checkpoint=state, progress=other.append)
-    assert [epoch.number for epoch in other] == [1]  # the state is of another training
 
 
 def test_the_starter_network() -> None:

@@ -8,9 +8,9 @@ from tests.support import storage_services
 
 
 @pytest.fixture
-def bare(monkeypatch):
+def bare():
     """The environment, in which tests set variables."""
-    with storage_services.keys():
+    with storage_services.keys(), pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("COPERNICUS_", "FAR_"))]:
-            monkeypatch.delenv(name)
-        yield monkeypatch
+            patch.delenv(name)
+        yield patch
