@@ -152,12 +152,16 @@ def _interrupt_again() -> None:
 def _listen(source: int) -> None:
     """End the program at once when necessary."""
     first: float | None = None
+    word = ""
     while True:
         left = None if first is None else max(0.0, first + GRACE - time.monotonic())
         ready, _, _ = select.select([source], [], [], left)
         numbers = os.read(source, 64) if ready else b""
-        if ready and not any(number in _SIGNALS for number in numbers):
+        known = [number for number in numbers if number in _SIGNALS]
+        if ready and not known:
             continue
+        # The main thread may not have come to note it, even after the time for an orderly end.
+        word = word or signal.Signals(known[0]).name
         if ready and _STATE.no_word:
             _STATE.no_word = False
             continue
@@ -168,7 +172,7 @@ def _listen(source: int) -> None:
         ):  # it may have left the context since
             first = time.monotonic()
             continue
-        _STATE.asked = _STATE.asked or signal.Signals(numbers[0]).name
+        _STATE.asked = _STATE.asked or word
         end()
 
 

@@ -123,9 +123,18 @@ def test_a_second_word_ends_it_at_once():
 
 
 def test_two_signals_together_are_one_word():
-    body = "stopping._ONE_WORD = 60\n" + IN_ORDER.format(body="time.sleep(9)") + "time.sleep(1)"
+    body = "stopping._ONE_WORD = stopping.GRACE = 60\n"
+    body += IN_ORDER.format(body="time.sleep(9)") + "time.sleep(1)"
     code, out, err, _ = told_to_stop(body, signal.SIGHUP, signal.SIGTERM, after=0)
     assert (code, out, err) == (0, "in order: SIGHUP\n", "")
+
+
+def test_a_main_thread_that_never_notes_it_cannot_keep_it():
+    """As in a library that does not return: the thread that listens has the word alone."""
+    body = READY + "with stopping.in_order():\n" + "    while True: time.sleep(9)\n"
+    body = "stopping._raise = lambda *_: None\nsignal.signal(15, stopping._raise)\n" + body
+    code, out, err, _ = told_to_stop(body, signal.SIGTERM)
+    assert (code, out, err) == (1, "", LINE)
 
 
 def test_no_process_that_it_started_is_left():

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
+from s3fs import S3FileSystem
 
 from transforms.storage import storage
 from transforms.storage.object_store import call
@@ -49,9 +50,15 @@ def using(address: str) -> Iterator[None]:
 
 
 def make_bucket(name: str) -> str:
-    """A new bucket's URL."""
+    """A new bucket's URL; one that an earlier file of tests made goes."""
     url = f"s3://{name}"
-    call(url, lambda system, path: system.mkdir(path))
+
+    def make(system: S3FileSystem, path: str) -> None:
+        if system.exists(path):  # the services of a process share their buckets
+            system.rm(path, recursive=True)
+        system.mkdir(path)
+
+    call(url, make)
     return url
 
 
