@@ -164,13 +164,16 @@ def peak_memory(plan: JobPlan, speed: Throughput) -> int:
     """Bytes of a worker at its peak: those of the measured block, and more for more scenes."""
     pixels = plan.job.block_size**2
     scenes = max(len(tile.scenes) for tile in plan.tiles)
-    return speed.peak_bytes + _composite_bytes(scenes, pixels) - _composite_bytes(
-        min(scenes, speed.scenes), pixels
-    )  # fmt: skip
+    bands = len(plan.job.composite.names)
+    return (
+        speed.peak_bytes
+        + _composite_bytes(scenes, pixels, bands)
+        - _composite_bytes(min(scenes, speed.scenes), pixels, bands)
+    )
 
 
-def _composite_bytes(scenes: int, pixels: int) -> int:
-    held = scenes * 8 * pixels
+def _composite_bytes(scenes: int, pixels: int, bands: int) -> int:
+    held = scenes * 2 * bands * pixels
     return min(held, SPOOL_BYTES) + min(3 * held, STRIP_BYTES)
 
 

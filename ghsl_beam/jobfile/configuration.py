@@ -27,7 +27,7 @@ from ghsl_beam.jobfile.fields import Float, Int, Location, LocationText, Section
 from ghsl_beam.jobfile.mistakes import first_mistake
 from ghsl_beam.jobfile.period import FORMS, days_of, label
 from ghsl_beam.jobfile.plain_yaml import parse_yaml, shown, text_of
-from ghsl_beam.jobfile.sections import Cleaning, Greenness, Grid, Models, Residential
+from ghsl_beam.jobfile.sections import Cleaning, Composite, Greenness, Grid, Models, Residential
 from ghsl_beam.jobfile.sources import Input
 from ghsl_beam.jobfile.storage_services import (
     StorageService,
@@ -114,12 +114,6 @@ def _days(value: object, info: ValidationInfo) -> object:
 
 
 _PeriodText = Annotated[str | int, Field(description=f"one of: {FORMS}")]
-
-
-class Composite(Section):
-    """How observations become one composite."""
-
-    percentile: Float = Field(30, ge=0, le=100, description="percentile of the clear observations")
 
 
 class Job(Section):

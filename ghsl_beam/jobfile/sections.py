@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Literal
 
@@ -12,7 +13,29 @@ from pyproj.exceptions import CRSError
 
 from ghsl_beam.jobfile.fields import NUMBER, Float, Location, Section
 from transforms.aggregation.grid import ARC_SECONDS, METRES, from_config
-from transforms.elements import RequestError
+from transforms.elements import BANDS, TEN_BANDS, RequestError
+
+
+class Bands(StrEnum):
+    """Choices of bands for the composite."""
+
+    RGBN = "rgbn"
+    TEN = "ten"
+
+
+class Composite(Section):
+    """How observations become one composite."""
+
+    percentile: Float = Field(30, ge=0, le=100, description="percentile of the clear observations")
+    bands: Bands = Field(
+        Bands.RGBN,
+        description="rgbn: the four bands at 10 m; ten: the six bands at 20 m too, as S2_20M",
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The bands of each scene, in order."""
+        return TEN_BANDS if self.bands is Bands.TEN else BANDS
 
 
 class Models(Section):

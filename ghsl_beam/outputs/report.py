@@ -175,7 +175,6 @@ def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
     """
     spec = LAYERS.get(layer, _UNKNOWN)
     picture = spec.picture
-    true = spec.bands[:3] == ("red", "green", "blue")
 
     def read(source: Any) -> tuple[Any, float]:
         if source.width * source.height > _MAX_SOURCE and not source.overviews(1):
@@ -184,20 +183,22 @@ def quicklook(path: str, layer: str) -> tuple[bytes, list[tuple[str, str]]]:
             raise RasterError(f"{path}: has pixels of type {source.dtypes[0]}, expected numbers")
         part = _part_with_data(source)
         shrink = max(1, math.ceil(max(part.width, part.height) / MAX_PIXELS))
-        detail = 1 if true else min(shrink, _DETAIL)
+        detail = 1 if picture.composed else min(shrink, _DETAIL)
         size = [max(1, math.ceil(side / shrink)) for side in (part.height, part.width)]
+        bands = picture.composed or (1,)
+        bands = bands if max(bands) <= source.count else (1,)
         shown = source.read(
-            [1, 2, 3] if true and source.count >= 3 else [1],
+            list(bands),
             window=part,
-            out_shape=(3 if true and source.count >= 3 else 1, *(side * detail for side in size)),
+            out_shape=(len(bands), *(side * detail for side in size)),
             masked=True,
             resampling=Resampling.nearest if picture.classes else Resampling.average,
         )
         return _greatest(shown, detail), _largest_cell(source, part)
 
     values, cell = read_product(path, read)
-    if true and values.shape[0] == 3:
-        return _png(true_colour(values)), []
+    if len(values) == len(picture.composed):
+        return _png(in_colour(values)), []
     band = values[0]
     if picture.classes:
         return _png(categories(band, picture.classes)), list(picture.classes)
@@ -251,8 +252,11 @@ def _part_with_data(source: Any) -> Window:
     return Window(left, top, right - left, bottom - top)
 
 
-def true_colour(bands: np.ma.MaskedArray[Any, Any]) -> NDArray[np.uint8]:
-    """RGBA (4, rows, columns) of bands R G B, stretched from the 2nd to the 98th percentile."""
+def in_colour(bands: np.ma.MaskedArray[Any, Any]) -> NDArray[np.uint8]:
+    """RGBA (4, rows, columns) of three bands, shown as red, green and blue.
+
+    Each is stretched from its 2nd to its 98th percentile.
+    """
     hidden = np.ma.getmaskarray(bands).any(axis=0)
     result = np.zeros((4, *hidden.shape), np.uint8)
     if hidden.all():

@@ -18,7 +18,7 @@ from rasterio.errors import RasterioError
 from ghsl_beam.models.credits import JRC, SENTINEL, licence_of
 from ghsl_beam.outputs.footprint import Bounds, footprint, narrowest_box, oriented
 from ghsl_beam.planning.products import Product, read_product
-from transforms.elements import LAYERS, RasterError, StorageError
+from transforms.elements import LAYERS, Layer, RasterError, StorageError
 from transforms.storage import storage
 
 __all__ = ["narrowest_box", "write_catalog"]
@@ -30,7 +30,7 @@ _EXTENSIONS = {
     for prefix, name in (("eo:", "eo"), ("proj:", "projection"), ("raster:", "raster"))
 }
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
-_COLOURS = ("red", "green", "blue", "nir")
+_COLOURS = {name for layer in (Layer.S2, Layer.S2_20M) for name in layer.spec.bands}
 """Band names that are also common names of the extension eo."""
 _MAX_BYTES = 8 << 20
 _LOG = logging.getLogger(__name__)

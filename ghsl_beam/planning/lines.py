@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.jobfile.sections import Bands
 from transforms.cleaning.parameters import CleaningParameters
 from transforms.elements import Block, Layer, TilePlan
 from transforms.greenness.greenness import GreennessParameters
@@ -66,9 +67,10 @@ def lines_of(job: Job, classifier_halo: int) -> Lines:
         classifier_halo: The pixels around a window that the residential classes depend on.
     """
     clean, green = cleaning_parameters(job), greenness_parameters(job)
+    without = () if job.composite.bands is Bands.TEN else (Layer.S2_20M,)
     return Lines(
         # The margin gives the network real neighbours at the edge of the area.
-        assembly=Line("assembly", _made_by("assembly"), margin=CONTEXT),
+        assembly=Line("assembly", _made_by("assembly", without), margin=CONTEXT),
         inference=Line("inference", _made_by("inference"), (Layer.S2,), halo=CONTEXT),
         layers=Line(
             "layers",
@@ -79,8 +81,8 @@ def lines_of(job: Job, classifier_halo: int) -> Lines:
     )
 
 
-def _made_by(line: str) -> tuple[Layer, ...]:
-    return tuple(layer for layer in Layer if layer.spec.line == line)
+def _made_by(line: str, without: tuple[Layer, ...] = ()) -> tuple[Layer, ...]:
+    return tuple(layer for layer in Layer if layer.spec.line == line and layer not in without)
 
 
 def cleaning_parameters(job: Job) -> CleaningParameters:

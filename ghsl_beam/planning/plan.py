@@ -170,6 +170,7 @@ def _fingerprints(
     )
     return {
         Layer.S2: s2,
+        Layer.S2_20M: fingerprint("S2_20M", s2),
         Layer.S2_COUNT: fingerprint("S2_COUNT", s2),
         Layer.BUFRAC_RAW: raw,
         Layer.BUFRAC: bufrac,

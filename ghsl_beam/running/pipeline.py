@@ -138,7 +138,8 @@ def _assembly(pipeline: beam.Pipeline, inventory: Inventory) -> PCollection[Stor
     """The first line: from scenes to the composite."""
     plan, line = inventory.plan, inventory.plan.lines.assembly
     todo = inventory.tiles_to_do(line)
-    existing = [_published(plan, tile, (Layer.S2,)) for tile in plan.tiles if tile not in todo]
+    read = [layer for layer in line.makes if layer in plan.lines.layers.reads]
+    existing = [_published(plan, tile, read) for tile in plan.tiles if tile not in todo]
     fanned = (
         pipeline
         | "Tiles to assemble" >> beam.Create([StoredTile(tile.tile) for tile in todo])
@@ -149,6 +150,7 @@ def _assembly(pipeline: beam.Pipeline, inventory: Inventory) -> PCollection[Stor
         line.margin,
         work_area(plan).reporter,
         access_of(plan.job, verify=plan.verify),
+        plan.job.composite.names,
     )
     tiles, _ = _finish(plan, line, fanned, assembled["pixels"])
     return (

@@ -227,9 +227,17 @@ def level_2a(small, tmp_path_factory):
     scl[10:20, 30:40] = 9
     place = ("33UUU", 32633, 330000, 5820000)
     day = date(2020, 6, 10)
-    product = Product(*place, small[0].first, day, "05.09", -1000, scl=scl)
+    coarse = small[0].first[[0, 1, 2, 3, 0, 1], ::2, ::2]
+    product = Product(*place, small[0].first, day, "05.09", -1000, scl=scl, coarse=coarse)
     safe = write_product(folder / "archive", product)
-    made = made_from(small, folder, {"archive": str(folder / "archive"), "level": "L2A"})
+    source = {"archive": str(folder / "archive"), "level": "L2A"}
+    made = made_from(small, folder, source, composite={"bands": "ten"})
+    tile = made["utm/33UUU/S2_E2020_town_33UUU.tif"]
+    further = made["utm/33UUU/S2_20M_E2020_town_33UUU.tif"]
+    # Each band at 20 m is every second pixel of one at 10 m.
+    corners = further[:, ::2, ::2], tile[[0, 1, 2, 3, 0, 1], ::2, ::2]
+    assert np.array_equal(*(np.where(tile[0, ::2, ::2] > 0, one, 0) for one in corners))
+    assert (further > 0).any()
     return product, safe, made
 
 
@@ -244,12 +252,18 @@ def test_a_whole_job_from_signed_cogs(small, level_2a, tmp_path, processes):
         server.items = [apart_item(product, f"{root}/x", files, "sentinel-2-l2a")]
         server.private, server.valid_tokens = "/container/", 100
         assets = {"red": "red", "green": "green", "blue": "blue", "nir": "nir", "mask": "scl"}
+        coarse = ("rededge1", "rededge2", "rededge3", "nir08", "swir16", "swir22")
         xml = {"granule": "granule_metadata", "product": "product_metadata"}
         l2a = {"name": "sentinel-2-l2a", "roots": [root], "tokens": f"http://{server.host}/sas"}
-        api = {"name": "signed", "address": server.url, "l2a": l2a | assets | xml}
+        api = {
+            "name": "signed",
+            "address": server.url,
+            "l2a": l2a | assets | xml | {"bands_20m": coarse},
+        }
         settings = {"source": "stac", "level": "L2A", "api": api}
         workers = ("--direct_running_mode=multi_processing", f"--direct_num_workers={processes}")
         options = workers if processes > 1 else ()
-        found = made_from(small, tmp_path, settings, options=options)
+        ten = {"bands": "ten"}
+        found = made_from(small, tmp_path, settings, options=options, composite=ten)
     assert not any(differing(expected, found).values())
     assert len(server.tokens) >= processes

@@ -8,8 +8,8 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
-BAND_IDS = {"B02": 1, "B03": 2, "B04": 3, "B08": 7}
 ORDER = ("B04", "B03", "B02", "B08")
+ORDER_20M = ("B05", "B06", "B07", "B8A", "B11", "B12")
 
 
 @dataclass
@@ -30,6 +30,8 @@ class Product:
     generation: str = "T120000"
     scl: np.ndarray | None = None
     """Scene classification (rows, columns) at 20 m: makes it an L2A product."""
+    coarse: np.ndarray | None = None
+    """The bands at 20 m (6, rows, columns), in the order of `ORDER_20M`; None writes none."""
     datastrip: str = ""
     """Sensing start of its datastrip, `YYYYMMDDTHHMMSS`; without one it has no DATASTRIP_ID."""
 
@@ -53,9 +55,11 @@ def write_product(folder: Path, product: Product) -> Path:
     images = granule / "IMG_DATA"
     (granule / "QI_DATA").mkdir(parents=True)
     rows, cols = product.dn.shape[1:]
-    for band, name, values in zip(ORDER, _image_names(product, stamp), product.dn, strict=True):
-        assert band in name
+    for name, values in zip(_image_names(product, stamp, 10), product.dn, strict=True):
         _write_image(images / f"{name}.jp2", values.astype("uint16"), product, 10)
+    if product.coarse is not None:
+        for name, values in zip(_image_names(product, stamp, 20), product.coarse, strict=True):
+            _write_image(images / f"{name}.jp2", values.astype("uint16"), product, 20)
     if product.scl is not None:
         path = images / "R20m" / f"T{product.tile}_{stamp}_SCL_20m.jp2"
         _write_image(path, product.scl.astype("uint8"), product, 20)
@@ -65,10 +69,11 @@ def write_product(folder: Path, product: Product) -> Path:
     return safe
 
 
-def _image_names(product: Product, stamp: str) -> list[str]:
+def _image_names(product: Product, stamp: str, metres: int) -> list[str]:
     """Band images below IMG_DATA, in the order of the bands, without extension."""
-    folder, end = ("", "") if product.scl is None else ("R10m/", "_10m")
-    return [f"{folder}T{product.tile}_{stamp}_{band}{end}" for band in ORDER]
+    folder, end = ("", "") if product.scl is None else (f"R{metres}m/", f"_{metres}m")
+    bands = ORDER if metres == 10 else ORDER_20M
+    return [f"{folder}T{product.tile}_{stamp}_{band}{end}" for band in bands]
 
 
 def _write_image(path: Path, values: np.ndarray, product: Product, resolution: int) -> None:
@@ -106,7 +111,8 @@ def _product_xml(product: Product, granule: str, stamp: str) -> str:
         offsets = f"<{offset_list}>{lines}</{offset_list}>"
     images = "".join(
         f"<IMAGE_FILE>GRANULE/{granule}/IMG_DATA/{name}</IMAGE_FILE>"
-        for name in _image_names(product, stamp)
+        for metres in ((10,) if product.coarse is None else (10, 20))
+        for name in _image_names(product, stamp, metres)
     )
     names = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
     bands = "".join(

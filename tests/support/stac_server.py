@@ -317,7 +317,19 @@ def delivered_item(safe, product, location=None, collection=None):
     }
 
 
-APART = {"B02": "blue", "B03": "green", "B04": "red", "B08": "nir", "SCL": "scl"}
+APART = {
+    "B02": "blue",
+    "B03": "green",
+    "B04": "red",
+    "B08": "nir",
+    "SCL": "scl",
+    "B05": "rededge1",
+    "B06": "rededge2",
+    "B07": "rededge3",
+    "B8A": "nir08",
+    "B11": "swir16",
+    "B12": "swir22",
+}
 """Names of assets of Earth Search, by the end of the name of the image."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from transforms.elements import PIXEL, Scene, SceneError, extent_of, window_in
+from transforms.elements import BANDS, PIXEL, Scene, SceneError, extent_of, window_in
 from transforms.storage.caching import DIRECT, Access
 
 from .composite import Composite
@@ -24,8 +24,8 @@ class Assembled:
     """The composite of a block.
 
     Attributes:
-        composite: uint16 (4, h, w): red, green, blue, near infrared; reflectance x 10 000,
-            nodata 0.
+        composite: uint16 (bands, h, w): red, green, blue, near infrared, and the further bands
+            if they were asked for; reflectance x 10 000, nodata 0.
         count: uint16 (h, w), number of observations of each pixel.
         failures: The scenes that were left out, each with its error.
     """
@@ -40,6 +40,7 @@ def assemble_block(
     grid: GeoBox,
     percentile: float = 30.0,
     access: Access = DIRECT,
+    bands: Sequence[str] = BANDS,
 ) -> Assembled:
     """Make the composite of scenes over a grid, which is a part of a tile's 10 m grid.
 
@@ -48,17 +49,21 @@ def assemble_block(
     pixel, in the order of `passes`, gives it; if this scene masks the pixel, the pass gives none. A
     scene that cannot be used is left out completely and reported; the others are used.
 
+    An observation counts where all its bands have data. A pixel has the value of the 20 m pixel
+    around it.
+
     Args:
         scenes: scenes of the tile.
         grid: the wanted pixels.
         percentile: 0 to 100.
         access: how the files are reached.
+        bands: the bands of the scenes, `BANDS` or `TEN_BANDS`.
 
     Raises:
         ValueError: the percentile is out of its range.
     """
     failures: list[tuple[Scene, SceneError]] = []
-    with Composite(grid.shape, percentile) as composite:
+    with Composite(grid.shape, percentile, bands=len(bands)) as composite:
         for one in passes(scenes):
             observed = _observed(one, grid, access, failures)
             if observed is not None:
@@ -95,7 +100,7 @@ def _observed(
     access: Access,
     failures: list[tuple[Scene, SceneError]],
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
-    """Composite numbers (4, h, w) and mask (h, w) of a pass; None if it has no pixel here.
+    """Composite numbers (bands, h, w) and mask (h, w) of a pass; None if it has no pixel here.
 
     Scenes that cannot be used are added to `failures`.
     """
@@ -123,7 +128,7 @@ def _observed(
 def _observations(
     scene: Scene, grid: GeoBox, taken: NDArray[np.bool_], access: Access, last: bool
 ) -> tuple[NDArray[np.uint16], NDArray[np.bool_]] | None:
-    """Composite numbers (4, h, w) and mask (h, w) of a scene; None if it adds no pixel.
+    """Composite numbers (bands, h, w) and mask (h, w) of a scene; None if it adds no pixel.
 
     It adds none if earlier scenes of its pass have `taken`, (h, w), all pixels. The `last` scene of
     a pass is not decoded for pixels that it masks, because no later scene could use them.

@@ -97,12 +97,17 @@ class Composite:
     """
 
     def __init__(
-        self, shape: tuple[int, int], percentile: float = 30.0, strip_bytes: int = STRIP_BYTES
+        self,
+        shape: tuple[int, int],
+        percentile: float = 30.0,
+        strip_bytes: int = STRIP_BYTES,
+        bands: int = 4,
     ) -> None:
         if not 0 <= percentile <= 100:
             raise ValueError(f"percentile is {percentile}, expected 0 to 100")
         self.shape = shape
         self.percentile = percentile
+        self.bands = bands
         self._strip_bytes = strip_bytes
         self._scenes = 0
         self._spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115
@@ -131,7 +136,7 @@ class Composite:
         An observation counts where it is not masked and is above 0 in all bands.
 
         Args:
-            dn: uint16 (4, h, w), composite digital numbers, nodata 0.
+            dn: uint16 (bands, h, w), composite digital numbers, nodata 0.
             masked: bool (h, w), True where the scene must not be used.
 
         Raises:
@@ -139,7 +144,7 @@ class Composite:
             StorageError: the temporary folder cannot store the observations.
         """
         height, width = self.shape
-        if dn.shape != (4, height, width) or masked.shape != self.shape:
+        if dn.shape != (self.bands, height, width) or masked.shape != self.shape:
             raise ValueError(f"shapes are {dn.shape} and {masked.shape}, expected {self.shape}")
         if dn.dtype != np.uint16:
             raise ValueError(f"digital numbers have dtype {dn.dtype}, expected uint16")
@@ -148,7 +153,7 @@ class Composite:
             return
         if self._scenes == MAX_OBSERVATIONS:
             raise ValueError(f"more than {MAX_OBSERVATIONS} scenes in one composite")
-        rows = np.zeros((height, 4, width), np.uint16)  # row by row: a strip is one read
+        rows = np.zeros((height, self.bands, width), np.uint16)  # row by row: a strip is one read
         np.copyto(rows, dn.transpose(1, 0, 2), where=valid[:, np.newaxis])
         with _in_temporary_folder():
             self._spool.seek(self._scenes * rows.nbytes)
@@ -156,21 +161,21 @@ class Composite:
         self._scenes += 1
 
     def result(self) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-        """The composite (4, h, w), 0 where the count is 0, and the count (h, w), both uint16.
+        """The composite (bands, h, w), 0 where the count is 0, and the count (h, w); both uint16.
 
         Raises:
             StorageError: the temporary folder does not return the observations.
         """
         height, width = self.shape
-        composite = np.zeros((4, height, width), np.uint16)
+        composite = np.zeros((self.bands, height, width), np.uint16)
         count = np.zeros(self.shape, np.uint16)
         if self._scenes == 0:
             return composite, count
-        row_bytes = 4 * width * 2
+        row_bytes = self.bands * width * 2
         step = max(1, self._strip_bytes // (3 * self._scenes * row_bytes))
         for top in range(0, height, step):
             rows = min(step, height - top)
-            stack = np.empty((self._scenes, rows, 4, width), np.uint16)
+            stack = np.empty((self._scenes, rows, self.bands, width), np.uint16)
             for scene in range(self._scenes):
                 with _in_temporary_folder():
                     self._spool.seek((scene * height + top) * row_bytes)
@@ -179,7 +184,7 @@ class Composite:
                         raise OSError(
                             errno.EIO, "the temporary file returns fewer bytes than written"
                         )
-                stack[scene] = np.frombuffer(piece, np.uint16).reshape(rows, 4, width)
+                stack[scene] = np.frombuffer(piece, np.uint16).reshape(rows, self.bands, width)
             valid = stack[:, :, 0] > 0
             part = slice(top, top + rows)
             composite[:, part] = percentile_of_stack(

@@ -9,7 +9,16 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.elements import NODATA, BlockTask, Layer, Pixels, Scene, SceneError
+from transforms.elements import (
+    BANDS,
+    NODATA,
+    TEN_BANDS,
+    BlockTask,
+    Layer,
+    Pixels,
+    Scene,
+    SceneError,
+)
 from transforms.rasters.area_mask import area_mask
 from transforms.rasters.masking import grown, masked
 from transforms.storage.caching import DIRECT, Access
@@ -28,14 +37,16 @@ class AssembleScenes(StageTransform):
     """Make the composite of a block within the area of interest and `margin` pixels around it.
 
     The margin is the context of the network, so that a prediction at the edge of the area has real
-    neighbours. Each task needs the plan of its tile. `access` says how the archive is read.
-    Outputs: main, pixels of S2 and S2_COUNT; `losses`, scenes that were left out.
+    neighbours. Each task needs the plan of its tile. `access` says how the archive is read. With
+    `bands` `TEN_BANDS`, S2_20M is made too. Outputs: main, pixels of S2 and S2_COUNT; `losses`,
+    scenes that were left out.
     """
 
     percentile: float = 30.0
     margin: int = 0
     reporter: Reporter = SILENT
     access: Access = DIRECT
+    bands: tuple[str, ...] = BANDS
 
     def expand(self, tasks: PCollection[BlockTask]) -> Any:
         """Main output: pixels; further output: losses."""
@@ -65,12 +76,14 @@ class AssembleScenes(StageTransform):
             raise ValueError(f"{task.block}: the task has no plan of its tile, which it needs")
         with measured(self.reporter, STAGE, window.height * window.width, plan.tile, window):
             grid = plan.place(window)
-            made = assemble_block(plan.scenes, grid, self.percentile, self.access)
+            made = assemble_block(plan.scenes, grid, self.percentile, self.access, self.bands)
             inside = grown(area_mask(plan.area, grid.pad(self.margin)), self.margin)
             layers = {
-                Layer.S2: masked(made.composite, inside, NODATA[Layer.S2]),
+                Layer.S2: masked(made.composite[:4], inside, NODATA[Layer.S2]),
                 Layer.S2_COUNT: masked(made.count, inside, NODATA[Layer.S2_COUNT]),
             }
+            if self.bands == TEN_BANDS:
+                layers[Layer.S2_20M] = masked(made.composite[4:], inside, NODATA[Layer.S2_20M])
         count(STAGE, "scenes", len(plan.scenes) - len(made.failures))
         whole = not made.failures
         pixels = Pixels(

@@ -32,17 +32,19 @@ from .lazy import lazily
 from .pixels import Pixels
 from .references import Block, Loss, RasterRef, StoredTile
 from .rounding import thresholds
-from .scene import BANDS, Level, MaskKind, Scene, SourceFile
+from .scene import BANDS, BANDS_20M, TEN_BANDS, Level, MaskKind, Scene, SourceFile
 from .tile import BlockTask, Product, TilePlan
 from .versions import package_version
 from .window import Window
 
 __all__ = [
     "BANDS",
+    "BANDS_20M",
     "DTYPE",
     "LAYERS",
     "NODATA",
     "PIXEL",
+    "TEN_BANDS",
     "Block",
     "BlockTask",
     "Coarser",

@@ -55,6 +55,8 @@ class Picture:
         legend: The factor by which the legend multiplies stored values.
         counts: Whether values are counts, so that the legend shows only whole numbers.
         classes: Name and colour of the classes 0, 1, 2 and so on. Empty for a continuous layer.
+        composed: The bands that are shown as red, green and blue, counted from 1. Empty for a layer
+            with a colour scale or classes.
     """
 
     colours: tuple[str, ...] = _GREY
@@ -64,6 +66,7 @@ class Picture:
     legend: float = 1.0
     counts: bool = False
     classes: tuple[tuple[str, str], ...] = ()
+    composed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class LayerSpec:
             built-up. Empty if it measures something else, or only a part.
         overviews: How its overviews are computed.
         coarser: Its content on a coarser level of an output grid.
-        picture: How the report shows it. One with bands red, green, blue is shown in true colour.
+        picture: How the report shows it.
         named_bands: The names of its bands, if it has more than one.
     """
 
@@ -144,7 +147,21 @@ class Layer(_Specified):
         nodata=0,
         scale=1e-4,
         overviews=Overviews.AVERAGE,
+        picture=Picture(composed=(1, 2, 3)),
         named_bands=("red", "green", "blue", "nir"),
+    )
+    S2_20M = LayerSpec(
+        "S2_20M",
+        title="Composite, short-wave infrared as red",
+        values="Cloud-free composite, B05 B06 B07 B8A B11 B12, reflectance x 10000",
+        line="assembly",
+        stage="assembly",
+        dtype="uint16",
+        nodata=0,
+        scale=1e-4,
+        overviews=Overviews.AVERAGE,
+        picture=Picture(composed=(6, 4, 1)),
+        named_bands=("rededge071", "rededge075", "rededge078", "nir08", "swir16", "swir22"),
     )
     S2_COUNT = LayerSpec(
         "S2_COUNT",

@@ -9,7 +9,10 @@ from enum import StrEnum
 from .grid import Grid, utm_grid
 
 BANDS = ("B04", "B03", "B02", "B08")
-"""Red, green, blue, near infrared: the order of the S2 layer and of the network's input."""
+"""Red, green, blue, near infrared at 10 m: the order of the S2 layer and of the network's input."""
+BANDS_20M = ("B05", "B06", "B07", "B8A", "B11", "B12")
+"""Red edge, narrow near infrared and short-wave infrared: the order of the S2_20M layer."""
+TEN_BANDS = BANDS + BANDS_20M
 
 
 class Level(StrEnum):
@@ -48,8 +51,9 @@ class SourceFile:
 class Scene:
     """A product and the facts of its metadata; after the plan, nobody reads the XML again.
 
-    `bands` and `offsets` are in the order of `BANDS`. Paths are in the form that GDAL opens
-    (`/vsizip/...` in archives). The grid is the 10 m grid of the tile, from MTD_TL.xml.
+    `bands` and `offsets` are in the order of `BANDS`, or of `TEN_BANDS` if the job needs them.
+    Paths are in the form that GDAL opens (`/vsizip/...` in archives). The grid is the 10 m grid of
+    the tile, from MTD_TL.xml.
     """
 
     id: str
@@ -61,8 +65,8 @@ class Scene:
     cloud_cover: float
     """Cloud cover of the product in percent, from its metadata."""
     quantification: float
-    offsets: tuple[float, float, float, float]
-    bands: tuple[str, str, str, str]
+    offsets: tuple[float, ...]
+    bands: tuple[str, ...]
     mask: str | None
     mask_kind: MaskKind | None
     epsg: int

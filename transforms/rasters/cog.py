@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,7 @@ def cog_writer(
                 nodata=nodata,
                 bigtiff="IF_SAFER",
             ) as target:
-                _name_bands(target, spec.bands)
+                _name_bands(target, spec)
 
                 def write(window: Window, array: NDArray[Any]) -> None:
                     place = rasterio.windows.Window(
@@ -144,9 +144,13 @@ def _is_labelled(path: Path, like: str, mark: str | None, sums: str, size: int) 
         )
 
 
-def _name_bands(target: Any, names: Sequence[str]) -> None:
-    """Give each band its name, and its colour interpretation if GDAL knows one of that name."""
-    for band, name in enumerate(names, 1):
+def _name_bands(target: Any, spec: LayerSpec) -> None:
+    """Give each band its name, and the colour of its picture, or that of its name in GDAL."""
+    for band, name in enumerate(spec.bands, 1):
         target.set_band_description(band, name)
-    if len(names) > 1:
-        target.colorinterp = [getattr(ColorInterp, n, ColorInterp.undefined) for n in names]
+    if len(spec.bands) > 1:
+        shown = dict(zip(spec.picture.composed, ("red", "green", "blue"), strict=False))
+        target.colorinterp = [
+            getattr(ColorInterp, shown.get(band, name), ColorInterp.undefined)
+            for band, name in enumerate(spec.bands, 1)
+        ]

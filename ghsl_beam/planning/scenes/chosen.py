@@ -112,7 +112,12 @@ def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> 
     settings, period = job.input, job.period
     by_id = {tile.id: tile for tile in tiles}
     wanted = Wanted(
-        frozenset(by_id), period.start, period.end, settings.level, settings.max_cloud_cover
+        frozenset(by_id),
+        period.start,
+        period.end,
+        settings.level,
+        settings.max_cloud_cover,
+        job.composite.names,
     )
 
     def problem(scene: Scene) -> str | None:

@@ -19,7 +19,7 @@ from transforms.assembly.catalogues.stac.presets import (
     COPERNICUS,
 )
 from transforms.assembly.catalogues.stac.search import StacCatalogue
-from transforms.elements import Level
+from transforms.elements import BANDS, Level
 
 DAY = date(2020, 6, 15)
 STRIP = "20200615T102047"
@@ -67,9 +67,9 @@ def copernicus(server, root, **more):
     return replace(COPERNICUS, address=server.url, l1c=l1c, l2a=l2a, **changes)
 
 
-def wanted(tiles=("33UUU",), days=5, level=Level.L1C, max_cloud=100):
+def wanted(tiles=("33UUU",), days=5, level=Level.L1C, max_cloud=100, bands=BANDS):
     end = DAY + timedelta(days=days - 1)
-    return Wanted(frozenset(tiles), DAY, end, level, max_cloud)
+    return Wanted(frozenset(tiles), DAY, end, level, max_cloud, bands)
 
 
 def scenes_of(catalogue, asked):
@@ -85,7 +85,10 @@ def without_checksums(scene):
 
 
 def found_in(root, asked):
-    return find_scenes(str(root), asked.tiles, asked.start, asked.end, asked.level, asked.max_cloud)
+    days = asked.start, asked.end
+    return find_scenes(
+        str(root), asked.tiles, *days, asked.level, asked.max_cloud, bands=asked.bands
+    )
 
 
 def search(server, root, asked=None, **more):

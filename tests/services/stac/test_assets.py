@@ -22,7 +22,7 @@ from transforms.assembly.catalogues.stac.presets import (
 )
 from transforms.assembly.catalogues.stac.search import StacCatalogue
 from transforms.assembly.reading import read_band
-from transforms.elements import Level, StorageError
+from transforms.elements import BANDS, TEN_BANDS, Level, StorageError
 from transforms.storage import signing, storage
 from transforms.storage.redaction import redact
 
@@ -44,22 +44,24 @@ def cogs(server, tmp_path, folder="/cogs", **more):
 
 def without_places(scene, offsets=None):
     """A scene without the places and sizes of its files."""
-    bare = replace(scene, path="", bands=("", "", "", ""), mask=None, size=0, files="")
+    bare = replace(scene, path="", bands=(), mask=None, size=0, files="")
     bare = replace(bare, band_files=(), mask_file=None)
     return replace(bare, offsets=offsets) if offsets else bare
 
 
-def test_cogs_give_the_scenes_and_pixels_of_the_product(server, tmp_path):
-    _, _, item = cogs(server, tmp_path)
+@pytest.mark.parametrize("bands", [BANDS, TEN_BANDS], ids=["four bands", "ten bands"])
+def test_cogs_give_the_scenes_and_pixels_of_the_product(server, tmp_path, bands):
+    coarse = np.random.default_rng(5).integers(1000, 9000, (6, 16, 16))
+    _, _, item = cogs(server, tmp_path, coarse=coarse)
     server.items = [item]
-    asked = wanted(level=Level.L2A)
+    asked = wanted(level=Level.L2A, bands=bands)
     (there,) = found_in(tmp_path, asked).scenes
     preset = with_files_apart(server, EARTH_SEARCH, f"http://{server.host}/cogs")
     found = scenes_of(StacCatalogue(preset, bounds=BOUNDS), asked)
     assert (found.losses, found.warnings) == ([], [])
     (scene,) = found.scenes
     assert without_places(scene) == without_places(there)
-    assert scene.offsets == (-1000, -1000, -1000, -1000)
+    assert scene.offsets == (-1000,) * len(bands)
     assert scene.files == scenes_of(StacCatalogue(preset, bounds=BOUNDS), asked).scenes[0].files
     for ours, theirs in zip((*scene.bands, scene.mask), (*there.bands, there.mask), strict=True):
         assert ours.startswith("/vsicurl/http://127.0.0.1")

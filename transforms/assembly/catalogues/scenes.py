@@ -24,7 +24,7 @@ from transforms.assembly.products.naming import (
 from transforms.assembly.products.passes import SAME_PASS, clear_enough, reduce_duplicates
 from transforms.assembly.products.product import granules, read_granule, read_product, tile_of
 from transforms.assembly.products.product_files import ProductFiles, open_products
-from transforms.elements import Level, Loss, Scene, SceneError, SourceFile, StorageError
+from transforms.elements import BANDS, Level, Loss, Scene, SceneError, SourceFile, StorageError
 from transforms.storage import storage
 from transforms.storage.gdal_access import location_of
 from transforms.storage.services import refused
@@ -68,6 +68,7 @@ def find_scenes(
     level: Level,
     max_cloud: float,
     problem: Callable[[Scene], str | None] = lambda scene: None,
+    bands: tuple[str, ...] = BANDS,
 ) -> FoundScenes:
     """Find the scenes of an archive; see `scenes_of`.
 
@@ -80,11 +81,12 @@ def find_scenes(
         level: processing level.
         max_cloud: largest cloud cover of a scene in percent.
         problem: gives the reason why a scene cannot be used, or None.
+        bands: the bands of each scene, `BANDS` or `TEN_BANDS`.
 
     Raises:
         SceneError: the archive itself cannot be listed.
     """
-    wanted = Wanted(frozenset(tiles), start, end, level, max_cloud)
+    wanted = Wanted(frozenset(tiles), start, end, level, max_cloud, bands)
     return scenes_of(Archive(archive), wanted, problem)
 
 
@@ -257,7 +259,7 @@ def _scenes_in(
         return
     for granule, tile in here:
         try:
-            scene = read_granule(files, product, granule, tile)
+            scene = read_granule(files, product, granule, tile, wanted.bands)
         except (SceneError, StorageError) as error:
             yield _loss(error, tile)
             continue

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum, auto
 
-from transforms.elements import Level, SceneError, StorageError
+from transforms.elements import BANDS, Level, SceneError, StorageError
 from transforms.storage import storage
 
 from .naming import (
@@ -76,6 +76,8 @@ class Wanted:
     level: Level
     max_cloud: float = 100.0
     """Largest cloud cover of a scene, percent."""
+    bands: tuple[str, ...] = BANDS
+    """The bands of a scene: `BANDS` or `TEN_BANDS`."""
 
     def by_name(self, name: ProductName | None) -> bool:
         """Whether a product may be wanted, by its name; an old name does not give the tile."""

@@ -15,7 +15,7 @@ from typing import Any
 import defusedxml
 import defusedxml.ElementTree
 
-from transforms.elements import BANDS, Level, SceneError
+from transforms.elements import BANDS, TEN_BANDS, Level, SceneError
 
 MAX_XML_BYTES = 64 * 2**20
 """Largest XML that is parsed; product and tile metadata are far smaller."""
@@ -23,7 +23,18 @@ MIN_QUANTIFICATION, MAX_QUANTIFICATION = 1000, 65_535
 """Limits of the quantification in digital numbers: products have 10 000, the earliest 1000. With a
 value far away, every reflectance would be the same, without any error."""
 
-BAND_INDEX = {"B02": 1, "B03": 2, "B04": 3, "B08": 7}
+BAND_INDEX = {
+    "B02": 1,
+    "B03": 2,
+    "B04": 3,
+    "B05": 4,
+    "B06": 5,
+    "B07": 6,
+    "B08": 7,
+    "B8A": 8,
+    "B11": 11,
+    "B12": 12,
+}
 """Band index of the specification, for products that list no bands."""
 
 _PRODUCT_ROOTS = {"Level-1C_User_Product": Level.L1C, "Level-2A_User_Product": Level.L2A}
@@ -58,8 +69,8 @@ class ProductMetadata:
         sensing: Start of the datatake, UTC.
         cloud_cover: Percent; None if absent.
         quantification: Digital numbers per unit of reflectance.
-        offsets: By band name (B02, B03, B04, B08), in digital numbers; 0 if the product has no
-            list.
+        offsets: By name of band, in digital numbers: the bands at 10 m, and those of the further
+            bands that the product gives. 0 if it has no list.
         images: The image files in the product's list, without extension.
     """
 
@@ -288,7 +299,7 @@ def _offsets(document: _Document) -> dict[str, float]:
     list_tag, tag = _OFFSETS[document.level]
     elements = document.elements.get(tag, [])
     if not elements and list_tag not in document.elements:
-        return dict.fromkeys(BANDS, 0.0)
+        return dict.fromkeys(TEN_BANDS, 0.0)
     listed = _band_indices(document)
     wanted = listed or {band: str(index) for band, index in BAND_INDEX.items()}
     values: dict[str, float] = {}
@@ -298,13 +309,13 @@ def _offsets(document: _Document) -> dict[str, float]:
         if values.setdefault(index, value) != value:
             raise SceneError(document.name, f"has two values of {tag} for band_id {index[:20]!r}")
     missing = [
-        band for band in {**wanted, **dict.fromkeys(BANDS)} if wanted.get(band) not in values
+        band for band in {**listed, **dict.fromkeys(BANDS)} if wanted.get(band) not in values
     ]
     if missing:
         raise SceneError(
             document.name, f"has no {tag} for {', '.join(missing)}: the list is incomplete"
         )
-    return {band: values[wanted[band]] for band in BANDS}
+    return {band: values[wanted[band]] for band in TEN_BANDS if wanted.get(band) in values}
 
 
 def _band_indices(document: _Document) -> dict[str, str]:

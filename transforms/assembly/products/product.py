@@ -8,9 +8,10 @@ the product's list; if it has none, they are searched by name.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from transforms.elements import BANDS, Level, MaskKind, Scene, SceneError, fingerprint
+from transforms.elements import BANDS, BANDS_20M, Level, MaskKind, Scene, SceneError, fingerprint
 from transforms.storage import storage
 
 from .metadata import MAX_XML_BYTES, ProductMetadata, parse_product, parse_tile
@@ -68,19 +69,20 @@ def product_tiles(path: str) -> tuple[str, ...]:
     return tuple(sorted({tile_of(files, granule) for granule in whole}))
 
 
-def read_scene(path: str, tile: str | None = None) -> Scene:
+def read_scene(path: str, tile: str | None = None, bands: Sequence[str] = BANDS) -> Scene:
     """Read a product into a Scene; no image is decoded.
 
     Args:
         path: a folder or a `.zip`.
         tile: the wanted tile, if an older product has several.
+        bands: the wanted bands: `BANDS` or `TEN_BANDS`.
 
     Raises:
         SceneError: metadata or a band are missing, broken or unsafe.
     """
     files = only_product(path)
     product = read_product(files)
-    return read_granule(files, product, _choose(files, tile), tile)
+    return read_granule(files, product, _choose(files, tile), tile, bands)
 
 
 def only_product(path: str) -> ProductFiles:
@@ -119,9 +121,15 @@ def read_product(files: ProductFiles) -> ProductMetadata:
 
 
 def read_granule(
-    files: ProductFiles, product: ProductMetadata, granule: Granule, tile: str | None
+    files: ProductFiles,
+    product: ProductMetadata,
+    granule: Granule,
+    tile: str | None,
+    wanted: Sequence[str] = BANDS,
 ) -> Scene:
-    """Read one tile of a product into a Scene; it must be `tile`, if that is given.
+    """Read one tile of a product into a Scene with the `wanted` bands.
+
+    It must be `tile`, if that is given.
 
     Raises:
         SceneError: metadata or a band are missing, broken or unsafe.
@@ -137,9 +145,13 @@ def read_granule(
     cloud_cover = product.cloud_cover if product.cloud_cover is not None else place.cloud_cover
     if cloud_cover is None:
         raise SceneError(files.gdal_path(product_file(files)), "has no Cloud_Coverage_Assessment")
-    bands = _bands(files, granule, product)
+    without = [band for band in wanted if band not in product.offsets]
+    if without:
+        raise SceneError(
+            files.gdal_path(product_file(files)), f"has no offset for {', '.join(without)}"
+        )
+    bands = tuple(_band(files, granule, product, band) for band in wanted)
     mask, kind = _mask(files, granule, product)
-    red, green, blue, infrared = (files.gdal_path(name) for name in bands)
     stem = re.sub(r"(\.SAFE|\.zip)+$", "", files.name, flags=re.IGNORECASE)
     return Scene(
         id=product.product_id or stem,
@@ -150,8 +162,8 @@ def read_granule(
         sensing=product.sensing,
         cloud_cover=cloud_cover,
         quantification=product.quantification,
-        offsets=tuple(product.offsets[band] for band in BANDS),  # type: ignore[arg-type]
-        bands=(red, green, blue, infrared),
+        offsets=tuple(product.offsets[band] for band in wanted),
+        bands=tuple(files.gdal_path(name) for name in bands),
         mask=files.gdal_path(mask) if mask else None,
         mask_kind=kind,
         epsg=place.epsg,
@@ -235,34 +247,30 @@ def _choose(files: ProductFiles, tile: str | None) -> Granule:
     return named[0]
 
 
-def _bands(
-    files: ProductFiles, granule: Granule, product: ProductMetadata
-) -> tuple[str, str, str, str]:
-    red, green, blue, infrared = (_band(files, granule, product, band) for band in BANDS)
-    return red, green, blue, infrared
-
-
 def _band(files: ProductFiles, granule: Granule, product: ProductMetadata, band: str) -> str:
-    """Name of a band's 10 m image, from the product's list or else found by its name."""
-    fine = product.level is Level.L2A
-    suffix = f"{band}_10m" if fine else band
+    """Name of a band's finest image, from the product's list or else found by its name."""
+    metres = 20 if band in BANDS_20M else 10
+    folder_name = f"R{metres}m" if product.level is Level.L2A else None
+    suffix = f"{band}_{metres}m" if folder_name else band
     listed = [name for name in product.images if re.search(rf"(^|_|/){suffix}(\.jp2)?$", name)]
     for name in listed:
         stem = name.removesuffix(".jp2")
         folder, _, last = stem.rpartition("/")
-        folders = [folder] if folder else [granule.images, f"{granule.images}/R10m"]
+        folders = [folder] if folder else [granule.images, f"{granule.images}/R{metres}m"]
         for place in folders:
             candidate = f"{place}/{last}.jp2"
             if candidate.startswith(f"{granule.folder}/") and files.is_file(candidate):
                 return candidate
-    pattern = rf"(.*_)?{suffix}\.jp2" if not fine else rf"((.*_)?{suffix}|{band})\.jp2"
-    names = _find(files, granule, "R10m" if fine else None, pattern)
+    pattern = rf"((.*_)?{suffix}|{band})\.jp2" if folder_name else rf"(.*_)?{suffix}\.jp2"
+    names = _find(files, granule, folder_name, pattern)
     if len(names) == 1:
         return names[0]
     where = f"{files.path}/{granule.images}".rstrip("/")
     if names:
-        raise SceneError(where, f"has {len(names)} images of band {band} at 10 m, expected one")
-    raise SceneError(where, f"has no image of band {band} at 10 m")
+        raise SceneError(
+            where, f"has {len(names)} images of band {band} at {metres} m, expected one"
+        )
+    raise SceneError(where, f"has no image of band {band} at {metres} m")
 
 
 def _mask(

@@ -12,9 +12,9 @@ from rasterio.transform import from_origin
 from ghsl_beam.outputs.report import (
     _marks,
     categories,
+    in_colour,
     last_events,
     quicklook,
-    true_colour,
     write_report,
 )
 from transforms.elements import Layer, RequestError
@@ -248,7 +248,7 @@ def test_pixels_of_pictures() -> None:
     classes = Layer.RES_NRES.spec.picture.classes
     shown = categories(np.ma.masked_equal(np.array([[0, 1, 2, 255]], "uint8"), 255), classes)
     assert shown[3].tolist() == [[255, 255, 255, 0]]
-    empty = true_colour(np.ma.masked_all((3, 4, 5), "uint16"))
+    empty = in_colour(np.ma.masked_all((3, 4, 5), "uint16"))
     assert not empty.any()
 
 

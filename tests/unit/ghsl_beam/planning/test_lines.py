@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import shapely
 
+from ghsl_beam.jobfile.sections import Composite
 from ghsl_beam.planning.lines import cleaning_parameters, greenness_parameters, lines_of
 from tests.support.plans import CLASSIFIER, job_in, plan_of, tile_plan
 from transforms.elements import DTYPE, LAYERS, NODATA, GridLayer, Layer, Overviews
@@ -26,11 +27,17 @@ def lines(job):
 
 def test_each_layer_is_made_by_exactly_one_line(lines):
     made = [layer for line in lines for layer in line.makes]
-    assert sorted(made) == sorted(Layer)
-    for layer in Layer:
+    assert sorted(made) == sorted(set(Layer) - {Layer.S2_20M})
+    for layer in made:
         (maker,) = (line for line in lines if layer in line.makes)
         assert maker.name == layer.spec.line
         assert lines.maker(layer) is maker
+
+
+def test_ten_bands_are_a_layer_more(job):
+    ten = job.model_copy(update={"composite": Composite(bands="ten")})
+    makes = lines_of(ten, CLASSIFIER.halo).assembly.makes
+    assert makes == (Layer.S2, Layer.S2_20M, Layer.S2_COUNT)
 
 
 def test_no_line_of_the_tiles_makes_a_layer_of_a_grid(lines):

@@ -114,7 +114,7 @@ def test_the_composites_bands_have_names_and_colours(tmp_path):
         assert (source.dataset_mask() == 255).all()  # near infrared is no transparency
 
 
-@pytest.mark.parametrize("layer", [layer for layer in LAYERS if layer != "S2"])
+@pytest.mark.parametrize("layer", [name for name, spec in LAYERS.items() if not spec.named_bands])
 def test_a_single_band_has_the_layers_name(layer, tmp_path):
     published(tmp_path / "x.tif", np.ones((1, 20, 20), "uint8"), 255, LAYERS[layer])
     with rasterio.open(tmp_path / "x.tif") as source:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from transforms.assembly.products.asset_files import AssetFiles
 from transforms.assembly.products.naming import TILE, ProductName, parse_name, printable
 from transforms.assembly.products.product_files import read_bytes, unsafe
-from transforms.elements import BANDS, Level, SceneError
+from transforms.elements import BANDS_20M, Level, SceneError
 from transforms.storage import storage
 from transforms.storage.caching.checksums import from_multihash
 from transforms.storage.gdal_access import gdal_path
@@ -140,12 +140,13 @@ class ItemReader:
         collection, level = self.collection, self.wanted.level
         if name is None:
             raise SceneError(place, "no name of a Sentinel-2 product in it, nor in s2:product_uri")
-        places = {key: self._asset(place, assets, key) for key in collection.bands}
+        bands = collection.assets(self.wanted.bands)
+        places = {key: self._asset(place, assets, key) for key in bands}
         for key in (collection.mask, collection.granule, collection.product):
             if key:
                 places[key] = self._asset(place, assets, key)
         tree = _Tree(name, level, properties)
-        names = dict(zip(collection.bands, map(tree.band, BANDS), strict=True))
+        names = dict(zip(bands, map(tree.band, self.wanted.bands), strict=True))
         names[collection.granule] = f"{tree.granule}/MTD_TL.xml"
         if collection.mask:
             names[collection.mask] = tree.mask(places[collection.mask])
@@ -180,7 +181,9 @@ class ItemReader:
         here = self._here(place, location)
         for description in (asset, *_bands_of(asset)):
             nodata = description.get("nodata")
-            if nodata not in (None, self.collection.nodata) and key in self.collection.bands:
+            if nodata not in (None, self.collection.nodata) and key in self.collection.assets(
+                self.wanted.bands
+            ):
                 found = f"nodata {_shown(str(nodata))[:20]} in asset {key!r}"
                 raise SceneError(place, f"{found}, expected {self.collection.nodata}")
         return here
@@ -235,7 +238,8 @@ class _Tree:
         self.granule = f"GRANULE/{level}_T{name.tile}{known}"
 
     def band(self, band: str) -> str:
-        folder, end = ("R10m/", "_10m") if self._fine else ("", "")
+        metres = 20 if band in BANDS_20M else 10
+        folder, end = (f"R{metres}m/", f"_{metres}m") if self._fine else ("", "")
         return f"{self.granule}/IMG_DATA/{folder}{self._stem}_{band}{end}.jp2"
 
     def mask(self, location: str) -> str:

@@ -6,11 +6,12 @@ each API.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from transforms.elements import BANDS, Level
+from transforms.elements import BANDS, BANDS_20M, Level, SceneError
 from transforms.storage.locations import is_url, problem
 from transforms.storage.remote import is_http
 from transforms.storage.signing import Signer
@@ -34,6 +35,7 @@ class Collection:
         roots: folders or URLs; each location in an item must be below one of them.
         safe: whether products are SAFE folders.
         red, green, blue, nir: assets with B04, B03, B02 and B08 at 10 m.
+        bands_20m: assets with the bands at 20 m, in the order of `BANDS_20M`; empty if it has none.
         mask: asset with the cloud mask: SCL of L2A, MSK_CLASSI or MSK_CLOUDS of L1C.
         granule: asset with the tile's XML, MTD_TL.xml.
         product: asset with the product's XML, MTD_MSIL1C.xml or MTD_MSIL2A.xml.
@@ -56,6 +58,7 @@ class Collection:
     green: str = ""
     blue: str = ""
     nir: str = ""
+    bands_20m: tuple[str, ...] = ()
     mask: str = ""
     granule: str = ""
     product: str = ""
@@ -87,6 +90,11 @@ class Collection:
         if self.safe:
             return
         missing = [band for band, asset in zip(BANDS, self.bands, strict=True) if not asset]
+        if len(self.bands_20m) not in (0, len(BANDS_20M)):
+            raise ValueError(
+                f"collection {self.name}: bands_20m has {len(self.bands_20m)} assets, expected "
+                f"those of {', '.join(BANDS_20M)}, in this order"
+            )
         if missing:
             raise ValueError(f"collection {self.name}: no asset for {', '.join(missing)}")
         if not self.granule:
@@ -101,6 +109,17 @@ class Collection:
     def bands(self) -> tuple[str, str, str, str]:
         """Assets of the four bands, in the order of `BANDS`."""
         return self.red, self.green, self.blue, self.nir
+
+    def assets(self, bands: Sequence[str]) -> tuple[str, ...]:
+        """Assets of bands, which are `BANDS` or `TEN_BANDS`, in their order.
+
+        Raises:
+            SceneError: the collection does not say which assets have the bands at 20 m.
+        """
+        if len(bands) > len(BANDS) and not self.bands_20m:
+            reason = "no assets for the bands at 20 m (bands_20m), which composite.bands: ten needs"
+            raise SceneError(f"collection {self.name}", reason)
+        return (*self.bands, *self.bands_20m)[: len(bands)]
 
     def signers(self) -> tuple[Signer, ...]:
         """The services that give tokens for its files; empty if they are open."""
@@ -197,6 +216,7 @@ COPERNICUS = Preset(
 )
 """The Copernicus Data Space Ecosystem. Its service refuses more than five requests in a second."""
 
+_EARTH_SEARCH_20M = ("rededge1", "rededge2", "rededge3", "nir08", "swir16", "swir22")
 _AWS_L1C = Collection(
     "sentinel-2-l1c",
     ("s3://sentinel-s2-l1c/tiles",),
@@ -204,6 +224,7 @@ _AWS_L1C = Collection(
     green="green",
     blue="blue",
     nir="nir",
+    bands_20m=_EARTH_SEARCH_20M,
     granule="granule_metadata",
     tile_info="tileinfo_metadata",
     products="s3://sentinel-s2-l1c",
@@ -220,6 +241,7 @@ EARTH_SEARCH = Preset(
         green="green",
         blue="blue",
         nir="nir",
+        bands_20m=_EARTH_SEARCH_20M,
         mask="scl",
         granule="granule_metadata",
         product="product_metadata",
@@ -238,6 +260,7 @@ EARTH_SEARCH_L2A = Preset(
         green="green",
         blue="blue",
         nir="nir",
+        bands_20m=_EARTH_SEARCH_20M,
         mask="scl",
         granule="granule_metadata",
         tile_info="tileinfo_metadata",
@@ -260,6 +283,7 @@ PLANETARY_COMPUTER = Preset(
         green="B03",
         blue="B02",
         nir="B08",
+        bands_20m=BANDS_20M,
         mask="SCL",
         granule="granule-metadata",
         product="product-metadata",
