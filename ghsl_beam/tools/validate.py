@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from ghsl_beam.area.area_of_interest import read_area
@@ -205,19 +206,20 @@ class _Work:
         """Add all pieces to the sums, and to the error maps if they have pixels."""
         with closing(pieces):  # an error closes their files here, and not some time later
             for piece in pieces:
-                self.tally.add(piece, self._inside(piece))
+                self.tally.add(piece, self._strata_of(piece))
                 if isinstance(piece, Piece):
                     self.maps.add(piece)
         self.maps.finish()
 
-    def _inside(self, piece: Piece | PointPiece) -> dict[str, Any]:
-        """The pixels of each stratum, by its name."""
+    def _strata_of(self, piece: Piece | PointPiece) -> tuple[list[str], NDArray[np.int64]] | None:
+        """The names of the strata of a piece, and for each pixel the place of its name."""
         if self.strata is None:
-            return {}
+            return None
         codes = self.strata.codes(piece)
         known = np.isfinite(codes)
-        inside = {self.strata.name(code): codes == code for code in np.unique(codes[known])}
-        return inside if known.all() else {**inside, NONE: ~known}
+        values = np.unique(codes[known])
+        places = np.where(known, np.searchsorted(values, np.nan_to_num(codes)), len(values))
+        return [*(self.strata.name(value) for value in values), NONE], places
 
     def list_files(self) -> None:
         """Give each file an entry, also those that share nothing with the reference."""

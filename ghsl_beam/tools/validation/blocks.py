@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +99,7 @@ class BlockTable:
         return np.array([self._rows[key] for key in sorted(self._rows)], np.float64)
 
 
+@lru_cache(maxsize=1)
 def draws(blocks: int, seed: int, replicates: int = REPLICATES) -> Floats:
     """How often each block is in each replicate, (replicates, blocks), float64.
 

@@ -16,7 +16,7 @@ from ghsl_beam.tools.validation.scores import Floats, ratio
 SIZES = (100.0, 1000.0)
 """Sides of the cells in metres."""
 WIDTH = 6
-"""Columns of `level_sums`."""
+"""Columns of `error_sums`."""
 _NEAR = 1e-6
 
 
@@ -86,17 +86,13 @@ def nested_windows(grid: Grid, side: int) -> list[Window]:
     ]
 
 
-def level_sums(
+def cell_sums(
     product: NDArray[np.floating[Any]],
     reference: NDArray[np.floating[Any]],
     pixel_m2: float | Floats,
     nesting: Nesting,
 ) -> Floats:
-    """Sums of a window for each cell of a level.
-
-    The fraction of a cell is the mean of the pixels that both have, weighted by area, in product
-    and reference alike. A cell counts with the area of these pixels. So a cell at the edge counts
-    less, and the bias of all levels is the same.
+    """Areas and fractions of the cells of a window, from the pixels that both arrays have.
 
     Args:
         product: (rows, columns), fraction 0..1, NaN without data.
@@ -105,30 +101,56 @@ def level_sums(
         nesting: how the window's pixels lie in the cells.
 
     Returns:
-        (cell rows, cell columns, WIDTH), float64: area, area x error, area x absolute error,
-        area x squared error, 1 if the cell has a compared pixel, 1 if all its pixels are compared.
+        (4, cell rows, cell columns), float64: compared area, compared pixels, area x fraction of
+        the product, area x fraction of the reference.
     """
     valid = np.isfinite(product) & np.isfinite(reference)
     area = np.where(valid, pixel_m2, 0.0)
+    ours, theirs = (np.where(valid, values, 0) * area for values in (product, reference))
     edges = nesting.edges((product.shape[0], product.shape[1]))
-    whole, number, ours, theirs = (
-        np.add.reduceat(np.add.reduceat(values, edges[0], axis=0), edges[1], axis=1)
-        for values in (
-            area,
-            valid.astype(np.float64),
-            np.where(valid, product, 0) * area,
-            np.where(valid, reference, 0) * area,
-        )
+    return np.stack([_summed(values, edges) for values in (area, valid * 1.0, ours, theirs)])
+
+
+def larger_cells(cells: Floats, small: Nesting, large: Nesting) -> Floats | None:
+    """The sums of larger cells from those of smaller ones; None if these do not nest in them.
+
+    Args:
+        cells: as of `cell_sums`.
+        small: how the window's pixels lie in the smaller cells.
+        large: how they lie in the larger cells.
+    """
+    if large.pixels % small.pixels:
+        return None
+    times = large.pixels // small.pixels
+    edges = Nesting(times, large.rows // small.pixels, large.cols // small.pixels).edges(
+        (cells.shape[1], cells.shape[2])
     )
-    error = np.nan_to_num(ratio(ours - theirs, whole))
-    columns = (
-        whole,
-        whole * error,
-        whole * np.abs(error),
-        whole * error**2,
-        number > 0,
-        number == nesting.pixels**2,
-    )
+    return np.stack([_summed(values, edges) for values in cells])
+
+
+def _summed(values: Floats, edges: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Floats:
+    down = np.add.reduceat(values, edges[0], axis=0)
+    return np.asarray(np.add.reduceat(down, edges[1], axis=1))
+
+
+def error_sums(cells: Floats, nesting: Nesting) -> Floats:
+    """Sums for each cell from which the errors of a level are computed.
+
+    A cell counts with the area of its compared pixels. So a cell at the edge counts less, and the
+    bias of all levels is the same.
+
+    Args:
+        cells: as of `cell_sums`.
+        nesting: how the window's pixels lie in the cells.
+
+    Returns:
+        (cell rows, cell columns, WIDTH), float64: area, area x error, area x absolute error,
+        area x squared error, 1 if the cell has a compared pixel, 1 if all its pixels are compared.
+    """
+    area, number, ours, theirs = cells
+    error = np.nan_to_num(ratio(ours - theirs, area))
+    whole = number == nesting.pixels**2
+    columns = (area, area * error, area * np.abs(error), area * error**2, number > 0, whole)
     return np.stack([np.asarray(column, np.float64) for column in columns], axis=-1)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghsl_beam.tools.area_mean import mean_pixel_area
 from ghsl_beam.tools.validation import blocks, curves, levels, scores
@@ -16,7 +18,9 @@ from ghsl_beam.tools.validation.pieces import Piece
 from ghsl_beam.tools.validation.points import PointPiece
 from ghsl_beam.tools.validation.scores import Floats
 
+_ERRORS = ("rmse", "mae", "bias")
 _CURVE = ("precision", "recall", "f1", "iou", "kappa", "balanced_accuracy")
+_WITH_INTERVAL = {*_ERRORS, *_CURVE}
 
 
 @dataclass(slots=True)
@@ -31,17 +35,32 @@ class Tally:
     ground: BlockTable = field(default_factory=BlockTable)
     strata: dict[str, BlockTable] = field(default_factory=dict)
     levels: dict[float, BlockTable] = field(default_factory=dict)
+    pixel: float | None = None
+    """Side of the compared pixels in metres; None if there are none."""
     _zones: dict[str, int] = field(default_factory=dict)
 
-    def add(self, piece: Piece | PointPiece, strata: dict[str, Any] | None = None) -> None:
-        """Add a piece; `strata` has the pixels of each stratum, by name."""
+    def add(
+        self,
+        piece: Piece | PointPiece,
+        strata: tuple[list[str], NDArray[np.int64]] | None = None,
+    ) -> None:
+        """Add a piece; `strata` has names, and for each pixel the place of its name."""
         valid = np.isfinite(piece.product) & np.isfinite(piece.reference)
         if not valid.any():
             return
         zone = self._zones.setdefault(piece.crs, len(self._zones))
         across, down = blocks.block_places(*piece.places(), piece.crs, self.block_size)
         groups, places = blocks.numbered(across, down)
-        sums = self._sums(piece, piece.product, groups, len(places))
+        if strata is None:
+            sums = self._sums(piece, groups, len(places))
+        else:
+            names, numbers = strata
+            by_stratum = self._sums(
+                piece, numbers * len(places) + groups, len(names) * len(places)
+            ).reshape(len(names), len(places), scores.WIDTH)
+            for name, rows in zip(names, by_stratum, strict=True):
+                _add_all(self.strata.setdefault(name, BlockTable()), zone, places, rows)
+            sums = by_stratum.sum(axis=0)
         counts = curves.counts_of(
             piece.product,
             piece.reference,
@@ -52,16 +71,12 @@ class Tally:
         _add_all(self.ground, zone, places, np.concatenate([sums, counts], axis=1))
         if piece.file is not None:
             self.files[piece.file] = self.files.get(piece.file, 0.0) + sums.sum(axis=0)
-        for name, inside in (strata or {}).items():
-            table = self.strata.setdefault(name, BlockTable())
-            part = np.where(inside, piece.product, np.nan)
-            _add_all(table, zone, places, self._sums(piece, part, groups, len(places)))
         if isinstance(piece, Piece):
             self._add_levels(piece, zone, groups, places)
 
-    def _sums(self, piece: Piece | PointPiece, product: Floats, groups: Any, number: int) -> Floats:
+    def _sums(self, piece: Piece | PointPiece, groups: Any, number: int) -> Floats:
         return scores.sums_of(
-            product,
+            piece.product,
             piece.reference,
             self.threshold,
             piece.area,
@@ -73,26 +88,25 @@ class Tally:
     def _add_levels(
         self, piece: Piece, zone: int, groups: Any, places: list[tuple[int, int]]
     ) -> None:
-        """Add the piece's own pixels and its cells; a cell is in the block of its first pixel."""
-        own = math.sqrt(mean_pixel_area(piece.canvas.grid))
-        nestings: dict[float, Nesting | None] = {own: Nesting(1, 0, 0)}
+        """Add the cells of a piece; a cell is in the block of its first pixel."""
+        grid = piece.canvas.grid
+        self.pixel = float(f"{math.sqrt(mean_pixel_area(grid)):.4g}")
+        before: tuple[Nesting, Floats] | None = None
         for side in levels.SIZES:
-            if side > own * 1.01:
-                nesting = Nesting.of(piece.canvas.grid, side)
-                nestings[side] = nesting and nesting.part(piece.window)
-        for side, nesting in nestings.items():
-            if nesting is None:
+            whole = Nesting.of(grid, side) if side > 1.01 * self.pixel else None
+            if whole is None:
                 continue
-            sums = levels.level_sums(piece.product, piece.reference, piece.area, nesting)
+            nesting = whole.part(piece.window)
+            cells = None if before is None else levels.larger_cells(before[1], before[0], nesting)
+            if cells is None:
+                cells = levels.cell_sums(piece.product, piece.reference, piece.area, nesting)
+            before = nesting, cells
             rows, cols = nesting.edges(piece.grid.shape)
             cell_groups = groups[np.ix_(rows, cols)].ravel()
-            table = self.levels.setdefault(float(f"{side:.4g}"), BlockTable())
-            flat = sums.reshape(-1, levels.WIDTH)
-            by_block = np.stack(
-                [np.bincount(cell_groups, column, minlength=len(places)) for column in flat.T],
-                axis=1,
-            ).astype(np.float64)
-            _add_all(table, zone, places, by_block)
+            sums = levels.error_sums(cells, nesting).reshape(-1, levels.WIDTH)
+            by_block = [np.bincount(cell_groups, part, minlength=len(places)) for part in sums.T]
+            table = self.levels.setdefault(side, BlockTable())
+            _add_all(table, zone, places, np.stack(by_block, axis=1).astype(np.float64))
 
     @property
     def total(self) -> Floats:
@@ -117,7 +131,7 @@ class Tally:
             "seed": self.seed,
         }
         found["intervals"] = self._intervals(rows[:, : scores.WIDTH])
-        found["levels"] = {f"{side:g} m": self._level(self.levels[side]) for side in self._sides}
+        found["levels"] = self._levels(found)
         found["best"] = self._best(counts)
         found["curve"] = _curve(counts.sum(axis=0))
         found["reliability"] = curves.reliability(counts.sum(axis=0))
@@ -132,10 +146,6 @@ class Tally:
         }
         return found
 
-    @property
-    def _sides(self) -> list[float]:
-        return sorted(self.levels)
-
     @staticmethod
     def _scores(sums: Floats, *, areas: bool) -> dict[str, Any]:
         numbers: dict[str, Any] = scores.as_numbers(scores.measures(sums))
@@ -147,13 +157,21 @@ class Tally:
         found = blocks.intervals(rows, scores.measures, self.seed)
         return {name: ends for name, ends in found.items() if name in _WITH_INTERVAL}
 
+    def _levels(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """The errors by side of the cells; the first level is the compared pixels themselves."""
+        if self.pixel is None:
+            return {}
+        own = dict.fromkeys(("cells", "whole_cells"), found["pixels"])
+        own |= {name: found[name] for name in _ERRORS}
+        own["intervals"] = {k: v for k, v in found["intervals"].items() if k in _ERRORS}
+        cells = {f"{side:g} m": self._level(self.levels[side]) for side in sorted(self.levels)}
+        return {f"{self.pixel:g} m": own, **cells}
+
     def _level(self, table: BlockTable) -> dict[str, Any]:
         rows = table.rows()
         numbers: dict[str, Any] = scores.as_numbers(levels.level_measures(rows.sum(axis=0)))
         ends = blocks.intervals(rows, levels.level_measures, self.seed)
-        return numbers | {
-            "intervals": {name: ends[name] for name in ("rmse", "mae", "bias") if name in ends}
-        }
+        return numbers | {"intervals": {name: ends[name] for name in _ERRORS if name in ends}}
 
     def _best(self, counts: Floats) -> dict[str, Any] | None:
         """The threshold of the product with the highest F1, its scores, and how sure it is."""
@@ -175,9 +193,6 @@ class Tally:
             **at_best,
             "held_out_f1": held_out,
         }
-
-
-_WITH_INTERVAL = {"rmse", "mae", "bias", *_CURVE}
 
 
 def _curve(counts: Floats) -> dict[str, Any]:

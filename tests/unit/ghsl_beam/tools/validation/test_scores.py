@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from affine import Affine
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics
@@ -13,8 +13,10 @@ from ghsl_beam.tools.validation import blocks, curves
 from ghsl_beam.tools.validation.blocks import BlockTable
 from ghsl_beam.tools.validation.levels import (
     Nesting,
+    cell_sums,
+    error_sums,
+    larger_cells,
     level_measures,
-    level_sums,
     nested_windows,
 )
 from ghsl_beam.tools.validation.scores import as_numbers, measures, sums_of
@@ -79,6 +81,7 @@ fraction_maps = hnp.arrays(
 )
 
 
+@settings(max_examples=40)
 @given(fraction_maps)
 def test_a_perfect_prediction_has_perfect_scores(values: np.ndarray) -> None:
     got = as_numbers(measures(sums_of(values, values)[0]))
@@ -137,6 +140,12 @@ def test_reliability_is_the_mean_of_each_tenth() -> None:
         assert part["reference"] == pytest.approx(b[inside].mean())
 
 
+def level_sums(
+    product: np.ndarray, reference: np.ndarray, areas: float | np.ndarray, nesting: Nesting
+) -> np.ndarray:
+    return error_sums(cell_sums(product, reference, areas, nesting), nesting)
+
+
 def utm(left: float, top: float, shape: tuple[int, int], size: float = 10) -> Grid:
     return Grid("EPSG:32633", Affine(size, 0, left, 0, -size, top), shape)
 
@@ -161,6 +170,7 @@ def test_cells_begin_at_multiples_of_their_side() -> None:
     assert got["mae"] == pytest.approx(np.average(np.abs(errors), weights=weights))
 
 
+@settings(max_examples=40)
 @given(fraction_maps, st.integers(0, 9), st.integers(0, 9), st.integers(2, 10))
 def test_cells_keep_area_and_bias(reference: np.ndarray, rows: int, cols: int, pixels: int) -> None:
     product = np.random.default_rng(0).random(reference.shape)
@@ -171,6 +181,16 @@ def test_cells_keep_area_and_bias(reference: np.ndarray, rows: int, cols: int, p
     np.testing.assert_allclose(coarse[:2], fine[:2], rtol=1e-9, atol=1e-6)
     assert coarse[2] <= fine[2] + 1e-6  # errors cancel in a cell, and never grow
     assert coarse[3] <= fine[3] + 1e-6
+
+
+def test_larger_cells_from_smaller_ones() -> None:
+    grid = utm(399_960, 5_900_040, (237, 345))
+    ours, theirs = fractions(6, grid.shape)
+    small, large = Nesting.of(grid, 100), Nesting.of(grid, 1000)
+    direct = cell_sums(ours, theirs, 100.0, large)
+    by_steps = larger_cells(cell_sums(ours, theirs, 100.0, small), small, large)
+    np.testing.assert_allclose(by_steps, direct)
+    assert larger_cells(direct, large, Nesting(150, 0, 0)) is None
 
 
 @pytest.mark.parametrize("side", [100, 250])
