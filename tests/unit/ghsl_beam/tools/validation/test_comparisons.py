@@ -256,3 +256,25 @@ def test_what_is_printed(run: tuple[Path, np.ndarray, np.ndarray], monkeypatch, 
     assert (code, printed) == (2, "")
     assert "has no unit" in errors
     assert errors.count("\n") == 1
+
+
+def test_pixels_of_a_coarser_reference(run: tuple[Path, np.ndarray, np.ndarray]) -> None:
+    """Errors, cells and map are those of the reference's pixels, off the layer's 100 m."""
+    folder, ours, _ = run
+    means = np.nan_to_num(ours.reshape(250, 2, 300, 2).mean((1, 3)), nan=0.25)
+    truth = np.clip(means + np.linspace(-0.2, 0.4, 300), 0, 1).astype("float32")
+    place = {"transform": from_origin(LEFT, TOP, 20, 20)}
+    write(folder / "coarse.tif", truth, None, **place)
+    got = validate(
+        str(folder / "run"), f"{folder}/coarse.tif", unit="fraction", out=f"{folder}/out"
+    )
+    error = ours.reshape(250, 2, 300, 2).mean((1, 3)) - truth
+    valid = np.isfinite(error)
+    assert list(got["levels"]) == ["20 m", "100 m", "1000 m"]
+    assert got["pixels"] == valid.sum()
+    assert got["levels"]["1000 m"]["bias"] == pytest.approx(error[valid].mean(), abs=1e-6)
+    with rasterio.open(folder / "out/ERROR_BUFRAC_E2017_x_reference_1.tif") as made:
+        row, col = made.index(LEFT + 10, TOP - 10)
+        pixels = made.read(1)[row : row + 250, col : col + 300]
+    assert ((pixels != NODATA) == valid).all()
+    np.testing.assert_allclose(pixels[valid] / 10_000, error[valid], atol=1e-4)
