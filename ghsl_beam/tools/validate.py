@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from ghsl_beam.area.area_of_interest import read_area
 from ghsl_beam.tools import area_mean
 from ghsl_beam.tools.area_mean import Grid, source_windows
 from ghsl_beam.tools.layer_files import LayerFiles
-from ghsl_beam.tools.plain_rasters import absence, opened_reference, unreadable_reference
+from ghsl_beam.tools.plain_rasters import absence, named_if_unreadable, opened_reference
 from ghsl_beam.tools.reference import Meaning, Seen, check_seen, look_around, meaning
 from ghsl_beam.tools.validation.error_maps import ErrorMaps
 from ghsl_beam.tools.validation.pieces import (
@@ -117,27 +116,25 @@ def validate(
         _check_points(reference, field, vector=vector, nodata=nodata, band=band)
     tally = _tally(threshold, reference_threshold, block_size, seed)
     coverage = Coverage()
-    try:
-        files = LayerFiles.find(output, layer, product, grid)
-        with ExitStack() as stack:
-            parts = stack.enter_context(opened_strata(strata, strata_field, strata_breaks))
-            maps = stack.enter_context(ErrorMaps.into(out))
-            work = _Work(files, tally, coverage, parts, maps)
-            if field is not None:
-                about = _with_points(work, reference, (field, unit, built))
-            elif vector:
-                about = _with_polygons(work, reference, (unit, nodata, built, band))
-            else:
+    files = LayerFiles.find(output, layer, product, grid)
+    with ExitStack() as stack:
+        parts = stack.enter_context(opened_strata(strata, strata_field, strata_breaks))
+        maps = stack.enter_context(ErrorMaps.into(out))
+        work = _Work(files, tally, coverage, parts, maps)
+        if field is not None:
+            about = _with_points(work, reference, (field, unit, built))
+        elif vector:
+            about = _with_polygons(work, reference, (unit, nodata, built, band))
+        else:
+            with named_if_unreadable(reference):
                 source = stack.enter_context(opened_reference(reference))
                 how = meaning(source, reference, unit=unit, nodata=nodata, built=built, band=band)
-                about = _with_raster(work, source, reference, how)
-            if not tally.total[0] or not coverage.covered_m2:
-                raise RequestError(
-                    f"{reference}: does not overlap {layer} of {output} where both have data: "
-                    "nothing to compare"
-                )
-    except (OSError, RasterioError) as error:  # files of the output raise errors of their own
-        raise unreadable_reference(reference, error) from error
+            about = _with_raster(work, source, reference, how)
+        if not tally.total[0] or not coverage.covered_m2:
+            raise RequestError(
+                f"{reference}: does not overlap {layer} of {output} where both have data: "
+                "nothing to compare"
+            )
     overlap = 100 * min(1.0, coverage.covered_m2 / coverage.layer_m2)
     results = tally.results(areas=field is None)
     found = {
@@ -234,12 +231,14 @@ def _with_raster(work: _Work, source: Any, location: str, how: Meaning) -> dict[
     coarser = area_mean.mean_pixel_area(place) > _COARSER * area_mean.mean_pixel_area(ours)
     seen = Seen()
     if coarser:
-        work.take(on_reference(work.files, source, how, seen, work.coverage))
+        pieces = on_reference(work.files, source, how, seen, work.coverage)
     else:
         work.list_files()
-        work.take(on_layer(work.files, source, how, seen, work.coverage))
+        pieces = on_layer(work.files, source, how, seen, work.coverage)
+    work.take(_read(pieces, location))
     if not how.certain:
-        look_around(source, how, seen)
+        with named_if_unreadable(location):
+            look_around(source, how, seen)
     work.coverage.warnings += check_seen(location, how, seen)
     size = math.sqrt(area_mean.mean_pixel_area(place if coarser else ours))
     return {
@@ -248,6 +247,12 @@ def _with_raster(work: _Work, source: Any, location: str, how: Meaning) -> dict[
         "nodata": None if how.nodata is None else f"{how.nodata:g}",
         "compared_at": f"{size:.4g} m, pixels of the {'reference' if coarser else 'layer'}",
     }
+
+
+def _read(pieces: Generator[Piece, None, None], location: str) -> Generator[Piece, None, None]:
+    """The same pieces; an error of reading them names the reference, not a map being written."""
+    with named_if_unreadable(location):
+        yield from pieces
 
 
 def _with_polygons(

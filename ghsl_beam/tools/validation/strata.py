@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import PurePath
@@ -16,15 +16,14 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.enums import MaskFlags, Resampling
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from ghsl_beam.area.area_of_interest import Area
 from ghsl_beam.tools import area_mean
-from ghsl_beam.tools.area_mean import Grid, source_windows
+from ghsl_beam.tools.area_mean import Grid, place, source_windows
 from ghsl_beam.tools.burnt_polygons import burnt, parts_near
 from ghsl_beam.tools.label_file import read_polygons
-from ghsl_beam.tools.plain_rasters import absence, opened_reference, unreadable_reference
+from ghsl_beam.tools.plain_rasters import absence, named_if_unreadable, opened_reference
 from ghsl_beam.tools.validation.pieces import Piece
 from ghsl_beam.tools.validation.points import PointPiece
 from ghsl_beam.tools.validation.scores import Floats
@@ -53,15 +52,15 @@ class Strata:
         """The stratum of each pixel or point as a number, NaN where there is none.
 
         Raises:
-            RequestError: there are more than `MOST` strata.
-            RasterioError: a raster cannot be read.
+            RequestError: there are more than `MOST` strata, or a raster cannot be read.
         """
-        if self.source is None:
-            found = self._of_polygons(piece)
-        elif isinstance(piece, Piece):
-            found = _nearest(self.source, piece.grid)
-        else:
-            found = _at_points(self.source, piece)
+        with named_if_unreadable(self.file):
+            if self.source is None:
+                found = self._of_polygons(piece)
+            elif isinstance(piece, Piece):
+                found = _nearest(self.source, piece.grid)
+            else:
+                found = _at_points(self.source, piece)
         if self.breaks and self.source is not None:
             found = np.where(np.isfinite(found), np.digitize(found, self.breaks), np.nan)
         self._seen.update(np.unique(found[np.isfinite(found)]).tolist())
@@ -128,7 +127,9 @@ def opened_strata(
         raise RequestError(f"{file}: is a raster; leave out --strata-field, which is for polygons")
     if not storage.is_file(file):
         raise RequestError(f"{file}: {absence(file)}; give a raster, or polygons with a field")
-    with opened_reference(file) as source:
+    with ExitStack() as stack:
+        with named_if_unreadable(file):
+            source = stack.enter_context(opened_reference(file))
         where = storage.masked(file)
         if source.crs is None:
             raise RequestError(f"{where}: has no CRS; assign one and save it again")
@@ -141,10 +142,7 @@ def opened_strata(
                 f"{where}: has pixels of {source.dtypes[0]}; give --strata-breaks, such as "
                 "300,1500, which make classes of them"
             )
-        try:
-            yield Strata(file, edges, source)
-        except RasterioError as error:
-            raise unreadable_reference(file, error) from error
+        yield Strata(file, edges, source)
 
 
 def _edges(breaks: str | None) -> tuple[float, ...]:
@@ -217,13 +215,13 @@ def _nearest(source: Any, target: Grid) -> Floats:
         part = target.part(inner)
         values = np.full(part.shape, np.nan)
         for window in source_windows(theirs, part):
-            place = theirs.part(window)
+            near = theirs.part(window)
             there = np.full(part.shape, np.nan)
             rasterio.warp.reproject(
                 _known_values(source, window),
                 there,
-                src_transform=place.transform,
-                src_crs=place.crs,
+                src_transform=near.transform,
+                src_crs=near.crs,
                 src_nodata=np.nan,
                 dst_transform=part.transform,
                 dst_crs=part.crs,
@@ -246,5 +244,10 @@ def _known_values(source: Any, window: Window) -> Floats:
 def _at_points(source: Any, piece: PointPiece) -> Floats:
     into = Transformer.from_crs(piece.crs, source.crs.to_wkt(), always_xy=True)
     places: NDArray[np.float64] = np.stack(into.transform(piece.x, piece.y), axis=1)
-    found = [value[0] for value in source.sample(places.tolist(), indexes=[1], masked=True)]
-    return np.array([np.nan if np.ma.is_masked(value) else float(value) for value in found])
+    finite = np.isfinite(places[:, 0]) & np.isfinite(places[:, 1])
+    cols, rows = place(~source.transform, *np.where(finite[:, np.newaxis], places, 0).T)
+    inside = finite & (cols >= 0) & (cols < source.width) & (rows >= 0) & (rows < source.height)
+    sampled = source.sample(places[inside].tolist(), indexes=[1], masked=True)
+    found = np.full(len(places), np.nan)
+    found[inside] = [np.nan if np.ma.is_masked(value[0]) else float(value[0]) for value in sampled]
+    return found

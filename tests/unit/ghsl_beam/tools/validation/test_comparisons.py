@@ -1,6 +1,7 @@
 """Whole comparisons: points, strata, cells, error maps, files and tables."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -278,3 +279,24 @@ def test_pixels_of_a_coarser_reference(run: tuple[Path, np.ndarray, np.ndarray])
         pixels = made.read(1)[row : row + 250, col : col + 300]
     assert ((pixels != NODATA) == valid).all()
     np.testing.assert_allclose(pixels[valid] / 10_000, error[valid], atol=1e-4)
+
+
+@pytest.mark.parametrize("damaged", ["ref.tif", "density.tif"])
+@pytest.mark.parametrize("size", [100, 90_000])
+def test_the_file_that_is_damaged_is_named(
+    run: tuple[Path, np.ndarray, np.ndarray], monkeypatch, damaged: str, size: int
+) -> None:
+    """Also while an error map is being written, at which no fault lies."""
+    folder, *_ = run
+    monkeypatch.setattr(pieces, "_BLOCK", 100)
+    write(folder / "density.tif", np.ones((500, 600), "uint8"), None, **PLACE)
+    os.truncate(folder / damaged, size)
+    with pytest.raises(RequestError, match=rf"{damaged}: is damaged, truncated") as caught:
+        validate(
+            str(folder / "run"),
+            f"{folder}/ref.tif",
+            unit="percent",
+            strata=f"{folder}/density.tif",
+            out=f"{folder}/out",
+        )
+    assert "ERROR" not in str(caught.value)
