@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
-from ghsl_beam.process.terminal import say, say_json, stderr
+from ghsl_beam.process import stopping
+from ghsl_beam.process.terminal import say, say_json, say_table, stderr
 
 app = typer.Typer()
 
@@ -17,7 +19,8 @@ def validate_command(
     reference: Annotated[
         str,
         typer.Option(
-            help="raster or polygons of built-up; file.gpkg|layer for one of several layers"
+            help="raster or polygons of built-up, or labelled points; file.gpkg|layer for one of "
+            "several layers"
         ),
     ],
     product: Annotated[
@@ -27,21 +30,25 @@ def validate_command(
     unit: Annotated[
         str | None,
         typer.Option(
-            help="what the values of a raster mean, if the file does not say it: fraction, "
-            "percent, per-10000, m2 (of a pixel), mask (0 and 1), mask255 (0 and 255)"
+            "--reference-unit",
+            "--unit",
+            help="what the values of a raster, or of the points' field, mean, if the file does not "
+            "say it: fraction, percent, per-10000, m2 (of a pixel), mask (0 and 1), mask255 (0 and "
+            "255)",
         ),
     ] = None,
     nodata: Annotated[
         str | None, typer.Option(help="nodata of the raster, or none; replaces what the file says")
     ] = None,
     built: Annotated[
-        str | None, typer.Option(help="built-up values of a raster of classes, such as 50,60")
+        str | None,
+        typer.Option(help="built-up values of a raster or points with classes, such as 50,60"),
     ] = None,
     band: Annotated[
         int | None, typer.Option(min=1, help="band of a raster that has several")
     ] = None,
     layer: Annotated[
-        str, typer.Option(help="layer to compare: BUFRAC, or BUILT_S of an output grid")
+        str, typer.Option(help="layer to compare: BUFRAC, BUFRAC_RAW, or BUILT_S of an output grid")
     ] = "BUFRAC",
     grid: Annotated[
         str | None, typer.Option(help="output grid if there are several, such as 54009_100")
@@ -49,22 +56,81 @@ def validate_command(
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="a pixel is built-up from this fraction on")
     ] = 0.5,
+    reference_threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="the same for the reference alone; by default that of --threshold"
+        ),
+    ] = None,
+    field: Annotated[
+        str | None, typer.Option(help="field of the reference's points with class or fraction")
+    ] = None,
+    strata: Annotated[
+        str | None,
+        typer.Option(
+            help="raster, or polygons with a field, of strata such as density or land cover; each "
+            "stratum gets its own scores"
+        ),
+    ] = None,
+    strata_field: Annotated[
+        str | None, typer.Option(help="field of the polygons of --strata")
+    ] = None,
+    strata_breaks: Annotated[
+        str | None,
+        typer.Option(help="numbers that divide the values of --strata, such as 300,1500"),
+    ] = None,
+    block_size: Annotated[
+        float,
+        typer.Option(min=10, help="side of the blocks that the intervals are drawn from, metres"),
+    ] = 1000.0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="seed of the draws")] = 2017,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="folder or URL to write validation.json, error maps (GeoTIFF) and pictures (PNG)"
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool | None,
+        typer.Option(
+            "--json/--table",
+            help="print JSON or tables; by default tables on a terminal, otherwise JSON",
+        ),
+    ] = None,
 ) -> None:
     """Compare the built-up of a run with a reference."""
     from ghsl_beam.tools.validate import validate
+    from ghsl_beam.tools.validation.results import tables
 
-    comparison = validate(
-        output,
-        reference,
-        layer=layer,
-        product=product,
-        grid=grid,
-        unit=unit,
-        nodata=nodata,
-        built=built,
-        band=band,
-        threshold=threshold,
-    )
+    with stopping.in_order():  # it may write
+        comparison = validate(
+            output,
+            reference,
+            layer=layer,
+            product=product,
+            grid=grid,
+            unit=unit,
+            nodata=nodata,
+            built=built,
+            band=band,
+            threshold=threshold,
+            reference_threshold=reference_threshold,
+            field=field,
+            strata=strata,
+            strata_field=strata_field,
+            strata_breaks=strata_breaks,
+            block_size=block_size,
+            seed=seed,
+            out=out,
+        )
     for warning in comparison["warnings"]:
         say(f"warning: {warning}", to=stderr())
-    say_json(comparison, indent=2)
+    if as_json or (as_json is None and not sys.stdout.isatty()):
+        say_json(comparison, indent=2)
+        return
+    for heading, table in tables(comparison):
+        say(heading)
+        if table is not None:
+            say_table(table.columns, table.rows, kept=table.columns[0])
+    if out is not None:
+        say(f"written to {out}: {', '.join(comparison['written'])}")

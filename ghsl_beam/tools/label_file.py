@@ -1,4 +1,4 @@
-"""Reads and checks polygons for training; unusual content is an error, so nobody trains on it."""
+"""Reads and checks labelled polygons and points; unusual content is an error, never skipped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _UNREADABLE = (
     OSError,
     ValueError,
 )
-_POLYGONS = (3, 6)
+_POLYGONS, _POINTS = (3, 6), (0,)
 _SHOWN = 8
 
 
@@ -48,28 +48,61 @@ class LabelFile:
     no_geometry: int
 
 
-def read_polygons(file: str, field: str | None = None) -> LabelFile:
+@dataclass(frozen=True, slots=True)
+class PointFile:
+    """The points of a vector file: longitude and latitude in degrees, (n,), and values."""
+
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    values: list[str | None]
+    no_geometry: int
+
+
+def read_polygons(file: str, field: str | None = None, option: str = "--field") -> LabelFile:
     """Read valid polygons of a vector file, with the value of a field for each.
 
     Args:
         file: location of the file; with a layer as `file.gpkg|layer`.
         field: name of the field; None for no values.
+        option: the option that names the field, for messages.
 
     Raises:
         RequestError: the file or layer cannot be read, has no CRS, has several layers and none is
             named, has no such field, or has a geometry that is not a valid polygon.
     """
+    return LabelFile(*_read(file, field, option, _POLYGONS, "polygon"))
+
+
+def read_points(file: str, field: str) -> PointFile:
+    """Read the points of a vector file, with the value of a field for each.
+
+    Args:
+        file: location of the file; with a layer as `file.gpkg|layer`.
+        field: name of the field.
+
+    Raises:
+        RequestError: as for `read_polygons`, or a geometry is not a point.
+    """
+    points, values, no_geometry = _read(file, field, "--field", _POINTS, "point")
+    lon, lat = shapely.get_coordinates(points).T
+    return PointFile(lon, lat, values, no_geometry)
+
+
+def _read(
+    file: str, field: str | None, option: str, kinds: tuple[int, ...], kind: str
+) -> tuple[NDArray[Any], list[str | None], int]:
+    """The geometries in degrees, their values, and the number of features without geometry."""
     location, _, layer = file.partition("|")
     if not storage.is_file(location):
-        raise RequestError(f"{location}: {absence(location)}; give a vector file of polygons")
+        raise RequestError(f"{location}: {absence(location)}; give a vector file of {kind}s")
     try:
         path = on_this_machine(location)
-        layer = _layer(location, layer, path)
+        layer = _layer(location, layer, path, kind)
         fields = [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
         if field is not None and field not in fields:
             raise RequestError(
                 f"{file}: has no field {field!r}; it has {', '.join(fields) or 'none'}: "
-                "name one with --field"
+                f"name one with {option}"
             )
         columns = [] if field is None else [field]
         meta, _, geometries, columns_read = pyogrio.raw.read(path, layer=layer, columns=columns)
@@ -78,15 +111,15 @@ def read_polygons(file: str, field: str | None = None) -> LabelFile:
         raise request_error(f"{file}: cannot be read: {_line(error)}", error) from error
     if not meta.get("crs"):
         raise RequestError(f"{file}: has no CRS; assign one and save it again")
-    _check(file, shapes)
+    _check(file, shapes, kinds, kind)
     there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
-    polygons = _in_degrees(file, shapes[there], str(meta["crs"]))
+    in_degrees = _in_degrees(file, shapes[there], str(meta["crs"]))
     values = [
         None if field is None else _text(value)
         for value in (columns_read[0] if columns_read else ())
     ]
     kept = [value for value, good in zip(values, there, strict=False) if good]
-    return LabelFile(polygons, kept, int((~there).sum()))
+    return in_degrees, kept, int((~there).sum())
 
 
 def found_values(values: list[str | None]) -> str:
@@ -97,11 +130,11 @@ def found_values(values: list[str | None]) -> str:
     return ", ".join(shown) + more if shown else "nothing"
 
 
-def _layer(location: str, layer: str, path: str) -> str:
+def _layer(location: str, layer: str, path: str, kind: str) -> str:
     layer = layer.removeprefix("layername=")
     layers = [str(row[0]) for row in pyogrio.list_layers(path) if row[1] is not None]
     if not layers:
-        raise RequestError(f"{location}: has no layer of polygons")
+        raise RequestError(f"{location}: has no layer of {kind}s")
     if layer and layer not in layers:
         raise RequestError(f"{location}: has no layer {layer!r}; it has {', '.join(layers)}")
     if not layer and len(layers) > 1:
@@ -112,21 +145,21 @@ def _layer(location: str, layer: str, path: str) -> str:
     return layer or layers[0]
 
 
-def _check(file: str, shapes: NDArray[Any]) -> None:
-    """Refuse geometries that are not valid polygons, with their number and an example."""
+def _check(file: str, shapes: NDArray[Any], kinds: tuple[int, ...], kind: str) -> None:
+    """Refuse geometries that are not valid or of another kind, with their number and an example."""
     there = np.flatnonzero(~(shapely.is_missing(shapes) | shapely.is_empty(shapes)))
     if not len(there):
-        raise RequestError(f"{file}: has no polygon; draw at least one")
-    odd = there[~np.isin(shapely.get_type_id(shapes[there]), _POLYGONS)]
+        raise RequestError(f"{file}: has no {kind}; draw at least one")
+    odd = there[~np.isin(shapely.get_type_id(shapes[there]), kinds)]
     if len(odd):
         raise RequestError(
-            f"{file}: {len(odd)} of {len(shapes)} features are not polygons (the first: feature "
-            f"{odd[0] + 1}, {shapes[odd[0]].geom_type}); give polygons only"
+            f"{file}: {len(odd)} of {len(shapes)} features are not {kind}s (the first: feature "
+            f"{odd[0] + 1}, {shapes[odd[0]].geom_type}); give {kind}s only"
         )
     odd = there[~shapely.is_valid(shapes[there])]
     if len(odd):
         raise RequestError(
-            f"{file}: {len(odd)} of {len(shapes)} polygons are not valid (the first: feature "
+            f"{file}: {len(odd)} of {len(shapes)} {kind}s are not valid (the first: feature "
             f"{odd[0] + 1}, {shapely.is_valid_reason(shapes[odd[0]])}); repair them, for example "
             "with 'Fix geometries' of QGIS"
         )

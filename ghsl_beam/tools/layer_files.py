@@ -22,7 +22,13 @@ from transforms.elements import RequestError
 from transforms.elements import Window as Part
 from transforms.storage import storage
 
-_PATTERNS = {"BUFRAC": "utm/*/BUFRAC_E*.tif", "BUILT_S": "grid/*/BUILT_S_E*.tif"}
+_PATTERNS = {
+    "BUFRAC": "utm/*/BUFRAC_E*.tif",
+    "BUFRAC_RAW": "utm/*/BUFRAC_RAW_E*.tif",
+    "BUILT_S": "grid/*/BUILT_S_E*.tif",
+}
+_WHOLES = {"BUFRAC": 100.0, "BUFRAC_RAW": 10_000.0}
+"""Values of the layers in UTM for a fraction of 1."""
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +50,7 @@ class LayerFiles:
 
         Args:
             output: the run's folder.
-            layer: BUFRAC or BUILT_S.
+            layer: BUFRAC, BUFRAC_RAW or BUILT_S.
             product: epoch and name, `E2017_berlin`; None if there is only one.
             grid: output grid, `54009_100`; None if there is only one.
 
@@ -80,7 +86,7 @@ class LayerFiles:
                 if source.crs is None:
                     raise RequestError(f"{path}: has no CRS; make it again")
                 grids.append(Grid.of(source))
-        tiles = tuple(_folder(path) for path in chosen) if layer == "BUFRAC" else ()
+        tiles = tuple(_folder(path) for path in chosen) if layer in _WHOLES else ()
         return cls(output, layer, product, tuple(chosen), tuple(grids), tiles)
 
     def opened(self, number: int) -> AbstractContextManager[Any]:
@@ -149,7 +155,7 @@ class LayerFiles:
 def _of_fraction(stored: NDArray[Any], nodata: float, grid: Grid, layer: str) -> Floats:
     values = stored.astype(np.float64)
     values[values == nodata] = np.nan
-    whole = 100.0 if layer == "BUFRAC" else grid.pixel_areas()
+    whole = _WHOLES[layer] if layer in _WHOLES else grid.pixel_areas()
     return np.asarray(values / whole)
 
 

@@ -92,6 +92,20 @@ def opened_reference(location: str) -> Iterator[Any]:
         yield source
 
 
+@contextmanager
+def named_if_unreadable(location: str) -> Iterator[None]:
+    """Turn an error of reading a person's raster into one that names it.
+
+    Raises:
+        RequestError: it is damaged.
+        UnavailableError: its storage does not answer.
+    """
+    try:
+        yield
+    except (OSError, RasterioError) as error:
+        raise unreadable_reference(location, error) from error
+
+
 def absence(location: str) -> str:
     """Why a location is not a file, in words."""
     if storage.is_url(location):

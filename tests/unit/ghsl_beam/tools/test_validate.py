@@ -11,44 +11,11 @@ from affine import Affine
 from pyproj import Geod, Transformer
 from rasterio.features import rasterize
 from rasterio.transform import from_origin
-from sklearn import metrics
 
 from ghsl_beam.area.mgrs_tiles import tile as mgrs_tile
-from ghsl_beam.tools.validate import Agreement, compare, measures, validate
+from ghsl_beam.tools.validate import validate
 from tests.support.references import PERCENT, layer, write
 from transforms.elements import RequestError
-
-
-def test_measures_agree_with_sklearn() -> None:
-    random = np.random.default_rng(0)
-    ours, theirs = random.random((40, 50)), random.random((40, 50))
-    ours[3] = np.nan
-    theirs[:, 4] = np.nan
-    got = measures(compare(ours, theirs, 0.3, 100))
-    valid = np.isfinite(ours) & np.isfinite(theirs)
-    a, b = ours[valid], theirs[valid]
-    assert got["pixels"] == valid.sum()
-    assert got["rmse"] == pytest.approx(metrics.root_mean_squared_error(b, a))
-    assert got["mae"] == pytest.approx(metrics.mean_absolute_error(b, a))
-    assert got["bias"] == pytest.approx((a - b).mean())
-    for name, function in {
-        "precision": metrics.precision_score,
-        "recall": metrics.recall_score,
-        "f1": metrics.f1_score,
-        "iou": metrics.jaccard_score,
-    }.items():
-        assert got[name] == pytest.approx(function(b >= 0.3, a >= 0.3))
-    assert got["product_m2"] == pytest.approx(a.sum() * 100)
-    parts = sum(
-        (compare(ours[i : i + 7], theirs[i : i + 7], 0.3, 100) for i in range(0, 40, 7)),
-        Agreement(),
-    )
-    assert measures(parts) == pytest.approx(got)
-
-
-def test_undefined_is_none() -> None:
-    assert measures(Agreement())["rmse"] is None
-    assert measures(compare(np.zeros(3), np.zeros(3)))["f1"] is None
 
 
 def houses(rows: int, cols: int) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""The parts of `ghsl-beam validate`: scores on arrays, and what reads and writes files for them."""

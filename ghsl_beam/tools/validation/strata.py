@@ -1,0 +1,253 @@
+"""Strata: parts of the ground, such as classes of density, that have scores of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import rasterio.warp
+import shapely
+from numpy.typing import NDArray
+from pyproj import Transformer
+from rasterio.enums import MaskFlags, Resampling
+from rasterio.windows import Window
+
+from ghsl_beam.area.area_of_interest import Area
+from ghsl_beam.tools import area_mean
+from ghsl_beam.tools.area_mean import Grid, place, source_windows
+from ghsl_beam.tools.burnt_polygons import burnt, parts_near
+from ghsl_beam.tools.label_file import read_polygons
+from ghsl_beam.tools.plain_rasters import absence, named_if_unreadable, opened_reference
+from ghsl_beam.tools.validation.pieces import Piece
+from ghsl_beam.tools.validation.points import PointPiece
+from ghsl_beam.tools.validation.scores import Floats
+from transforms.elements import RequestError
+from transforms.storage import storage
+
+VECTORS = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".wkt"}
+MOST = 50
+"""Largest number of strata."""
+NONE = "no stratum"
+"""The name of the ground that lies in no stratum."""
+
+
+@dataclass(slots=True)
+class Strata:
+    """What is read of strata. `codes` of a piece become names by `name`."""
+
+    file: str
+    breaks: tuple[float, ...]
+    source: Any = None
+    polygons: dict[str, Area] = field(default_factory=dict)
+    _near: dict[str, list[Any]] = field(default_factory=dict)
+    _seen: set[float] = field(default_factory=set)
+
+    def codes(self, piece: Piece | PointPiece) -> Floats:
+        """The stratum of each pixel or point as a number, NaN where there is none.
+
+        Raises:
+            RequestError: there are more than `MOST` strata, or a raster cannot be read.
+        """
+        with named_if_unreadable(self.file):
+            if self.source is None:
+                found = self._of_polygons(piece)
+            elif isinstance(piece, Piece):
+                found = _nearest(self.source, piece.grid)
+            else:
+                found = _at_points(self.source, piece)
+        if self.breaks and self.source is not None:
+            found = np.where(np.isfinite(found), np.digitize(found, self.breaks), np.nan)
+        self._seen.update(np.unique(found[np.isfinite(found)]).tolist())
+        if len(self._seen) > MOST:
+            raise RequestError(
+                f"{storage.masked(self.file)}: has more than {MOST} different values; give "
+                "--strata-breaks, such as 300,1500, or a raster of classes"
+            )
+        return found
+
+    def name(self, code: float) -> str:
+        """The name of a stratum."""
+        if self.source is None:
+            return list(self.polygons)[int(code)]
+        return _between(int(code), self.breaks) if self.breaks else f"{code:.12g}"
+
+    def _of_polygons(self, piece: Piece | PointPiece) -> Floats:
+        if isinstance(piece, PointPiece):
+            points = shapely.points(*_degrees(piece))
+            found = np.full(len(points), np.nan)
+            for code, area in enumerate(self.polygons.values()):
+                tree = shapely.STRtree(shapely.get_parts(area.geometry))
+                inside = np.zeros(len(points), bool)
+                inside[tree.query(points, predicate="intersects")[0]] = True
+                found[inside & np.isnan(found)] = code
+            return found
+        shapes = self._near.get(piece.canvas.name)
+        if shapes is None:
+            shapes = [parts_near(area, piece.canvas.grid) for area in self.polygons.values()]
+            self._near = {piece.canvas.name: shapes}  # those of one file at a time
+        found = np.full(piece.grid.shape, np.nan)
+        for code, near in enumerate(shapes):
+            found[(burnt(piece.grid, near, 1) > 0) & np.isnan(found)] = code
+        return found
+
+
+@contextmanager
+def opened_strata(
+    file: str | None, field_name: str | None, breaks: str | None
+) -> Iterator[Strata | None]:
+    """Open the strata of a raster, or of polygons with a field; None if no file is given.
+
+    Args:
+        file: location of the file; with a layer as `file.gpkg|layer`.
+        field_name: field of the polygons with the stratum.
+        breaks: numbers that divide values into strata, rising, separated by commas.
+
+    Raises:
+        RequestError: the file cannot be used; the field or the breaks do not fit to it.
+    """
+    if file is None:
+        for option, value in (("--strata-field", field_name), ("--strata-breaks", breaks)):
+            if value is not None:
+                raise RequestError(f"{option} {value}: is for strata; give --strata too")
+        yield None
+        return
+    edges = _edges(breaks)
+    if PurePath(file.partition("|")[0]).suffix.lower() in VECTORS:
+        if field_name is None:
+            raise RequestError(f"{file}: has polygons; name their field with --strata-field")
+        yield Strata(file, edges, None, _polygons(file, field_name, edges))
+        return
+    if field_name is not None:
+        raise RequestError(f"{file}: is a raster; leave out --strata-field, which is for polygons")
+    if not storage.is_file(file):
+        raise RequestError(f"{file}: {absence(file)}; give a raster, or polygons with a field")
+    with ExitStack() as stack:
+        with named_if_unreadable(file):
+            source = stack.enter_context(opened_reference(file))
+        where = storage.masked(file)
+        if source.crs is None:
+            raise RequestError(f"{where}: has no CRS; assign one and save it again")
+        if source.count != 1:
+            raise RequestError(f"{where}: has {source.count} bands, expected one of strata")
+        if np.dtype(source.dtypes[0]).kind not in "iufb":
+            raise RequestError(f"{where}: has pixels of {source.dtypes[0]}, expected numbers")
+        if np.dtype(source.dtypes[0]).kind == "f" and not edges:
+            raise RequestError(
+                f"{where}: has pixels of {source.dtypes[0]}; give --strata-breaks, such as "
+                "300,1500, which make classes of them"
+            )
+        yield Strata(file, edges, source)
+
+
+def _edges(breaks: str | None) -> tuple[float, ...]:
+    if breaks is None:
+        return ()
+    try:
+        edges = tuple(float(part) for part in breaks.split(","))
+    except ValueError:
+        edges = ()
+    rising = all(a < b for a, b in pairwise(edges))
+    if not edges or not rising or not all(math.isfinite(edge) for edge in edges):
+        raise RequestError(
+            f"--strata-breaks {breaks!r}: expected rising numbers separated by commas, such as "
+            "300,1500"
+        )
+    return edges
+
+
+def _between(number: int, edges: tuple[float, ...]) -> str:
+    if number == 0:
+        return f"below {edges[0]:.12g}"
+    if number == len(edges):
+        return f"{edges[-1]:.12g} and more"
+    return f"{edges[number - 1]:.12g} to {edges[number]:.12g}"
+
+
+def _polygons(file: str, name: str, edges: tuple[float, ...]) -> dict[str, Area]:
+    """The polygons of each stratum; with breaks, strata are in their order, otherwise by name."""
+    labels = read_polygons(file, name, "--strata-field")
+    groups: dict[tuple[float, str], list[Any]] = {}
+    for polygon, value in zip(labels.polygons, labels.values, strict=True):
+        if value is None:
+            continue
+        key = (0.0, value)
+        if edges:
+            try:
+                number = int(np.digitize(float(value), edges))
+            except ValueError as error:
+                raise RequestError(
+                    f"{file}: {name} has the value {value!r}, expected numbers for --strata-breaks"
+                ) from error
+            key = (float(number), _between(number, edges))
+        groups.setdefault(key, []).append(polygon)
+    if not groups:
+        raise RequestError(f"{file}: the field {name} has no value; fill it in")
+    if len(groups) > MOST:
+        raise RequestError(
+            f"{file}: {name} has {len(groups)} different values, expected at most {MOST}; give "
+            "another field, or --strata-breaks for numbers"
+        )
+    return {
+        words: Area(
+            shapely.MultiPolygon(list(shapely.get_parts(shapely.union_all(groups[number, words]))))
+        )
+        for number, words in sorted(groups)
+    }
+
+
+def _degrees(piece: PointPiece) -> tuple[Any, Any]:
+    into = Transformer.from_crs(piece.crs, "OGC:CRS84", always_xy=True)
+    lon, lat = into.transform(piece.x, piece.y)
+    return lon, lat
+
+
+def _nearest(source: Any, target: Grid) -> Floats:
+    """The value of the raster's pixel at the centre of each pixel of a target; NaN if unknown."""
+    theirs = Grid.of(source)
+    found = np.full(target.shape, np.nan)
+    for inner in target.windows(min(1024, area_mean.side(theirs, target))):
+        part = target.part(inner)
+        values = np.full(part.shape, np.nan)
+        for window in source_windows(theirs, part):
+            near = theirs.part(window)
+            there = np.full(part.shape, np.nan)
+            rasterio.warp.reproject(
+                _known_values(source, window),
+                there,
+                src_transform=near.transform,
+                src_crs=near.crs,
+                src_nodata=np.nan,
+                dst_transform=part.transform,
+                dst_crs=part.crs,
+                dst_nodata=np.nan,
+                resampling=Resampling.nearest,
+            )
+            values = np.where(np.isfinite(there), there, values)
+        row, col = int(inner.row_off), int(inner.col_off)
+        found[row : row + part.shape[0], col : col + part.shape[1]] = values
+    return found
+
+
+def _known_values(source: Any, window: Window) -> Floats:
+    values = source.read(1, window=window).astype(np.float64)
+    if MaskFlags.all_valid not in source.mask_flag_enums[0]:
+        values[source.read_masks(1, window=window) == 0] = np.nan
+    return np.asarray(values)
+
+
+def _at_points(source: Any, piece: PointPiece) -> Floats:
+    into = Transformer.from_crs(piece.crs, source.crs.to_wkt(), always_xy=True)
+    places: NDArray[np.float64] = np.stack(into.transform(piece.x, piece.y), axis=1)
+    finite = np.isfinite(places[:, 0]) & np.isfinite(places[:, 1])
+    cols, rows = place(~source.transform, *np.where(finite[:, np.newaxis], places, 0).T)
+    inside = finite & (cols >= 0) & (cols < source.width) & (rows >= 0) & (rows < source.height)
+    sampled = source.sample(places[inside].tolist(), indexes=[1], masked=True)
+    found = np.full(len(places), np.nan)
+    found[inside] = [np.nan if np.ma.is_masked(value[0]) else float(value[0]) for value in sampled]
+    return found
