@@ -63,11 +63,18 @@ class GridSpec:
     cells: tuple[CellPlan, ...]
     tiles: tuple[tuple[str, str], ...]
     """R/C tiles and their fingerprints."""
+    calibration: tuple[tuple[str, str], ...] = ()
+    """Tags about the calibration of all tiles; empty if there is none."""
 
     @cached_property
     def cell_plans(self) -> dict[str, CellPlan]:
         """Cells by key."""
         return {cell.key: cell for cell in self.cells}
+
+    def tags(self, layer: GridLayer) -> dict[str, str]:
+        """The tags of a layer that say what it holds, and the calibration if there is one."""
+        described = layer.spec.described(calibrated=bool(self.calibration))
+        return {**described.tags, **dict(self.calibration)}
 
     def by_cell(self, level: GridLevel) -> bool:
         """Whether a level is published by cell, not by R/C tile."""
@@ -209,7 +216,7 @@ class AggregateCells(StageTransform):
                                 bands=1,
                                 dtype=dtype,
                                 nodata=nodata,
-                                tags={**tags, **layer.spec.tags},
+                                tags={**tags, **spec.tags(layer)},
                                 tell=self.work.notes.noting(path, mark),
                                 spec=layer.spec,
                             )
@@ -299,7 +306,7 @@ class PublishGridTiles(StageTransform):
                 bands=1,
                 dtype=dtype,
                 nodata=nodata,
-                tags={**_tags(mark, cells), **layer.spec.tags},
+                tags={**_tags(mark, cells), **self.spec.tags(layer)},
                 tell=self.work.notes.noting(path, mark),
                 spec=layer.spec,
             ) as write,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from transforms.elements import lazily
 
+from .calibration import Curve, uncertainty
 from .clean import clean
 from .parameters import CleaningParameters
 from .streets import Road, street_masks
@@ -19,10 +20,12 @@ __all__ = [
     "METHOD_VERSION",
     "CleanBuiltUp",
     "CleaningParameters",
+    "Curve",
     "Road",
     "RoadSource",
     "clean",
     "street_masks",
+    "uncertainty",
 ]
 
 __getattr__ = lazily(__name__, {"CleanBuiltUp": ".transform", "RoadSource": ".road_file"})
