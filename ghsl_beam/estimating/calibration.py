@@ -271,7 +271,7 @@ def _tile_layers(
     store(pixels, lines.inference)
 
     read = ReadBlocks(work, lines.layers.reads, lines.layers.halo)
-    clean = CleanBuiltUp(cleaning_parameters(job), road_source(job), work.reporter)
+    clean = CleanBuiltUp(cleaning_parameters(job), road_source(job), work.reporter, plan.curves)
     green = MeasureGreenness(greenness_parameters(job), work.reporter)
     classify = ClassifyResidential(job.residential.model, plan.classifier.sha256, work.reporter)
     with clock.on("layers"):

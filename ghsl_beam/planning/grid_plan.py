@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.jobfile.sections import Grid
+from ghsl_beam.models.calibration import CALIBRATION_TAGS
 from ghsl_beam.models.credits import CREDITS_TAG, lines_of
 from ghsl_beam.planning.mosaic import write_vrt
 from ghsl_beam.planning.products import grid_pattern
@@ -110,7 +111,7 @@ def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
         by_tile.setdefault(key, []).append(planned.fingerprint)
     marks = tuple((key, fingerprint("R/C tile", prints)) for key, prints in sorted(by_tile.items()))
     pattern = grid_pattern(job.epoch, job.name)
-    return GridPlan(GridSpec(grid, pattern, cells, marks))
+    return GridPlan(GridSpec(grid, pattern, cells, marks, _calibration(tiles)))
 
 
 def _check_capacity(grid: OutputGrid, tiles: Sequence[TilePlan]) -> None:
@@ -131,6 +132,12 @@ def _source(tile: TilePlan) -> TileSource:
 
 def _credits(tile: TilePlan) -> list[str]:
     return lines_of(tile.tags[Layer.BUFRAC][CREDITS_TAG])
+
+
+def _calibration(tiles: Sequence[TilePlan]) -> tuple[tuple[str, str], ...]:
+    """The tags about the calibration, which is one for the whole job; empty if it has none."""
+    tags = tiles[0].tags[Layer.BUFRAC] if tiles else {}
+    return tuple((key, tags[key]) for key in CALIBRATION_TAGS if key in tags)
 
 
 def _model(tile: TilePlan) -> str:

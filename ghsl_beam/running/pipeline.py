@@ -218,7 +218,7 @@ def _layers(
     )
     read = fanned["todo"] | "Read with halo" >> ReadBlocks(work, line.reads, line.halo, line.makes)
     cleaned = read["pixels"] | "CleanBuiltUp" >> CleanBuiltUp(
-        cleaning_parameters(job), road_source(job), work.reporter
+        cleaning_parameters(job), road_source(job), work.reporter, plan.curves
     )
     classified = cleaned["pixels"] | "ClassifyResidential" >> ClassifyResidential(
         job.residential.model, plan.classifier.sha256, work.reporter
