@@ -108,7 +108,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
             for layer in line.makes
         }
         plans.append(replace(plan, fingerprints=marks, tags=tags))
-    grids = tuple(_grid(number, job, plans) for number in range(len(job.grids)))
+    grids = tuple(_grid(number, job, plans, calibration) for number in range(len(job.grids)))
     warnings = [*chosen.warnings]
     if 0 < job.input.max_cloud_cover < 1:
         warnings.append(
@@ -162,7 +162,7 @@ def _tags(
     if line == "assembly":
         return {CREDITS_TAG: credit_line([])}
     applied = model.tags | {"ENGINE": engine.engine}
-    if calibration is None or line == "inference":
+    if calibration is None or not layer.spec.follows_calibration:
         return applied | {CREDITS_TAG: credit_line([model])}
     return {
         **applied,
@@ -172,9 +172,11 @@ def _tags(
     }
 
 
-def _grid(number: int, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
+def _grid(
+    number: int, job: Job, tiles: Sequence[TilePlan], calibration: ChosenCalibration | None
+) -> GridPlan:
     try:
-        return plan_grid(job.grids[number], job, tiles)
+        return plan_grid(job.grids[number], job, tiles, calibration)
     except (CRSError, ValueError, RequestError) as error:
         raise RequestError(f"grids.{number}: {error}") from error
 
@@ -202,19 +204,21 @@ def _fingerprints(
     model = next(m for m in models if m.zone == plan.zone)
     raw = fingerprint("BUFRAC_RAW", inference.METHOD_VERSION, s2, model.sha256, engine.engine)
     settings = job.cleaning.model_dump(mode="json", exclude={"roads"})
-    curves = [] if calibration is None else [calibration.sha256]
-    bufrac = fingerprint("BUFRAC", cleaning.METHOD_VERSION, raw, settings, roads, *curves)
+    bufrac = fingerprint("BUFRAC", cleaning.METHOD_VERSION, raw, settings, roads)
     classes = fingerprint("RES_NRES", classification.METHOD_VERSION, bufrac, classifier)
     green = fingerprint(
         "GREENNESS", greenness.METHOD_VERSION, bufrac, job.greenness.model_dump(mode="json")
     )
+    fractions = {Layer.BUFRAC: bufrac}
+    if calibration is not None:  # the layers after BUFRAC follow from the probability
+        parts = [cleaning.CALIBRATION_VERSION, bufrac, calibration.sha256]
+        fractions = {layer: fingerprint(layer, *parts) for layer in (Layer.BUFRAC, Layer.BUFRAC_SD)}
     return {
         Layer.S2: s2,
         Layer.S2_20M: fingerprint("S2_20M", s2),
         Layer.S2_COUNT: fingerprint("S2_COUNT", s2),
         Layer.BUFRAC_RAW: raw,
-        Layer.BUFRAC: bufrac,
-        **({Layer.BUFRAC_SD: fingerprint("BUFRAC_SD", bufrac)} if calibration else {}),
+        **fractions,
         Layer.RES_NRES: classes,
         Layer.GREENNESS: green,
     }

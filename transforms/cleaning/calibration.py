@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,23 +77,65 @@ def _table(knots: tuple[Knot, ...], column: int) -> NDArray[np.int64]:
     return table
 
 
-def uncertainty(
-    raw: NDArray[np.uint16], bufrac: NDArray[np.uint8], curve: Curve
-) -> NDArray[np.uint8]:
-    """The standard deviation of the fraction in each pixel that is built-up.
+def shares(
+    raw: NDArray[np.integer[Any]], percent: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which cleaned pixels have their whole probability, and which of them half of it.
 
-    It is the one between the known fractions of held-out pixels of the same probability. Where
-    BUFRAC is 0 there is no data: the curve knows nothing about what the cleaning removes.
+    A street that touches a pixel halves it. Where half and whole are the same percent, below 1.5 %,
+    the pixel counts as whole.
 
     Args:
-        raw: (rows, columns), uint16, BUFRAC_RAW, nodata 65535.
-        bufrac: (rows, columns), uint8, BUFRAC after the calibration, percent, nodata 255.
-        curve: the curve with which `bufrac` was made.
+        raw: BUFRAC_RAW, any shape, 0..10 000.
+        percent: the cleaned probability, the same shape, percent.
+    """
+    value = raw.astype(np.int64)
+    whole, half = (percent == percent_of(value * halves) for halves in (2, 1))
+    return whole & (percent > 0), half & ~whole & (percent > 0)
+
+
+def calibrate(
+    raw: NDArray[np.uint16], percent: NDArray[np.uint8], curve: Curve
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The built-up fraction and its uncertainty, from the cleaned probability.
+
+    A pixel that the cleaning keeps gets the fraction of its probability, and half of the fraction
+    if a street halves it. Fractions are rounded to percent, half up; below half a percent they
+    become 0. What the cleaning removes stays 0. The uncertainty is the standard deviation of the
+    known fraction among held-out pixels of the same probability. It is nodata where the fraction is
+    0, because the curve knows nothing about what the cleaning removes.
+
+    Args:
+        raw: (rows, columns), uint16, BUFRAC_RAW, 0..10 000, nodata 65535.
+        percent: (rows, columns), uint8, the probability after the cleaning, percent, nodata 255.
+        curve: the calibration of the network that made `raw`.
 
     Returns:
-        (rows, columns), uint8, BUFRAC_SD, percent 0..100, nodata 255.
+        BUFRAC and BUFRAC_SD: (rows, columns), uint8, percent 0..100, nodata 255.
+
+    Raises:
+        ValueError: a value of `raw` is out of range where `percent` has data.
+
+    Example:
+        >>> curve = Curve(((0, 0, 0), (10_000, 5_000, 2_000)))
+        >>> raw = np.array([[8000, 8000, 8000, 65535]], np.uint16)
+        >>> bufrac, sd = calibrate(raw, np.array([[80, 40, 0, 255]], np.uint8), curve)
+        >>> bufrac.tolist(), sd.tolist()
+        ([[40, 20, 0, 255]], [[16, 16, 255, 255]])
     """
-    built = (bufrac > 0) & (bufrac != NODATA[Layer.BUFRAC])
-    deviations = curve.deviations(np.where(built, raw, 0))
-    percent = (2 * deviations + ONE // 100) // (2 * ONE // 100)
-    return np.where(built, percent, NODATA[Layer.BUFRAC_SD]).astype(np.uint8)
+    valid = percent != NODATA[Layer.BUFRAC]
+    value = np.where(valid, raw, 0)
+    if (value > ONE).any():
+        raise ValueError(f"BUFRAC_RAW is {value.max()}, expected at most {ONE}")
+    kept = valid & (percent > 0)
+    _, halved = shares(value, percent)
+    fraction = percent_of(curve.fractions(value) * np.where(halved, 1, 2))
+    bufrac = np.where(kept, fraction, np.where(valid, 0, NODATA[Layer.BUFRAC]))
+    deviation = percent_of(curve.deviations(value) * 2)
+    sd = np.where(kept & (fraction > 0), deviation, NODATA[Layer.BUFRAC_SD])
+    return bufrac.astype(np.uint8), sd.astype(np.uint8)
+
+
+def percent_of(halves: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Percent of a value in halves of 1/10 000, half up."""
+    return np.asarray((halves + ONE // 100) // (2 * ONE // 100))

@@ -12,15 +12,12 @@ from transforms.elements import NODATA, Layer
 from transforms.rasters.sieve import small_components
 from transforms.rasters.spectral import MILLIONTHS, index_above, millionths
 
-from .calibration import Curve
 from .parameters import CleaningParameters
 from .streets import Road, street_masks
 
 RAW_ONE = 10_000
 """BUFRAC_RAW of a pixel that is completely built-up."""
 _HALVES_PER_PERCENT = 2 * RAW_ONE // 100
-_WHOLE = 2
-"""Halves of a pixel's value that are kept, if no step takes any of it."""
 
 
 def clean(
@@ -30,7 +27,6 @@ def clean(
     *,
     roads: Sequence[Road] = (),
     grid: GeoBox | None = None,
-    curve: Curve | None = None,
 ) -> NDArray[np.uint8]:
     """The cleaned built-up fraction, valid except in the outer `parameters.halo` pixels.
 
@@ -41,10 +37,6 @@ def clean(
     than `minimum_pixels` pixels become 0. Thresholds and rounding are exact, because everything is
     computed in whole numbers. With a `minimum` of 0.01 or more, rounding makes no pixel 0.
 
-    All steps judge the probability of the network. With a curve, each pixel that they keep gets the
-    fraction of its probability instead (half of it where a street touches it), rounded likewise.
-    A calibrated fraction below half a percent becomes 0.
-
     Args:
         raw: (rows, columns), uint16, BUFRAC_RAW, 0..10 000 for complete cover, nodata 65535.
         s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
@@ -52,7 +44,6 @@ def clean(
         parameters: the parameters of the steps.
         roads: road lines in the CRS of the grid; all roads within half their width of it.
         grid: the grid of the arrays, pixels of 10 m; needed only for roads.
-        curve: the calibration of the network that made `raw`; None gives the probability itself.
 
     Returns:
         (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255 where raw or s2 is nodata.
@@ -77,11 +68,10 @@ def clean(
     valid = (raw != NODATA[Layer.BUFRAC_RAW]) & (s2 > 0).all(axis=0)
     if (raw[valid] > RAW_ONE).any():
         raise ValueError(f"BUFRAC_RAW is {raw[valid].max()}, expected at most {RAW_ONE}")
-    value = np.where(valid, raw, 0).astype(np.int64)
-    halves = np.full(raw.shape, _WHOLE, np.int64)
+    halves = np.where(valid, raw, 0).astype(np.int64) * 2
     red, green, _, nir = s2
     if parameters.minimum is not None:
-        halves[value * MILLIONTHS < millionths(parameters.minimum) * RAW_ONE] = 0
+        halves[halves * MILLIONTHS < millionths(parameters.minimum) * 2 * RAW_ONE] = 0
     if parameters.ndvi_above is not None:
         halves[index_above(nir, red, parameters.ndvi_above)] = 0
     if parameters.ndwi_above is not None:
@@ -92,19 +82,11 @@ def clean(
         covered, touched = street_masks(roads, grid)
         halves[covered] = 0
         halves[touched] //= 2
-    percent = _percent(value * halves)
+    percent = ((halves + _HALVES_PER_PERCENT // 2) // _HALVES_PER_PERCENT).astype(np.uint8)
     if parameters.minimum_pixels is not None:
         percent[small_components(percent > 0, parameters.minimum_pixels)] = 0
-    if curve is not None:
-        percent = np.where(percent > 0, _percent(curve.fractions(value) * halves), np.uint8(0))
     percent[~valid] = NODATA[Layer.BUFRAC]
     return percent
-
-
-def _percent(halves: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Percent of a value in halves of 1/10 000, half up."""
-    rounded = (halves + _HALVES_PER_PERCENT // 2) // _HALVES_PER_PERCENT
-    return np.asarray(rounded.astype(np.uint8))
 
 
 def _check(raw: NDArray[np.uint16], s2: NDArray[np.uint16]) -> None:

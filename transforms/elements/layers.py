@@ -111,6 +111,11 @@ class LayerSpec:
     calibrated: tuple[str, str] | tuple[()] = ()
     needs_calibration: bool = False
 
+    @property
+    def follows_calibration(self) -> bool:
+        """Whether a calibration changes its values, or makes it."""
+        return self.needs_calibration or bool(self.calibrated)
+
     def described(self, *, calibrated: bool) -> LayerSpec:
         """The same facts in the words for a run with a calibration, or without one."""
         if not (calibrated and self.calibrated):
@@ -211,7 +216,7 @@ class Layer(_Specified):
         picture=Picture(_HEAT, highest=100, faintest=0.1),
         calibrated=(
             "Built-up fraction, cleaned and calibrated",
-            "Built-up fraction of the pixel, calibrated and cleaned, percent",
+            "Built-up fraction of the pixel, cleaned and calibrated, percent",
         ),
     )
     BUFRAC_SD = LayerSpec(

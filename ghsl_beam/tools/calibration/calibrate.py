@@ -24,7 +24,7 @@ from ghsl_beam.tools.plain_rasters import (
     read_part,
     unreadable_reference,
 )
-from transforms.cleaning.calibration import ONE
+from transforms.cleaning.calibration import ONE, shares
 from transforms.elements import NODATA, Layer, RequestError, Window, package_version
 from transforms.storage import storage
 
@@ -154,13 +154,13 @@ def _kept(
     raw: NDArray[np.integer[Any]], fraction: Floats, path: str
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which pixels the cleaning keeps, and which of them a street halves."""
-    percent, value = np.rint(100 * fraction).astype(np.int64), raw.astype(np.int64)
+    percent = np.rint(100 * fraction).astype(np.int64)
     kept = percent > 0
-    whole, half = (percent == (value * share + 100) // 200 for share in (2, 1))
-    wrong = kept & ~whole & ~half
-    if wrong.any() or (value > ONE).any():
+    whole, halved = shares(raw, percent)
+    wrong = kept & ~whole & ~halved
+    if wrong.any() or (raw > ONE).any():
         raise RequestError(
             f"{path}: {int(wrong.sum())} pixels do not follow from BUFRAC_RAW beside it, expected "
             "both of one run without a calibration; run the job again"
         )
-    return kept, half & ~whole
+    return kept, halved

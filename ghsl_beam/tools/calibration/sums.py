@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.cleaning.calibration import ONE, Curve
+from transforms.cleaning.calibration import ONE, Curve, percent_of
 
 SIDES = (2000.0, 1000.0, 500.0, 250.0)
 """Sides of the blocks of ground in metres; the largest side that gives enough blocks is used."""
@@ -146,7 +146,7 @@ class Errors:
 def values_of(curve: Curve) -> Floats:
     """The fraction that BUFRAC gives to a kept pixel: (halves as in `SHARES`, BUFRAC_RAW)."""
     fractions = curve.fractions(np.arange(_LEVELS))
-    return np.stack([(fractions * share + 100) // 200 for share in SHARES]) / 100
+    return np.stack([percent_of(fractions * share) for share in SHARES]) / 100
 
 
 def errors_of(curve: Curve, sums: Sums) -> Errors:

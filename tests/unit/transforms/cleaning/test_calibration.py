@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.cleaning import CleaningParameters, Curve, clean, uncertainty
+from transforms.cleaning import CleaningParameters, Curve, calibrate, clean
 from transforms.cleaning.calibration import ONE
 
 IDENTITY = Curve(((0, 0, 0), (ONE, ONE, 0)))
@@ -56,43 +56,51 @@ def test_what_is_no_curve_is_refused(knots, said):
 
 
 def scene(seed=0, shape=(40, 50)):
+    """A prediction and its cleaned probability; some pixels are halved by a street."""
     random = np.random.default_rng(seed)
     raw = random.integers(0, ONE + 1, shape).astype(np.uint16)
     raw[random.random(shape) < 0.1] = 65535
-    return raw, random.integers(0, 4000, (4, *shape)).astype(np.uint16)
+    s2 = random.integers(0, 4000, (4, *shape)).astype(np.uint16)
+    percent = clean(raw, s2, CleaningParameters())
+    halved = (random.random(shape) < 0.1) & (percent > 0) & (percent < 255)
+    return raw, np.where(halved, (raw + 100) // 200, percent).astype(np.uint8), halved
 
 
 def test_the_identity_changes_nothing():
-    raw, s2 = scene()
-    plain = clean(raw, s2, CleaningParameters())
-    assert np.array_equal(plain, clean(raw, s2, CleaningParameters(), curve=IDENTITY))
+    raw, percent, halved = scene()
+    assert halved.any()
+    made, sd = calibrate(raw, percent, IDENTITY)
+    assert np.array_equal(made, percent)
+    built = (percent > 0) & (percent < 255)
+    assert np.array_equal(sd, np.where(built, 0, 255))
 
 
 @given(curves(), st.integers(0, 3))
 def test_a_curve_gives_values_only_to_what_the_cleaning_keeps(curve, seed):
-    raw, s2 = scene(seed, (12, 14))
-    steps = CleaningParameters()
-    plain, made = clean(raw, s2, steps), clean(raw, s2, steps, curve=curve)
-    kept = (plain > 0) & (plain < 255)
-    assert np.array_equal(made[~kept], plain[~kept])
-    assert np.array_equal(made[kept], (curve.fractions(raw[kept]) + 50) // 100)
+    raw, percent, halved = scene(seed, (12, 14))
+    made, sd = calibrate(raw, percent, curve)
+    assert (made.dtype, sd.dtype) == (np.uint8, np.uint8)
+    kept = (percent > 0) & (percent < 255)
+    assert np.array_equal(made[~kept], percent[~kept])
+    fractions, deviations = curve.fractions(raw[kept]), curve.deviations(raw[kept])
+    expected = np.where(halved[kept], (fractions + 100) // 200, (fractions + 50) // 100)
+    assert np.array_equal(made[kept], expected)
+    known = np.where(made[kept] > 0, (deviations + 50) // 100, 255)
+    assert np.array_equal(sd[kept], known)
+    assert (sd[~kept] == 255).all()
 
 
 @given(curves())
 def test_a_block_is_the_same_as_its_part_of_the_whole(curve):
-    raw, s2 = scene()
-    steps = CleaningParameters(minimum_pixels=None)
-    whole, part = clean(raw, s2, steps, curve=curve), (slice(3, 20), slice(7, 31))
-    block = clean(raw[part], s2[:, *part], steps, curve=curve)
-    assert np.array_equal(block, whole[part])
-    sd = uncertainty(raw, whole, curve)
-    assert np.array_equal(uncertainty(raw[part], block, curve), sd[part])
+    raw, percent, _ = scene()
+    part = (slice(3, 20), slice(7, 31))
+    whole, block = calibrate(raw, percent, curve), calibrate(raw[part], percent[part], curve)
+    for one, other in zip(whole, block, strict=True):
+        assert np.array_equal(one[part], other)
 
 
-def test_the_uncertainty_is_known_where_something_is_built_up():
-    curve = Curve(((0, 0, 0), (5000, 3000, 2000), (ONE, 9000, 450)))
-    raw = np.array([[2500, 5000, ONE, 5000, 65535]], np.uint16)
-    bufrac = np.array([[15, 30, 90, 0, 255]], np.uint8)
-    sd = uncertainty(raw, bufrac, curve)
-    assert sd.dtype == np.uint8
-    assert sd.tolist() == [[10, 20, 5, 255, 255]]
+def test_a_prediction_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="BUFRAC_RAW is 10001, expected at most 10000"):
+        calibrate(np.full((1, 1), 10001, np.uint16), np.ones((1, 1), np.uint8), IDENTITY)
+    none = calibrate(np.full((1, 1), 10001, np.uint16), np.full((1, 1), 255, np.uint8), IDENTITY)
+    assert [layer.tolist() for layer in none] == [[[255]], [[255]]]

@@ -11,7 +11,7 @@ import shapely
 from ghsl_beam.models.calibration import parse
 from tests.support import command
 from tests.support.references import UTM, write
-from tests.unit.ghsl_beam.tools.calibration.test_fit import STEPS, town
+from tests.unit.ghsl_beam.tools.calibration.test_fit import STEPS, area_of, town
 from transforms.cleaning import Curve, clean
 
 SHA256 = "ab" * 32
@@ -86,7 +86,7 @@ def test_a_raster_gives_a_file_that_a_job_can_use(
     assert f"area {curve.held_out.bias_percent:+.2f} %" in printed
     assert printed.endswith(f"{out}: use it by models.calibration in a job file\n")
     raw, s2, known = truth
-    area = clean(raw, s2, STEPS, curve=Curve(tuple(curve.knots))).sum() / 100
+    area = area_of(raw, clean(raw, s2, STEPS), Curve(tuple(curve.knots)))
     assert area == pytest.approx(known.sum(), rel=0.005)
 
     code, printed, errors = command.call(monkeypatch, capfd, *asked)
