@@ -18,6 +18,8 @@ from transforms.storage import storage
 MAX_BYTES = 8 << 20
 """Largest calibration file; one with the curves of all published networks is smaller."""
 _MAX_MODELS = 1000
+_LITTLE = 1.0
+"""Percent of built-up that is left out without a warning."""
 CALIBRATION_TAGS = ("CALIBRATION", "CALIBRATION_SHA256")
 """Tags of a product with the file name and the SHA-256 of the calibration."""
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -93,7 +95,8 @@ class CalibrationFile(BaseModel):
 class ChosenCalibration:
     """The calibration of a job: the curve of each of its networks, by SHA-256.
 
-    `cleaning`: the settings of the cleaning that it was fitted for.
+    `cleaning`: the settings of the cleaning that it was fitted for. `left_out`: the largest percent
+    of built-up in removed pixels that a curve does not make up for.
     """
 
     file: str
@@ -101,6 +104,7 @@ class ChosenCalibration:
     reference: str
     curves: Mapping[str, Curve]
     cleaning: Mapping[str, Any] = field(default_factory=dict)
+    left_out: float = 0.0
 
     @property
     def tags(self) -> dict[str, str]:
@@ -172,6 +176,11 @@ def chosen_calibration(job: Job, models: Iterable[Model]) -> ChosenCalibration |
         made.reference,
         {key: Curve(tuple(curve.knots)) for key, curve in made.models.items() if key in used},
         made.cleaning,
+        max(
+            curve.omitted_percent if curve.omitted == "left out" else 0.0
+            for key, curve in made.models.items()
+            if key in used
+        ),
     )
 
 
@@ -192,6 +201,11 @@ def calibration_warnings(calibration: ChosenCalibration | None, job: Job) -> lis
     if calibration is None:
         return []
     warnings = []
+    if calibration.left_out >= _LITTLE:
+        warnings.append(
+            f"calibration {calibration.file}: leaves out built-up in pixels that the cleaning "
+            f"removes, {calibration.left_out:.1f} % of its reference: BUILT_S is too small by it"
+        )
     ours = cleaning_of(job.model_dump(mode="json"))
     unlike = sorted(
         key

@@ -157,6 +157,19 @@ def test_another_cleaning_than_that_of_the_fit_is_a_warning(job, tmp_path):
     assert calibration_warnings(None, job) == []
 
 
+def test_built_up_that_is_left_out_is_a_warning(job, tmp_path):
+    (tmp_path / "c.json").write_text(changed((*CURVE, "omitted"), "left out"))
+    assert not any("leaves out" in text for text in warnings_of(job)), "0 % is nothing"
+    content = json.loads(changed((*CURVE, "omitted"), "left out"))
+    content["models"][SHA256]["omitted_percent"] = 12.34
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    assert any("removes, 12.3 % of its reference: BUILT_S" in text for text in warnings_of(job))
+
+
+def warnings_of(job):
+    return calibration_warnings(chosen_calibration(job, [MODEL]), job)
+
+
 def test_the_content_of_the_file_decides_the_fingerprint(job, tmp_path):
     before = chosen_calibration(job, [MODEL]).sha256
     (tmp_path / "c.json").write_text(json.dumps(GOOD) + " ")
