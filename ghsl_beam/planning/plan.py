@@ -107,7 +107,8 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
             for line in lines
             for layer in line.makes
         }
-        plans.append(replace(plan, fingerprints=marks, tags=tags))
+        made = {layer: mark for layer, mark in marks.items() if layer in tags}
+        plans.append(replace(plan, fingerprints=made, tags=tags))
     grids = tuple(_grid(number, job, plans, calibration) for number in range(len(job.grids)))
     warnings = [*chosen.warnings]
     if 0 < job.input.max_cloud_cover < 1:
