@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.jobfile.sections import Cleaning
 from ghsl_beam.models.chosen import Model
 from transforms.cleaning.calibration import ONE, Curve, Knot
 from transforms.elements import RequestError, StorageError, request_error
@@ -24,7 +26,10 @@ CALIBRATION_TAGS = ("CALIBRATION", "CALIBRATION_SHA256")
 """Tags of a product with the file name and the SHA-256 of the calibration."""
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-Text = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+_LONGEST = 500
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+Text = Annotated[str, Field(max_length=_LONGEST, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Setting = bool | int | float | Text | None
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -87,7 +92,7 @@ class CalibrationFile(BaseModel):
     reference: Text
     unit: Text
     product: Text
-    cleaning: Annotated[dict[Text, Any], Field(max_length=50)]
+    cleaning: Annotated[dict[Text, Setting], Field(max_length=50)]
     models: Annotated[dict[_Sha256, ModelCurve], Field(min_length=1, max_length=_MAX_MODELS)]
 
 
@@ -103,7 +108,7 @@ class ChosenCalibration:
     sha256: str
     reference: str
     curves: Mapping[str, Curve]
-    cleaning: Mapping[str, Any] = field(default_factory=dict)
+    cleaning: Mapping[str, Setting] = field(default_factory=dict)
     left_out: float = 0.0
 
     @property
@@ -184,16 +189,24 @@ def chosen_calibration(job: Job, models: Iterable[Model]) -> ChosenCalibration |
     )
 
 
-def cleaning_of(job: Mapping[str, Any]) -> dict[str, Any]:
+def cleaning_of(job: Mapping[str, Any]) -> dict[str, Setting]:
     """The settings of the cleaning that decide which pixels it keeps, for a calibration file.
 
     Args:
-        job: the configuration of a job in the form of the record.
+        job: the configuration of a job in the form of the record, which may come from anybody.
     """
-    settings = dict(job.get("cleaning") or {})
-    settings.pop("road_width_field", None)
-    settings["roads"] = settings.get("roads") is not None
-    return settings
+    given = job.get("cleaning")
+    settings = given if isinstance(given, Mapping) else {}
+    kept: dict[str, Setting] = {"roads": settings.get("roads") is not None}
+    for key in sorted(set(Cleaning.model_fields) - {"roads", "road_width_field"}):
+        value = settings.get(key)
+        kept[key] = value if isinstance(value, bool | int | float) else None
+    return kept
+
+
+def plain_text(text: str) -> str:
+    """A text as a calibration file may hold it: one line of at most 500 characters."""
+    return _CONTROL.sub(" ", text)[:_LONGEST]
 
 
 def calibration_warnings(calibration: ChosenCalibration | None, job: Job) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from rasterio.errors import RasterioError
 
-from ghsl_beam.models.calibration import CALIBRATION_TAGS, CalibrationFile, cleaning_of
+from ghsl_beam.models.calibration import CALIBRATION_TAGS, CalibrationFile, cleaning_of, plain_text
 from ghsl_beam.outputs.stored_record import stored_record
 from ghsl_beam.tools.area_mean import Floats, Grid, place
 from ghsl_beam.tools.calibration.fit import fit
@@ -28,6 +30,7 @@ from transforms.cleaning.calibration import ONE, shares
 from transforms.elements import NODATA, Layer, RequestError, Window, package_version
 from transforms.storage import storage
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _RAW_NODATA = NODATA[Layer.BUFRAC_RAW]
 
 
@@ -83,14 +86,21 @@ def calibrate(
         sha256: fit(ground, names[sha256], omitted=omitted)
         for sha256, ground in sorted(grounds.items())
     }
-    content = CalibrationFile(
-        made_by=f"ghsl-beam {package_version('ghsl-beam')}",
-        reference=storage.name(reference)[:500],
-        unit=unit,
-        product=files.product,
-        cleaning=settings,
-        models=models,
-    )
+    try:
+        content = CalibrationFile(
+            made_by=f"ghsl-beam {package_version('ghsl-beam')}",
+            reference=plain_text(storage.name(reference)),
+            unit=unit,
+            product=plain_text(files.product),
+            cleaning=settings,
+            models=models,
+        )
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_context=False)[0]
+        key = ".".join(map(str, fault["loc"]))[:100]
+        raise RequestError(
+            f"{output}: run.json: {key}: {fault['msg']}; run the job again"
+        ) from error
     return Calibrated(content, tuple(warnings))
 
 
@@ -115,9 +125,9 @@ def _add(
                 "job without models.calibration first"
             )
         sha256 = tags.get("MODEL_SHA256")
-        if not sha256:
+        if not sha256 or not _SHA256.fullmatch(sha256):
             raise RequestError(f"{raw_path}: does not name its network; make it again")
-        names[sha256] = tags.get("MODEL") or "unknown"
+        names[sha256] = plain_text(tags.get("MODEL") or "unknown")
         for window, expected in known.windows(ours):
             part = Window(window.row_off, window.col_off, window.height, window.width)
             fraction = files.fractions(layer, number, window)

@@ -17,6 +17,8 @@ FOLDS = 5
 SHARES = (2, 1)
 """Halves of its value that a pixel has: all, or one where a street touches it."""
 _LEVELS = ONE + 1
+_BLOCKS = 1 << 32
+"""More than the number of blocks in a column."""
 _COARSE = 101
 """Levels of probability and of fraction from which the mean absolute error is computed."""
 
@@ -95,7 +97,7 @@ class Ground:
     """The sums of one network by groups of blocks, for each side of a block."""
 
     sums: dict[tuple[float, int], Sums] = field(default_factory=dict)
-    blocks: dict[float, set[tuple[int, int, int]]] = field(default_factory=dict)
+    blocks: dict[float, set[tuple[int, int]]] = field(default_factory=dict)
 
     def add(
         self,
@@ -123,8 +125,8 @@ class Ground:
                 mine = fold == number
                 part = Sums.of(raw[mine], kept[mine], halved[mine], reference[mine])
                 self.sums[side, number] = self.sums.get((side, number), Sums()) + part
-            cells = np.unique(np.stack([east[kept], north[kept]], -1), axis=0)
-            self.blocks.setdefault(side, set()).update((zone, *cell) for cell in cells.tolist())
+            cells = np.unique(east[kept] * _BLOCKS + north[kept])
+            self.blocks.setdefault(side, set()).update((zone, cell) for cell in cells.tolist())
 
     def groups(self, side: float) -> list[Sums]:
         """The sums of each group of blocks that has pixels."""

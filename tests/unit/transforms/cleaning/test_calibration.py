@@ -5,8 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.cleaning import CleaningParameters, Curve, calibrate, clean
+from transforms.cleaning import (
+    CalibrateBuiltUp,
+    CleanBuiltUp,
+    CleaningParameters,
+    Curve,
+    calibrate,
+    clean,
+)
 from transforms.cleaning.calibration import ONE
+from transforms.elements import Layer, Pixels, utm_grid
 
 IDENTITY = Curve(((0, 0, 0), (ONE, ONE, 0)))
 
@@ -104,3 +112,24 @@ def test_a_prediction_out_of_range_is_refused():
         calibrate(np.full((1, 1), 10001, np.uint16), np.ones((1, 1), np.uint8), IDENTITY)
     none = calibrate(np.full((1, 1), 10001, np.uint16), np.full((1, 1), 255, np.uint8), IDENTITY)
     assert [layer.tolist() for layer in none] == [[[255]], [[255]]]
+
+
+def test_only_the_last_step_on_a_block_calibrates():
+    """Classes and greenness judge the probability, also where the published BUFRAC is calibrated."""
+    raw, _, _ = scene()
+    s2 = np.random.default_rng(9).integers(1, 4000, (4, *raw.shape)).astype(np.uint16)
+    grid = utm_grid(32633, 300000, 5900040, *raw.shape)
+    published = np.full(raw.shape, 7, np.uint8)
+    pixels = Pixels.of("33UUU", grid, BUFRAC_RAW=raw, S2=s2, BUFRAC=published)
+    steps = CleaningParameters()
+    (kept,) = CleanBuiltUp(steps).clean(pixels)
+    assert np.array_equal(kept[Layer.BUFRAC], published)
+    (cleaned,) = CleanBuiltUp(steps, calibrated=True).clean(pixels)
+    probability = clean(raw, s2, steps)
+    assert np.array_equal(cleaned[Layer.BUFRAC], probability)
+
+    curve = Curve(((0, 0, 500), (ONE, 5000, 2500)))
+    (made,) = CalibrateBuiltUp((("32T", IDENTITY), ("33U", curve))).calibrate(cleaned)
+    bufrac, sd = calibrate(raw, probability, curve)
+    assert np.array_equal(made[Layer.BUFRAC], bufrac)
+    assert np.array_equal(made[Layer.BUFRAC_SD], sd)

@@ -114,8 +114,16 @@ def calibrated(output):
 
 
 def nameless(output):
-    with rasterio.open(stored(output, "BUFRAC_RAW"), "r+") as target:
-        target.update_tags(MODEL_SHA256="")
+    tag(stored(output, "BUFRAC_RAW"), MODEL_SHA256="")
+
+
+def badly_named(output):
+    tag(stored(output, "BUFRAC_RAW"), MODEL_SHA256="../" * 22)
+
+
+def endless(output):
+    record = {"configuration": {"cleaning": CLEANING | {"minimum": float("inf")}}}
+    (output / "run.json").write_text(json.dumps(record))
 
 
 def without_raw(output):
@@ -135,6 +143,8 @@ def elsewhere(output):
     [
         (calibrated, "is calibrated already, expected the probability of the network; run the"),
         (nameless, "does not name its network; make it again"),
+        (badly_named, "does not name its network; make it again"),
+        (endless, "run.json: cleaning.minimum"),
         (without_raw, "no such file beside BUFRAC; run the job again"),
         (of_another_run, "pixels do not follow from BUFRAC_RAW beside it, expected both of one"),
         (elsewhere, "has another grid than BUFRAC; run the job again"),
