@@ -135,11 +135,11 @@ def parse(content: bytes, where: str) -> CalibrationFile:
         made = CalibrationFile.model_validate_json(content)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
-        key = ".".join(map(str, fault["loc"]))[:100]
-        found = ascii(fault["input"])[:60] if fault["type"] != "missing" else "nothing"
+        key = ".".join(map(str, fault["loc"]))[:100] or "content"
+        found = "is missing" if fault["type"] == "missing" else f"is {ascii(fault['input'])[:60]}"
         raise RequestError(
-            f"{where}: is no calibration of ghsl-beam: {f'{key}: ' if key else ''}found {found}, "
-            f"expected another: {fault['msg']}; make one with ghsl-beam calibrate"
+            f"{where}: is no calibration of ghsl-beam: {key} {found} ({fault['msg']}); "
+            "make one with ghsl-beam calibrate"
         ) from error
     for sha256, model in made.models.items():
         try:

@@ -115,7 +115,7 @@ def test_a_prediction_out_of_range_is_refused():
 
 
 def test_only_the_last_step_on_a_block_calibrates():
-    """Classes and greenness judge the probability, also where the published BUFRAC is calibrated."""
+    """Classes and greenness judge the probability, also if the published BUFRAC is calibrated."""
     raw, _, _ = scene()
     s2 = np.random.default_rng(9).integers(1, 4000, (4, *raw.shape)).astype(np.uint16)
     grid = utm_grid(32633, 300000, 5900040, *raw.shape)
