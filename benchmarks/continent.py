@@ -27,7 +27,7 @@ from transforms.elements import Layer
 OUTLINE = "tests/fixtures/naturalearth_lowres/naturalearth_lowres.shp"
 BLOCKS = 121
 """Blocks of a whole tile at the default block size."""
-LAYERS = len(Layer)
+LAYERS = len({*Layer} - {Layer.S2_20M, Layer.BUFRAC_SD})
 RESOLUTIONS = [10, 100, 1000]
 ALL_CORES = ("inference", "publish")
 """Stages that may use all cores: their core hours are at most seconds x cores of the machine."""

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from ghsl_beam.cli import fetching, jobs, models, roads, scenes, training, validation
+from ghsl_beam.cli import calibration, fetching, jobs, models, roads, scenes, training, validation
 from ghsl_beam.cli.errors import errors_in_one_line
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
@@ -29,6 +29,7 @@ app.add_typer(jobs.app)
 app.add_typer(scenes.app)
 app.add_typer(fetching.app)
 app.add_typer(validation.app)
+app.add_typer(calibration.app)
 app.add_typer(roads.app)
 app.add_typer(models.app, name="models")
 app.add_typer(training.app, name="train")

@@ -37,7 +37,7 @@ from transforms.aggregation.source import TileSource
 from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
 from transforms.assembly.transform import AssembleScenes
 from transforms.classification.transform import ClassifyResidential
-from transforms.cleaning.transform import CleanBuiltUp
+from transforms.cleaning.transform import CalibrateBuiltUp, CleanBuiltUp
 from transforms.elements import (
     DTYPE,
     Block,
@@ -281,6 +281,9 @@ def _tile_layers(
     for name in ("first classification", "classification"):  # the first call reads the model
         with clock.on(name):
             (pixels,) = _only(classify.classify(pixels))
+    if plan.curves:
+        with clock.on("layers"):
+            (pixels,) = _only(CalibrateBuiltUp(plan.curves, work.reporter).calibrate(pixels))
     store(pixels, lines.layers)
     return tuple(references)
 

@@ -63,6 +63,11 @@ class Models(Section):
         "exact",
         description="exact: within 2.5e-6 of float64; fast: within 0.015 of exact, mean 0.0002",
     )
+    calibration: Location | None = Field(
+        None,
+        description="file of ghsl-beam calibrate: BUFRAC becomes a fraction and BUILT_S m2, and "
+        "BUFRAC_SD is made; without it they are an uncalibrated probability and its sum",
+    )
 
     def not_used(self) -> tuple[str, ...]:
         """The given keys that choose among files, if the starter network makes them useless."""

@@ -63,6 +63,15 @@ class ClassifierRecord(TypedDict):
 
 
 @_closed
+class CalibrationRecord(TypedDict):
+    """The calibration that was applied: BUFRAC is a fraction, and BUILT_S is in m²."""
+
+    file: str
+    sha256: str
+    reference: Annotated[str, Field(description="what it was fitted on")]
+
+
+@_closed
 class PredictionRecord(TypedDict):
     """How the networks were computed."""
 
@@ -170,6 +179,10 @@ class RunRecord(TypedDict):
     machine: MachineRecord
     tiles: list[TileRecord]
     classifier: ClassifierRecord
+    calibration: Annotated[
+        CalibrationRecord | None,
+        Field(description="null: BUFRAC is an uncalibrated probability, and BUILT_S its sum"),
+    ]
     prediction: PredictionRecord
     storage: Annotated[
         list[StorageRecord], Field(description="the services of the job's `s3://` locations")

@@ -82,7 +82,7 @@ def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
             (name, stage, 100 * float(stage.get("seconds") or 0) / longest)
             for name, stage in sorted(stages.items())
         ],
-        layers=_layers(output, run.get("products") or []),
+        layers=_layers(output, run.get("products") or [], bool(run.get("calibration"))),
         configuration=_configuration(run),
         rows=_MAX_ROWS,
         counts=run.get("counts") or {},
@@ -123,7 +123,9 @@ def _is_event(event: Event) -> bool:
     )
 
 
-def _layers(output: str, products: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _layers(
+    output: str, products: Sequence[Mapping[str, Any]], calibrated: bool
+) -> list[dict[str, Any]]:
     """Layers in the order in which they are made, with pictures of the first few files of each."""
     grouped: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for product in products:
@@ -134,7 +136,8 @@ def _layers(output: str, products: Sequence[Mapping[str, Any]]) -> list[dict[str
     for grid, layer in ordered[:_MAX_SECTIONS]:
         mine = sorted(grouped[grid, layer], key=lambda p: str(p.get("path")))
         pictures = [_picture(output, grid, layer, product) for product in mine[:MAX_PICTURES]]
-        title = LAYERS[layer].title if layer in LAYERS else layer
+        spec = LAYERS.get(layer)
+        title = spec.described(calibrated=calibrated).title if spec else layer
         where = "UTM tiles" if grid == "utm" else f"grid {grid}"
         sections.append(
             {"layer": layer, "title": title, "where": where, "count": len(mine)}

@@ -79,6 +79,13 @@ def new_record(plan: JobPlan) -> RunRecord:
             "sha256": plan.classifier.sha256,
             "demonstration": plan.classifier.demonstration,
         },
+        "calibration": None
+        if plan.calibration is None
+        else {
+            "file": plan.calibration.file,
+            "sha256": plan.calibration.sha256,
+            "reference": plan.calibration.reference,
+        },
         "prediction": {
             "asked": job.models.precision,
             "precision": plan.engine.precision,
@@ -95,7 +102,9 @@ def new_record(plan: JobPlan) -> RunRecord:
         "files": [],
         "computed": 0,
         "reused": 0,
-        "credits": list(credits_of(plan.models)),
+        "credits": list(
+            credits_of(plan.models, plan.calibration.credit if plan.calibration else "")
+        ),
     }
 
 

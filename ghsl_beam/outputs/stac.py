@@ -173,7 +173,8 @@ def _item(
         key = product.layer if product.layer not in assets else PurePosixPath(product.path).stem
         below = "../" * 2 + product.path
         spec = LAYERS.get(product.layer)
-        title = spec.values if spec else product.layer
+        calibrated = bool(run.get("calibration"))
+        title = spec.described(calibrated=calibrated).values if spec else product.layer
         assets[key] = pystac.Asset(below, title, media_type=_COG, roles=["data"])
         assets[key].extra_fields = fields
     parts = [
@@ -200,6 +201,7 @@ def _item(
             "ghsl:models": models,
             "ghsl:demonstration": any(bool(model.get("demonstration")) for model in models),
             "ghsl:fallback": any(bool(model.get("fallback")) for model in models),
+            "ghsl:calibration": run.get("calibration"),
             "ghsl:epoch": run.get("epoch"),
             "proj:code": next(iter(assets.values())).extra_fields["proj:code"],
         },

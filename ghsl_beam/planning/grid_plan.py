@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.jobfile.sections import Grid
+from ghsl_beam.models.calibration import ChosenCalibration
 from ghsl_beam.models.credits import CREDITS_TAG, lines_of
 from ghsl_beam.planning.mosaic import write_vrt
 from ghsl_beam.planning.products import grid_pattern
@@ -82,8 +83,13 @@ class GridPlan:
         return PurePosixPath(self.spec.path(level, layer, "all")).with_suffix(".vrt")
 
 
-def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
-    """Cells and fingerprints of one grid for the tiles of a job.
+def plan_grid(
+    settings: Grid,
+    job: Job,
+    tiles: Sequence[TilePlan],
+    calibration: ChosenCalibration | None = None,
+) -> GridPlan:
+    """Cells and fingerprints of one grid for the tiles of a job, and of its calibration if any.
 
     Raises:
         RequestError: the grid is not possible, ends before the tiles, or cannot hold the built-up.
@@ -110,7 +116,9 @@ def plan_grid(settings: Grid, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
         by_tile.setdefault(key, []).append(planned.fingerprint)
     marks = tuple((key, fingerprint("R/C tile", prints)) for key, prints in sorted(by_tile.items()))
     pattern = grid_pattern(job.epoch, job.name)
-    return GridPlan(GridSpec(grid, pattern, cells, marks))
+    chosen = () if calibration is None else tuple(calibration.tags.items())
+    credit = "" if calibration is None else calibration.credit
+    return GridPlan(GridSpec(grid, pattern, cells, marks, chosen, credit))
 
 
 def _check_capacity(grid: OutputGrid, tiles: Sequence[TilePlan]) -> None:
@@ -130,12 +138,12 @@ def _source(tile: TilePlan) -> TileSource:
 
 
 def _credits(tile: TilePlan) -> list[str]:
-    return lines_of(tile.tags[Layer.BUFRAC][CREDITS_TAG])
+    return lines_of(tile.tags[Layer.BUFRAC_RAW][CREDITS_TAG])
 
 
 def _model(tile: TilePlan) -> str:
     """The model of a tile in the form for a grid's files: zone, file, SHA-256."""
-    tags = tile.tags[Layer.BUFRAC]
+    tags = tile.tags[Layer.BUFRAC_RAW]
     of = " (fallback)" if tags["MODEL_FALLBACK"] == "yes" else ""
     return f"{tile.zone}: {tags['MODEL']}{of} {tags['MODEL_SHA256']}"
 

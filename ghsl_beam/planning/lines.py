@@ -74,7 +74,7 @@ def lines_of(job: Job, classifier_halo: int) -> Lines:
         inference=Line("inference", _made_by("inference"), (Layer.S2,), halo=CONTEXT),
         layers=Line(
             "layers",
-            _made_by("layers"),
+            _made_by("layers", () if job.models.calibration else (Layer.BUFRAC_SD,)),
             (Layer.S2, Layer.BUFRAC_RAW),
             halo=clean.halo + max(classifier_halo, green.halo),
         ),

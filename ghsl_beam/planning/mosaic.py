@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from xml.etree import ElementTree as ET
 
+from ghsl_beam.models.calibration import CALIBRATION_TAGS
 from ghsl_beam.models.credits import CREDITS_TAG, line_of, lines_of
 from ghsl_beam.planning.products import read_product
 from transforms.rasters.geotiff import FINGERPRINT_TAG
@@ -58,12 +59,12 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
 
 
 def _tags(files: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """The tags of a mosaic: layer, values, the credits of all its files, a hash of their marks.
+    """The tags of a mosaic: those that all files share, all credits, a hash of the marks.
 
     With these tags, a file is recognised as a product of this program, wherever it is.
     """
     result = {}
-    for key in ("LAYER", "VALUES"):
+    for key in ("LAYER", "VALUES", *CALIBRATION_TAGS):
         found = {tags.get(key) for tags in files}
         if len(found) == 1 and (value := found.pop()):
             result[key] = value

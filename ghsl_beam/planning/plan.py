@@ -10,6 +10,11 @@ from uuid import uuid4
 from pyproj.exceptions import CRSError
 
 from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.models.calibration import (
+    ChosenCalibration,
+    calibration_warnings,
+    chosen_calibration,
+)
 from ghsl_beam.models.chosen import (
     ChosenClassifier,
     Model,
@@ -25,6 +30,7 @@ from ghsl_beam.planning.products import utm_path
 from ghsl_beam.planning.roads import roads_fingerprint
 from ghsl_beam.planning.scenes.chosen import choose_scenes
 from transforms import assembly, classification, cleaning, greenness, inference
+from transforms.cleaning.calibration import Curve
 from transforms.elements import (
     Layer,
     Level,
@@ -51,12 +57,21 @@ class JobPlan:
     warnings: tuple[str, ...]
     verify: bool = False
     """Whether a product counts as existing only if its content is what was published."""
+    calibration: ChosenCalibration | None = None
+    """Turns the probability of each network into a fraction; None leaves it as it is."""
     launch: str = field(default_factory=lambda: uuid4().hex)
 
     def path_of(self, layer: Layer, tile: str) -> str:
         """The location of the product of a layer of a tile."""
         path = utm_path(tile, layer, self.job.epoch, self.job.name)
         return storage.join(self.job.output, path)
+
+    @property
+    def curves(self) -> tuple[tuple[str, Curve], ...]:
+        """The curve of the calibration for each grid zone; empty if there is no calibration."""
+        if self.calibration is None:
+            return ()
+        return tuple((model.zone, self.calibration.curves[model.sha256]) for model in self.models)
 
     @cached_property
     def lines(self) -> Lines:
@@ -78,22 +93,23 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     services.use(job.services)
     chosen = choose_scenes(job, verify)
     models = chosen_models(job, sorted({tile.zone for tile in chosen.tiles}))
+    calibration = chosen_calibration(job, models)
     engine = choose(job.models.precision)
     classifier = chosen_classifier(job)
     roads_mark = roads_fingerprint(job)
     lines = lines_of(job, classifier.halo)
     plans = []
     for plan in chosen.tiles:
-        marks = _fingerprints(job, plan, models, engine, classifier.sha256, roads_mark)
+        marks = _fingerprints(job, plan, models, engine, classifier.sha256, roads_mark, calibration)
         model = next(m for m in models if m.zone == plan.zone)
-        applied = model.tags | {"ENGINE": engine.engine, CREDITS_TAG: credit_line([model])}
         tags = {
-            layer: {CREDITS_TAG: credit_line([])} if layer in lines.assembly.makes else applied
+            layer: _tags(layer, line.name, model, engine, calibration)
             for line in lines
             for layer in line.makes
         }
-        plans.append(replace(plan, fingerprints=marks, tags=tags))
-    grids = tuple(_grid(number, job, plans) for number in range(len(job.grids)))
+        made = {layer: mark for layer, mark in marks.items() if layer in tags}
+        plans.append(replace(plan, fingerprints=made, tags=tags))
+    grids = tuple(_grid(number, job, plans, calibration) for number in range(len(job.grids)))
     warnings = [*chosen.warnings]
     if 0 < job.input.max_cloud_cover < 1:
         warnings.append(
@@ -116,6 +132,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         if scene.mask is None
     ]
     warnings += classifier_warnings(classifier, models)
+    warnings += calibration_warnings(calibration, job)
     if job.models.precision == FAST and engine.precision != FAST:
         warnings.append(
             "models.precision: this machine has no fast engine (it needs AVX-512 VNNI or a GPU); "
@@ -131,12 +148,36 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         chosen.losses,
         tuple(warnings),
         verify,
+        calibration,
     )
 
 
-def _grid(number: int, job: Job, tiles: Sequence[TilePlan]) -> GridPlan:
+def _tags(
+    layer: Layer,
+    line: str,
+    model: Model,
+    engine: Choice,
+    calibration: ChosenCalibration | None,
+) -> dict[str, str]:
+    """The tags of a layer of a tile that name what it was made with."""
+    if line == "assembly":
+        return {CREDITS_TAG: credit_line([])}
+    applied = model.tags | {"ENGINE": engine.engine}
+    if calibration is None or not layer.spec.follows_calibration:
+        return applied | {CREDITS_TAG: credit_line([model])}
+    return {
+        **applied,
+        **calibration.tags,
+        **layer.spec.described(calibrated=True).tags,
+        CREDITS_TAG: credit_line([model], calibration.credit),
+    }
+
+
+def _grid(
+    number: int, job: Job, tiles: Sequence[TilePlan], calibration: ChosenCalibration | None
+) -> GridPlan:
     try:
-        return plan_grid(job.grids[number], job, tiles)
+        return plan_grid(job.grids[number], job, tiles, calibration)
     except (CRSError, ValueError, RequestError) as error:
         raise RequestError(f"grids.{number}: {error}") from error
 
@@ -148,6 +189,7 @@ def _fingerprints(
     engine: Choice,
     classifier: str,
     roads: str,
+    calibration: ChosenCalibration | None,
 ) -> dict[Layer, str]:
     place = plan.grid
     corner = place.affine.c, place.affine.f
@@ -168,12 +210,16 @@ def _fingerprints(
     green = fingerprint(
         "GREENNESS", greenness.METHOD_VERSION, bufrac, job.greenness.model_dump(mode="json")
     )
+    fractions = {Layer.BUFRAC: bufrac}
+    if calibration is not None:  # the layers after BUFRAC follow from the probability
+        parts = [cleaning.CALIBRATION_VERSION, bufrac, calibration.sha256]
+        fractions = {layer: fingerprint(layer, *parts) for layer in (Layer.BUFRAC, Layer.BUFRAC_SD)}
     return {
         Layer.S2: s2,
         Layer.S2_20M: fingerprint("S2_20M", s2),
         Layer.S2_COUNT: fingerprint("S2_COUNT", s2),
         Layer.BUFRAC_RAW: raw,
-        Layer.BUFRAC: bufrac,
+        **fractions,
         Layer.RES_NRES: classes,
         Layer.GREENNESS: green,
     }

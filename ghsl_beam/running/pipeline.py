@@ -18,7 +18,7 @@ from ghsl_beam.planning.scenes.access import access_of
 from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
 from transforms.assembly.transform import AssembleScenes
 from transforms.classification.transform import ClassifyResidential
-from transforms.cleaning.transform import CleanBuiltUp
+from transforms.cleaning.transform import CalibrateBuiltUp, CleanBuiltUp
 from transforms.elements import (
     Layer,
     Loss,
@@ -218,7 +218,7 @@ def _layers(
     )
     read = fanned["todo"] | "Read with halo" >> ReadBlocks(work, line.reads, line.halo, line.makes)
     cleaned = read["pixels"] | "CleanBuiltUp" >> CleanBuiltUp(
-        cleaning_parameters(job), road_source(job), work.reporter
+        cleaning_parameters(job), road_source(job), work.reporter, bool(plan.curves)
     )
     classified = cleaned["pixels"] | "ClassifyResidential" >> ClassifyResidential(
         job.residential.model, plan.classifier.sha256, work.reporter
@@ -226,7 +226,11 @@ def _layers(
     made = classified["pixels"] | "MeasureGreenness" >> MeasureGreenness(
         greenness_parameters(job), work.reporter
     )
-    _, products = _finish(plan, line, fanned, made["pixels"])
+    pixels = made["pixels"]
+    if plan.curves:
+        last = pixels | "CalibrateBuiltUp" >> CalibrateBuiltUp(plan.curves, work.reporter)
+        pixels = last["pixels"]
+    _, products = _finish(plan, line, fanned, pixels)
     done = [tile.tile for tile in plan.tiles if tile not in todo]
     finished = (
         products

@@ -22,6 +22,7 @@ from ghsl_beam.running.pipeline import work_area
 from tests.conftest import ROOT
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
 from tests.support.jobs import CLASSIFIER, NETWORK, lonlat_box
+from tests.support.plans import MADE
 from transforms.elements import NODATA, Block, Layer
 
 BLOCK = 512
@@ -119,7 +120,7 @@ def test_half_an_area_reads_less(job_file, archive, tmp_path):
 def test_what_exists_costs_nothing(job_file, made):
     content = json.loads(planned(job_file, "--json"))
     (tile,) = content["tiles"]
-    assert set(tile["exists"]) == {str(layer) for layer in Layer}
+    assert set(tile["exists"]) == {str(layer) for layer in MADE}
     assert set(tile["blocks_to_do"].values()) == {0}
     assert tile["bytes_to_read"] == 0
     assert content["estimate"]["seconds"] is None

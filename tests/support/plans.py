@@ -17,6 +17,8 @@ SIDE = 300
 MODEL = Model("33U", "m.h5", "0" * 64, fallback=False, origin=Origin.OWN, trained="")
 CLASSIFIER = ChosenClassifier("c.skops", "1" * 64, demonstration=False, halo=1)
 ENGINE = Choice("winograd-float32", "exact")
+MADE = tuple(layer for layer in Layer if layer not in {Layer.S2_20M, Layer.BUFRAC_SD})
+"""The layers of a job with four bands and without a calibration."""
 
 
 def job_in(folder: Path, **changes) -> Job:
@@ -47,7 +49,7 @@ def tile_plan(name: str, mark: str = "mark") -> TilePlan:
         grid.center_lat,
         Window(0, 0, SIDE, SIDE),
         shapely.to_wkb(area, hex=True),
-        fingerprints={layer: f"{mark} of {layer}" for layer in Layer},
+        fingerprints={layer: f"{mark} of {layer}" for layer in MADE},
         tags=dict.fromkeys(Layer, tags),
     )
 

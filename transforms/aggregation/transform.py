@@ -63,11 +63,23 @@ class GridSpec:
     cells: tuple[CellPlan, ...]
     tiles: tuple[tuple[str, str], ...]
     """R/C tiles and their fingerprints."""
+    calibration: tuple[tuple[str, str], ...] = ()
+    """Tags about the calibration of all tiles; empty if there is none."""
+    calibration_credit: str = ""
 
     @cached_property
     def cell_plans(self) -> dict[str, CellPlan]:
         """Cells by key."""
         return {cell.key: cell for cell in self.cells}
+
+    def tags(self, layer: GridLayer, mark: str, cells: Sequence[CellPlan]) -> dict[str, str]:
+        """The tags of a product: what it holds, and what it was made with."""
+        tags = {**_tags(mark, cells), **layer.spec.tags}
+        if not (self.calibration and layer.spec.follows_calibration):
+            return tags
+        credits = f"{tags['CREDITS']}; {self.calibration_credit}"
+        described = layer.spec.described(calibrated=True).tags
+        return {**tags, **described, **dict(self.calibration), "CREDITS": credits}
 
     def by_cell(self, level: GridLevel) -> bool:
         """Whether a level is published by cell, not by R/C tile."""
@@ -209,7 +221,7 @@ class AggregateCells(StageTransform):
                                 bands=1,
                                 dtype=dtype,
                                 nodata=nodata,
-                                tags={**tags, **layer.spec.tags},
+                                tags=spec.tags(layer, mark, [plan]),
                                 tell=self.work.notes.noting(path, mark),
                                 spec=layer.spec,
                             )
@@ -299,7 +311,7 @@ class PublishGridTiles(StageTransform):
                 bands=1,
                 dtype=dtype,
                 nodata=nodata,
-                tags={**_tags(mark, cells), **layer.spec.tags},
+                tags=self.spec.tags(layer, mark, cells),
                 tell=self.work.notes.noting(path, mark),
                 spec=layer.spec,
             ) as write,

@@ -89,6 +89,9 @@ class LayerSpec:
         coarser: Its content on a coarser level of an output grid.
         picture: How the report shows it.
         named_bands: The names of its bands, if it has more than one.
+        calibrated: Its title and the meaning of its values if a calibration was applied. Empty if
+            they stay.
+        needs_calibration: Whether it is made only with a calibration.
     """
 
     name: str
@@ -105,6 +108,20 @@ class LayerSpec:
     coarser: Coarser = Coarser.NONE
     picture: Picture = Picture()
     named_bands: tuple[str, ...] = ()
+    calibrated: tuple[str, str] | tuple[()] = ()
+    needs_calibration: bool = False
+
+    @property
+    def follows_calibration(self) -> bool:
+        """Whether a calibration changes its values, or makes it."""
+        return self.needs_calibration or bool(self.calibrated)
+
+    def described(self, *, calibrated: bool) -> LayerSpec:
+        """The same facts in the words for a run with a calibration, or without one."""
+        if not (calibrated and self.calibrated):
+            return self
+        title, values = self.calibrated
+        return replace(self, title=title, values=values)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -197,6 +214,23 @@ class Layer(_Specified):
         unit="%",
         measure="percent",
         picture=Picture(_HEAT, highest=100, faintest=0.1),
+        calibrated=(
+            "Built-up fraction, cleaned and calibrated",
+            "Built-up fraction of the pixel, cleaned and calibrated, percent",
+        ),
+    )
+    BUFRAC_SD = LayerSpec(
+        "BUFRAC_SD",
+        title="Uncertainty of the built-up fraction",
+        values="Standard deviation of the built-up fraction of pixels with the same probability, "
+        "percent",
+        line="layers",
+        stage="cleaning",
+        dtype="uint8",
+        nodata=255,
+        unit="%",
+        picture=Picture(highest=50),
+        needs_calibration=True,
     )
     RES_NRES = LayerSpec(
         "RES_NRES",
@@ -235,6 +269,7 @@ class GridLayer(_Specified):
         measure="m2",
         coarser=Coarser.SUM,
         picture=_AREA_PICTURE,
+        calibrated=("Built-up area (calibrated)", "Calibrated built-up area, m²"),
     )
     BUILT_S_NRES = LayerSpec(
         "BUILT_S_NRES",
@@ -246,6 +281,10 @@ class GridLayer(_Specified):
         unit="m²",
         coarser=Coarser.SUM,
         picture=_AREA_PICTURE,
+        calibrated=(
+            "Non-residential built-up area (calibrated)",
+            "Calibrated built-up area of non-residential pixels, m²",
+        ),
     )
     BUILT_C_FUN = LayerSpec(
         "BUILT_C_FUN",

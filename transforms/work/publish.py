@@ -101,7 +101,7 @@ class PublishTiles(StageTransform):
         tag = plan.fingerprints[layer] if whole else INCOMPLETE
         product = Product(layer, stored.tile, "utm", relative, tag, whole)
         location = storage.join(self.output, relative)
-        tags = {FINGERPRINT_TAG: tag, **layer.spec.tags}
+        tags = {**layer.spec.tags, **plan.tags.get(layer, {}), FINGERPRINT_TAG: tag}
         if whole and stored_fingerprint(location) == tag:
             reused(self.work.reporter, "publish", plan.tile)
             return product
@@ -115,7 +115,7 @@ class PublishTiles(StageTransform):
                 bands=len(layer.spec.bands),
                 dtype=DTYPE[layer],
                 nodata=NODATA[layer],
-                tags={**plan.tags.get(layer, {}), **tags},
+                tags=tags,
                 spec=layer.spec,
                 tell=self.work.notes.noting(relative, tag),
             ) as write,

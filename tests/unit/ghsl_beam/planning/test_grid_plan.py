@@ -31,7 +31,7 @@ def job(tmp_path: Path) -> Job:
 def planned(name: str) -> TilePlan:
     grid = tile(name)
     model = {"MODEL": "m.h5", "MODEL_FALLBACK": "no", "MODEL_SHA256": "0", "CREDITS": ""}
-    tags = {Layer.BUFRAC: model}
+    tags = {Layer.BUFRAC_RAW: model}
     return TilePlan(
         name,
         name[:3],
@@ -70,4 +70,4 @@ def test_a_grid_of_elsewhere_is_refused_with_its_key(job: Job) -> None:
     )
     two = job.model_copy(update={"grids": (Grid(), fiji)})
     with pytest.raises(RequestError, match=said):
-        plan._grid(1, two, [planned("33UUU")])
+        plan._grid(1, two, [planned("33UUU")], None)

@@ -25,9 +25,12 @@ def lines(job):
     return lines_of(job, CLASSIFIER.halo)
 
 
-def test_each_layer_is_made_by_exactly_one_line(lines):
+@pytest.mark.parametrize("calibration", [None, "calibration.json"])
+def test_each_layer_is_made_by_exactly_one_line(tmp_path, calibration):
+    lines = lines_of(job_in(tmp_path, **{"models.calibration": calibration}), CLASSIFIER.halo)
     made = [layer for line in lines for layer in line.makes]
-    assert sorted(made) == sorted(set(Layer) - {Layer.S2_20M})
+    expected = set(Layer) - {Layer.S2_20M} - (set() if calibration else {Layer.BUFRAC_SD})
+    assert sorted(made) == sorted(expected)
     for layer in made:
         (maker,) = (line for line in lines if layer in line.makes)
         assert maker.name == layer.spec.line
