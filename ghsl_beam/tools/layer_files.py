@@ -96,11 +96,13 @@ class LayerFiles:
     def _location(self, number: int) -> str:
         return storage.join(self.output, self.paths[number])
 
-    def fractions(self, source: Any, number: int, window: Window) -> Floats:
+    def fractions(
+        self, source: Any, number: int, window: Window, *, shared: bool = False
+    ) -> Floats:
         """Built-up fraction of a window of a file; NaN without data, and where another tile owns.
 
         Shared ground belongs to the tile with the nearest centre, of those with data there. If two
-        are equally near, it belongs to the first by name.
+        are equally near, it belongs to the first by name. With `shared`, all tiles have it.
 
         Raises:
             RasterError: a file is damaged.
@@ -108,9 +110,15 @@ class LayerFiles:
         place = Part(window.row_off, window.col_off, window.height, window.width)
         stored = read_part(source, place, self._location(number))[0]
         values = _of_fraction(stored, source.nodata, self.grids[number].part(window), self.layer)
-        if self.tiles and np.isfinite(values).any():
+        if self.tiles and not shared and np.isfinite(values).any():
             values[~self._owned(number, window)] = np.nan
         return values
+
+    def distances(self, number: int, lon: Floats, lat: Floats) -> Floats:
+        """Order of nearness of positions to the tile of a file; 0 on an output grid."""
+        if not self.tiles:
+            return np.zeros(np.shape(lon))
+        return _distance2(_vectors(lon, lat), self.tiles[number])
 
     def _owned(self, number: int, window: Window) -> NDArray[np.bool_]:
         """Pixels to which no other tile with data is nearer."""
