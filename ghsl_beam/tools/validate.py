@@ -207,6 +207,9 @@ class _Work:
                 if isinstance(piece, Piece):
                     self.maps.add(piece)
         self.maps.finish()
+        if self.strata is not None:
+            there = self.tally.strata
+            self.tally.strata = {name: there[name] for name in self.strata.ordered(there)}
 
     def _strata_of(self, piece: Piece | PointPiece) -> tuple[list[str], NDArray[np.int64]] | None:
         """The names of the strata of a piece, and for each pixel the place of its name."""

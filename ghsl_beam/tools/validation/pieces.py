@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from rasterio.windows import Window
 
+from ghsl_beam.area.antimeridian import within_180
 from ghsl_beam.area.area_of_interest import Area
 from ghsl_beam.tools import area_mean
 from ghsl_beam.tools.area_mean import Grid, area_sums, place, source_windows
@@ -194,7 +195,7 @@ def with_polygons(
     files: LayerFiles, polygons: Area, coverage: Coverage
 ) -> Generator[Piece, None, None]:
     """Compare with the share of each pixel of the layer inside polygons."""
-    around = Area(shapely.MultiPolygon([shapely.box(*polygons.bounds)]))
+    around = _boxes(polygons)
     for number, file in enumerate(files.paths):
         with files.opened(number) as layer:
             ours = files.grids[number]
@@ -213,6 +214,19 @@ def with_polygons(
                 coverage.covered_m2 += float((np.isfinite(values) * within_reach * area).sum())
                 expected = burnt(part, shapes, times)
                 yield Piece(values, expected, area, part, canvas, window, file)
+
+
+def _boxes(polygons: Area) -> Area:
+    """The box around polygons; one for each side of the antimeridian if they lie at both."""
+    west, _, east, _ = polygons.bounds
+    parts = shapely.get_parts(polygons.geometry)
+    left, _, right, _ = shapely.bounds(parts).T
+    halves = [parts]
+    if (west, east) == (-180, 180):
+        in_east = left + right > 0
+        halves = [parts[in_east], parts[~in_east]]
+    boxes = [shapely.box(*shapely.total_bounds(half)) for half in halves if len(half)]
+    return Area(within_180(shapely.union_all(boxes)))
 
 
 def _stem(file: str) -> str:

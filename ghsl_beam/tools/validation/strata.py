@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,6 +18,7 @@ from pyproj import Transformer
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.windows import Window
 
+from ghsl_beam.area.antimeridian import unwrapped, within_180
 from ghsl_beam.area.area_of_interest import Area
 from ghsl_beam.tools import area_mean
 from ghsl_beam.tools.area_mean import Grid, place, source_windows
@@ -76,6 +77,11 @@ class Strata:
         if self.source is None:
             return list(self.polygons)[int(code)]
         return _between(int(code), self.breaks) if self.breaks else f"{code:.12g}"
+
+    def ordered(self, names: Iterable[str]) -> list[str]:
+        """Names in the order of the strata: of classes and breaks by number, `NONE` last."""
+        order = {self.name(code): code for code in sorted(self._seen)}
+        return sorted(names, key=lambda name: order.get(name, math.inf))
 
     def _of_polygons(self, piece: Piece | PointPiece) -> Floats:
         if isinstance(piece, PointPiece):
@@ -193,12 +199,18 @@ def _polygons(file: str, name: str, edges: tuple[float, ...]) -> dict[str, Area]
             f"{file}: {name} has {len(groups)} different values, expected at most {MOST}; give "
             "another field, or --strata-breaks for numbers"
         )
-    return {
-        words: Area(
-            shapely.MultiPolygon(list(shapely.get_parts(shapely.union_all(groups[number, words]))))
-        )
-        for number, words in sorted(groups)
-    }
+    return {key[1]: _joined(file, groups[key]) for key in sorted(groups)}
+
+
+def _joined(file: str, polygons: list[Any]) -> Area:
+    """Polygons as one; one that crosses the antimeridian seems to go around the Earth."""
+    parts = shapely.get_parts(polygons)
+    west, _, east, _ = shapely.bounds(parts).T
+    whole = [
+        unwrapped(file, part) if wide else part
+        for part, wide in zip(parts, east - west > 180, strict=True)
+    ]
+    return Area(within_180(shapely.union_all(whole)))
 
 
 def _degrees(piece: PointPiece) -> tuple[Any, Any]:
@@ -235,19 +247,27 @@ def _nearest(source: Any, target: Grid) -> Floats:
 
 
 def _known_values(source: Any, window: Window) -> Floats:
-    values = source.read(1, window=window).astype(np.float64)
+    values = _scaled(source, source.read(1, window=window))
     if MaskFlags.all_valid not in source.mask_flag_enums[0]:
         values[source.read_masks(1, window=window) == 0] = np.nan
     return np.asarray(values)
+
+
+def _scaled(source: Any, stored: NDArray[Any]) -> Floats:
+    """Values of the raster with its scale and offset."""
+    return np.asarray(stored.astype(np.float64) * source.scales[0] + source.offsets[0])
 
 
 def _at_points(source: Any, piece: PointPiece) -> Floats:
     into = Transformer.from_crs(piece.crs, source.crs.to_wkt(), always_xy=True)
     places: NDArray[np.float64] = np.stack(into.transform(piece.x, piece.y), axis=1)
     finite = np.isfinite(places[:, 0]) & np.isfinite(places[:, 1])
+    if source.crs.is_geographic:  # its first column may have any longitude, such as 0
+        west = min(source.bounds.left, source.bounds.right)
+        places[:, 0] = west + (places[:, 0] - west) % 360
     cols, rows = place(~source.transform, *np.where(finite[:, np.newaxis], places, 0).T)
     inside = finite & (cols >= 0) & (cols < source.width) & (rows >= 0) & (rows < source.height)
     sampled = source.sample(places[inside].tolist(), indexes=[1], masked=True)
     found = np.full(len(places), np.nan)
     found[inside] = [np.nan if np.ma.is_masked(value[0]) else float(value[0]) for value in sampled]
-    return found
+    return _scaled(source, found)
