@@ -163,6 +163,8 @@ def _tally(
             raise RequestError(f"{option} {value:g}: expected a fraction, 0 to 1")
     if not (math.isfinite(block_size) and block_size >= 10):
         raise RequestError(f"--block-size {block_size:g}: expected metres, 10 or more")
+    if seed < 0:
+        raise RequestError(f"--seed {seed}: expected a whole number, 0 or more")
     return Tally(threshold, theirs, block_size, seed)
 
 

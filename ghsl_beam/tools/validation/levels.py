@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.windows import Window
 
-from ghsl_beam.tools.area_mean import Grid
+from ghsl_beam.tools.area_mean import Grid, mean_pixel_area
 from ghsl_beam.tools.validation.scores import Floats, ratio
 
 SIZES = (100.0, 1000.0)
@@ -35,12 +36,20 @@ class Nesting:
 
     @classmethod
     def of(cls, grid: Grid, side: float) -> Nesting | None:
-        """The nesting of a grid in cells of a side in metres; None if its pixels do not nest."""
+        """The nesting of a grid in cells of a side in metres; None if its pixels do not nest.
+
+        In a projection that changes areas, a cell of 100 m of its coordinates has not 100 m on the
+        ground, so there is none.
+        """
         transform = grid.transform
         crs = CRS.from_user_input(grid.crs)
         if crs.is_geographic or not grid.aligned:
             return None
-        side = side / (crs.axis_info[0].unit_conversion_factor or 1.0)
+        metres = crs.axis_info[0].unit_conversion_factor or 1.0
+        plain = abs(transform.determinant) * metres**2
+        if not math.isclose(mean_pixel_area(grid), plain, rel_tol=_NEAR):
+            return None
+        side = side / metres
         starts = []
         for step, start in ((transform.e, transform.f), (transform.a, transform.c)):
             pixels, before = side / abs(step), (start % side) / abs(step)
