@@ -112,6 +112,8 @@ def validate(
         raise RequestError(
             f"{reference}: {absence(file)}; give a raster or polygons of built-up, or points"
         )
+    if out is not None and storage.is_file(out):
+        raise RequestError(f"--out {out}: is a file; give a folder, which need not exist")
     if field is not None:
         _check_points(reference, field, vector=vector, nodata=nodata, band=band)
     tally = _tally(threshold, reference_threshold, block_size, seed)
@@ -130,6 +132,8 @@ def validate(
                 source = stack.enter_context(opened_reference(reference))
                 how = meaning(source, reference, unit=unit, nodata=nodata, built=built, band=band)
             about = _with_raster(work, source, reference, how)
+        if parts is not None and set(tally.strata) == {NONE}:
+            coverage.warnings.append(f"{strata}: nothing that is compared lies in a stratum")
         if not tally.total[0] or not coverage.covered_m2:
             raise RequestError(
                 f"{reference}: does not overlap {layer} of {output} where both have data: "

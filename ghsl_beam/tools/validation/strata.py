@@ -184,12 +184,7 @@ def _polygons(file: str, name: str, edges: tuple[float, ...]) -> dict[str, Area]
             continue
         key = (0.0, value)
         if edges:
-            try:
-                number = int(np.digitize(float(value), edges))
-            except ValueError as error:
-                raise RequestError(
-                    f"{file}: {name} has the value {value!r}, expected numbers for --strata-breaks"
-                ) from error
+            number = int(np.digitize(_number(file, name, value), edges))
             key = (float(number), _between(number, edges))
         groups.setdefault(key, []).append(polygon)
     if not groups:
@@ -200,6 +195,18 @@ def _polygons(file: str, name: str, edges: tuple[float, ...]) -> dict[str, Area]
             "another field, or --strata-breaks for numbers"
         )
     return {key[1]: _joined(file, groups[key]) for key in sorted(groups)}
+
+
+def _number(file: str, name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
+        raise RequestError(
+            f"{file}: {name} has the value {value!r}, expected numbers for --strata-breaks"
+        )
+    return number
 
 
 def _joined(file: str, polygons: list[Any]) -> Area:

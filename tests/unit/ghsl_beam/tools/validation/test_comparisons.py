@@ -151,6 +151,7 @@ def test_strata_have_the_scores_of_their_ground(
         ({"strata": "ref.tif", "strata_breaks": "9,3"}, "expected rising numbers"),
         ({"threshold": 2}, "--threshold 2: expected a fraction, 0 to 1"),
         ({"block_size": 1}, "--block-size 1: expected metres, 10 or more"),
+        ({"out": "ref.tif"}, "--out ref.tif: is a file; give a folder"),
         ({"seed": -1}, "--seed -1: expected a whole number, 0 or more"),
         ({"field": "use"}, r"is a raster; leave out --field use"),
     ],

@@ -35,7 +35,12 @@ def test_strata_with_a_scale_and_in_their_order(tmp_path: Path, monkeypatch) -> 
     arguments = (str(tmp_path / "run"), f"{tmp_path}/ref.tif")
     found = validate(*arguments, unit="percent", strata=f"{tmp_path}/s.tif", strata_breaks="5,20")
     numbers = {name: one["pixels"] for name, one in found["strata"].items()}
+    assert found["warnings"] == []
     assert list(numbers.items()) == [("below 5", 400), ("5 to 20", 400), ("20 and more", 400)]
+    write(tmp_path / "s.tif", values, None, transform=from_origin(900_000, 5_000_000, 10, 10))
+    found = validate(*arguments, unit="percent", strata=f"{tmp_path}/s.tif")
+    assert list(found["strata"]) == ["no stratum"]
+    assert found["warnings"] == [f"{tmp_path}/s.tif: nothing that is compared lies in a stratum"]
 
 
 @pytest.mark.parametrize("crs", ["EPSG:32601", "EPSG:4326"])
