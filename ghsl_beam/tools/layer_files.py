@@ -35,7 +35,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class LayerFiles:
-    """The files of a layer; `tiles` are their MGRS tiles, empty on an output grid."""
+    """The files of a layer; `tiles` are their MGRS tiles, empty on an output grid.
+
+    `values` says what the values are, such as an uncalibrated probability; empty if no file does.
+    """
 
     output: str
     layer: str
@@ -43,6 +46,7 @@ class LayerFiles:
     paths: tuple[str, ...]
     grids: tuple[Grid, ...]
     tiles: tuple[str, ...]
+    values: str = ""
 
     @classmethod
     def find(cls, output: str, layer: str, product: str | None, grid: str | None) -> LayerFiles:
@@ -80,14 +84,16 @@ class LayerFiles:
             raise RequestError(
                 f"--grid {grid}: {layer} is not a layer of an output grid; leave --grid out"
             )
-        grids = []
+        grids, meanings = [], set()
         for path in chosen:
             with opened_product(storage.join(output, path), output) as source:
                 if source.crs is None:
                     raise RequestError(f"{path}: has no CRS; make it again")
                 grids.append(Grid.of(source))
+                meanings.add(source.tags().get("VALUES", ""))
         tiles = tuple(_folder(path) for path in chosen) if layer in _WHOLES else ()
-        return cls(output, layer, product, tuple(chosen), tuple(grids), tiles)
+        values = "; in others: ".join(sorted(meanings - {""}))
+        return cls(output, layer, product, tuple(chosen), tuple(grids), tiles, values)
 
     def opened(self, number: int) -> AbstractContextManager[Any]:
         """A file, opened for reading."""

@@ -143,6 +143,7 @@ def validate(
     results = tally.results(areas=field is None)
     found = {
         "layer": layer,
+        "layer_values": files.values or None,
         "product": files.product,
         "reference": reference,
         **about,

@@ -248,11 +248,15 @@ def test_what_is_printed(run: tuple[Path, np.ndarray, np.ndarray], monkeypatch, 
     folder, *_ = run
     arguments = ("validate", folder / "run", "--reference", folder / "ref.tif")
     unit = ("--reference-unit", "percent")
+    with rasterio.open(folder / "run/utm/33UUU/BUFRAC_E2017_x_33UUU.tif", "r+") as made:
+        made.update_tags(VALUES="Uncalibrated probability")
     code, printed, errors = command.call(monkeypatch, capfd, *arguments, *unit)
     assert (code, errors) == (0, "")
     found = json.loads(printed)
+    assert found["layer_values"] == "Uncalibrated probability"
     code, printed, _ = command.call(monkeypatch, capfd, *arguments, *unit, "--table")
     assert code == 0
+    assert printed.startswith("BUFRAC E2017_x (Uncalibrated probability) compared with ref.tif")
     for words in (f"{found['f1']:.3f}", "1000 m", "best threshold of BUFRAC", "95 % interval"):
         assert words in printed
     code, printed, errors = command.call(monkeypatch, capfd, *arguments)
