@@ -161,7 +161,7 @@ def on_points(files: LayerFiles, points: Points) -> Generator[PointPiece, None, 
         inside &= (cols >= 0) & (cols < grid.shape[1])
         away = files.distances(number, points.lon, points.lat)
         with files.opened(number) as layer:
-            for window, here in _by_window(rows, cols, inside & (away < nearest), grid.shape):
+            for window, here in by_window(rows, cols, inside & (away < nearest), grid.shape):
                 values = files.fractions(layer, number, window, shared=True)
                 found = values[
                     rows[here].astype(int) - int(window.row_off),
@@ -184,10 +184,17 @@ def _in_crs(points: Points, crs: str) -> tuple[Floats, Floats]:
     return np.asarray(x, np.float64), np.asarray(y, np.float64)
 
 
-def _by_window(
+def by_window(
     rows: Floats, cols: Floats, inside: NDArray[np.bool_], shape: tuple[int, int]
 ) -> Iterator[tuple[Window, NDArray[np.intp]]]:
-    """Windows that have points, each with the numbers of its points."""
+    """Windows of a raster that have points, each with the numbers of its points.
+
+    Args:
+        rows: the row of each point, (n,).
+        cols: its column, (n,).
+        inside: whether it lies on the raster, (n,).
+        shape: rows and columns of the raster.
+    """
     numbers = np.flatnonzero(inside)
     if not len(numbers):
         return

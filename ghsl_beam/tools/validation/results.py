@@ -81,8 +81,9 @@ def _about(found: Mapping[str, Any]) -> str:
     values = f" ({found['layer_values']})" if found["layer_values"] else ""
     return (
         f"{found['layer']} {found['product']}{values} compared with "
-        f"{storage.name(found['reference'])} ({found['unit']}): {found['pixels']} {what}, {found['overlap_percent']:.3g} % covered, "
-        f"at {found['compared_at']}; built-up from {found['threshold']:g} on, in the reference "
+        f"{storage.name(found['reference'])} ({found['unit']}): "
+        f"{found['pixels']} {what}, {found['overlap_percent']:.3g} % covered, at "
+        f"{found['compared_at']}; built-up from {found['threshold']:g} on, in the reference "
         f"from {found['reference_threshold']:g} on"
     )
 

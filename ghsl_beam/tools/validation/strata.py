@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from ghsl_beam.tools.burnt_polygons import burnt, parts_near
 from ghsl_beam.tools.label_file import read_polygons
 from ghsl_beam.tools.plain_rasters import absence, named_if_unreadable, opened_reference
 from ghsl_beam.tools.validation.pieces import Piece
-from ghsl_beam.tools.validation.points import PointPiece
+from ghsl_beam.tools.validation.points import PointPiece, by_window
 from ghsl_beam.tools.validation.scores import Floats
 from transforms.elements import RequestError
 from transforms.storage import storage
@@ -36,6 +37,8 @@ MOST = 50
 """Largest number of strata."""
 NONE = "no stratum"
 """The name of the ground that lies in no stratum."""
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(slots=True)
@@ -176,13 +179,14 @@ def _between(number: int, edges: tuple[float, ...]) -> str:
 
 
 def _polygons(file: str, name: str, edges: tuple[float, ...]) -> dict[str, Area]:
-    """The polygons of each stratum; with breaks, strata are in their order, otherwise by name."""
+    """The polygons of each stratum; in the order of their numbers, or by name."""
     labels = read_polygons(file, name, "--strata-field")
     groups: dict[tuple[float, str], list[Any]] = {}
+    words = not all(_NUMBER.fullmatch(value) for value in labels.values if value is not None)
     for polygon, value in zip(labels.polygons, labels.values, strict=True):
         if value is None:
             continue
-        key = (0.0, value)
+        key = (0.0 if words else float(value), value)
         if edges:
             number = int(np.digitize(_number(file, name, value), edges))
             key = (float(number), _between(number, edges))
@@ -254,15 +258,11 @@ def _nearest(source: Any, target: Grid) -> Floats:
 
 
 def _known_values(source: Any, window: Window) -> Floats:
-    values = _scaled(source, source.read(1, window=window))
+    values = source.read(1, window=window).astype(np.float64)
+    values = values * source.scales[0] + source.offsets[0]
     if MaskFlags.all_valid not in source.mask_flag_enums[0]:
         values[source.read_masks(1, window=window) == 0] = np.nan
     return np.asarray(values)
-
-
-def _scaled(source: Any, stored: NDArray[Any]) -> Floats:
-    """Values of the raster with its scale and offset."""
-    return np.asarray(stored.astype(np.float64) * source.scales[0] + source.offsets[0])
 
 
 def _at_points(source: Any, piece: PointPiece) -> Floats:
@@ -274,7 +274,12 @@ def _at_points(source: Any, piece: PointPiece) -> Floats:
         places[:, 0] = west + (places[:, 0] - west) % 360
     cols, rows = place(~source.transform, *np.where(finite[:, np.newaxis], places, 0).T)
     inside = finite & (cols >= 0) & (cols < source.width) & (rows >= 0) & (rows < source.height)
-    sampled = source.sample(places[inside].tolist(), indexes=[1], masked=True)
     found = np.full(len(places), np.nan)
-    found[inside] = [np.nan if np.ma.is_masked(value[0]) else float(value[0]) for value in sampled]
-    return _scaled(source, found)
+    rows, cols = np.floor(rows), np.floor(cols)
+    for window, here in by_window(rows, cols, inside, source.shape):
+        values = _known_values(source, window)
+        found[here] = values[
+            rows[here].astype(int) - int(window.row_off),
+            cols[here].astype(int) - int(window.col_off),
+        ]
+    return found
