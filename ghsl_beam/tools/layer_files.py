@@ -95,6 +95,11 @@ class LayerFiles:
         values = "; in others: ".join(sorted(meanings - {""}))
         return cls(output, layer, product, tuple(chosen), tuple(grids), tiles, values)
 
+    @property
+    def several_crs(self) -> bool:
+        """Whether the files have different CRSs, as tiles of two grid zones have."""
+        return len({grid.crs for grid in self.grids}) > 1
+
     def opened(self, number: int) -> AbstractContextManager[Any]:
         """A file, opened for reading."""
         return opened_product(self._location(number), self.output)

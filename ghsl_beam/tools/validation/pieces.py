@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ghsl_beam.area.antimeridian import within_180
@@ -23,6 +24,8 @@ from ghsl_beam.tools.validation.scores import Floats
 _BLOCK = 1024
 _WHOLE = 0.999
 """A pixel counts if at least this share of it is known in the finer of the two."""
+_MEETING = 0.5
+"""The same where the tiles of two zones meet, if one of them knows the whole pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +110,10 @@ def _means(source: Any, grid: Grid, target: Grid, how: Meaning, seen: Seen) -> F
         values = fractions(source, window, how, seen)
         sums = area_sums(values, grid.part(window), target)
         total, share = total + sums[0], share + sums[1]
-    return _divided(total, share)
+    return _divided(total, share, share >= _WHOLE)
 
 
-def _divided(total: Floats, share: Floats) -> Floats:
-    whole = share >= _WHOLE
+def _divided(total: Floats, share: Floats, whole: NDArray[np.bool_]) -> Floats:
     return np.where(whole, total / np.where(whole, share, 1), np.nan)
 
 
@@ -147,17 +149,25 @@ def on_reference(
 
 def _layer_means(files: LayerFiles, target: Grid) -> Floats:
     """The layer's mean on each pixel of a target that it covers; NaN elsewhere."""
-    total, share = np.zeros(target.shape), np.zeros(target.shape)
+    total, share, alone = (np.zeros(target.shape) for _ in range(3))
     for number, ours in enumerate(files.grids):
         windows = source_windows(ours, target)
         if not windows:
             continue
+        own = np.zeros(target.shape)
         with files.opened(number) as layer:
             for window in (p for w in windows for p in _pieces(w, _BLOCK)):
                 values = files.fractions(layer, number, window)
                 sums = area_sums(values, ours.part(window), target)
                 total, share = total + sums[0], share + sums[1]
-    return _divided(total, share)
+                if files.several_crs:
+                    values = files.fractions(layer, number, window, shared=True)
+                    own += area_sums(values, ours.part(window), target)[1]
+        alone = np.maximum(alone, own)
+    # Pixels of two zones do not nest. Where the zones meet, there are small gaps and overlaps
+    # between the pixels of both tiles, although each tile has data in all of the target's pixel.
+    meeting = (alone >= _WHOLE) & (share >= _MEETING)
+    return _divided(total, share, (share >= _WHOLE) | meeting)
 
 
 def _near(files: LayerFiles, theirs: Grid) -> list[Window]:

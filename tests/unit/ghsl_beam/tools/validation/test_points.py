@@ -1,4 +1,4 @@
-"""Labelled points in several tiles, and files of points that cannot be used."""
+"""Labelled points and coarse pixels in several tiles, and points that cannot be used."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from rasterio.transform import from_origin
 
 from ghsl_beam.area.mgrs_tiles import tile
 from ghsl_beam.tools.validate import validate
-from tests.support.references import layer
+from tests.support.references import layer, write
 from transforms.elements import RequestError
 
 LEFT, TOP = 399_960, 5_900_040
@@ -44,7 +44,7 @@ def test_points_in_one_of_two_tiles(tmp_path: Path) -> None:
         validate(str(tmp_path / "run"), outside, field="c", built="a")
 
 
-def test_a_point_where_zones_meet_counts_once(tmp_path: Path) -> None:
+def test_ground_where_zones_meet_counts_once(tmp_path: Path) -> None:
     """Pixels of two zones do not nest: a point's pixels may each belong to the other tile."""
     tiles = [tile("32UQD"), tile("33UUU")]
     lon, lat = (
@@ -68,6 +68,13 @@ def test_a_point_where_zones_meet_counts_once(tmp_path: Path) -> None:
     assert found["pixels"] == 2000
     assert found["warnings"] == []
     assert min(one["pixels"] for one in found["files"].values()) > 500
+
+    x, y = Transformer.from_crs(4326, 3035, always_xy=True).transform(lon, lat)
+    place = {"transform": from_origin(x - 600, y + 600, 50, 50), "crs": "EPSG:3035"}
+    write(tmp_path / "r.tif", np.full((24, 24), 0.5, "float32"), None, **place)
+    found = validate(str(tmp_path / "run"), f"{tmp_path}/r.tif", unit="fraction")
+    assert found["pixels"] == 24 * 24  # also those on the line between the tiles
+    assert found["mae"] == pytest.approx(0.3, abs=0.01)
 
 
 def test_files_of_points_that_cannot_be_used(tmp_path: Path) -> None:
