@@ -178,7 +178,8 @@ def _check_points(
 ) -> None:
     if not vector:
         raise RequestError(
-            f"{location}: is a raster; leave out --field {field}, which is for points"
+            f"{location}: is not a vector file ({', '.join(sorted(VECTORS))}); leave out --field "
+            f"{field}, which is for points, or save the points in such a file"
         )
     for option, value in (("--nodata", nodata), ("--band", band)):
         if value is not None:

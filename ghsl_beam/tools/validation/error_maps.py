@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from affine import Affine
 from rasterio.enums import Resampling
 from rasterio.windows import Window as Part
 
@@ -128,7 +129,7 @@ def quicklook(made: ErrorMap) -> Floats:
     """The error of a finished map for a picture, at most 900 pixels a side, NaN without data.
 
     A pixel is the error of the largest size among several means of the pixels below it, so that a
-    house is visible.
+    house is visible. North is up also if the rows of the map go from south to north.
 
     Raises:
         RasterError: the map cannot be read.
@@ -139,12 +140,15 @@ def quicklook(made: ErrorMap) -> Floats:
     size = (-(-height // shrink), -(-width // shrink))
     shown = read_product(
         made.location,
-        lambda source: source.read(
-            1,
-            window=Part(made.left, made.top, width, height),
-            out_shape=(size[0] * detail, size[1] * detail),
-            masked=True,
-            resampling=Resampling.average,
+        lambda source: _north_up(
+            source.read(
+                1,
+                window=Part(made.left, made.top, width, height),
+                out_shape=(size[0] * detail, size[1] * detail),
+                masked=True,
+                resampling=Resampling.average,
+            ),
+            source.transform,
         ),
     )
     squares = np.ma.filled(shown.astype(np.float64), np.nan) / SCALE
@@ -152,3 +156,8 @@ def quicklook(made: ErrorMap) -> Floats:
     squares = squares.reshape(*size, detail**2)
     place = np.argmax(np.nan_to_num(np.abs(squares), nan=-1.0), axis=-1)
     return np.take_along_axis(squares, place[..., np.newaxis], axis=-1)[..., 0]
+
+
+def _north_up(pixels: Any, transform: Affine) -> Any:
+    pixels = pixels[::-1] if transform.e > 0 else pixels
+    return pixels[:, ::-1] if transform.a < 0 else pixels

@@ -9,6 +9,7 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+from affine import Affine
 from PIL import Image
 from rasterio.transform import from_origin
 
@@ -153,7 +154,7 @@ def test_strata_have_the_scores_of_their_ground(
         ({"block_size": 1}, "--block-size 1: expected metres, 10 or more"),
         ({"out": "ref.tif"}, "--out ref.tif: is a file; give a folder"),
         ({"seed": -1}, "--seed -1: expected a whole number, 0 or more"),
-        ({"field": "use"}, r"is a raster; leave out --field use"),
+        ({"field": "use"}, r"is not a vector file \(\.fgb, .*\); leave out --field use"),
     ],
 )
 def test_mistakes(
@@ -285,6 +286,14 @@ def test_pixels_of_a_coarser_reference(run: tuple[Path, np.ndarray, np.ndarray])
         pixels = made.read(1)[row : row + 250, col : col + 300]
     assert ((pixels != NODATA) == valid).all()
     np.testing.assert_allclose(pixels[valid] / 10_000, error[valid], atol=1e-4)
+    picture = (folder / "out/ERROR_BUFRAC_E2017_x_reference_1.png").read_bytes()
+    place = {"transform": Affine(-20, 0, LEFT + 6000, 0, 20, TOP - 5000)}  # south up, west right
+    write(folder / "turned.tif", truth[::-1, ::-1], None, **place)
+    turned = validate(
+        str(folder / "run"), f"{folder}/turned.tif", unit="fraction", out=f"{folder}/out"
+    )
+    assert turned["rmse"] == pytest.approx(got["rmse"])
+    assert (folder / "out/ERROR_BUFRAC_E2017_x_reference_1.png").read_bytes() == picture
 
 
 @pytest.mark.parametrize("damaged", ["ref.tif", "density.tif"])
