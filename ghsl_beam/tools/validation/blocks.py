@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pyproj import CRS, Proj, Transformer
 from scipy.stats import norm, t
 
+from ghsl_beam.tools.validation.levels import STRETCHED
 from ghsl_beam.tools.validation.scores import Floats
 
 MOST = 4096
@@ -21,8 +22,6 @@ REPLICATES = 1000
 CONFIDENCE = 0.95
 _DEGREE = 111_320.0
 """Metres of a degree along a meridian, and along the equator."""
-_STRETCHED = 0.1
-"""In a projection that changes areas by more than this share, blocks follow degrees."""
 
 Key = tuple[int, int, int]
 
@@ -31,13 +30,18 @@ def stretches(x: Floats, y: Floats, crs: str) -> bool:
     """Whether a projection makes areas around positions clearly larger or smaller than they are.
 
     Web Mercator does, UTM and the projections of countries do not.
+
+    Args:
+        x: coordinates in the CRS of places on the Earth, any shape, not empty.
+        y: the same shape.
+        crs: WKT of the CRS.
     """
     parsed = CRS.from_user_input(crs)
     if parsed.is_geographic:
         return False
     lon, lat = _degrees(np.mean(x), np.mean(y), crs)
     scale = Proj(parsed).get_factors(lon, lat).areal_scale
-    return bool(abs(scale - 1) > _STRETCHED)
+    return bool(abs(scale - 1) > STRETCHED)
 
 
 def block_places(
@@ -57,7 +61,7 @@ def block_places(
     """
     parsed = CRS.from_user_input(crs)
     if in_degrees and not parsed.is_geographic:
-        x, y = _degrees(x, y, crs)
+        x, y = (np.nan_to_num(a, posinf=0.0) for a in _degrees(x, y, crs))  # beyond the Earth
     if in_degrees or parsed.is_geographic:
         down = np.floor(y * _DEGREE / side)
         middle = np.clip((down + 0.5) * side / _DEGREE, -89.9, 89.9)

@@ -19,6 +19,9 @@ SIZES = (100.0, 1000.0)
 WIDTH = 6
 """Columns of `error_sums`."""
 _NEAR = 1e-6
+STRETCHED = 0.1
+"""If a projection changes areas by more than this share, metres of its coordinates are not those of
+the ground."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Nesting:
     def of(cls, grid: Grid, side: float) -> Nesting | None:
         """The nesting of a grid in cells of a side in metres; None if its pixels do not nest.
 
-        In a projection that changes areas, a cell of 100 m of its coordinates has not 100 m on the
+        In a projection that changes areas much, a cell of 100 m of its coordinates has not 100 m on the
         ground, so there is none.
         """
         transform = grid.transform
@@ -47,7 +50,7 @@ class Nesting:
             return None
         metres = crs.axis_info[0].unit_conversion_factor or 1.0
         plain = abs(transform.determinant) * metres**2
-        if not math.isclose(mean_pixel_area(grid), plain, rel_tol=_NEAR):
+        if not math.isclose(mean_pixel_area(grid), plain, rel_tol=STRETCHED):
             return None
         side = side / metres
         starts = []

@@ -51,7 +51,7 @@ class Tally:
         valid = np.isfinite(piece.product) & np.isfinite(piece.reference)
         if not valid.any():
             return
-        zone, (across, down) = self._blocks(piece)
+        zone, (across, down) = self._blocks(piece, valid)
         groups = np.zeros(valid.shape, np.int64)
         groups[valid], places = self._numbered(across[valid], down[valid])
         if strata is None:
@@ -78,12 +78,15 @@ class Tally:
             self._add_levels(piece, zone, across, down)
 
     def _blocks(
-        self, piece: Piece | PointPiece
+        self, piece: Piece | PointPiece, valid: NDArray[np.bool_]
     ) -> tuple[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """The zone of a piece, and the block of each of its pixels or points."""
         x, y = piece.places()
         if piece.crs not in self._zones:
-            self._zones[piece.crs] = len(self._zones), blocks.stretches(x, y, piece.crs)
+            self._zones[piece.crs] = (
+                len(self._zones),
+                blocks.stretches(x[valid], y[valid], piece.crs),
+            )
         zone, in_degrees = self._zones[piece.crs]
         return zone, blocks.block_places(x, y, piece.crs, self.block_size, in_degrees=in_degrees)
 
