@@ -41,8 +41,8 @@ class Nesting:
     def of(cls, grid: Grid, side: float) -> Nesting | None:
         """The nesting of a grid in cells of a side in metres; None if its pixels do not nest.
 
-        In a projection that changes areas much, a cell of 100 m of its coordinates has not 100 m on the
-        ground, so there is none.
+        In a projection that changes areas much, 100 m of its coordinates are not 100 m on the
+        ground, so there are no cells.
         """
         transform = grid.transform
         crs = CRS.from_user_input(grid.crs)

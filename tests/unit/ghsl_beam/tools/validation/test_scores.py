@@ -251,9 +251,8 @@ def test_intervals_of_few_blocks_are_wide_enough() -> None:
     random = np.random.default_rng(0)
     hits = 0
     for error in random.normal(0.1, 0.05, (400, 10)):
-        ours, theirs = 0.4 + error, np.full(10, 0.4)
-        rows = sums_of(ours, theirs, groups=np.arange(10), number=10)
-        low, high = blocks.intervals(rows, measures, 7)["bias"]
+        mean = lambda drawn: {"bias": drawn[:, 0] / 10}  # noqa: E731
+        low, high = blocks.intervals(error[:, np.newaxis], mean, 7)["bias"]
         hits += low <= 0.1 <= high
     assert 0.93 <= hits / 400 <= 0.97
 
@@ -298,13 +297,10 @@ def test_tiny_blocks_need_little_memory() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.5e8
-    found = tally.results()
-    assert found["bootstrap"]["block_size_m"] == 80
-    assert found["bootstrap"]["blocks"] == 38 * 38
-    assert found["strata"]["west"]["blocks"] == 38 * 19
-    assert found["f1"] == pytest.approx(
-        float(measures(sums_of(ours, theirs, 0.3, reference_threshold=0.6))["f1"][0])
-    )
+    assert (tally.ground.doublings, len(tally.ground)) == (3, 38 * 38)  # blocks of 80 m
+    assert [len(table) for table in tally.strata.values()] == [38 * 19, 38 * 20]
+    expected = sums_of(ours, theirs, 0.3, 100, reference_threshold=0.6)[0]
+    np.testing.assert_allclose(tally.total, expected)
 
 
 def test_the_interval_of_the_threshold_is_of_draws_that_have_one() -> None:
