@@ -58,20 +58,18 @@ class ErrorMaps:
     made: list[ErrorMap] = field(default_factory=list)
     _canvas: Canvas | None = None
     _open: ExitStack = field(default_factory=ExitStack)
+    """The map that is being written."""
+    _whole: ExitStack = field(default_factory=ExitStack)
+    """All maps; they get their final names when it ends without error."""
     _write: Callable[[Window, Any], None] | None = None
 
     @classmethod
     @contextmanager
     def into(cls, folder: str | None) -> Iterator[ErrorMaps]:
-        """Maps in a folder. If the body fails, the maps that it made are removed."""
+        """Maps in a folder. They appear when the body ends; if it fails, older ones stay."""
         maps = cls(folder)
-        try:
-            with maps._open:
-                yield maps
-        except BaseException:
-            for made in maps.made:
-                storage.remove(made.location)
-            raise
+        with maps._whole, maps._open:
+            yield maps
 
     def add(self, piece: Piece) -> None:
         """Write a piece; pieces of a canvas come one after the other.
@@ -96,13 +94,14 @@ class ErrorMaps:
         made.right = max(made.right, col + int(cols[-1]) + 1)
 
     def finish(self) -> None:
-        """Publish the last map."""
+        """Finish the last map."""
         self._open.close()
         self._canvas = self._write = None
 
     def _begin(self, canvas: Canvas) -> None:
         self.finish()
         location = storage.join(str(self.folder), f"ERROR_{canvas.name}.tif")
+        beside = self._whole.enter_context(storage.published(location))
         rows, cols = canvas.grid.shape
         georeference = {
             "crs": canvas.grid.crs,
@@ -112,7 +111,7 @@ class ErrorMaps:
         }
         self._write = self._open.enter_context(
             cog_writer(
-                location,
+                str(beside),
                 georeference,
                 bands=1,
                 dtype=SPEC.dtype,

@@ -100,6 +100,12 @@ def test_a_failed_comparison_leaves_no_map(run: tuple[Path, np.ndarray, np.ndarr
     with pytest.raises(RequestError, match="values are not mask"):
         validate(str(folder / "run"), f"{folder}/ref.tif", unit="mask", out=f"{folder}/out")
     assert not [*(folder / "out").iterdir()]
+    earlier = folder / "out/ERROR_BUFRAC_E2017_x_33UUU.tif"
+    earlier.write_text("the map of an earlier comparison")
+    with pytest.raises(RequestError, match="values are not mask"):
+        validate(str(folder / "run"), f"{folder}/ref.tif", unit="mask", out=f"{folder}/out")
+    assert [*(folder / "out").iterdir()] == [earlier]
+    assert earlier.read_text() == "the map of an earlier comparison"
 
 
 def test_strata_have_the_scores_of_their_ground(
