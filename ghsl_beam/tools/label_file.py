@@ -152,9 +152,11 @@ def _check(file: str, shapes: NDArray[Any], kinds: tuple[int, ...], kind: str) -
         raise RequestError(f"{file}: has no {kind}; draw at least one")
     odd = there[~np.isin(shapely.get_type_id(shapes[there]), kinds)]
     if len(odd):
+        found = shapes[odd[0]].geom_type
+        split = "; 'Multipart to singleparts' of QGIS splits them" if found == "MultiPoint" else ""
         raise RequestError(
             f"{file}: {len(odd)} of {len(shapes)} features are not {kind}s (the first: feature "
-            f"{odd[0] + 1}, {shapes[odd[0]].geom_type}); give {kind}s only"
+            f"{odd[0] + 1}, {found}); give {kind}s only{split}"
         )
     odd = there[~shapely.is_valid(shapes[there])]
     if len(odd):

@@ -35,7 +35,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class LayerFiles:
-    """The files of a layer; `tiles` are their MGRS tiles, empty on an output grid."""
+    """The files of a layer; `tiles` are their MGRS tiles, empty on an output grid.
+
+    `values` says what the values are, such as an uncalibrated probability; empty if no file does.
+    """
 
     output: str
     layer: str
@@ -43,6 +46,7 @@ class LayerFiles:
     paths: tuple[str, ...]
     grids: tuple[Grid, ...]
     tiles: tuple[str, ...]
+    values: str = ""
 
     @classmethod
     def find(cls, output: str, layer: str, product: str | None, grid: str | None) -> LayerFiles:
@@ -80,14 +84,21 @@ class LayerFiles:
             raise RequestError(
                 f"--grid {grid}: {layer} is not a layer of an output grid; leave --grid out"
             )
-        grids = []
+        grids, meanings = [], set()
         for path in chosen:
             with opened_product(storage.join(output, path), output) as source:
                 if source.crs is None:
                     raise RequestError(f"{path}: has no CRS; make it again")
                 grids.append(Grid.of(source))
+                meanings.add(source.tags().get("VALUES", ""))
         tiles = tuple(_folder(path) for path in chosen) if layer in _WHOLES else ()
-        return cls(output, layer, product, tuple(chosen), tuple(grids), tiles)
+        values = "; in others: ".join(sorted(meanings - {""}))
+        return cls(output, layer, product, tuple(chosen), tuple(grids), tiles, values)
+
+    @property
+    def several_crs(self) -> bool:
+        """Whether the files have different CRSs, as tiles of two grid zones have."""
+        return len({grid.crs for grid in self.grids}) > 1
 
     def opened(self, number: int) -> AbstractContextManager[Any]:
         """A file, opened for reading."""
@@ -96,11 +107,13 @@ class LayerFiles:
     def _location(self, number: int) -> str:
         return storage.join(self.output, self.paths[number])
 
-    def fractions(self, source: Any, number: int, window: Window) -> Floats:
+    def fractions(
+        self, source: Any, number: int, window: Window, *, shared: bool = False
+    ) -> Floats:
         """Built-up fraction of a window of a file; NaN without data, and where another tile owns.
 
         Shared ground belongs to the tile with the nearest centre, of those with data there. If two
-        are equally near, it belongs to the first by name.
+        are equally near, it belongs to the first by name. With `shared`, all tiles have it.
 
         Raises:
             RasterError: a file is damaged.
@@ -108,9 +121,15 @@ class LayerFiles:
         place = Part(window.row_off, window.col_off, window.height, window.width)
         stored = read_part(source, place, self._location(number))[0]
         values = _of_fraction(stored, source.nodata, self.grids[number].part(window), self.layer)
-        if self.tiles and np.isfinite(values).any():
+        if self.tiles and not shared and np.isfinite(values).any():
             values[~self._owned(number, window)] = np.nan
         return values
+
+    def distances(self, number: int, lon: Floats, lat: Floats) -> Floats:
+        """Order of nearness of positions to the tile of a file; 0 on an output grid."""
+        if not self.tiles:
+            return np.zeros(np.shape(lon))
+        return _distance2(_vectors(lon, lat), self.tiles[number])
 
     def _owned(self, number: int, window: Window) -> NDArray[np.bool_]:
         """Pixels to which no other tile with data is nearer."""

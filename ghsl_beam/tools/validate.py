@@ -112,6 +112,8 @@ def validate(
         raise RequestError(
             f"{reference}: {absence(file)}; give a raster or polygons of built-up, or points"
         )
+    if out is not None and storage.is_file(out):
+        raise RequestError(f"--out {out}: is a file; give a folder, which need not exist")
     if field is not None:
         _check_points(reference, field, vector=vector, nodata=nodata, band=band)
     tally = _tally(threshold, reference_threshold, block_size, seed)
@@ -130,6 +132,8 @@ def validate(
                 source = stack.enter_context(opened_reference(reference))
                 how = meaning(source, reference, unit=unit, nodata=nodata, built=built, band=band)
             about = _with_raster(work, source, reference, how)
+        if parts is not None and set(tally.strata) == {NONE}:
+            coverage.warnings.append(f"{strata}: nothing that is compared lies in a stratum")
         if not tally.total[0] or not coverage.covered_m2:
             raise RequestError(
                 f"{reference}: does not overlap {layer} of {output} where both have data: "
@@ -139,6 +143,7 @@ def validate(
     results = tally.results(areas=field is None)
     found = {
         "layer": layer,
+        "layer_values": files.values or None,
         "product": files.product,
         "reference": reference,
         **about,
@@ -163,6 +168,8 @@ def _tally(
             raise RequestError(f"{option} {value:g}: expected a fraction, 0 to 1")
     if not (math.isfinite(block_size) and block_size >= 10):
         raise RequestError(f"--block-size {block_size:g}: expected metres, 10 or more")
+    if seed < 0:
+        raise RequestError(f"--seed {seed}: expected a whole number, 0 or more")
     return Tally(threshold, theirs, block_size, seed)
 
 
@@ -171,7 +178,8 @@ def _check_points(
 ) -> None:
     if not vector:
         raise RequestError(
-            f"{location}: is a raster; leave out --field {field}, which is for points"
+            f"{location}: is not a vector file ({', '.join(sorted(VECTORS))}); leave out --field "
+            f"{field}, which is for points, or save the points in such a file"
         )
     for option, value in (("--nodata", nodata), ("--band", band)):
         if value is not None:
@@ -207,6 +215,9 @@ class _Work:
                 if isinstance(piece, Piece):
                     self.maps.add(piece)
         self.maps.finish()
+        if self.strata is not None:
+            there = self.tally.strata
+            self.tally.strata = {name: there[name] for name in self.strata.ordered(there)}
 
     def _strata_of(self, piece: Piece | PointPiece) -> tuple[list[str], NDArray[np.int64]] | None:
         """The names of the strata of a piece, and for each pixel the place of its name."""

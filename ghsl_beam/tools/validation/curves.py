@@ -91,13 +91,17 @@ def held_out_f1(counts: Floats, seed: int) -> float:
         seed: seed of the division.
 
     Returns:
-        F1 over all blocks; NaN if there are fewer blocks than folds, or nothing is built-up.
+        F1 over all blocks; NaN if there are fewer blocks than folds, or if some fifth cannot have a
+        threshold, because F1 is 0 or undefined at every one on the others.
     """
     if len(counts) < FOLDS:
         return float("nan")
     fold = np.random.default_rng(seed).permutation(len(counts)) % FOLDS
     sums = np.stack([counts[fold == number].sum(axis=0) for number in range(FOLDS)])
-    chosen = best_places(curve(sums.sum(axis=0) - sums)["f1"])
+    f1 = curve(sums.sum(axis=0) - sums)["f1"]
+    if not np.nan_to_num(f1).any(axis=-1).all():
+        return float("nan")
+    chosen = best_places(f1)
     both = product_only = reference_only = 0.0
     for own, place in zip(sums, chosen, strict=True):
         rest, built = own[:BINS], own[BINS : 2 * BINS]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from affine import Affine
 from rasterio.enums import Resampling
 from rasterio.windows import Window as Part
 
@@ -57,20 +58,18 @@ class ErrorMaps:
     made: list[ErrorMap] = field(default_factory=list)
     _canvas: Canvas | None = None
     _open: ExitStack = field(default_factory=ExitStack)
+    """The map that is being written."""
+    _whole: ExitStack = field(default_factory=ExitStack)
+    """All maps; they get their final names when it ends without error."""
     _write: Callable[[Window, Any], None] | None = None
 
     @classmethod
     @contextmanager
     def into(cls, folder: str | None) -> Iterator[ErrorMaps]:
-        """Maps in a folder. If the body fails, the maps that it made are removed."""
+        """Maps in a folder. They appear when the body ends; if it fails, older ones stay."""
         maps = cls(folder)
-        try:
-            with maps._open:
-                yield maps
-        except BaseException:
-            for made in maps.made:
-                storage.remove(made.location)
-            raise
+        with maps._whole, maps._open:
+            yield maps
 
     def add(self, piece: Piece) -> None:
         """Write a piece; pieces of a canvas come one after the other.
@@ -95,13 +94,14 @@ class ErrorMaps:
         made.right = max(made.right, col + int(cols[-1]) + 1)
 
     def finish(self) -> None:
-        """Publish the last map."""
+        """Finish the last map."""
         self._open.close()
         self._canvas = self._write = None
 
     def _begin(self, canvas: Canvas) -> None:
         self.finish()
         location = storage.join(str(self.folder), f"ERROR_{canvas.name}.tif")
+        beside = self._whole.enter_context(storage.published(location))
         rows, cols = canvas.grid.shape
         georeference = {
             "crs": canvas.grid.crs,
@@ -111,7 +111,7 @@ class ErrorMaps:
         }
         self._write = self._open.enter_context(
             cog_writer(
-                location,
+                str(beside),
                 georeference,
                 bands=1,
                 dtype=SPEC.dtype,
@@ -128,7 +128,7 @@ def quicklook(made: ErrorMap) -> Floats:
     """The error of a finished map for a picture, at most 900 pixels a side, NaN without data.
 
     A pixel is the error of the largest size among several means of the pixels below it, so that a
-    house is visible.
+    house is visible. North is up also if the rows of the map go from south to north.
 
     Raises:
         RasterError: the map cannot be read.
@@ -139,12 +139,15 @@ def quicklook(made: ErrorMap) -> Floats:
     size = (-(-height // shrink), -(-width // shrink))
     shown = read_product(
         made.location,
-        lambda source: source.read(
-            1,
-            window=Part(made.left, made.top, width, height),
-            out_shape=(size[0] * detail, size[1] * detail),
-            masked=True,
-            resampling=Resampling.average,
+        lambda source: _north_up(
+            source.read(
+                1,
+                window=Part(made.left, made.top, width, height),
+                out_shape=(size[0] * detail, size[1] * detail),
+                masked=True,
+                resampling=Resampling.average,
+            ),
+            source.transform,
         ),
     )
     squares = np.ma.filled(shown.astype(np.float64), np.nan) / SCALE
@@ -152,3 +155,8 @@ def quicklook(made: ErrorMap) -> Floats:
     squares = squares.reshape(*size, detail**2)
     place = np.argmax(np.nan_to_num(np.abs(squares), nan=-1.0), axis=-1)
     return np.take_along_axis(squares, place[..., np.newaxis], axis=-1)[..., 0]
+
+
+def _north_up(pixels: Any, transform: Affine) -> Any:
+    pixels = pixels[::-1] if transform.e > 0 else pixels
+    return pixels[:, ::-1] if transform.a < 0 else pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.windows import Window
 
-from ghsl_beam.tools.area_mean import Grid
+from ghsl_beam.tools.area_mean import Grid, mean_pixel_area
 from ghsl_beam.tools.validation.scores import Floats, ratio
 
 SIZES = (100.0, 1000.0)
@@ -18,6 +19,9 @@ SIZES = (100.0, 1000.0)
 WIDTH = 6
 """Columns of `error_sums`."""
 _NEAR = 1e-6
+STRETCHED = 0.1
+"""If a projection changes areas by more than this share, metres of its coordinates are not those of
+the ground."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,20 @@ class Nesting:
 
     @classmethod
     def of(cls, grid: Grid, side: float) -> Nesting | None:
-        """The nesting of a grid in cells of a side in metres; None if its pixels do not nest."""
+        """The nesting of a grid in cells of a side in metres; None if its pixels do not nest.
+
+        In a projection that changes areas much, 100 m of its coordinates are not 100 m on the
+        ground, so there are no cells.
+        """
         transform = grid.transform
         crs = CRS.from_user_input(grid.crs)
         if crs.is_geographic or not grid.aligned:
             return None
-        side = side / (crs.axis_info[0].unit_conversion_factor or 1.0)
+        metres = crs.axis_info[0].unit_conversion_factor or 1.0
+        plain = abs(transform.determinant) * metres**2
+        if not math.isclose(mean_pixel_area(grid), plain, rel_tol=STRETCHED):
+            return None
+        side = side / metres
         starts = []
         for step, start in ((transform.e, transform.f), (transform.a, transform.c)):
             pixels, before = side / abs(step), (start % side) / abs(step)

@@ -29,7 +29,9 @@ _LINES = {
 _BAR = 60
 """Height of the legend of an error map in pixels."""
 _SMALLEST = 420
-"""A smaller error map is enlarged, so that the legend fits below it."""
+"""A smaller error map is enlarged, so that the legend fits below it, in pixels."""
+_LARGEST = 900
+"""But its height stays below this."""
 
 Point = tuple[float, float]
 
@@ -158,18 +160,18 @@ def error_picture(error: Floats, title: str) -> bytes:
         error: (rows, columns), -1..1, NaN without data, which is grey.
         title: a line above the map.
     """
-    times = max(1, -(-_SMALLEST // error.shape[1]))
+    times = max(1, min(-(-_SMALLEST // error.shape[1]), _LARGEST // error.shape[0]))
     shown: Floats = error.repeat(times, axis=0).repeat(times, axis=1)
     rows, cols = shown.shape
     colour = _scale()
     pixels = np.full((rows, cols, 3), 200, np.uint8)
     known = np.isfinite(shown)
     pixels[known] = colour(shown[known])
-    image = Image.new("RGB", (cols, rows + 30 + _BAR), _PAPER)
+    image = Image.new("RGB", (max(cols, _SMALLEST), rows + 30 + _BAR), _PAPER)
     image.paste(Image.fromarray(pixels), (0, 30))
     draw = ImageDraw.Draw(image)
     draw.text((8, 15), title, fill=_INK, font=_font(7), anchor="lm")
-    wide = min(cols - 60, 400)
+    wide = min(image.width - 60, 400)
     bar = np.broadcast_to(colour(np.linspace(-1, 1, wide)), (14, wide, 3))
     image.paste(Image.fromarray(np.ascontiguousarray(bar)), (30, rows + 40))
     for at in (-1, -0.5, 0, 0.5, 1):

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from ghsl_beam.area.antimeridian import within_180
 from ghsl_beam.area.area_of_interest import Area
 from ghsl_beam.tools import area_mean
 from ghsl_beam.tools.area_mean import Grid, area_sums, place, source_windows
@@ -22,6 +24,8 @@ from ghsl_beam.tools.validation.scores import Floats
 _BLOCK = 1024
 _WHOLE = 0.999
 """A pixel counts if at least this share of it is known in the finer of the two."""
+_MEETING = 0.5
+"""The same where the tiles of two zones meet, if one of them knows the whole pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +110,10 @@ def _means(source: Any, grid: Grid, target: Grid, how: Meaning, seen: Seen) -> F
         values = fractions(source, window, how, seen)
         sums = area_sums(values, grid.part(window), target)
         total, share = total + sums[0], share + sums[1]
-    return _divided(total, share)
+    return _divided(total, share, share >= _WHOLE)
 
 
-def _divided(total: Floats, share: Floats) -> Floats:
-    whole = share >= _WHOLE
+def _divided(total: Floats, share: Floats, whole: NDArray[np.bool_]) -> Floats:
     return np.where(whole, total / np.where(whole, share, 1), np.nan)
 
 
@@ -146,17 +149,25 @@ def on_reference(
 
 def _layer_means(files: LayerFiles, target: Grid) -> Floats:
     """The layer's mean on each pixel of a target that it covers; NaN elsewhere."""
-    total, share = np.zeros(target.shape), np.zeros(target.shape)
+    total, share, alone = (np.zeros(target.shape) for _ in range(3))
     for number, ours in enumerate(files.grids):
         windows = source_windows(ours, target)
         if not windows:
             continue
+        own = np.zeros(target.shape)
         with files.opened(number) as layer:
             for window in (p for w in windows for p in _pieces(w, _BLOCK)):
                 values = files.fractions(layer, number, window)
                 sums = area_sums(values, ours.part(window), target)
                 total, share = total + sums[0], share + sums[1]
-    return _divided(total, share)
+                if files.several_crs:
+                    values = files.fractions(layer, number, window, shared=True)
+                    own += area_sums(values, ours.part(window), target)[1]
+        alone = np.maximum(alone, own)
+    # Pixels of two zones do not nest. Where the zones meet, there are small gaps and overlaps
+    # between the pixels of both tiles, although each tile has data in all of the target's pixel.
+    meeting = (alone >= _WHOLE) & (share >= _MEETING)
+    return _divided(total, share, (share >= _WHOLE) | meeting)
 
 
 def _near(files: LayerFiles, theirs: Grid) -> list[Window]:
@@ -194,7 +205,7 @@ def with_polygons(
     files: LayerFiles, polygons: Area, coverage: Coverage
 ) -> Generator[Piece, None, None]:
     """Compare with the share of each pixel of the layer inside polygons."""
-    around = Area(shapely.MultiPolygon([shapely.box(*polygons.bounds)]))
+    around = _boxes(polygons)
     for number, file in enumerate(files.paths):
         with files.opened(number) as layer:
             ours = files.grids[number]
@@ -213,6 +224,19 @@ def with_polygons(
                 coverage.covered_m2 += float((np.isfinite(values) * within_reach * area).sum())
                 expected = burnt(part, shapes, times)
                 yield Piece(values, expected, area, part, canvas, window, file)
+
+
+def _boxes(polygons: Area) -> Area:
+    """The box around polygons; one for each side of the antimeridian if they lie at both."""
+    west, _, east, _ = polygons.bounds
+    parts = shapely.get_parts(polygons.geometry)
+    left, _, right, _ = shapely.bounds(parts).T
+    halves = [parts]
+    if (west, east) == (-180, 180):
+        in_east = left + right > 0
+        halves = [parts[in_east], parts[~in_east]]
+    boxes = [shapely.box(*shapely.total_bounds(half)) for half in halves if len(half)]
+    return Area(within_180(shapely.union_all(boxes)))
 
 
 def _stem(file: str) -> str:

@@ -37,7 +37,7 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class PointPiece:
-    """Points in a window of a file; `x` and `y` are in its CRS, all arrays are (n,)."""
+    """Points in a file; `x` and `y` are in its CRS, all arrays are (n,)."""
 
     product: Floats
     reference: Floats
@@ -64,7 +64,7 @@ def has_points(file: str) -> bool:
     except (*UNREADABLE, StorageError):
         return False
     kinds = [str(kind) for name, kind in layers if not layer or name == layer]
-    return any(kind.startswith("Point") for kind in kinds)
+    return any("Point" in kind for kind in kinds)
 
 
 def labelled_points(file: str, field: str, unit: str | None, built: str | None) -> Points:
@@ -98,7 +98,10 @@ def labelled_points(file: str, field: str, unit: str | None, built: str | None) 
         raise RequestError(f"{file}: the field {field} has no value; fill it in")
     if not known.all():
         warnings.append(f"{int((~known).sum())} points without a value of {field} are left out")
-    fraction = _of_classes(file, field, values, built) if built else _of_numbers(file, unit, values)
+    if built is None:
+        fraction = _of_numbers(file, unit, values)
+    else:
+        fraction = _of_classes(file, field, values, built)
     return Points(found.lon[known], found.lat[known], fraction, unit or CLASSES, tuple(warnings))
 
 
@@ -113,8 +116,8 @@ def _of_classes(file: str, field: str, values: list[str], built: str) -> Floats:
     names = {name.strip() for name in built.split(",")}
     if missing := sorted(names.difference(values)):
         raise RequestError(
-            f"{file}: --built {', '.join(missing)}: no point has this value of {field}; its values "
-            f"are {found_values(list(values))}"
+            f"{file}: --built {', '.join(missing) or repr('')}: no point has this value of "
+            f"{field}; its values are {found_values(list(values))}"
         )
     return np.array([value in names for value in values], np.float64)
 
@@ -141,33 +144,60 @@ def _of_numbers(file: str, unit: str | None, values: list[str]) -> Floats:
 
 
 def on_points(files: LayerFiles, points: Points) -> Generator[PointPiece, None, None]:
-    """The points that lie on each file, with the layer's fraction there; NaN without data."""
-    for number, file in enumerate(files.paths):
+    """The points that lie on each file, with the layer's fraction there; NaN without data.
+
+    A point in several files counts once, for the tile with data whose centre is nearest to it.
+    """
+    chosen = np.full(len(points.lon), -1)
+    nearest = np.full(len(points.lon), np.inf)
+    product = np.full(len(points.lon), np.nan)
+    for number in range(len(files.paths)):
         grid = files.grids[number]
-        into = pyproj.Transformer.from_crs("OGC:CRS84", grid.crs, always_xy=True)
-        x, y = (np.asarray(a, np.float64) for a in into.transform(points.lon, points.lat))
+        x, y = _in_crs(points, grid.crs)
         finite = np.isfinite(x) & np.isfinite(y)
         cols, rows = place(~grid.transform, np.where(finite, x, 0), np.where(finite, y, 0))
         cols, rows = np.floor(cols), np.floor(rows)
         inside = finite & (rows >= 0) & (rows < grid.shape[0])
         inside &= (cols >= 0) & (cols < grid.shape[1])
+        away = files.distances(number, points.lon, points.lat)
         with files.opened(number) as layer:
-            for window, here in _by_window(rows, cols, inside, grid.shape):
-                values = files.fractions(layer, number, window)
-                at = (
+            for window, here in by_window(rows, cols, inside & (away < nearest), grid.shape):
+                values = files.fractions(layer, number, window, shared=True)
+                found = values[
                     rows[here].astype(int) - int(window.row_off),
                     cols[here].astype(int) - int(window.col_off),
-                )
-                yield PointPiece(
-                    values[at], points.fraction[here], x[here], y[here], grid.crs, file
-                )
+                ]
+                known = np.isfinite(found)
+                here, found = here[known], found[known]
+                chosen[here], nearest[here], product[here] = number, away[here], found
+    for number, file in enumerate(files.paths):
+        here = np.flatnonzero(chosen == number)
+        if len(here):
+            crs = files.grids[number].crs
+            x, y = _in_crs(points, crs)
+            yield PointPiece(product[here], points.fraction[here], x[here], y[here], crs, file)
 
 
-def _by_window(
+def _in_crs(points: Points, crs: str) -> tuple[Floats, Floats]:
+    into = pyproj.Transformer.from_crs("OGC:CRS84", crs, always_xy=True)
+    x, y = into.transform(points.lon, points.lat)
+    return np.asarray(x, np.float64), np.asarray(y, np.float64)
+
+
+def by_window(
     rows: Floats, cols: Floats, inside: NDArray[np.bool_], shape: tuple[int, int]
 ) -> Iterator[tuple[Window, NDArray[np.intp]]]:
-    """Windows that have points, each with the numbers of its points."""
+    """Windows of a raster that have points, each with the numbers of its points.
+
+    Args:
+        rows: the row of each point, (n,).
+        cols: its column, (n,).
+        inside: whether it lies on the raster, (n,).
+        shape: rows and columns of the raster.
+    """
     numbers = np.flatnonzero(inside)
+    if not len(numbers):
+        return
     across = -(-shape[1] // _SIDE)
     windows = (rows[numbers] // _SIDE * across + cols[numbers] // _SIDE).astype(np.int64)
     order = np.argsort(windows, kind="stable")

@@ -78,10 +78,12 @@ def tables(found: Mapping[str, Any]) -> list[tuple[str, Table | None]]:
 
 def _about(found: Mapping[str, Any]) -> str:
     what = "points" if found["compared_at"] == "points" else "pixels"
+    values = f" ({found['layer_values']})" if found["layer_values"] else ""
     return (
-        f"{found['layer']} {found['product']} compared with {storage.name(found['reference'])} "
-        f"({found['unit']}): {found['pixels']} {what}, {found['overlap_percent']:.3g} % covered, "
-        f"at {found['compared_at']}; built-up from {found['threshold']:g} on, in the reference "
+        f"{found['layer']} {found['product']}{values} compared with "
+        f"{storage.name(found['reference'])} ({found['unit']}): "
+        f"{found['pixels']} {what}, {found['overlap_percent']:.3g} % covered, at "
+        f"{found['compared_at']}; built-up from {found['threshold']:g} on, in the reference "
         f"from {found['reference_threshold']:g} on"
     )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,6 +19,7 @@ from pyproj import Transformer
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.windows import Window
 
+from ghsl_beam.area.antimeridian import unwrapped, within_180
 from ghsl_beam.area.area_of_interest import Area
 from ghsl_beam.tools import area_mean
 from ghsl_beam.tools.area_mean import Grid, place, source_windows
@@ -25,7 +27,7 @@ from ghsl_beam.tools.burnt_polygons import burnt, parts_near
 from ghsl_beam.tools.label_file import read_polygons
 from ghsl_beam.tools.plain_rasters import absence, named_if_unreadable, opened_reference
 from ghsl_beam.tools.validation.pieces import Piece
-from ghsl_beam.tools.validation.points import PointPiece
+from ghsl_beam.tools.validation.points import PointPiece, by_window
 from ghsl_beam.tools.validation.scores import Floats
 from transforms.elements import RequestError
 from transforms.storage import storage
@@ -35,6 +37,8 @@ MOST = 50
 """Largest number of strata."""
 NONE = "no stratum"
 """The name of the ground that lies in no stratum."""
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 @dataclass(slots=True)
@@ -76,6 +80,11 @@ class Strata:
         if self.source is None:
             return list(self.polygons)[int(code)]
         return _between(int(code), self.breaks) if self.breaks else f"{code:.12g}"
+
+    def ordered(self, names: Iterable[str]) -> list[str]:
+        """Names in the order of the strata: of classes and breaks by number, `NONE` last."""
+        order = {self.name(code): code for code in sorted(self._seen)}
+        return sorted(names, key=lambda name: order.get(name, math.inf))
 
     def _of_polygons(self, piece: Piece | PointPiece) -> Floats:
         if isinstance(piece, PointPiece):
@@ -170,20 +179,16 @@ def _between(number: int, edges: tuple[float, ...]) -> str:
 
 
 def _polygons(file: str, name: str, edges: tuple[float, ...]) -> dict[str, Area]:
-    """The polygons of each stratum; with breaks, strata are in their order, otherwise by name."""
+    """The polygons of each stratum; in the order of their numbers, or by name."""
     labels = read_polygons(file, name, "--strata-field")
     groups: dict[tuple[float, str], list[Any]] = {}
+    words = not all(_NUMBER.fullmatch(value) for value in labels.values if value is not None)
     for polygon, value in zip(labels.polygons, labels.values, strict=True):
         if value is None:
             continue
-        key = (0.0, value)
+        key = (0.0 if words else float(value), value)
         if edges:
-            try:
-                number = int(np.digitize(float(value), edges))
-            except ValueError as error:
-                raise RequestError(
-                    f"{file}: {name} has the value {value!r}, expected numbers for --strata-breaks"
-                ) from error
+            number = int(np.digitize(_number(file, name, value), edges))
             key = (float(number), _between(number, edges))
         groups.setdefault(key, []).append(polygon)
     if not groups:
@@ -193,12 +198,30 @@ def _polygons(file: str, name: str, edges: tuple[float, ...]) -> dict[str, Area]
             f"{file}: {name} has {len(groups)} different values, expected at most {MOST}; give "
             "another field, or --strata-breaks for numbers"
         )
-    return {
-        words: Area(
-            shapely.MultiPolygon(list(shapely.get_parts(shapely.union_all(groups[number, words]))))
+    return {key[1]: _joined(file, groups[key]) for key in sorted(groups)}
+
+
+def _number(file: str, name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
+        raise RequestError(
+            f"{file}: {name} has the value {value!r}, expected numbers for --strata-breaks"
         )
-        for number, words in sorted(groups)
-    }
+    return number
+
+
+def _joined(file: str, polygons: list[Any]) -> Area:
+    """Polygons as one; one that crosses the antimeridian seems to go around the Earth."""
+    parts = shapely.get_parts(polygons)
+    west, _, east, _ = shapely.bounds(parts).T
+    whole = [
+        unwrapped(file, part) if wide else part
+        for part, wide in zip(parts, east - west > 180, strict=True)
+    ]
+    return Area(within_180(shapely.union_all(whole)))
 
 
 def _degrees(piece: PointPiece) -> tuple[Any, Any]:
@@ -236,6 +259,7 @@ def _nearest(source: Any, target: Grid) -> Floats:
 
 def _known_values(source: Any, window: Window) -> Floats:
     values = source.read(1, window=window).astype(np.float64)
+    values = values * source.scales[0] + source.offsets[0]
     if MaskFlags.all_valid not in source.mask_flag_enums[0]:
         values[source.read_masks(1, window=window) == 0] = np.nan
     return np.asarray(values)
@@ -245,9 +269,17 @@ def _at_points(source: Any, piece: PointPiece) -> Floats:
     into = Transformer.from_crs(piece.crs, source.crs.to_wkt(), always_xy=True)
     places: NDArray[np.float64] = np.stack(into.transform(piece.x, piece.y), axis=1)
     finite = np.isfinite(places[:, 0]) & np.isfinite(places[:, 1])
+    if source.crs.is_geographic:  # its first column may have any longitude, such as 0
+        west = min(source.bounds.left, source.bounds.right)
+        places[:, 0] = west + (places[:, 0] - west) % 360
     cols, rows = place(~source.transform, *np.where(finite[:, np.newaxis], places, 0).T)
     inside = finite & (cols >= 0) & (cols < source.width) & (rows >= 0) & (rows < source.height)
-    sampled = source.sample(places[inside].tolist(), indexes=[1], masked=True)
     found = np.full(len(places), np.nan)
-    found[inside] = [np.nan if np.ma.is_masked(value[0]) else float(value[0]) for value in sampled]
+    rows, cols = np.floor(rows), np.floor(cols)
+    for window, here in by_window(rows, cols, inside, source.shape):
+        values = _known_values(source, window)
+        found[here] = values[
+            rows[here].astype(int) - int(window.row_off),
+            cols[here].astype(int) - int(window.col_off),
+        ]
     return found

@@ -37,7 +37,10 @@ class Tally:
     levels: dict[float, BlockTable] = field(default_factory=dict)
     pixel: float | None = None
     """Side of the compared pixels in metres; None if there are none."""
-    _zones: dict[str, int] = field(default_factory=dict)
+    _zones: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    """By CRS: its number, and whether its blocks follow degrees."""
+    _joined: int = 0
+    """How often the side of the blocks was doubled before their sums were made."""
 
     def add(
         self,
@@ -48,9 +51,9 @@ class Tally:
         valid = np.isfinite(piece.product) & np.isfinite(piece.reference)
         if not valid.any():
             return
-        zone = self._zones.setdefault(piece.crs, len(self._zones))
-        across, down = blocks.block_places(*piece.places(), piece.crs, self.block_size)
-        groups, places = blocks.numbered(across, down)
+        zone, (across, down) = self._blocks(piece, valid)
+        groups = np.zeros(valid.shape, np.int64)
+        groups[valid], places = self._numbered(across[valid], down[valid])
         if strata is None:
             sums = self._sums(piece, groups, len(places))
         else:
@@ -59,7 +62,7 @@ class Tally:
                 piece, numbers * len(places) + groups, len(names) * len(places)
             ).reshape(len(names), len(places), scores.WIDTH)
             for name, rows in zip(names, by_stratum, strict=True):
-                _add_all(self.strata.setdefault(name, BlockTable()), zone, places, rows)
+                self._add_all(self.strata.setdefault(name, BlockTable()), zone, places, rows)
             sums = by_stratum.sum(axis=0)
         counts = curves.counts_of(
             piece.product,
@@ -68,11 +71,41 @@ class Tally:
             groups=groups,
             number=len(places),
         )
-        _add_all(self.ground, zone, places, np.concatenate([sums, counts], axis=1))
+        self._add_all(self.ground, zone, places, np.concatenate([sums, counts], axis=1))
         if piece.file is not None:
             self.files[piece.file] = self.files.get(piece.file, 0.0) + sums.sum(axis=0)
         if isinstance(piece, Piece):
-            self._add_levels(piece, zone, groups, places)
+            self._add_levels(piece, zone, across, down)
+
+    def _blocks(
+        self, piece: Piece | PointPiece, valid: NDArray[np.bool_]
+    ) -> tuple[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """The zone of a piece, and the block of each of its pixels or points."""
+        x, y = piece.places()
+        if piece.crs not in self._zones:
+            self._zones[piece.crs] = (
+                len(self._zones),
+                blocks.stretches(x[valid], y[valid], piece.crs),
+            )
+        zone, in_degrees = self._zones[piece.crs]
+        return zone, blocks.block_places(x, y, piece.crs, self.block_size, in_degrees=in_degrees)
+
+    def _numbered(
+        self, across: NDArray[np.int64], down: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
+        """Numbers of at most `blocks.MOST` blocks; if there are more, 2 x 2 become one."""
+        while True:
+            numbers, places = blocks.numbered(across >> self._joined, down >> self._joined)
+            if len(places) <= blocks.MOST:
+                return numbers, places
+            self._joined += 1
+
+    def _add_all(
+        self, table: BlockTable, zone: int, places: list[tuple[int, int]], rows: Floats
+    ) -> None:
+        """Add the rows of blocks that are not empty; the first column is a count or an area."""
+        for number in np.flatnonzero(rows[:, 0]):
+            table.add(zone, places[number], rows[number], self._joined)
 
     def _sums(self, piece: Piece | PointPiece, groups: Any, number: int) -> Floats:
         return scores.sums_of(
@@ -86,7 +119,7 @@ class Tally:
         )
 
     def _add_levels(
-        self, piece: Piece, zone: int, groups: Any, places: list[tuple[int, int]]
+        self, piece: Piece, zone: int, across: NDArray[np.int64], down: NDArray[np.int64]
     ) -> None:
         """Add the cells of a piece; a cell is in the block of its first pixel."""
         grid = piece.canvas.grid
@@ -102,11 +135,12 @@ class Tally:
                 cells = levels.cell_sums(piece.product, piece.reference, piece.area, nesting)
             before = nesting, cells
             rows, cols = nesting.edges(piece.grid.shape)
-            cell_groups = groups[np.ix_(rows, cols)].ravel()
+            first = np.ix_(rows, cols)
+            groups, places = self._numbered(across[first].ravel(), down[first].ravel())
             sums = levels.error_sums(cells, nesting).reshape(-1, levels.WIDTH)
-            by_block = [np.bincount(cell_groups, part, minlength=len(places)) for part in sums.T]
+            by_block = [np.bincount(groups, part, minlength=len(places)) for part in sums.T]
             table = self.levels.setdefault(side, BlockTable())
-            _add_all(table, zone, places, np.stack(by_block, axis=1).astype(np.float64))
+            self._add_all(table, zone, places, np.stack(by_block, axis=1).astype(np.float64))
 
     @property
     def total(self) -> Floats:
@@ -120,6 +154,8 @@ class Tally:
         Args:
             areas: whether pixels have areas; points have none.
         """
+        for table in (*self.strata.values(), *self.levels.values()):
+            table.join(self.ground.doublings)  # all intervals are from blocks of one size
         rows = self.ground.rows()
         counts = rows[:, scores.WIDTH :]
         found: dict[str, Any] = self._scores(rows[:, : scores.WIDTH].sum(axis=0), areas=areas)
@@ -184,7 +220,8 @@ class Tally:
 
         def thresholds(drawn: Floats) -> dict[str, Floats]:
             f1 = curves.curve(drawn)["f1"]
-            return {"threshold": curves.THRESHOLDS[curves.best_places(f1)]}
+            chosen = curves.THRESHOLDS[curves.best_places(f1)]
+            return {"threshold": np.where(np.nan_to_num(f1).any(axis=-1), chosen, np.nan)}
 
         ends = blocks.intervals(counts, thresholds, self.seed)
         return {
@@ -202,9 +239,3 @@ def _curve(counts: Floats) -> dict[str, Any]:
         name: [None if math.isnan(value) else round(float(value), 6) for value in line[name]]
         for name in _CURVE
     }
-
-
-def _add_all(table: BlockTable, zone: int, places: list[tuple[int, int]], rows: Floats) -> None:
-    """Add the rows of blocks that are not empty; the first column is a count or an area."""
-    for number in np.flatnonzero(rows[:, 0]):
-        table.add(zone, places[number], rows[number])

@@ -9,6 +9,7 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+from affine import Affine
 from PIL import Image
 from rasterio.transform import from_origin
 
@@ -99,6 +100,12 @@ def test_a_failed_comparison_leaves_no_map(run: tuple[Path, np.ndarray, np.ndarr
     with pytest.raises(RequestError, match="values are not mask"):
         validate(str(folder / "run"), f"{folder}/ref.tif", unit="mask", out=f"{folder}/out")
     assert not [*(folder / "out").iterdir()]
+    earlier = folder / "out/ERROR_BUFRAC_E2017_x_33UUU.tif"
+    earlier.write_text("the map of an earlier comparison")
+    with pytest.raises(RequestError, match="values are not mask"):
+        validate(str(folder / "run"), f"{folder}/ref.tif", unit="mask", out=f"{folder}/out")
+    assert [*(folder / "out").iterdir()] == [earlier]
+    assert earlier.read_text() == "the map of an earlier comparison"
 
 
 def test_strata_have_the_scores_of_their_ground(
@@ -151,7 +158,9 @@ def test_strata_have_the_scores_of_their_ground(
         ({"strata": "ref.tif", "strata_breaks": "9,3"}, "expected rising numbers"),
         ({"threshold": 2}, "--threshold 2: expected a fraction, 0 to 1"),
         ({"block_size": 1}, "--block-size 1: expected metres, 10 or more"),
-        ({"field": "use"}, r"is a raster; leave out --field use"),
+        ({"out": "ref.tif"}, "--out ref.tif: is a file; give a folder"),
+        ({"seed": -1}, "--seed -1: expected a whole number, 0 or more"),
+        ({"field": "use"}, r"is not a vector file \(\.fgb, .*\); leave out --field use"),
     ],
 )
 def test_mistakes(
@@ -246,11 +255,15 @@ def test_what_is_printed(run: tuple[Path, np.ndarray, np.ndarray], monkeypatch, 
     folder, *_ = run
     arguments = ("validate", folder / "run", "--reference", folder / "ref.tif")
     unit = ("--reference-unit", "percent")
+    with rasterio.open(folder / "run/utm/33UUU/BUFRAC_E2017_x_33UUU.tif", "r+") as made:
+        made.update_tags(VALUES="Uncalibrated probability")
     code, printed, errors = command.call(monkeypatch, capfd, *arguments, *unit)
     assert (code, errors) == (0, "")
     found = json.loads(printed)
+    assert found["layer_values"] == "Uncalibrated probability"
     code, printed, _ = command.call(monkeypatch, capfd, *arguments, *unit, "--table")
     assert code == 0
+    assert printed.startswith("BUFRAC E2017_x (Uncalibrated probability) compared with ref.tif")
     for words in (f"{found['f1']:.3f}", "1000 m", "best threshold of BUFRAC", "95 % interval"):
         assert words in printed
     code, printed, errors = command.call(monkeypatch, capfd, *arguments)
@@ -279,6 +292,14 @@ def test_pixels_of_a_coarser_reference(run: tuple[Path, np.ndarray, np.ndarray])
         pixels = made.read(1)[row : row + 250, col : col + 300]
     assert ((pixels != NODATA) == valid).all()
     np.testing.assert_allclose(pixels[valid] / 10_000, error[valid], atol=1e-4)
+    picture = (folder / "out/ERROR_BUFRAC_E2017_x_reference_1.png").read_bytes()
+    place = {"transform": Affine(-20, 0, LEFT + 6000, 0, 20, TOP - 5000)}  # south up, west right
+    write(folder / "turned.tif", truth[::-1, ::-1], None, **place)
+    turned = validate(
+        str(folder / "run"), f"{folder}/turned.tif", unit="fraction", out=f"{folder}/out"
+    )
+    assert turned["rmse"] == pytest.approx(got["rmse"])
+    assert (folder / "out/ERROR_BUFRAC_E2017_x_reference_1.png").read_bytes() == picture
 
 
 @pytest.mark.parametrize("damaged", ["ref.tif", "density.tif"])

@@ -1,11 +1,17 @@
 """Scores, curves, levels and intervals against scikit-learn and slow counts."""
 
+import tracemalloc
+from io import BytesIO
+
 import numpy as np
 import pytest
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from PIL import Image
+from pyproj import Transformer
+from rasterio.windows import Window
 from sklearn import metrics
 
 from ghsl_beam.tools.area_mean import Grid
@@ -19,7 +25,10 @@ from ghsl_beam.tools.validation.levels import (
     level_measures,
     nested_windows,
 )
+from ghsl_beam.tools.validation.pictures import error_picture
+from ghsl_beam.tools.validation.pieces import Canvas, Piece
 from ghsl_beam.tools.validation.scores import as_numbers, measures, sums_of
+from ghsl_beam.tools.validation.tally import Tally
 
 OF_SKLEARN = {
     "precision": metrics.precision_score,
@@ -124,6 +133,8 @@ def test_a_threshold_is_judged_where_it_was_not_chosen() -> None:
     assert 0 < curves.held_out_f1(counts, 1) <= best
     assert curves.held_out_f1(counts, 1) == curves.held_out_f1(counts, 1)
     assert np.isnan(curves.held_out_f1(counts[:4], 1))
+    counts[1:, curves.BINS : 2 * curves.BINS] = 0  # only one block has a threshold to choose
+    assert np.isnan(curves.held_out_f1(counts, 1))
 
 
 def test_reliability_is_the_mean_of_each_tenth() -> None:
@@ -213,6 +224,8 @@ def test_pixels_that_do_not_nest_have_no_cells() -> None:
     assert Nesting.of(utm(400_003, 5_900_000, (9, 9)), 100) is None
     degrees = Grid("EPSG:4326", Affine(0.001, 0, 12, 0, -0.001, 53), (9, 9))
     assert Nesting.of(degrees, 100) is None
+    stretched = Grid("EPSG:3857", Affine(10, 0, 1_400_000, 0, -10, 6_900_000), (9, 9))
+    assert Nesting.of(stretched, 100) is None  # its 100 m are 60 m on the ground
     south_up = Grid("EPSG:32633", Affine(10, 0, 400_000, 0, 10, 5_900_030), (9, 9))
     assert Nesting.of(south_up, 100) == Nesting(10, 3, 0)
 
@@ -233,6 +246,17 @@ def test_intervals_cover_the_truth_and_repeat() -> None:
     assert blocks.intervals(rows[:9], measures, 7) == {}
 
 
+def test_intervals_of_few_blocks_are_wide_enough() -> None:
+    """With 10 blocks, plain percentiles of the draws contain the truth 87 % of the time."""
+    random = np.random.default_rng(0)
+    hits = 0
+    for error in random.normal(0.1, 0.05, (400, 10)):
+        mean = lambda drawn: {"bias": drawn[:, 0] / 10}  # noqa: E731
+        low, high = blocks.intervals(error[:, np.newaxis], mean, 7)["bias"]
+        hits += low <= 0.1 <= high
+    assert 0.93 <= hits / 400 <= 0.97
+
+
 def test_blocks_are_squares_of_ground() -> None:
     x, y = np.array([999.0, 1000, -1]), np.array([0.0, 2500, 10])
     across, down = blocks.block_places(x, y, "EPSG:32633", 1000)
@@ -247,6 +271,55 @@ def test_blocks_are_squares_of_ground() -> None:
         assert places[groups.ravel()[at]] == (across.ravel()[at], down.ravel()[at])
     far, places = blocks.numbered(np.array([0, 10**9, 0]), np.array([5, -(10**9), 5]))
     assert (far.tolist(), places) == ([0, 1, 0], [(0, 5), (10**9, -(10**9))])
+
+
+def test_blocks_of_a_stretched_projection_follow_degrees() -> None:
+    lon, lat = np.array([12.0, 12.01]), np.array([52.0, 52.01])
+    x, y = Transformer.from_crs(4326, 3857, always_xy=True).transform(lon, lat)
+    assert blocks.stretches(x, y, "EPSG:3857")
+    assert not blocks.stretches(x, y, "EPSG:4326")
+    assert not blocks.stretches(np.array([400_000.0]), np.array([5_900_000.0]), "EPSG:32633")
+    got = blocks.block_places(x, y, "EPSG:3857", 100, in_degrees=True)
+    expected = blocks.block_places(lon, lat, "EPSG:4326", 100)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_tiny_blocks_need_little_memory() -> None:
+    """90 000 blocks in one window would need 290 MB."""
+    ours, theirs = fractions(7, (300, 300))
+    grid = utm(400_000, 5_900_000, (300, 300))
+    window = Window(0, 0, 300, 300)
+    piece = Piece(ours, theirs, np.full((300, 1), 100.0), grid, Canvas("a", grid), window, "a")
+    tally = Tally(0.3, 0.6, 10, 1)
+    halves = ["west", "east"], np.indices((300, 300))[1] // 150
+    tracemalloc.start()
+    tally.add(piece, halves)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5e8
+    assert (tally.ground.doublings, len(tally.ground)) == (3, 38 * 38)  # blocks of 80 m
+    assert [len(table) for table in tally.strata.values()] == [38 * 19, 38 * 20]
+    expected = sums_of(ours, theirs, 0.3, 100, reference_threshold=0.6)[0]
+    np.testing.assert_allclose(tally.total, expected)
+
+
+def test_the_interval_of_the_threshold_is_of_draws_that_have_one() -> None:
+    """All built-up ground is in one of 20 blocks; a third of the draws lack it."""
+    ours, theirs = np.zeros((2, 10, 200))
+    ours[:, :10], theirs[:, :10] = 0.6, 1
+    grid = utm(400_000, 5_900_000, (10, 200))
+    window = Window(0, 0, 200, 10)
+    tally = Tally(0.5, 0.5, 100, 1)
+    tally.add(Piece(ours, theirs, np.full((10, 1), 100.0), grid, Canvas("a", grid), window, "a"))
+    best = tally.results()["best"]
+    assert (best["threshold"], best["threshold_interval"]) == (0.6, [0.6, 0.6])
+    assert best["held_out_f1"] is None
+
+
+def test_the_picture_of_a_narrow_map_is_small() -> None:
+    for shape in ((900, 1), (1, 900), (3, 3)):
+        size = Image.open(BytesIO(error_picture(np.zeros(shape), "x"))).size
+        assert max(size) < 1100
 
 
 def test_many_blocks_are_joined() -> None:
