@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from .classifier import ResidentialClassifier
 from .features import FEATURE_SETS
 from .holding_out import APART, Places, near
+from .linear import LinearFit
 from .majority import NON_RESIDENTIAL, RESIDENTIAL
 
 Table = NDArray[np.float32]
@@ -78,14 +79,17 @@ def train(
         description: description of the pixels.
         demonstration: whether the result is only a demonstration.
         networks: SHA-256 of the networks that made the built-up fraction, if known.
-        estimator: an unfitted estimator of `ESTIMATORS`; it is cloned. By default
-            `default_estimator()`.
+        estimator: a `LinearFit`, or an unfitted estimator of `ESTIMATORS`, which is cloned. By
+            default `default_estimator()`.
 
     Raises:
         ValueError: shapes, labels, set or estimator do not fit.
     """
     _check(features, labels, feature_set)
-    fitted = clone(default_estimator() if estimator is None else estimator).fit(features, labels)
+    unfitted = default_estimator() if estimator is None else estimator
+    if not isinstance(unfitted, LinearFit):
+        unfitted = clone(unfitted)
+    fitted = unfitted.fit(features, labels)
     return ResidentialClassifier(fitted, feature_set, description, demonstration, networks)
 
 
