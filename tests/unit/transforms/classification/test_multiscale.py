@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from transforms.classification import FEATURE_SETS, feature_table, valid_pixels
+from transforms.classification.features import feature_table_in_strips
 from transforms.classification.multiscale.windows import highest, lowest
 
 WINDOWS = (5, 9, 15, 31)
@@ -100,6 +101,11 @@ def test_some_pixels_have_the_values_that_they_have_among_all(block):
     for name in ("multiscale", "multiscale_bands"):
         whole = feature_table(bufrac, s2, valid, name)[some[valid]]
         assert (whole == feature_table(bufrac, s2, some, name)).all()
+        for rows in (1, 7, 49, 99):
+            strips = feature_table_in_strips(bufrac, s2, some, name, rows)
+            assert (whole == strips).all()
+    nothing = feature_table_in_strips(bufrac, s2, ~valid & valid, "multiscale")
+    assert nothing.shape == (0, len(FEATURE_SETS["multiscale"]))
 
 
 def test_the_bands_alone_do_not_see_the_fraction(block):
