@@ -27,7 +27,6 @@ from transforms.classification import (
     RESIDENTIAL,
     Scores,
     choose_blocks,
-    train,
 )
 from transforms.classification.features import feature_table_in_strips
 from transforms.classification.search import (
@@ -282,15 +281,7 @@ def train_residential(
             f"labels: cannot compute a held-out score: {error}; label more places, far apart"
         ) from error
     networks = tuple(sorted({pixels.network for pixels in by_tile if pixels.network}))
-    chosen = found.chosen
-    trained = train(
-        tables[chosen.feature_set],
-        y,
-        chosen.feature_set,
-        description,
-        networks=networks,
-        estimator=chosen.estimator,
-    )
+    trained = labelled.fit_at_last(found.chosen, description, networks)
     kept = keep_earlier(model, overwrite)
     trained.save(model)
     report = {
@@ -298,7 +289,7 @@ def train_residential(
         "pixels": len(y),
         "residential": numbers[0],
         "non_residential": numbers[1],
-        "model": chosen.name,
+        "model": found.chosen.name,
         **scores_of(found.scores, share),
         "held_out": {
             "by": f"blocks of {side:g} m",

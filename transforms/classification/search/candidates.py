@@ -9,10 +9,11 @@ from typing import Any
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from transforms.classification.linear import LinearFit
-from transforms.classification.training import default_estimator
 
 SEARCHED_SETS = ("spectral_texture", "multiscale", "multiscale_bands")
 """The feature sets of a search that is not told which."""
+TREES = ((100, 15), (40, 5))
+"""Number of the trees, and of the leaves of each."""
 STRENGTHS = (0.01, 0.1)
 """The strengths of the linear models; see `LinearFit`."""
 
@@ -35,21 +36,28 @@ def candidates(feature_sets: Iterable[str] = SEARCHED_SETS, seed: int = 0) -> tu
         feature_sets: names of `FEATURE_SETS`.
         seed: seed of the trees.
     """
-    small = HistGradientBoostingClassifier(
-        max_iter=40,
-        max_leaf_nodes=5,
-        min_samples_leaf=100,
-        learning_rate=0.1,
-        class_weight="balanced",
-        early_stopping=False,
-        random_state=seed,
-    )
-    models = {
-        "trees, 100 of 15 leaves": default_estimator(seed),
-        "trees, 40 of 5 leaves": small,
-    } | {f"linear, strength {strength:g}": LinearFit(strength) for strength in STRENGTHS}
+    models: dict[str, Any] = {
+        f"trees, {number} of {leaves} leaves": _trees(number, leaves, seed)
+        for number, leaves in TREES
+    }
+    models |= {f"linear, strength {strength:g}": LinearFit(strength) for strength in STRENGTHS}
     return tuple(
         Candidate(f"{feature_set}: {name}", feature_set, estimator)
         for feature_set in feature_sets
         for name, estimator in models.items()
+    )
+
+
+def _trees(number: int, leaves: int, seed: int) -> HistGradientBoostingClassifier:
+    """Boosted trees for equally many pixels of each class.
+
+    They have no weights of classes: with weights scikit-learn needs many times as long.
+    """
+    return HistGradientBoostingClassifier(
+        max_iter=number,
+        max_leaf_nodes=leaves,
+        min_samples_leaf=50,
+        learning_rate=0.1,
+        early_stopping=False,
+        random_state=seed,
     )

@@ -25,7 +25,9 @@ from .candidates import Candidate
 
 INNER_FOLDS = 3
 MOST_PIXELS = 20_000
-"""Pixels that a model of the search is fitted to; more are drawn by chance."""
+"""Pixels that a model of the search is fitted to."""
+MOST_PIXELS_AT_LAST = 200_000
+"""Pixels that the chosen model is fitted to at last."""
 
 Pixels = NDArray[np.intp]
 
@@ -79,14 +81,41 @@ class Labelled:
         ):
             yield among[known], among[held]
 
+    def balanced(self, among: Pixels, most: int) -> Pixels:
+        """Equally many pixels of each class, at most `most`.
+
+        Of the class with more pixels than that they are drawn by chance; pixels of the rarer class
+        occur several times.
+        """
+        dice = np.random.default_rng(self.seed)
+        by_class = [
+            dice.permutation(among[self.labels[among] == label])
+            for label in (RESIDENTIAL, NON_RESIDENTIAL)
+        ]
+        number = min(most // 2, max(map(len, by_class)))
+        return np.sort(np.concatenate([np.resize(pixels, number) for pixels in by_class]))
+
     def fit(self, candidate: Candidate, known: Pixels) -> ResidentialClassifier:
         """A candidate, fitted to some of the pixels."""
-        if len(known) > MOST_PIXELS:
-            dice = np.random.default_rng(self.seed)
-            known = np.sort(dice.permutation(known)[:MOST_PIXELS])
-        table = self.tables[candidate.feature_set][known]
+        return self._fitted(candidate, self.balanced(known, MOST_PIXELS), "", ())
+
+    def fit_at_last(
+        self, candidate: Candidate, description: str, networks: tuple[str, ...]
+    ) -> ResidentialClassifier:
+        """A candidate, fitted to all pixels; see `ResidentialClassifier`."""
+        everything = self.balanced(np.arange(len(self.labels)), MOST_PIXELS_AT_LAST)
+        return self._fitted(candidate, everything, description, networks)
+
+    def _fitted(
+        self, candidate: Candidate, pixels: Pixels, description: str, networks: tuple[str, ...]
+    ) -> ResidentialClassifier:
         return train(
-            table, self.labels[known], candidate.feature_set, "", estimator=candidate.estimator
+            self.tables[candidate.feature_set][pixels],
+            self.labels[pixels],
+            candidate.feature_set,
+            description,
+            networks=networks,
+            estimator=candidate.estimator,
         )
 
     def predict(self, classifier: ResidentialClassifier, held: Pixels) -> NDArray[np.uint8]:

@@ -62,6 +62,15 @@ def test_with_few_groups_the_first_model_is_taken():
     assert {part.of_search for part in found.parts} == {"spectral 0.1"}
 
 
+def test_models_are_fitted_to_equally_many_pixels_of_each_class():
+    labels = np.repeat([1, 2], [900, 100]).astype(np.uint8)
+    pixels = Labelled({}, labels, np.zeros(1000, int))
+    for most, expected in ((400, 200), (5000, 900)):
+        drawn = pixels.balanced(np.arange(1000), most)
+        assert np.bincount(labels[drawn]).tolist() == [0, expected, expected]
+    assert set(drawn) == set(range(1000))
+
+
 def test_the_usual_models():
     models = candidates()
     assert {model.feature_set for model in models} == {
