@@ -31,6 +31,7 @@ from .classifier_file import line, read_content
 from .features import FEATURE_SETS, feature_halo
 from .linear import LinearClassifier
 from .majority import MAJORITY_HALO, NON_RESIDENTIAL, RESIDENTIAL
+from .starter import stored_at
 from .trees import check_trees
 
 ESTIMATORS = (
@@ -80,6 +81,8 @@ class ResidentialClassifier:
     """SHA-256 of the networks whose built-up fraction it was trained on; empty if unknown."""
     versions: Mapping[str, str] = field(default_factory=_versions)
     """Versions of the packages that it was trained with."""
+    starter: bool = False
+    """True if it is the starter classifier of this program."""
 
     def __post_init__(self) -> None:
         """Check that the estimator fits the features and the classes.
@@ -166,6 +169,7 @@ class ResidentialClassifier:
             "demonstration": self.demonstration,
             "networks": list(self.networks),
             "versions": dict(self.versions),
+            **({"starter": True} if self.starter else {}),
         }
         with storage.published(str(path)) as partial:
             skops.io.dump(content, partial, compression=zipfile.ZIP_DEFLATED)
@@ -175,7 +179,7 @@ class ResidentialClassifier:
         """Read a file that `save` wrote; nothing in it is executed.
 
         Args:
-            path: a local path or a URL.
+            path: a local path, a URL, or `STARTER_CLASSIFIER`.
             allow_pickle: whether joblib reads a file that is not skops (the same content, dumped).
                 A pickle runs any code that its author put into it; use it only for files that you
                 trust.
@@ -186,7 +190,7 @@ class ResidentialClassifier:
         """
         name = str(path)
         try:
-            data = storage.read_bytes(name, _MAX_BYTES)
+            data = storage.read_bytes(stored_at(path), _MAX_BYTES)
         except StorageError as error:
             raise ModelError(name, f"cannot be read: {error.reason}") from error
         content, other = read_content(name, data, allow_pickle=allow_pickle)
@@ -207,6 +211,7 @@ class ResidentialClassifier:
                 demonstration=content["demonstration"] is True,
                 networks=tuple(_text(item) for item in content.get("networks", [])),
                 versions={_text(key): _text(value)[:40] for key, value in versions.items()},
+                starter=content.get("starter") is True,
             )
             if not all(_SHA256.fullmatch(item) for item in classifier.networks):
                 raise ValueError("networks are not given as SHA-256")

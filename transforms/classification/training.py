@@ -101,6 +101,7 @@ def train(
     *,
     demonstration: bool = False,
     networks: tuple[str, ...] = (),
+    starter: bool = False,
     estimator: Any = None,
 ) -> ResidentialClassifier:
     """Train a classifier on labelled pixels.
@@ -112,6 +113,7 @@ def train(
         description: description of the pixels.
         demonstration: whether the result is only a demonstration.
         networks: SHA-256 of the networks that made the built-up fraction, if known.
+        starter: whether the result is the starter classifier of this program.
         estimator: a `LinearFit`, or an unfitted estimator of `ESTIMATORS`, which is cloned. By
             default `default_estimator()`.
 
@@ -123,7 +125,9 @@ def train(
     if not isinstance(unfitted, LinearFit):
         unfitted = clone(unfitted)
     fitted = unfitted.fit(features, labels)
-    return ResidentialClassifier(fitted, feature_set, description, demonstration, networks)
+    return ResidentialClassifier(
+        fitted, feature_set, description, demonstration, networks, starter=starter
+    )
 
 
 def held_out_scores(

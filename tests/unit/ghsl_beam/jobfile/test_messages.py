@@ -28,6 +28,7 @@ output: out
         ("grids=[{crs: EPSG:54009}]", "did you mean ESRI:54009?"),
         ("grids=[{crs: ESRI:3035}]", "did you mean EPSG:3035?"),
         ("area.bbox=[1, 2, 3, 4]", r"found file and bbox; .*--set 'area={bbox: \["),
+        ("residential={}", r"residential: no model is given; .* \(models: {starter: true}\)"),
         (
             "area={file: 'POLYGON((13 52,,13 53'}",
             "area.file: this is WKT, not a file: write area: {wkt: ",
