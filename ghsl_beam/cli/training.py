@@ -158,7 +158,7 @@ def train_residential_command(
     overwrite: Overwrite = False,
 ) -> None:
     """Train a residential classifier. Prints scores on ground it has not seen."""
-    from ghsl_beam.tools.training import models_of, read_labels, train_residential
+    from ghsl_beam.tools.training import models_of, read_labels, scores_file, train_residential
     from transforms.storage import storage
 
     models = models_of(feature_set)
@@ -175,7 +175,9 @@ def train_residential_command(
         overwrite=overwrite,
         progress=lambda text: say(text, to=stderr()),
     )
-    _say_scores(scores)
+    most = list(scores["importances"].items())[:10]
+    _say_scores(scores | {"importances": dict(most)})
+    say(f"all scores and importances: {scores_file(model)}", to=stderr())
 
 
 def _say_scores(scores: dict[str, Any]) -> None:

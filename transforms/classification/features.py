@@ -116,7 +116,7 @@ def feature_table(
     if not wide and "nir_mean_5x5" in names:
         mean, deviation = _local_moments(s2[3], valid, where)
         columns |= {"nir_mean_5x5": mean / _ONE, "nir_std_5x5": deviation / _ONE}
-    table = np.empty((red.size, len(names)), np.float32)
+    table = np.empty((red.size, len(names)), np.float32, order="F")  # written column by column
     for name, values in columns.items():
         table[:, names.index(name)] = values
     if wide:

@@ -77,8 +77,12 @@ class LinearClassifier:
         for column, (mean, scale, weight) in enumerate(
             zip(self.means, self.scales, self.weights, strict=True)
         ):
-            feature = (table[:, column].astype(np.float64) - mean) / scale
-            total += np.clip(feature, -CLIP, CLIP) * weight
+            feature = table[:, column].astype(np.float64)
+            feature -= mean
+            feature /= scale
+            np.clip(feature, -CLIP, CLIP, out=feature)
+            feature *= weight
+            total += feature
         return total
 
     def predict(self, table: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -58,6 +58,7 @@ def _trees(number: int, leaves: int, seed: int) -> HistGradientBoostingClassifie
         max_leaf_nodes=leaves,
         min_samples_leaf=50,
         learning_rate=0.1,
+        max_bins=64,
         early_stopping=False,
         random_state=seed,
     )
