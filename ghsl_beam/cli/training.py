@@ -143,20 +143,41 @@ def train_residential_command(
         str, typer.Option(help="value of --field that means non-residential")
     ] = "non-residential",
     feature_set: Annotated[
-        str, typer.Option(help="features: spectral, spectral_indices or spectral_texture")
-    ] = "spectral_texture",
+        str | None,
+        typer.Option(
+            help="features: spectral, spectral_indices, spectral_texture, multiscale or "
+            "multiscale_bands; by default the best of the last three"
+        ),
+    ] = None,
+    non_residential_share: Annotated[
+        float,
+        typer.Option(
+            min=0.001, max=0.999, help="share of non-residential built-up to state precision at"
+        ),
+    ] = 0.07,
     overwrite: Overwrite = False,
 ) -> None:
     """Train a residential classifier. Prints scores on ground it has not seen."""
-    from ghsl_beam.tools.training import check_feature_set, read_labels, train_residential
+    from ghsl_beam.tools.training import models_of, read_labels, scores_file, train_residential
     from transforms.storage import storage
 
-    check_feature_set(feature_set)
+    models = models_of(feature_set)
     pixels_of = read_labels(labels, field, residential, non_residential)
     about = f"trained on {storage.name(labels)}, field {field}, "
     about += f"with the layers of {storage.name(output)}"
-    scores = train_residential(output, pixels_of, feature_set, model, about, overwrite=overwrite)
-    _say_scores(scores)
+    scores = train_residential(
+        output,
+        pixels_of,
+        models,
+        model,
+        about,
+        share=non_residential_share,
+        overwrite=overwrite,
+        progress=lambda text: say(text, to=stderr()),
+    )
+    most = list(scores["importances"].items())[:10]
+    _say_scores(scores | {"importances": dict(most)})
+    say(f"all scores and importances: {scores_file(model)}", to=stderr())
 
 
 def _say_scores(scores: dict[str, Any]) -> None:

@@ -137,7 +137,7 @@ class Job(Section):
     composite: Composite = Composite()
     models: Models = Models()
     cleaning: Cleaning = Cleaning()
-    residential: Residential
+    residential: Annotated[Residential, Field(validate_default=True)] = Residential()
     greenness: Greenness = Greenness()
     grids: tuple[Grid, ...] = (Grid(),)
     output: Location = Field(
@@ -165,6 +165,18 @@ class Job(Section):
     def services(self) -> Services:
         """The storage services of the job."""
         return services_of(self.storage)
+
+    @field_validator("residential")
+    @classmethod
+    def _with_classifier(cls, given: Residential, info: ValidationInfo) -> Residential:
+        """Refuse a job without a classifier: the starter classifier is never chosen silently."""
+        models = info.data.get("models")
+        if given.model is None and models is not None and not models.starter:
+            raise ValueError(
+                "no model is given; give the file of a classifier (residential: {model: "
+                "own.skops}), or ask for the starter models (models: {starter: true})"
+            )
+        return given
 
     @field_validator("name", "output", mode="before")
     @classmethod

@@ -48,10 +48,12 @@ def first_mistake(error: ValidationError, schema: type[BaseModel]) -> str:
         return f"{key}: unknown key{hint}"
     if first["type"] == "missing" and parts != _BOX:
         return f"{key}: is missing"
-    given = storage.masked(shown(first["input"]))
+    # A section that was not given is there with its defaults.
+    absent = isinstance(first["input"], BaseModel)
+    given = "" if absent else f", given {storage.masked(shown(first['input']))}"
     message = one_line(_message(first, schema), 300)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{key}: {message}, given {given}{more}"
+    return f"{key}: {message}{given}{more}"
 
 
 def _message(mistake: Mapping[str, Any], schema: type[BaseModel]) -> str:

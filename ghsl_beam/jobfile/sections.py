@@ -97,7 +97,11 @@ class Cleaning(Section):
 class Residential(Section):
     """The residential classifier."""
 
-    model: Location = Field(description="classifier file (skops)")
+    model: Location | None = Field(
+        None,
+        description="classifier file (skops); without one, a job with models.starter: true uses "
+        "the starter classifier of this program",
+    )
 
 
 class Greenness(Section):

@@ -10,6 +10,7 @@ from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.models.credits import Origin
 from ghsl_beam.models.manifest import Manifest, published_manifest
 from transforms.classification.classifier import ResidentialClassifier
+from transforms.classification.starter import STARTER_CLASSIFIER, stored_at
 from transforms.elements import ModelError, RequestError
 from transforms.inference.models import ZoneModel, resolve, zone_of_file
 from transforms.inference.starter import STARTER_MODEL
@@ -135,7 +136,8 @@ class ChosenClassifier:
 
     `halo`: the pixels around a window that its classes depend on. `networks`: SHA-256 of the
     networks whose built-up it was trained on, empty if unknown. `other_version`: the scikit-learn
-    that made it, if it differs from the installed one.
+    that made it, if it differs from the installed one. `path`: its location. `starter`: it is the
+    starter classifier of this program. `description`: its note about its training.
     """
 
     file: str
@@ -144,24 +146,58 @@ class ChosenClassifier:
     halo: int
     networks: tuple[str, ...] = ()
     other_version: str | None = None
+    path: str = ""
+    starter: bool = False
+    description: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        """Who made it, as far as its file says."""
+        if self.starter:
+            return Origin.STARTER
+        return Origin.DEMONSTRATION if self.demonstration else Origin.OWN
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags about the classifier in the layer that is made with it."""
+        return {
+            "CLASSIFIER": self.file,
+            "CLASSIFIER_SHA256": self.sha256,
+            "CLASSIFIER_ORIGIN": self.origin.value,
+        }
+
+    @property
+    def credit(self) -> str:
+        """The credit that products made with it need; empty for the classifier of a user."""
+        if not self.starter:
+            return ""
+        return (
+            f"classifier {self.file}: starter classifier of ghsl-beam, not of the JRC: "
+            f"{self.description}"
+        )
 
 
 def chosen_classifier(job: Job) -> ChosenClassifier:
     """Read and check the residential classifier.
 
+    The starter classifier is used only if the job asks for the starter models and names no other.
+
     Raises:
         RequestError: it cannot be read, or is not a classifier.
     """
-    path = job.residential.model
+    path = job.residential.model or STARTER_CLASSIFIER
     try:
         classifier = ResidentialClassifier.load(path)
         return ChosenClassifier(
             storage.name(path),
-            storage.sha256(path),
+            storage.sha256(stored_at(path)),
             classifier.demonstration or _named(path),
             classifier.halo,
             classifier.networks,
             classifier.other_version,
+            path,
+            classifier.starter,
+            classifier.description,
         )
     except ModelError as error:
         raise RequestError(f"residential.model: {error}") from error
@@ -172,6 +208,11 @@ def classifier_warnings(classifier: ChosenClassifier, models: Iterable[Model]) -
     warnings = []
     if classifier.demonstration:
         warnings.append(f"classifier {classifier.file} is a demonstration")
+    if classifier.starter:
+        warnings.append(
+            f"classifier {classifier.file} is the starter classifier of ghsl-beam, not of the JRC: "
+            "it knows only the few towns that docs/starter-models.md names"
+        )
     if classifier.other_version:
         warnings.append(
             f"classifier {classifier.file} was made by scikit-learn {classifier.other_version}, "

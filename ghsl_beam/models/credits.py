@@ -51,22 +51,26 @@ class Network(Protocol):
         """The note of a network of this program about its training, may be empty."""
 
 
-def credits_of(networks: Iterable[Network], calibration: str = "") -> tuple[str, ...]:
+def credits_of(networks: Iterable[Network], *others: str) -> tuple[str, ...]:
     """The credits of products that these networks were used for, each once.
 
-    The JRC is credited only for files that it published. `calibration`: the credit of the
-    calibration that was applied, empty if there is none.
+    The JRC is credited only for files that it published.
+
+    Args:
+        networks: the networks.
+        others: the credits of the residential classifier and of the calibration; empty ones are
+            left out.
     """
     unique = {network.sha256: network for network in networks}
     lines = [_line(network) for _, network in sorted(unique.items(), key=lambda i: i[1].file)]
     published = [line for line in lines if line == JRC]
-    others = (line for line in lines if line != JRC)
-    return (SENTINEL, *published[:1], *others, *([calibration] if calibration else []))
+    own = (line for line in lines if line != JRC)
+    return (SENTINEL, *published[:1], *own, *(line for line in others if line))
 
 
-def credit_line(networks: Iterable[Network], calibration: str = "") -> str:
+def credit_line(networks: Iterable[Network], *others: str) -> str:
     """The same credits as one text."""
-    return line_of(credits_of(networks, calibration))
+    return line_of(credits_of(networks, *others))
 
 
 def line_of(lines: Iterable[str]) -> str:

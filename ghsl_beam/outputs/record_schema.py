@@ -59,6 +59,7 @@ class ClassifierRecord(TypedDict):
 
     file: str
     sha256: str
+    origin: Annotated[str, Field(description="who made it: own, starter or demonstration")]
     demonstration: bool
 
 

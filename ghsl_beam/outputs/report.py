@@ -77,6 +77,7 @@ def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
     page = environment.get_template("report.html").render(
         run=run,
         tiles=run.get("tiles") or [],
+        classifier=run.get("classifier") or {},
         losses=run.get("losses") or [],
         stages=[
             (name, stage, 100 * float(stage.get("seconds") or 0) / longest)

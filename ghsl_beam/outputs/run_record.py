@@ -77,6 +77,7 @@ def new_record(plan: JobPlan) -> RunRecord:
         "classifier": {
             "file": plan.classifier.file,
             "sha256": plan.classifier.sha256,
+            "origin": plan.classifier.origin.value,
             "demonstration": plan.classifier.demonstration,
         },
         "calibration": None
@@ -103,7 +104,11 @@ def new_record(plan: JobPlan) -> RunRecord:
         "computed": 0,
         "reused": 0,
         "credits": list(
-            credits_of(plan.models, plan.calibration.credit if plan.calibration else "")
+            credits_of(
+                plan.models,
+                plan.classifier.credit,
+                plan.calibration.credit if plan.calibration else "",
+            )
         ),
     }
 

@@ -199,6 +199,7 @@ def _item(
         end_datetime=times[1],
         properties={
             "ghsl:models": models,
+            "ghsl:classifier": run.get("classifier"),
             "ghsl:demonstration": any(bool(model.get("demonstration")) for model in models),
             "ghsl:fallback": any(bool(model.get("fallback")) for model in models),
             "ghsl:calibration": run.get("calibration"),

@@ -138,7 +138,11 @@ def _source(tile: TilePlan) -> TileSource:
 
 
 def _credits(tile: TilePlan) -> list[str]:
-    return lines_of(tile.tags[Layer.BUFRAC_RAW][CREDITS_TAG])
+    """The credits of network and classifier; the calibration has its own in the grid."""
+    network, classes = (
+        lines_of(tile.tags[layer][CREDITS_TAG]) for layer in (Layer.BUFRAC_RAW, Layer.RES_NRES)
+    )
+    return [*network, *(line for line in classes if line not in network)]
 
 
 def _model(tile: TilePlan) -> str:

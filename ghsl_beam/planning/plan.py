@@ -107,6 +107,8 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
             for line in lines
             for layer in line.makes
         }
+        classified = credit_line([model], classifier.credit)
+        tags[Layer.RES_NRES] |= classifier.tags | {CREDITS_TAG: classified}
         made = {layer: mark for layer, mark in marks.items() if layer in tags}
         plans.append(replace(plan, fingerprints=made, tags=tags))
     grids = tuple(_grid(number, job, plans, calibration) for number in range(len(job.grids)))

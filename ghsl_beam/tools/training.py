@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,10 +25,17 @@ from transforms.classification import (
     FEATURE_SETS,
     NON_RESIDENTIAL,
     RESIDENTIAL,
+    Scores,
     choose_blocks,
-    feature_table,
-    held_out_scores,
-    train,
+)
+from transforms.classification.features import feature_table_in_strips
+from transforms.classification.search import (
+    Candidate,
+    Found,
+    Labelled,
+    candidates,
+    importances,
+    search,
 )
 from transforms.elements import Layer, RequestError, StorageError
 from transforms.storage import storage
@@ -38,6 +45,8 @@ _METRES = 111_195.0
 _TOUCHING = 20.0
 """Metres; polygons of one class within this distance are one patch: two pixels, half a texture."""
 _FOLDS = 5
+NON_RESIDENTIAL_SHARE = 0.07
+"""Share of the built-up that GHSL calls non-residential."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ def _places(
 class _Pixels:
     """Labelled built pixels of a tile."""
 
-    table: NDArray[np.float32]
+    tables: dict[str, NDArray[np.float32]]
     classes: NDArray[np.uint8]
     patches: NDArray[np.int64]
     places: NDArray[np.float64]
@@ -151,7 +160,7 @@ def _pixels(
     bufrac_path: str,
     labels: Labels,
     patches: NDArray[np.int64],
-    feature_set: str,
+    feature_sets: Iterable[str],
 ) -> _Pixels:
     """The training pixels of a tile, without pixels in polygons of both classes."""
     with opened_product(s2_path, output) as source, opened_product(bufrac_path, output) as built:
@@ -182,7 +191,7 @@ def _pixels(
     origin = shapely.get_coordinates(labels.polygons[0])[0]
     owner = np.where(home, owners[RESIDENTIAL], owners[NON_RESIDENTIAL])[chosen]
     return _Pixels(
-        feature_table(bufrac, s2, chosen, feature_set),
+        {name: feature_table_in_strips(bufrac, s2, chosen, name) for name in feature_sets},
         np.where(home, RESIDENTIAL, NON_RESIDENTIAL)[chosen].astype(np.uint8),
         owner.astype(np.int64) - 1,
         np.stack(_places(np.asarray(lon), np.asarray(lat), origin), axis=1),
@@ -191,47 +200,66 @@ def _pixels(
     )
 
 
+def models_of(feature_set: str | None) -> tuple[Candidate, ...]:
+    """The models to search, of one feature set or of all that are worth it.
+
+    Raises:
+        RequestError: there is no such feature set.
+    """
+    if feature_set is None:
+        return candidates()
+    check_feature_set(feature_set)
+    return candidates([feature_set])
+
+
 def train_residential(
     output: str,
     labels: Labels,
-    feature_set: str,
+    models: Sequence[Candidate],
     model: str,
     description: str,
     *,
+    share: float = NON_RESIDENTIAL_SHARE,
     overwrite: bool = False,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Train on the built pixels inside the polygons; scores are held out by blocks of ground.
 
     Args:
         output: folder of a run, with its S2 and BUFRAC.
         labels: from `read_labels`.
-        feature_set: a name of `FEATURE_SETS`.
-        model: classifier file to write.
+        models: the models to search, from `models_of`.
+        model: classifier file to write; the report is written beside it, see `scores_file`.
         description: description of the training data.
+        share: share of non-residential pixels at which precision is stated, 0..1.
         overwrite: whether a file of this name may be replaced; otherwise it is kept under another
             name.
+        progress: gets a line about each part of the search.
 
     Returns:
-        Number of pixels, the held-out scores and how they were held out, the numbers of what was
-        left out, and the name under which an earlier model is `kept`.
+        Number of pixels, the chosen model, the held-out scores and how they were held out, the
+        numbers of what was left out, and the name under which an earlier model is `kept`.
 
     Raises:
-        RequestError: there is no such feature set, the model cannot be written, or the polygons
-            have too few built pixels of a class, or only close to each other.
+        RequestError: the model cannot be written, or the polygons have too few built pixels of a
+            class, or only close to each other.
         RasterError: a layer of the run is damaged.
     """
-    check_feature_set(feature_set)
     check_model(model, overwrite)
     tiles = list(tiles_of_run(output))
     check_place("labels", labels.polygons, output, (s2 for s2, _ in tiles))
     patches = patches_of(labels)
-    by_tile = [_pixels(output, *paths, labels, patches, feature_set) for paths in tiles]
+    feature_sets = tuple(dict.fromkeys(one.feature_set for one in models))
+    by_tile = [_pixels(output, *paths, labels, patches, feature_sets) for paths in tiles]
     if not by_tile:
         raise RequestError(f"{output}: has no S2 and BUFRAC to train on")
-    x, y, patch, place = (
+    y, patch, place = (
         np.concatenate([getattr(pixels, part) for pixels in by_tile])
-        for part in ("table", "classes", "patches", "places")
+        for part in ("classes", "patches", "places")
     )
+    tables = {
+        name: np.concatenate([pixels.tables[name] for pixels in by_tile]) for name in feature_sets
+    }
     numbers = [int((y == label).sum()) for label in (RESIDENTIAL, NON_RESIDENTIAL)]
     if not all(numbers):
         raise RequestError(
@@ -244,31 +272,91 @@ def train_residential(
             f"labels: the built-up pixels of a class are in only {fewer} blocks of {side:g} m; "
             "each class needs at least 2, so that one can be held out"
         )
+    labelled = Labelled(tables, y, blocks, place)
     folds = min(_FOLDS, fewer)
     try:
-        scores = held_out_scores(x, y, blocks, feature_set, folds=folds, places=place)
+        found = search(labelled, models, folds=folds, progress=progress)
     except ValueError as error:
         raise RequestError(
             f"labels: cannot compute a held-out score: {error}; label more places, far apart"
         ) from error
     networks = tuple(sorted({pixels.network for pixels in by_tile if pixels.network}))
-    trained = train(x, y, feature_set, description, networks=networks)
+    trained = labelled.fit_at_last(found.chosen, description, networks)
     kept = keep_earlier(model, overwrite)
     trained.save(model)
-    return {
+    report = {
         "kept": kept,
         "pixels": len(y),
         "residential": numbers[0],
         "non_residential": numbers[1],
-        "accuracy": round(scores.accuracy, 4),
-        "balanced_accuracy": round(scores.balanced_accuracy, 4),
+        "model": found.chosen.name,
+        **scores_of(found.scores, share),
         "held_out": {
             "by": f"blocks of {side:g} m",
             "blocks": int(blocks.max()) + 1,
             "folds": folds,
-            "pixels": sum(map(sum, scores.counts)),
+            "pixels": sum(map(sum, found.scores.counts)),
+        },
+        "search": _search_report(found),
+        "importances": {
+            name: round(loss, 4) for name, loss in importances(found, labelled).items()
         },
         "left_out": labels.left_out
         | {"pixels of both classes": sum(pixels.contradictory for pixels in by_tile)},
         "networks": list(networks),
+    }
+    storage.write_whole(scores_file(model), (json.dumps(report, indent=2) + "\n").encode())
+    return report
+
+
+def scores_file(model: str) -> str:
+    """The location of the report about a classifier: the same name, with `.scores.json`."""
+    return f"{model.removesuffix('.skops')}.scores.json"
+
+
+def scores_of(scores: Scores, share: float) -> dict[str, Any]:
+    """Scores for a report.
+
+    Args:
+        scores: of held-out pixels with both classes.
+        share: share of non-residential pixels at which precision is stated, 0..1.
+    """
+    names = ("residential", "non_residential")
+    by_class = zip(names, scores.precisions, scores.recalls, scores.f1, strict=True)
+    return {
+        "accuracy": round(scores.accuracy, 4),
+        "balanced_accuracy": round(scores.balanced_accuracy, 4),
+        "confusion": {
+            f"{true}_as_{guess}": number
+            for true, row in zip(names, scores.counts, strict=True)
+            for guess, number in zip(names, row, strict=True)
+        },
+        "by_class": {
+            name: {"precision": round(p, 4), "recall": round(r, 4), "f1": round(f, 4)}
+            for name, p, r, f in by_class
+        },
+        "precision_at_share": {
+            "non_residential_share": share,
+            **{
+                name: round(value, 4)
+                for name, value in zip(names, scores.precisions_at(share), strict=True)
+            },
+        },
+    }
+
+
+def _search_report(found: Found) -> dict[str, Any]:
+    """How the model was chosen, and how much its score varies among the parts."""
+    both = [part for part in found.parts if all(sum(row) for row in part.scores.counts)]
+    accuracies = [part.scores.balanced_accuracy for part in both]
+    return {
+        "nested": found.nested,
+        "balanced_accuracy_of_candidates": {
+            name: round(value, 4) for name, value in found.compared.items()
+        },
+        "by_part": [
+            {"model": part.of_search, "balanced_accuracy": round(part.scores.balanced_accuracy, 4)}
+            for part in both
+        ],
+        "spread": round(float(np.std(accuracies)), 4) if accuracies else None,
     }

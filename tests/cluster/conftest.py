@@ -23,6 +23,7 @@ from tests.support import four_tiles
 from tests.support.jobs import make, models_folder, write_job
 from tests.support.object_storage import make_bucket, put_folder, s3_service, using
 from tests.support.storage_services import more_keys
+from transforms.classification.starter import starter_classifier_file
 
 DEMONSTRATION = ROOT / "examples" / "havelland.yaml"
 
@@ -136,7 +137,8 @@ def in_bucket(job_file, archive, bucket, folder):
     content["input"]["archive"] = put_folder(archive, f"{bucket}/{name}/archive")
     models = put_folder(models_folder(folder / "models"), f"{bucket}/{name}/models")
     content["models"] = {"folder": models}
-    content["residential"]["model"] = f"{models}/DEMONSTRATION_residential.skops"
+    given = content.get("residential", {}).get("model", starter_classifier_file())
+    content["residential"] = {"model": f"{models}/{Path(given).name}"}
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(content))
     return file

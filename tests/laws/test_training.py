@@ -17,10 +17,16 @@ from ghsl_beam.cli.main import app
 from ghsl_beam.tools.training import Labels, patches_of, train_residential
 from transforms.classification import ResidentialClassifier, choose_blocks
 from transforms.classification.holding_out import blocks, near
+from transforms.classification.search import Candidate, candidates
 from transforms.elements import RequestError
 
 SIDE = 140
 NETWORK = "ab" * 32
+
+
+def one_model(feature_set: str) -> tuple[Candidate, ...]:
+    """The fastest model alone."""
+    return candidates([feature_set])[-1:]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +75,9 @@ def test_labels_by_chance_score_as_chance(
     run_of: Path, tmp_path: Path, patch: int, part: int, gap: int
 ) -> None:
     labels = labels_by_chance(patch, part, gap)
-    found = train_residential(str(run_of), labels, "spectral_texture", str(tmp_path / "m"), "")
+    found = train_residential(
+        str(run_of), labels, one_model("spectral_texture"), str(tmp_path / "m"), ""
+    )
     assert 0.35 < found["balanced_accuracy"] < 0.65
     assert found["held_out"]["by"].startswith("blocks of")
 
@@ -85,24 +93,42 @@ def test_what_there_is_to_learn_scores(run_of: Path, tmp_path: Path) -> None:
     classes = np.where(red > np.median(red), 1, 2).astype(np.uint8)
     model = tmp_path / "own.skops"
     found = train_residential(
-        str(run_of), Labels(labels.polygons, classes, {}), "spectral", str(model), "noise"
+        str(run_of),
+        Labels(labels.polygons, classes, {}),
+        candidates(["spectral"])[1:3],
+        str(model),
+        "noise",
     )
     assert found["balanced_accuracy"] > 0.65
     assert found["networks"] == [NETWORK]
+    assert json.loads((tmp_path / "own.scores.json").read_text()) == found
+    assert found["search"]["nested"]
+    assert found["model"] in found["search"]["balanced_accuracy_of_candidates"]
+    assert len(found["search"]["by_part"]) == found["held_out"]["folds"] > 1
+    assert sum(found["confusion"].values()) == found["held_out"]["pixels"]
+    assert next(iter(found["importances"])) == "red"
+    precision = found["precision_at_share"]
+    right, wrong = (
+        found["by_class"][name]["recall"] for name in ("non_residential", "residential")
+    )
+    expected = 0.07 * right / (0.07 * right + 0.93 * (1 - wrong))
+    assert precision["non_residential"] == pytest.approx(expected, abs=1e-3)
     assert ResidentialClassifier.load(model).networks == (NETWORK,)
 
 
 def test_an_earlier_model_of_that_name_is_kept(run_of: Path, tmp_path: Path) -> None:
     labels, model = labels_by_chance(12, 12, 8), tmp_path / "own.skops"
     model.write_text("precious")
-    found = train_residential(str(run_of), labels, "spectral", str(model), "")
+    found = train_residential(str(run_of), labels, one_model("spectral"), str(model), "")
     assert ResidentialClassifier.load(model).feature_set == "spectral"
     digest = hashlib.sha256(b"precious").hexdigest()
     assert found["kept"] == f"{model}.{digest[:8]}"
     assert Path(found["kept"]).read_text() == "precious"
-    again = train_residential(str(run_of), labels, "spectral", str(model), "", overwrite=True)
+    again = train_residential(
+        str(run_of), labels, one_model("spectral"), str(model), "", overwrite=True
+    )
     assert again["kept"] is None
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3  # the model, the earlier one, and the scores
 
 
 def test_a_feature_set_that_is_none(tmp_path: Path) -> None:
@@ -110,7 +136,8 @@ def test_a_feature_set_that_is_none(tmp_path: Path) -> None:
     arguments = ["train", "residential", "none", "--labels", "none", "--feature-set", "foo"]
     ended = CliRunner().invoke(app, [*arguments, "--model", str(tmp_path / "m")])
     assert isinstance(ended.exception, RequestError)
-    known = "expected one of spectral, spectral_indices, spectral_texture"
+    known = "expected one of spectral, spectral_indices, spectral_texture, multiscale, "
+    known += "multiscale_bands"
     assert str(ended.exception) == f"--feature-set 'foo': {known}"
 
 
@@ -121,13 +148,13 @@ def test_pixels_of_both_classes_are_left_out(run_of: Path, tmp_path: Path) -> No
         [*labels.polygons, *twice], np.concatenate([labels.classes, 3 - labels.classes[:3]]), {}
     )
     model = str(tmp_path / "m")
-    found = train_residential(str(run_of), both, "spectral", model, "")
+    found = train_residential(str(run_of), both, one_model("spectral"), model, "")
     assert found["left_out"] == {"pixels of both classes": 3 * 144}
     near_by = Labels(labels.polygons[:2], np.array([1, 2], np.uint8), {})
     with pytest.raises(
         RequestError, match=r"are in only 1 blocks of .* each class needs at least 2"
     ):
-        train_residential(str(run_of), near_by, "spectral", f"{model}2", "")
+        train_residential(str(run_of), near_by, one_model("spectral"), f"{model}2", "")
 
 
 def test_patches_are_of_one_class_and_touch() -> None:

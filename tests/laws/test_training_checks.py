@@ -18,6 +18,7 @@ from ghsl_beam.tools.training_checks import check_model
 from tests.laws.test_training import labels_by_chance, run_of  # noqa: F401
 from tests.unit.ghsl_beam.tools.test_plain_rasters import Host, host, in_degrees, virtual  # noqa: F401
 from tests.unit.ghsl_beam.tools.test_validate import boxes
+from transforms.classification.search import candidates
 from transforms.elements import RasterError, RequestError, StorageError
 
 NOT_WRITABLE = {
@@ -65,8 +66,8 @@ def test_a_model_that_cannot_be_written_is_found_out_first(
     def too_late(*_: object, **__: object) -> None:
         raise AssertionError("trained before the model's name was looked at")
 
-    for module in (training, network_training):
-        monkeypatch.setattr(module, "train", too_late)
+    monkeypatch.setattr(training, "search", too_late)
+    monkeypatch.setattr(network_training, "train", too_late)
     for module in (training, images):
         monkeypatch.setattr(module, "tiles_of_run", too_late)
     model = name_of(tmp_path, case)
@@ -74,7 +75,7 @@ def test_a_model_that_cannot_be_written_is_found_out_first(
     train = {
         "network": partial(train_network, asked(run_of, "none.gpkg", model)),
         "residential": partial(
-            train_residential, str(run_of), labels_by_chance(12, 12, 8), "spectral", model, ""
+            train_residential, str(run_of), labels_by_chance(12, 12, 8), candidates(), model, ""
         ),
     }[kind]
     with pytest.raises(RequestError, match=NOT_WRITABLE[case]) as caught:
@@ -125,7 +126,7 @@ def test_labels_outside_the_run_say_where_both_lie(
     said = rf"are outside the run: .* longitude {west:.2f} to .* 33UUU about 12\.65, 52\.50"
     with pytest.raises(RequestError, match=f"labels: {said}"):
         train_residential(
-            str(run_of), Labels(away, labels.classes, {}), "spectral", f"{tmp_path}/m", ""
+            str(run_of), Labels(away, labels.classes, {}), candidates(), f"{tmp_path}/m", ""
         )
     boxes(tmp_path / "away.gpkg", *away)
     with pytest.raises(RequestError, match=rf"away\.gpkg: {said}"):
@@ -155,7 +156,7 @@ def test_a_layer_that_cannot_be_read_is_named(
         path.write_text(virtual(f"/vsicurl/{host.url}/x.tif"))
     labels, run = labels_by_chance(12, 12, 8), str(tmp_path / "run")
     with pytest.raises(RasterError, match=rf"{layer}_E2020_x_33UUU\.tif: is damaged"):
-        train_residential(run, labels, "spectral", f"{tmp_path}/m", "")
+        train_residential(run, labels, candidates(), f"{tmp_path}/m", "")
     if layer == "S2":
         ground = in_degrees(shapely.box(340100, 5819000, 340500, 5819900))
         boxes(tmp_path / "built.gpkg", ground)

@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
 from tests.support.jobs import CLASSIFIER, NETWORK, lonlat_box
 from tests.support.plans import MADE
-from transforms.elements import NODATA, Block, Layer
+from transforms.elements import NODATA, Block, Layer, RequestError
 
 BLOCK = 512
 BLOCKS = math.ceil(ROWS / BLOCK) * math.ceil(COLS / BLOCK)
@@ -232,6 +232,30 @@ def test_keys_that_the_starter_network_makes_useless_are_named(job_file, tmp_pat
     plan = make_plan(load_job(job_file, (models,), str(tmp_path / "output")))
     assert {model.file for model in plan.models} == {"STARTER_MODEL_CNN.h5"}
     assert "models.folder, models.fallback: not used, because of models.starter" in plan.warnings
+
+
+def test_the_starter_classifier_is_used_if_the_starter_models_are_asked_for(job_file, tmp_path):
+    output = str(tmp_path / "output")
+    plan = make_plan(load_job(job_file, ("residential.model=null",), output))
+    record = new_record(plan)
+    assert record["classifier"]["file"] == "STARTER_residential.skops"
+    assert record["classifier"]["origin"] == "starter"
+    said = "classifier STARTER_residential.skops is the starter classifier of ghsl-beam, not of the"
+    assert len([warning for warning in plan.warnings if warning.startswith(said)]) == 1
+    assert not any("another network" in warning for warning in plan.warnings)
+    credit = (
+        "classifier STARTER_residential.skops: starter classifier of ghsl-beam, not of the JRC: "
+    )
+    assert credit in record["credits"][-1]
+    (tile,) = plan.tiles
+    assert credit in tile.tags[Layer.RES_NRES]["CREDITS"]
+    assert tile.tags[Layer.RES_NRES]["CLASSIFIER_ORIGIN"] == "starter"
+    assert "classifier" not in tile.tags[Layer.BUFRAC]["CREDITS"]
+    assert all(credit in " ".join(cell.credits) for grid in plan.grids for cell in grid.spec.cells)
+    with pytest.raises(
+        RequestError, match=r"residential: no model is given; give the file of a cl"
+    ):
+        load_job(job_file, ("residential.model=null", "models.starter=false"), output)
 
 
 def test_the_network_of_earlier_demonstrations_is_still_found(job_file, tmp_path):

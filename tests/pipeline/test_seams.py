@@ -27,7 +27,10 @@ SHARED = 600
 
 @pytest.fixture(scope="module")
 def one_and_two(scene, tmp_path_factory):
-    """The same pixels as one tile and as two that overlap; their outputs."""
+    """The same pixels as one tile and as two that overlap, with other blocks; their outputs.
+
+    The starter classifier has the widest halo.
+    """
     scene = scene.copy()
     scene[:, :, 11:14] = scene[:, :, 14:17]
     area = lonlat_box(32633, LEFT - 300, ULY - 10 * ROWS - 300, LEFT + 10 * COLS + 300, ULY + 300)
@@ -44,7 +47,8 @@ def one_and_two(scene, tmp_path_factory):
         folder = tmp_path_factory.mktemp(name)
         for product in mine:
             write_product(folder / "archive", product)
-        outputs.append(make(write_job(folder, area, folder / "archive")))
+        over = {"residential": {}, "block_size": 1024 if name == "one" else 200}
+        outputs.append(make(write_job(folder, area, folder / "archive", **over)))
     return outputs
 
 
@@ -61,7 +65,8 @@ def test_two_tiles_give_the_grid_that_one_gives(one_and_two):
 
 def test_two_tiles_agree_where_they_overlap(one_and_two):
     _, (two, _) = one_and_two
-    reach = 10 + 10 + 10 + 4 + 2 + 2  # closing there and back, two sieves, network, classifier
+    # Closing there and back, two sieves, network, classifier.
+    reach = 10 + 10 + 10 + 4 + 2 + 31
     split = COLS - SHARED
     for layer in ("S2", "BUFRAC_RAW", "BUFRAC", "RES_NRES", "GREENNESS"):
         left, right = (

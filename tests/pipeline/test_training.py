@@ -9,7 +9,7 @@ import shapely
 from pyproj import Transformer
 
 from ghsl_beam.tools.network import NetworkRequest, train_network
-from ghsl_beam.tools.training import read_labels, train_residential
+from ghsl_beam.tools.training import models_of, read_labels, train_residential
 from tests.pipeline.conftest import ULX, ULY
 from tests.support.jobs import layers, make
 from transforms.elements import RequestError
@@ -36,7 +36,9 @@ def test_a_classifier_trained_on_a_run_serves_the_next(made, job_file, labels_fi
     output, _ = made
     labels = read_labels(str(labels_file), "use", "home", "works")
     model = tmp_path / "own.skops"
-    scores = train_residential(str(output), labels, "spectral", str(model), "a test")
+    scores = train_residential(
+        str(output), labels, models_of("spectral")[-1:], str(model), "a test"
+    )
     assert scores["pixels"] > 100
     assert 0 <= scores["balanced_accuracy"] <= 1
     settings = (f"residential.model={model}", f"output={tmp_path / 'out'}")

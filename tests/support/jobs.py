@@ -11,6 +11,7 @@ import yaml
 
 from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.running.launch import run
+from transforms.classification.starter import starter_classifier_file
 from transforms.inference.starter import starter_file
 
 NETWORK = starter_file()
@@ -20,10 +21,11 @@ CLASSIFIER = MODELS / "DEMONSTRATION_residential.skops"
 
 
 def models_folder(folder: Path) -> Path:
-    """A folder with a network for grid zone 33U, and the demonstration's classifier."""
+    """A folder with a network for grid zone 33U, and two classifiers."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(NETWORK, folder / "MODEL_CNN_33U.h5")
     shutil.copy(CLASSIFIER, folder)
+    shutil.copy(starter_classifier_file(), folder)
     return folder
 
 

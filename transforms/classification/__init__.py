@@ -8,6 +8,7 @@ from .classifier import ESTIMATORS, ResidentialClassifier
 from .classify import classify, predict_classes
 from .features import FEATURE_SETS, feature_halo, feature_table, valid_pixels
 from .holding_out import choose_blocks
+from .linear import LinearClassifier, LinearFit
 from .majority import (
     MAJORITY_HALO,
     NON_RESIDENTIAL,
@@ -32,6 +33,8 @@ __all__ = [
     "NOT_BUILT",
     "RESIDENTIAL",
     "ClassifyResidential",
+    "LinearClassifier",
+    "LinearFit",
     "ResidentialClassifier",
     "Scores",
     "choose_blocks",

@@ -29,7 +29,9 @@ from transforms.storage import storage
 
 from .classifier_file import line, read_content
 from .features import FEATURE_SETS, feature_halo
+from .linear import LinearClassifier
 from .majority import MAJORITY_HALO, NON_RESIDENTIAL, RESIDENTIAL
+from .starter import stored_at
 from .trees import check_trees
 
 ESTIMATORS = (
@@ -37,9 +39,10 @@ ESTIMATORS = (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
+    LinearClassifier,
     RandomForestClassifier,
 )
-"""The supported estimators: trees, which decide on each pixel separately.
+"""The supported estimators: trees and the own linear model, which decide on each pixel separately.
 
 Models that multiply matrices are not supported. With them, the last bit of a pixel's score can
 depend on how many pixels are predicted together, and so on the block size.
@@ -62,7 +65,7 @@ def _versions() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResidentialClassifier:
-    """A fitted scikit-learn classifier with the description of its input.
+    """A fitted classifier with the description of its input.
 
     Classes are 1 (residential) and 2 (non-residential).
     """
@@ -78,6 +81,8 @@ class ResidentialClassifier:
     """SHA-256 of the networks whose built-up fraction it was trained on; empty if unknown."""
     versions: Mapping[str, str] = field(default_factory=_versions)
     """Versions of the packages that it was trained with."""
+    starter: bool = False
+    """True if it is the starter classifier of this program."""
 
     def __post_init__(self) -> None:
         """Check that the estimator fits the features and the classes.
@@ -92,7 +97,9 @@ class ResidentialClassifier:
         if type(self.estimator) not in ESTIMATORS:
             allowed = ", ".join(kind.__name__ for kind in ESTIMATORS)
             raise ValueError(f"estimator is {type(self.estimator).__name__}, expected {allowed}")
-        check_is_fitted(self.estimator)
+        linear = isinstance(self.estimator, LinearClassifier)
+        if not linear:
+            check_is_fitted(self.estimator)
         if self.estimator.n_features_in_ != len(self.features):
             raise ValueError(
                 f"estimator has {self.estimator.n_features_in_} features, but the feature set "
@@ -103,6 +110,8 @@ class ResidentialClassifier:
             raise ValueError("classes are unknown, expected 1 and 2")
         if classes.tolist() != [RESIDENTIAL, NON_RESIDENTIAL]:
             raise ValueError(f"classes are {classes.tolist()}, expected 1 and 2")
+        if linear:
+            return
         check_trees(self.estimator, len(self.features))
         if getattr(self.estimator, "n_jobs", 1) != 1:
             # With threads, the order in which the trees' votes are added changes from run to run.
@@ -110,7 +119,9 @@ class ResidentialClassifier:
 
     @property
     def other_version(self) -> str | None:
-        """The version of scikit-learn that it was trained with, if it differs from this one."""
+        """The version of scikit-learn that made its trees, if it differs from this one."""
+        if isinstance(self.estimator, LinearClassifier):
+            return None  # scikit-learn only fitted its numbers
         theirs, here = self.versions.get("scikit-learn"), version("scikit-learn")
         return theirs if theirs and theirs != here else None
 
@@ -148,15 +159,17 @@ class ResidentialClassifier:
 
     def save(self, path: Path | str) -> None:
         """Write a skops file whole or not at all."""
+        linear = isinstance(self.estimator, LinearClassifier)
         content = {
             "format": _FORMAT,
-            "estimator": self.estimator,
+            "estimator": self.estimator.content() if linear else self.estimator,
             "feature_set": self.feature_set,
             "features": list(self.features),
             "description": self.description,
             "demonstration": self.demonstration,
             "networks": list(self.networks),
             "versions": dict(self.versions),
+            **({"starter": True} if self.starter else {}),
         }
         with storage.published(str(path)) as partial:
             skops.io.dump(content, partial, compression=zipfile.ZIP_DEFLATED)
@@ -166,7 +179,7 @@ class ResidentialClassifier:
         """Read a file that `save` wrote; nothing in it is executed.
 
         Args:
-            path: a local path or a URL.
+            path: a local path, a URL, or `STARTER_CLASSIFIER`.
             allow_pickle: whether joblib reads a file that is not skops (the same content, dumped).
                 A pickle runs any code that its author put into it; use it only for files that you
                 trust.
@@ -177,7 +190,7 @@ class ResidentialClassifier:
         """
         name = str(path)
         try:
-            data = storage.read_bytes(name, _MAX_BYTES)
+            data = storage.read_bytes(stored_at(path), _MAX_BYTES)
         except StorageError as error:
             raise ModelError(name, f"cannot be read: {error.reason}") from error
         content, other = read_content(name, data, allow_pickle=allow_pickle)
@@ -190,13 +203,15 @@ class ResidentialClassifier:
         try:
             versions = dict(content["versions"])
             versions |= {"scikit-learn": other} if other else {}
+            estimator = content["estimator"]
             classifier = cls(
-                estimator=content["estimator"],
+                estimator=LinearClassifier.of(estimator) if type(estimator) is dict else estimator,
                 feature_set=_text(content["feature_set"]),
                 description=_text(content["description"]),
                 demonstration=content["demonstration"] is True,
                 networks=tuple(_text(item) for item in content.get("networks", [])),
                 versions={_text(key): _text(value)[:40] for key, value in versions.items()},
+                starter=content.get("starter") is True,
             )
             if not all(_SHA256.fullmatch(item) for item in classifier.networks):
                 raise ValueError("networks are not given as SHA-256")

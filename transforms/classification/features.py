@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from transforms.elements import NODATA, Layer
 
+from . import multiscale
+
 _SPECTRAL = ("bufrac", "red", "green", "blue", "nir")
 _INDICES = ("ndvi", "ndwi", "brightness")
 _TEXTURE = ("bufrac_mean_5x5", "bufrac_std_5x5", "nir_mean_5x5", "nir_std_5x5")
@@ -17,6 +19,8 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
     "spectral": _SPECTRAL,
     "spectral_indices": _SPECTRAL + _INDICES,
     "spectral_texture": _SPECTRAL + _INDICES + _TEXTURE,
+    "multiscale": _SPECTRAL + _INDICES + multiscale.OF_BANDS + multiscale.OF_BUFRAC,
+    "multiscale_bands": _SPECTRAL[1:] + _INDICES + multiscale.OF_BANDS,
 }
 """The features of each set, in the order of the table's columns."""
 
@@ -32,7 +36,10 @@ def feature_halo(feature_set: str) -> int:
     Raises:
         ValueError: there is no such set.
     """
-    return _RADIUS if set(_names(feature_set)) & set(_TEXTURE) else 0
+    names = set(_names(feature_set))
+    if names >= set(multiscale.OF_BANDS):
+        return multiscale.HALO
+    return _RADIUS if names & set(_TEXTURE) else 0
 
 
 def valid_pixels(bufrac: NDArray[np.uint8], s2: NDArray[np.uint16]) -> NDArray[np.bool_]:
@@ -69,8 +76,9 @@ def feature_table(
     Built-up fraction 0..1; bands and `brightness` (mean of red, green, blue) as reflectance;
     NDVI = (NIR - red) / (NIR + red) and NDWI = (green - NIR) / (green + NIR), -1..1; mean and
     standard deviation (of the population) over the valid pixels of 5 x 5, in the unit of their
-    layer. Sums are whole numbers, and each feature is rounded once, to float32. So no feature
-    depends on the window in which it is computed.
+    layer; `multiscale.features` describes those of larger surroundings. Sums are whole numbers, and
+    each feature is rounded in the same way. So no feature depends on the window in which it is
+    computed.
 
     Args:
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
@@ -101,16 +109,56 @@ def feature_table(
         "brightness": lambda: (red + green + blue) / (3 * _ONE),
     }
     columns = {name: simple[name]() for name in names if name in simple}
-    if "bufrac_mean_5x5" in names:
+    wide = set(names) >= set(multiscale.OF_BANDS)
+    if not wide and "bufrac_mean_5x5" in names:
         mean, deviation = _local_moments(bufrac, valid, where)
         columns |= {"bufrac_mean_5x5": mean / 100, "bufrac_std_5x5": deviation / 100}
-    if "nir_mean_5x5" in names:
+    if not wide and "nir_mean_5x5" in names:
         mean, deviation = _local_moments(s2[3], valid, where)
         columns |= {"nir_mean_5x5": mean / _ONE, "nir_std_5x5": deviation / _ONE}
-    table = np.empty((red.size, len(names)), np.float32)
-    for column, name in enumerate(names):
-        table[:, column] = columns[name]
+    table = np.empty((red.size, len(names)), np.float32, order="F")  # written column by column
+    for name, values in columns.items():
+        table[:, names.index(name)] = values
+    if wide:
+        with_bufrac = set(multiscale.OF_BUFRAC) <= set(names)
+        for name, values in multiscale.features(bufrac, s2, valid, where, with_bufrac=with_bufrac):
+            table[:, names.index(name)] = values
     return table
+
+
+def feature_table_in_strips(
+    bufrac: NDArray[np.uint8],
+    s2: NDArray[np.uint16],
+    where: NDArray[np.bool_],
+    feature_set: str,
+    rows: int = 256,
+) -> NDArray[np.float32]:
+    """The same as `feature_table`, with less memory for large arrays.
+
+    Args:
+        bufrac: as in `feature_table`.
+        s2: as in `feature_table`.
+        where: as in `feature_table`.
+        feature_set: as in `feature_table`.
+        rows: rows that are computed together.
+
+    Returns:
+        As `feature_table`.
+
+    Raises:
+        ValueError: as `feature_table`.
+    """
+    halo, tables = feature_halo(feature_set), []
+    for top in range(0, len(where), rows):
+        if not where[top : top + rows].any():
+            continue
+        first, last = max(0, top - halo), min(len(where), top + rows + halo)
+        chosen = where[first:last].copy()
+        chosen[: top - first], chosen[top - first + rows :] = False, False
+        tables.append(feature_table(bufrac[first:last], s2[:, first:last], chosen, feature_set))
+    if not tables:
+        return np.empty((0, len(_names(feature_set))), np.float32)
+    return np.concatenate(tables)
 
 
 def _names(feature_set: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from .classifier import ResidentialClassifier
 from .features import FEATURE_SETS
 from .holding_out import APART, Places, near
+from .linear import LinearFit
 from .majority import NON_RESIDENTIAL, RESIDENTIAL
 
 Table = NDArray[np.float32]
@@ -41,9 +43,41 @@ class Scores:
         return right_1 / (right_1 + wrong_1), right_2 / (wrong_2 + right_2)
 
     @property
+    def precisions(self) -> tuple[float, float]:
+        """Share of the pixels predicted as a class that are of it, 0..1; 0 if there are none."""
+        (right_1, wrong_1), (wrong_2, right_2) = self.counts
+        return right_1 / max(right_1 + wrong_2, 1), right_2 / max(right_2 + wrong_1, 1)
+
+    @property
+    def f1(self) -> tuple[float, float]:
+        """Harmonic mean of precision and recall of each class, 0..1."""
+        one, two = (
+            2 * p * r / (p + r) if p + r else 0.0
+            for p, r in zip(self.precisions, self.recalls, strict=True)
+        )
+        return one, two
+
+    def precisions_at(self, share: float) -> tuple[float, float]:
+        """The precisions where non-residential pixels have a given share of the ground, 0..1.
+
+        The recalls are kept, and the classes weigh as the share says. Precision depends on it:
+        where a class is rare, even few errors of the other are many for it.
+        """
+        one, two = self.recalls
+        of_1, of_2 = (1 - share) * one + share * (1 - two), share * two + (1 - share) * (1 - one)
+        return (1 - share) * one / of_1 if of_1 else 0.0, share * two / of_2 if of_2 else 0.0
+
+    @property
     def balanced_accuracy(self) -> float:
         """Mean of the two recalls, 0..1."""
         return sum(self.recalls) / 2
+
+
+def counted(labels: Labels, predicted: Labels) -> Scores:
+    """The numbers of correct and wrong predictions of pixels with both classes."""
+    counts = confusion_matrix(labels, predicted, labels=[RESIDENTIAL, NON_RESIDENTIAL])
+    (a, b), (c, d) = counts.tolist()
+    return Scores(((a, b), (c, d)))
 
 
 def default_estimator(seed: int = 0) -> Any:
@@ -67,6 +101,7 @@ def train(
     *,
     demonstration: bool = False,
     networks: tuple[str, ...] = (),
+    starter: bool = False,
     estimator: Any = None,
 ) -> ResidentialClassifier:
     """Train a classifier on labelled pixels.
@@ -78,15 +113,21 @@ def train(
         description: description of the pixels.
         demonstration: whether the result is only a demonstration.
         networks: SHA-256 of the networks that made the built-up fraction, if known.
-        estimator: an unfitted estimator of `ESTIMATORS`; it is cloned. By default
-            `default_estimator()`.
+        starter: whether the result is the starter classifier of this program.
+        estimator: a `LinearFit`, or an unfitted estimator of `ESTIMATORS`, which is cloned. By
+            default `default_estimator()`.
 
     Raises:
         ValueError: shapes, labels, set or estimator do not fit.
     """
     _check(features, labels, feature_set)
-    fitted = clone(default_estimator() if estimator is None else estimator).fit(features, labels)
-    return ResidentialClassifier(fitted, feature_set, description, demonstration, networks)
+    unfitted = default_estimator() if estimator is None else estimator
+    if not isinstance(unfitted, LinearFit):
+        unfitted = clone(unfitted)
+    fitted = unfitted.fit(features, labels)
+    return ResidentialClassifier(
+        fitted, feature_set, description, demonstration, networks, starter=starter
+    )
 
 
 def held_out_scores(
@@ -123,25 +164,39 @@ def held_out_scores(
         ValueError: shapes, labels, set, estimator or folds do not fit, or no part can be tested.
     """
     _check(features, labels, feature_set)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     predicted = np.zeros_like(labels)
-    for known, held in splitter.split(features, labels, groups):
-        if places is not None:
-            tested = np.zeros(len(labels), bool)
-            tested[held] = True
-            known = known[~near(places, tested, apart)[known]]
-        if len(np.unique(labels[known])) != 2:
-            continue
+    for known, held in held_out_parts(
+        labels, groups, folds=folds, seed=seed, places=places, apart=apart
+    ):
         fitted = train(features[known], labels[known], feature_set, "", estimator=estimator)
         predicted[held] = fitted.predict(features[held])
     tested = predicted > 0
     if len(np.unique(labels[tested])) != 2:
         raise ValueError("too few pixels are far enough from the test pixels to train both classes")
-    counts = confusion_matrix(
-        labels[tested], predicted[tested], labels=[RESIDENTIAL, NON_RESIDENTIAL]
-    )
-    (a, b), (c, d) = counts.tolist()
-    return Scores(((a, b), (c, d)))
+    return counted(labels[tested], predicted[tested])
+
+
+def held_out_parts(
+    labels: Labels,
+    groups: Groups,
+    *,
+    folds: int,
+    seed: int = 0,
+    places: Places | None = None,
+    apart: float = APART,
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Indices of the training pixels and of the held-out pixels of each part.
+
+    A part without both classes among its training pixels is left out; see `held_out_scores`.
+    """
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for known, held in splitter.split(labels, labels, groups):
+        if places is not None:
+            tested = np.zeros(len(labels), bool)
+            tested[held] = True
+            known = known[~near(places, tested, apart)[known]]
+        if len(np.unique(labels[known])) == 2:
+            yield known, held
 
 
 def _check(features: Table, labels: Labels, feature_set: str) -> None:

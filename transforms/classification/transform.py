@@ -19,6 +19,7 @@ from transforms.work.stage import StageTransform
 
 from .classifier import ResidentialClassifier
 from .classify import classify
+from .starter import stored_at
 
 STAGE = "classification"
 
@@ -26,7 +27,7 @@ STAGE = "classification"
 @lru_cache(maxsize=2)
 def _loaded(path: str, sha256: str) -> ResidentialClassifier:
     if sha256:
-        check_planned(path, storage.sha256(path), sha256)
+        check_planned(path, storage.sha256(stored_at(path)), sha256)
     return ResidentialClassifier.load(path)
 
 

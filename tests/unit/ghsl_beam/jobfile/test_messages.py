@@ -29,6 +29,10 @@ output: out
         ("grids=[{crs: ESRI:3035}]", "did you mean EPSG:3035?"),
         ("area.bbox=[1, 2, 3, 4]", r"found file and bbox; .*--set 'area={bbox: \["),
         (
+            "residential={}",
+            r"residential: no model is given; .* \(models: {starter: true}\), given",
+        ),
+        (
             "area={file: 'POLYGON((13 52,,13 53'}",
             "area.file: this is WKT, not a file: write area: {wkt: ",
         ),
@@ -43,6 +47,14 @@ def test_a_job_file(tmp_path, setting, says):
     with pytest.raises(RequestError, match=says) as refused:
         load_job(tmp_path / "job.yaml", (setting,))
     assert str(refused.value).isprintable()
+
+
+def test_a_job_file_without_a_classifier(tmp_path):
+    (tmp_path / "job.yaml").write_text(GOOD.replace("residential: {model: classifier.skops}\n", ""))
+    says = r"residential: no model is given; .* \(models: {starter: true}\)$"
+    with pytest.raises(RequestError, match=says):
+        load_job(tmp_path / "job.yaml")
+    load_job(tmp_path / "job.yaml", ("models.starter=true",))
 
 
 TEXT_AREAS = {

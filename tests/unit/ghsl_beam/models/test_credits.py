@@ -26,6 +26,11 @@ def test_the_jrc_is_named_once_and_for_its_own_networks_alone():
     assert JRC not in credit_line([OWN, UNPROVEN])
 
 
+def test_a_classifier_is_named_last():
+    assert credits_of([THEIRS], "classifier c") == (SENTINEL, JRC, "classifier c")
+    assert licence_of(credit_line([THEIRS], "classifier c")) == "other"
+
+
 @pytest.mark.parametrize(
     ("networks", "licence"),
     [

@@ -31,7 +31,7 @@ def job(tmp_path: Path) -> Job:
 def planned(name: str) -> TilePlan:
     grid = tile(name)
     model = {"MODEL": "m.h5", "MODEL_FALLBACK": "no", "MODEL_SHA256": "0", "CREDITS": ""}
-    tags = {Layer.BUFRAC_RAW: model}
+    tags = {Layer.BUFRAC_RAW: model, Layer.RES_NRES: model}
     return TilePlan(
         name,
         name[:3],

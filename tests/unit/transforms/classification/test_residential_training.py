@@ -47,6 +47,15 @@ def test_scores_by_hand():
     assert scores.accuracy == 0.75
     assert scores.recalls == (0.75, 0.75)
     assert Scores(((8, 0), (2, 2))).balanced_accuracy == 0.75
+    assert scores.precisions == (6 / 7, 3 / 5)
+    assert scores.f1 == pytest.approx((0.8, 2 / 3))
+    assert Scores(((5, 0), (5, 0))).f1 == (pytest.approx(2 / 3), 0)
+
+
+def test_precision_at_a_share_of_the_ground():
+    scores = Scores(((90, 10), (8, 32)))  # 90 % of residential and 80 % of the others are found
+    assert scores.precisions_at(0.07)[1] == pytest.approx(0.07 * 0.8 / (0.07 * 0.8 + 0.93 * 0.1))
+    assert scores.precisions_at(40 / 140) == pytest.approx(scores.precisions)
 
 
 def test_wrong_pixels_are_refused(pixels):
