@@ -73,7 +73,7 @@ SHARE = 0.07
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """A tile or a variant of one: digital numbers, BUFRAC, and its built-up pixels to use."""
+    """A tile or a variant of one: ten bands, BUFRAC, and its built-up pixels to use."""
 
     tile: int
     label: int
@@ -90,7 +90,8 @@ def table_of(one: Image, feature_set: str) -> NDArray[np.float32]:
 
 def image(tile: int, label: int, s2: NDArray[np.uint16], engine: Engine) -> Image:
     """A tile with its built-up pixels."""
-    bufrac = clean(predict(s2, engine), s2, BUILT_UP)
+    seen = s2[:4]  # by the network
+    bufrac = clean(predict(seen, engine), seen, BUILT_UP)
     return Image(tile, label, s2, bufrac, (bufrac > 0) & (bufrac != 255))
 
 
@@ -204,6 +205,8 @@ def print_scores(images: Material) -> None:
         "the same, tiles alone": (images.plain, FEATURE_SET),
         "with BUFRAC of several sizes, tiles alone": (images.plain, "multiscale"),
         "5 x 5 texture, tiles alone": (images.plain, "spectral_texture"),
+        "ten bands of several sizes, with variants": (both, "multiscale_bands_ten"),
+        "ten bands of several sizes, tiles alone": (images.plain, "multiscale_bands_ten"),
     }
     parts = list(deals(images.plain))
     print(f"{DEALS} deals of {PARTS} parts; mean and standard deviation over the parts\n")
@@ -288,7 +291,7 @@ def main() -> int:
 def run(wanted: argparse.Namespace) -> int:
     """Do what the options ask for; return the exit code."""
     engine = load_engine(starter_file())
-    images = material(network.read_tiles(wanted.eurosat), engine)
+    images = material(network.read_tiles(wanted.eurosat, network.TEN_BANDS), engine)
     if wanted.scores:
         print_scores(images)
         if wanted.sample:

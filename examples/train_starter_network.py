@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,6 +47,7 @@ from transforms.inference.whole import load_engine, probabilities
 BUILT_UP = ("Residential", "Industrial")
 LEFT_OUT = "Highway"
 BANDS = [4, 3, 2, 8]  # red, green, blue, near infrared among B01..B12, B8A
+TEN_BANDS = [*BANDS, 5, 6, 7, 13, 11, 12]
 SETTINGS = TrainingSettings(
     samples=16_000,
     built_share=0.22,  # that of the tiles: 20 of 90
@@ -71,7 +72,7 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """A tile of EuroSAT: its name, its class, and (4, 64, 64) digital numbers R G B NIR."""
+    """A tile of EuroSAT: name, class, and (bands, 64, 64) digital numbers, R G B NIR first."""
 
     name: str
     label: str
@@ -83,8 +84,8 @@ class Tile:
         return self.label in BUILT_UP
 
 
-def read_tiles(eurosat: Path) -> list[Tile]:
-    """All tiles, by class and by name.
+def read_tiles(eurosat: Path, bands: Sequence[int] = BANDS) -> list[Tile]:
+    """All tiles with some of their bands, by class and by name.
 
     Raises:
         RequestError: a class is missing.
@@ -100,7 +101,7 @@ def read_tiles(eurosat: Path) -> list[Tile]:
                 with rasterio.open(path) as file:
                     if file.count != 13 or file.dtypes[0] != "uint16":
                         raise RasterError(f"{path}: expected 13 bands of uint16")
-                    tiles.append(Tile(path.stem, label, np.asarray(file.read(BANDS))))
+                    tiles.append(Tile(path.stem, label, np.asarray(file.read(list(bands)))))
             except RasterioError as error:
                 raise RasterError(f"{path}: {error}") from error
     return tiles

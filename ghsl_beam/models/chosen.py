@@ -138,6 +138,7 @@ class ChosenClassifier:
     networks whose built-up it was trained on, empty if unknown. `other_version`: the scikit-learn
     that made it, if it differs from the installed one. `path`: its location. `starter`: it is the
     starter classifier of this program. `description`: its note about its training.
+    `bands`: 4, or 10 if it needs S2_20M.
     """
 
     file: str
@@ -149,6 +150,7 @@ class ChosenClassifier:
     path: str = ""
     starter: bool = False
     description: str = ""
+    bands: int = 4
 
     @property
     def origin(self) -> Origin:
@@ -188,6 +190,12 @@ def chosen_classifier(job: Job) -> ChosenClassifier:
     path = job.residential.model or STARTER_CLASSIFIER
     try:
         classifier = ResidentialClassifier.load(path)
+        if classifier.bands > len(job.composite.names):
+            raise RequestError(
+                f"residential.model: {storage.name(path)} needs the bands at 20 m (features "
+                f"{classifier.feature_set}), but composite.bands is {job.composite.bands}; set "
+                "composite.bands: ten, or name a classifier of four bands"
+            )
         return ChosenClassifier(
             storage.name(path),
             storage.sha256(stored_at(path)),
@@ -198,6 +206,7 @@ def chosen_classifier(job: Job) -> ChosenClassifier:
             path,
             classifier.starter,
             classifier.description,
+            classifier.bands,
         )
     except ModelError as error:
         raise RequestError(f"residential.model: {error}") from error

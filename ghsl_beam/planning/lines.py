@@ -59,14 +59,16 @@ class Lines(NamedTuple):
         return next(line for line in self if line.name == layer.spec.line)
 
 
-def lines_of(job: Job, classifier_halo: int) -> Lines:
+def lines_of(job: Job, classifier_halo: int, classifier_bands: int = 4) -> Lines:
     """The lines of a job.
 
     Args:
         job: The job, whose parameters decide the halo of the last line.
         classifier_halo: The pixels around a window that the residential classes depend on.
+        classifier_bands: The number of bands that the residential classifier needs, 4 or 10.
     """
     clean, green = cleaning_parameters(job), greenness_parameters(job)
+    further = (Layer.S2_20M,) if classifier_bands > 4 else ()
     without = () if job.composite.bands is Bands.TEN else (Layer.S2_20M,)
     return Lines(
         # The margin gives the network real neighbours at the edge of the area.
@@ -75,7 +77,7 @@ def lines_of(job: Job, classifier_halo: int) -> Lines:
         layers=Line(
             "layers",
             _made_by("layers", () if job.models.calibration else (Layer.BUFRAC_SD,)),
-            (Layer.S2, Layer.BUFRAC_RAW),
+            (Layer.S2, *further, Layer.BUFRAC_RAW),
             halo=clean.halo + max(classifier_halo, green.halo),
         ),
     )

@@ -76,7 +76,7 @@ class JobPlan:
     @cached_property
     def lines(self) -> Lines:
         """The lines of the job's graph."""
-        return lines_of(self.job, self.classifier.halo)
+        return lines_of(self.job, self.classifier.halo, self.classifier.bands)
 
 
 def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
@@ -97,7 +97,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     engine = choose(job.models.precision)
     classifier = chosen_classifier(job)
     roads_mark = roads_fingerprint(job)
-    lines = lines_of(job, classifier.halo)
+    lines = lines_of(job, classifier.halo, classifier.bands)
     plans = []
     for plan in chosen.tiles:
         marks = _fingerprints(job, plan, models, engine, classifier.sha256, roads_mark, calibration)

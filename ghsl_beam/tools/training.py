@@ -26,6 +26,7 @@ from transforms.classification import (
     NON_RESIDENTIAL,
     RESIDENTIAL,
     Scores,
+    bands_of,
     choose_blocks,
 )
 from transforms.classification.features import feature_table_in_strips
@@ -37,7 +38,7 @@ from transforms.classification.search import (
     importances,
     search,
 )
-from transforms.elements import Layer, RequestError, StorageError
+from transforms.elements import BANDS, Layer, RequestError, StorageError
 from transforms.storage import storage
 
 _METRES = 111_195.0
@@ -97,8 +98,8 @@ def read_labels(file: str, field: str, residential: str, non_residential: str) -
     return Labels(list(file_labels.polygons[chosen]), classes, left_out)
 
 
-def tiles_of_run(output: str) -> Iterator[tuple[str, str]]:
-    """S2 and BUFRAC of each tile of a run.
+def tiles_of_run(output: str, ten: bool = False) -> Iterator[tuple[str, ...]]:
+    """S2 and BUFRAC of each tile of a run, and S2_20M if `ten` bands are needed.
 
     Raises:
         RequestError: it is not the folder of a run.
@@ -108,15 +109,15 @@ def tiles_of_run(output: str) -> Iterator[tuple[str, str]]:
         tiles = [
             tuple(
                 storage.join(output, utm_path(tile["tile"], layer, record["epoch"], record["name"]))
-                for layer in (Layer.S2, Layer.BUFRAC)
+                for layer in (Layer.S2, Layer.BUFRAC, *((Layer.S2_20M,) if ten else ()))
             )
             for tile in record["tiles"]
         ]
     except (StorageError, ValueError, KeyError, TypeError) as error:
         raise RequestError(f"{output}: has no run.json that can be read: {error}") from error
-    for s2, bufrac in tiles:
-        if storage.is_file(s2) and storage.is_file(bufrac):
-            yield s2, bufrac
+    for paths in tiles:
+        if all(storage.is_file(path) for path in paths):
+            yield paths
 
 
 def patches_of(labels: Labels) -> NDArray[np.int64]:
@@ -156,13 +157,13 @@ class _Pixels:
 
 def _pixels(
     output: str,
-    s2_path: str,
-    bufrac_path: str,
+    paths: Sequence[str],
     labels: Labels,
     patches: NDArray[np.int64],
     feature_sets: Iterable[str],
 ) -> _Pixels:
     """The training pixels of a tile, without pixels in polygons of both classes."""
+    s2_path, bufrac_path, *further = paths
     with opened_product(s2_path, output) as source, opened_product(bufrac_path, output) as built:
         s2, bufrac = read_all(source, s2_path), read_all(built, bufrac_path)[0]
         network = built.tags().get("MODEL_SHA256")
@@ -182,6 +183,9 @@ def _pixels(
             for label in (RESIDENTIAL, NON_RESIDENTIAL)
         }
         transform, crs = source.transform, source.crs
+    for path in further:
+        with opened_product(path, output) as source:
+            s2 = np.concatenate((s2, read_all(source, path)))
     data = (bufrac > 0) & (bufrac != 255) & (s2 > 0).all(axis=0)
     home, other = owners[RESIDENTIAL] > 0, owners[NON_RESIDENTIAL] > 0
     chosen = (home ^ other) & data
@@ -246,13 +250,19 @@ def train_residential(
         RasterError: a layer of the run is damaged.
     """
     check_model(model, overwrite)
-    tiles = list(tiles_of_run(output))
-    check_place("labels", labels.polygons, output, (s2 for s2, _ in tiles))
-    patches = patches_of(labels)
     feature_sets = tuple(dict.fromkeys(one.feature_set for one in models))
-    by_tile = [_pixels(output, *paths, labels, patches, feature_sets) for paths in tiles]
-    if not by_tile:
-        raise RequestError(f"{output}: has no S2 and BUFRAC to train on")
+    ten = any(bands_of(name) > len(BANDS) for name in feature_sets)
+    tiles = list(tiles_of_run(output, ten))
+    if not tiles:
+        raise RequestError(
+            f"{output}: has no S2, BUFRAC and S2_20M to train on; run its job with "
+            "composite.bands: ten, or choose a feature set of four bands"
+            if ten
+            else f"{output}: has no S2 and BUFRAC to train on"
+        )
+    check_place("labels", labels.polygons, output, (paths[0] for paths in tiles))
+    patches = patches_of(labels)
+    by_tile = [_pixels(output, paths, labels, patches, feature_sets) for paths in tiles]
     y, patch, place = (
         np.concatenate([getattr(pixels, part) for pixels in by_tile])
         for part in ("classes", "patches", "places")

@@ -6,7 +6,7 @@ from transforms.elements import lazily
 
 from .classifier import ESTIMATORS, ResidentialClassifier
 from .classify import classify, predict_classes
-from .features import FEATURE_SETS, feature_halo, feature_table, valid_pixels
+from .features import FEATURE_SETS, bands_of, feature_halo, feature_table, valid_pixels
 from .holding_out import choose_blocks
 from .linear import LinearClassifier, LinearFit
 from .majority import (
@@ -37,6 +37,7 @@ __all__ = [
     "LinearFit",
     "ResidentialClassifier",
     "Scores",
+    "bands_of",
     "choose_blocks",
     "classify",
     "default_estimator",

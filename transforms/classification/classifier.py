@@ -28,7 +28,7 @@ from transforms.elements import ModelError, StorageError
 from transforms.storage import storage
 
 from .classifier_file import line, read_content
-from .features import FEATURE_SETS, feature_halo
+from .features import FEATURE_SETS, bands_of, feature_halo
 from .linear import LinearClassifier
 from .majority import MAJORITY_HALO, NON_RESIDENTIAL, RESIDENTIAL
 from .starter import stored_at
@@ -134,6 +134,11 @@ class ResidentialClassifier:
     def halo(self) -> int:
         """Pixels around a window that its classes depend on: those of majority and features."""
         return MAJORITY_HALO + feature_halo(self.feature_set)
+
+    @property
+    def bands(self) -> int:
+        """Number of bands that it needs: 4, those of S2; or 10, also those of S2_20M."""
+        return bands_of(self.feature_set)
 
     def predict(self, table: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Predict the classes of pixels.

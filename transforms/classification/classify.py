@@ -24,8 +24,9 @@ def classify(
 
     Args:
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
-        s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
-            nodata 0; a pixel counts where all four bands are above 0.
+        s2: (4 or 10, rows, columns), uint16, the bands of S2, or those of S2 and S2_20M,
+            reflectance x 10 000, nodata 0; a pixel counts where all bands are above 0. At least
+            `classifier.bands`.
         classifier: decides on the classes, and names the set of features.
 
     Returns:

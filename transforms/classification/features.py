@@ -13,6 +13,7 @@ from . import multiscale
 
 _SPECTRAL = ("bufrac", "red", "green", "blue", "nir")
 _INDICES = ("ndvi", "ndwi", "brightness")
+_FURTHER = (*Layer.S2_20M.spec.bands, "ndbi")
 _TEXTURE = ("bufrac_mean_5x5", "bufrac_std_5x5", "nir_mean_5x5", "nir_std_5x5")
 
 FEATURE_SETS: dict[str, tuple[str, ...]] = {
@@ -21,6 +22,17 @@ FEATURE_SETS: dict[str, tuple[str, ...]] = {
     "spectral_texture": _SPECTRAL + _INDICES + _TEXTURE,
     "multiscale": _SPECTRAL + _INDICES + multiscale.OF_BANDS + multiscale.OF_BUFRAC,
     "multiscale_bands": _SPECTRAL[1:] + _INDICES + multiscale.OF_BANDS,
+    "multiscale_ten": (
+        _SPECTRAL
+        + _INDICES
+        + _FURTHER
+        + multiscale.OF_BANDS
+        + multiscale.OF_BUFRAC
+        + multiscale.OF_20M
+    ),
+    "multiscale_bands_ten": (
+        _SPECTRAL[1:] + _INDICES + _FURTHER + multiscale.OF_BANDS + multiscale.OF_20M
+    ),
 }
 """The features of each set, in the order of the table's columns."""
 
@@ -42,20 +54,30 @@ def feature_halo(feature_set: str) -> int:
     return _RADIUS if names & set(_TEXTURE) else 0
 
 
+def bands_of(feature_set: str) -> int:
+    """Number of bands that a feature set needs: 4, those of S2; or 10, also those of S2_20M.
+
+    Raises:
+        ValueError: there is no such set.
+    """
+    return 10 if set(_names(feature_set)) >= set(_FURTHER) else 4
+
+
 def valid_pixels(bufrac: NDArray[np.uint8], s2: NDArray[np.uint16]) -> NDArray[np.bool_]:
     """Pixels where both inputs have data: (rows, columns), bool.
 
     Args:
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
-        s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
-            nodata 0; a pixel counts where all four bands are above 0.
+        s2: (4 or 10, rows, columns), uint16, the bands of S2, or those of S2 and S2_20M,
+            reflectance x 10 000, nodata 0; a pixel counts where all bands are above 0.
 
     Raises:
         ValueError: shapes or dtypes do not fit.
     """
-    if bufrac.ndim != 2 or s2.shape != (4, *bufrac.shape):
+    if bufrac.ndim != 2 or s2.shape not in ((4, *bufrac.shape), (10, *bufrac.shape)):
         raise ValueError(
-            f"bufrac has shape {bufrac.shape} and s2 {s2.shape}, expected (h, w) and (4, h, w)"
+            f"bufrac has shape {bufrac.shape} and s2 {s2.shape}, expected (h, w) and (4, h, w) or "
+            "(10, h, w)"
         )
     if bufrac.dtype != np.uint8 or s2.dtype != np.uint16:
         raise ValueError(
@@ -74,16 +96,15 @@ def feature_table(
     """Features of chosen pixels, one row for each pixel, in the order of the array.
 
     Built-up fraction 0..1; bands and `brightness` (mean of red, green, blue) as reflectance;
-    NDVI = (NIR - red) / (NIR + red) and NDWI = (green - NIR) / (green + NIR), -1..1; mean and
-    standard deviation (of the population) over the valid pixels of 5 x 5, in the unit of their
-    layer; `multiscale.features` describes those of larger surroundings. Sums are whole numbers, and
-    each feature is rounded in the same way. So no feature depends on the window in which it is
-    computed.
+    NDVI = (NIR - red) / (NIR + red), NDWI = (green - NIR) / (green + NIR) and
+    NDBI = (swir16 - NIR) / (swir16 + NIR), -1..1; mean and standard deviation (of the population)
+    over the valid pixels of 5 x 5, in the unit of their layer; `multiscale.features` describes
+    those of larger surroundings. Sums are whole numbers, and each feature is rounded in the same
+    way. So no feature depends on the window in which it is computed.
 
     Args:
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
-        s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000,
-            nodata 0.
+        s2: (4 or 10, rows, columns), uint16, as in `valid_pixels`; at least the bands of the set.
         where: (rows, columns), bool; the chosen pixels, all of them valid.
         feature_set: a name of `FEATURE_SETS`.
 
@@ -97,7 +118,9 @@ def feature_table(
     valid = valid_pixels(bufrac, s2)
     if where.shape != valid.shape or (where & ~valid).any():
         raise ValueError("a pixel without data has no features, expected valid pixels only")
-    red, green, blue, nir = (band[where].astype(np.float64) for band in s2)
+    if len(s2) < bands_of(feature_set):
+        raise ValueError(f"s2 has {len(s2)} bands, expected {bands_of(feature_set)}")
+    red, green, blue, nir, *further = (band[where].astype(np.float64) for band in s2)
     simple: dict[str, Callable[[], Plane]] = {
         "bufrac": lambda: bufrac[where] / np.float64(100),
         "red": lambda: red / _ONE,
@@ -108,6 +131,11 @@ def feature_table(
         "ndwi": lambda: (green - nir) / (green + nir),
         "brightness": lambda: (red + green + blue) / (3 * _ONE),
     }
+    if further:
+        swir = further[Layer.S2_20M.spec.bands.index("swir16")]
+        for name, values in zip(Layer.S2_20M.spec.bands, further, strict=True):
+            simple[name] = lambda values=values: values / _ONE  # type: ignore[misc]
+        simple["ndbi"] = lambda: (swir - nir) / (swir + nir)
     columns = {name: simple[name]() for name in names if name in simple}
     wide = set(names) >= set(multiscale.OF_BANDS)
     if not wide and "bufrac_mean_5x5" in names:
@@ -120,8 +148,7 @@ def feature_table(
     for name, values in columns.items():
         table[:, names.index(name)] = values
     if wide:
-        with_bufrac = set(multiscale.OF_BUFRAC) <= set(names)
-        for name, values in multiscale.features(bufrac, s2, valid, where, with_bufrac=with_bufrac):
+        for name, values in multiscale.features(bufrac, s2, valid, where, names):
             table[:, names.index(name)] = values
     return table
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.elements import Layer, Pixels, check_planned
@@ -56,7 +57,10 @@ class ClassifyResidential(StageTransform):
                 self.reporter, STAGE, window.height * window.width, block.tile, block.window
             ):
                 classifier = _loaded(self.model, self.sha256)
-                classes = classify(pixels[Layer.BUFRAC], pixels[Layer.S2], classifier)
+                s2 = pixels[Layer.S2]
+                if classifier.bands > len(s2):
+                    s2 = np.concatenate((s2, pixels[Layer.S2_20M]))
+                classes = classify(pixels[Layer.BUFRAC], s2, classifier)
                 return pixels.having(RES_NRES=classes)
 
         if Layer.RES_NRES in pixels.make:

@@ -57,7 +57,7 @@ def sources_of(request: NetworkRequest) -> list[Source]:
     sources = [
         Source(f"{storage.name(output)}/{path.split('/')[-2]}", path, output)
         for output in request.outputs
-        for path, _ in tiles_of_run(output)
+        for path, *_ in tiles_of_run(output)
     ]
     if request.outputs and not sources:
         raise RequestError(f"{', '.join(request.outputs)}: has no S2 layer to train on")

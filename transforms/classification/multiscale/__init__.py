@@ -1,5 +1,5 @@
-"""The features of the sets `multiscale_bands` and `multiscale`."""
+"""The features of the sets whose names begin with `multiscale`."""
 
-from .features import HALO, OF_BANDS, OF_BUFRAC, features
+from .features import HALO, OF_20M, OF_BANDS, OF_BUFRAC, features
 
-__all__ = ["HALO", "OF_BANDS", "OF_BUFRAC", "features"]
+__all__ = ["HALO", "OF_20M", "OF_BANDS", "OF_BUFRAC", "features"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+
+from transforms.elements import Layer
 
 from .windows import Mask, Whole, WindowSums, highest, lowest
 
@@ -16,9 +18,10 @@ PROFILES = (3, 5, 9, 17, 31)
 HALO = PROFILES[-1] - 1
 """Pixels around a pixel that its features depend on: a closing looks twice as far as its square."""
 
-_LAYERS = ("brightness", "nir", "ndvi", "bufrac")
+_LAYERS = ("brightness", "nir", "ndvi", "bufrac", "swir16", "ndbi")
 _ONE = 10_000  # digital number of a reflectance of 1, and of an NDVI of 1
-_UNITS = {"bufrac": 100, "brightness": 3 * _ONE, "nir": _ONE, "ndvi": _ONE}
+_UNITS = {"bufrac": 100, "brightness": 3 * _ONE}
+"""What a stored value is divided by, if it is not 10 000."""
 
 
 def _moments(layer: str) -> tuple[str, ...]:
@@ -34,6 +37,8 @@ OF_BANDS = (
 """The features of the bands alone."""
 OF_BUFRAC = _moments("bufrac")
 """The features of BUFRAC."""
+OF_20M = _moments("swir16") + _moments("ndbi")
+"""The features of the bands at 20 m."""
 
 Column = NDArray[np.float64]
 
@@ -43,8 +48,7 @@ def features(
     s2: NDArray[np.uint16],
     valid: Mask,
     where: Mask,
-    *,
-    with_bufrac: bool = True,
+    names: Collection[str] = OF_BANDS + OF_BUFRAC,
 ) -> Iterator[tuple[str, Column]]:
     """Name and values of each feature.
 
@@ -58,10 +62,12 @@ def features(
 
     Args:
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100.
-        s2: (4, rows, columns), uint16, red, green, blue, near infrared, reflectance x 10 000.
+        s2: (4 or 10, rows, columns), uint16, the bands of S2, or those of S2 and S2_20M,
+            reflectance x 10 000.
         valid: (rows, columns), pixels with data.
         where: (rows, columns), chosen pixels, all valid.
-        with_bufrac: whether those of `OF_BUFRAC` are needed, beside those of `OF_BANDS`.
+        names: the needed features: `OF_BANDS`, and those of `OF_BUFRAC` and `OF_20M` that there
+            are. The latter need ten bands.
 
     Returns:
         For each feature its name and (pixels), float64.
@@ -71,11 +77,11 @@ def features(
     corners = {side: windows.corners(side) for side in WINDOWS}
     counted = windows.rectangles(valid.astype(np.int64))
     numbers = {side: windows.sums(counted, corners[side]) for side in WINDOWS}
-    for name in _LAYERS if with_bufrac else _LAYERS[:3]:
+    for name in (layer for layer in _LAYERS if _moments(layer)[0] in names):
         total = windows.rectangles(layers[name])
         squares = windows.rectangles(layers[name] * layers[name])
         for side in WINDOWS:
-            number, of = numbers[side], _UNITS[name]
+            number, of = numbers[side], _UNITS.get(name, _ONE)
             sums = windows.sums(total, corners[side])
             spread = number * windows.sums(squares, corners[side]) - sums * sums
             yield f"{name}_mean_{side}x{side}", sums / (number * of)
@@ -92,14 +98,23 @@ def _whole_layers(
     bufrac: NDArray[np.uint8], s2: NDArray[np.uint16], valid: Mask
 ) -> dict[str, Whole]:
     """The layers in whole numbers, 0 where there is no data."""
-    red, green, blue, nir = (np.where(valid, band, 0).astype(np.int64) for band in s2)
-    both = np.maximum(nir + red, 1)
-    return {
+    red, green, blue, nir, *further = (np.where(valid, band, 0).astype(np.int64) for band in s2)
+    layers = {
         "bufrac": np.where(valid, bufrac, 0).astype(np.int64),
         "brightness": red + green + blue,
         "nir": nir,
-        "ndvi": np.rint((nir - red) * _ONE / both).astype(np.int64),
+        "ndvi": _index(nir, red),
     }
+    if further:
+        swir = further[Layer.S2_20M.spec.bands.index("swir16")]
+        layers |= {"swir16": swir, "ndbi": _index(swir, nir)}
+    return layers
+
+
+def _index(one: Whole, other: Whole) -> Whole:
+    """Normalised difference of two bands x 10 000; 0 where both are 0."""
+    rounded: Whole = np.rint((one - other) * _ONE / np.maximum(one + other, 1)).astype(np.int64)
+    return rounded
 
 
 def _gradient(brightness: Whole, valid: Mask) -> tuple[Whole, Mask]:

@@ -7,11 +7,11 @@ from transforms.classification import FEATURE_SETS, train
 
 
 def _block(seed, shape):
-    """BUFRAC and S2 with gaps in both."""
+    """BUFRAC and ten bands with gaps in both."""
     rng = np.random.default_rng(seed)
     bufrac = np.where(rng.random(shape) < 0.6, rng.integers(0, 101, shape), 0).astype(np.uint8)
     bufrac[rng.random(shape) < 0.05] = 255
-    s2 = rng.integers(1, 6000, (4, *shape)).astype(np.uint16)
+    s2 = rng.integers(1, 6000, (10, *shape)).astype(np.uint16)
     s2[2][rng.random(shape) < 0.03] = 0
     return bufrac, s2
 
@@ -33,5 +33,5 @@ def classifiers():
 
 @pytest.fixture(scope="session")
 def block():
-    """block(seed, shape): BUFRAC and S2 with gaps in both."""
+    """block(seed, shape): BUFRAC and ten bands with gaps in both."""
     return _block

@@ -1,13 +1,15 @@
 """The features of several sizes against scipy.ndimage, and pixels of chosen places alone."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from transforms.classification import FEATURE_SETS, feature_table, valid_pixels
+from transforms.classification import FEATURE_SETS, bands_of, feature_table, valid_pixels
 from transforms.classification.features import feature_table_in_strips
 from transforms.classification.multiscale.windows import highest, lowest
+from transforms.elements import Layer
 
 WINDOWS = (5, 9, 15, 31)
 SQUARES = (3, 5, 9, 17, 31)
@@ -33,22 +35,25 @@ def opened(layer, valid, side):
     return ndimage.maximum_filter(np.where(valid, eroded, -np.inf), **high)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32), rows=st.integers(1, 40), cols=st.integers(1, 40))
 def test_agrees_with_ndimage(block, seed, rows, cols):
     bufrac, s2 = block(seed, (rows, cols))
     valid = valid_pixels(bufrac, s2)
     found = dict(
         zip(
-            FEATURE_SETS["multiscale"],
-            feature_table(bufrac, s2, valid, "multiscale").T,
+            FEATURE_SETS["multiscale_ten"],
+            feature_table(bufrac, s2, valid, "multiscale_ten").T,
             strict=True,
         )
     )
-    red, green, blue, nir = s2 / 10000.0
+    red, green, blue, nir, *further = s2 / 10000.0
+    swir = further[4]
     bright = (red + green + blue) / 3
     ndvi = (nir - red) / np.maximum(nir + red, 1e-4)
+    ndbi = (swir - nir) / np.maximum(swir + nir, 1e-4)
     layers = {"bufrac": bufrac / 100.0, "brightness": bright, "nir": nir, "ndvi": ndvi}
+    layers |= {"swir16": swir, "ndbi": ndbi}
     expected = {}
     for side in WINDOWS:
         for name, layer in layers.items():
@@ -74,10 +79,13 @@ def test_agrees_with_ndimage(block, seed, rows, cols):
             for layer in (bright, -bright)
         )
         expected[f"contrast_{side}x{side}"] = top + bottom
+    for name, band in zip(Layer.S2_20M.spec.bands, further, strict=True):
+        expected[name] = band
+    expected["ndbi"] = ndbi
     assert set(found) - set(expected) == set(FEATURE_SETS["spectral_indices"])
     for name, layer in expected.items():
-        # NDVI is rounded to whole ten thousandths.
-        near = 6e-5 if name.startswith("ndvi") else 2e-6
+        # NDVI and NDBI are rounded to whole ten thousandths.
+        near = 6e-5 if name.startswith(("ndvi", "ndbi")) else 2e-6
         np.testing.assert_allclose(found[name], layer[valid], rtol=1e-6, atol=near, err_msg=name)
 
 
@@ -98,7 +106,7 @@ def test_some_pixels_have_the_values_that_they_have_among_all(block):
     bufrac, s2 = block(4, (50, 60))
     valid = valid_pixels(bufrac, s2)
     some = valid & (np.random.default_rng(0).random(valid.shape) < 0.1)
-    for name in ("multiscale", "multiscale_bands"):
+    for name in (name for name in FEATURE_SETS if name.startswith("multiscale")):
         whole = feature_table(bufrac, s2, valid, name)[some[valid]]
         assert (whole == feature_table(bufrac, s2, some, name)).all()
         for rows in (1, 7, 49, 99):
@@ -108,13 +116,26 @@ def test_some_pixels_have_the_values_that_they_have_among_all(block):
     assert nothing.shape == (0, len(FEATURE_SETS["multiscale"]))
 
 
+def test_a_set_of_four_bands_does_not_see_the_others(block):
+    bufrac, s2 = block(4, (40, 40))
+    valid = valid_pixels(bufrac, s2)
+    for name in FEATURE_SETS:
+        whole = feature_table(bufrac, s2, valid, name)
+        if bands_of(name) == 4:
+            assert (whole == feature_table(bufrac, s2[:4], valid, name)).all()
+            continue
+        with pytest.raises(ValueError, match="s2 has 4 bands, expected 10"):
+            feature_table(bufrac, s2[:4], valid, name)
+
+
 def test_the_bands_alone_do_not_see_the_fraction(block):
     bufrac, s2 = block(4, (50, 60))
     valid = valid_pixels(bufrac, s2)
     other = np.where(bufrac == 255, bufrac, 7).astype(np.uint8)
     one, two = (feature_table(b, s2, valid, "multiscale_bands") for b in (bufrac, other))
     assert (one == two).all()
-    assert not any("bufrac" in name for name in FEATURE_SETS["multiscale_bands"])
+    for name in ("multiscale_bands", "multiscale_bands_ten"):
+        assert not any("bufrac" in feature for feature in FEATURE_SETS[name])
     assert set(FEATURE_SETS["multiscale_bands"]) < set(FEATURE_SETS["multiscale"])
 
 
