@@ -24,6 +24,7 @@ from transforms.assembly.catalogues.json_service import Bounds, JsonService
 from transforms.assembly.catalogues.odata import OData
 from transforms.assembly.catalogues.stac import StacCatalogue
 from transforms.assembly.catalogues.stac.presets import COPERNICUS
+from transforms.classification import FEATURE_SETS, LinearFit, train
 from transforms.elements import Level
 from transforms.storage import services
 
@@ -231,20 +232,30 @@ def level_2a(small, tmp_path_factory):
     product = Product(*place, small[0].first, day, "05.09", -1000, scl=scl, coarse=coarse)
     safe = write_product(folder / "archive", product)
     source = {"archive": str(folder / "archive"), "level": "L2A"}
-    made = made_from(small, folder, source, composite={"bands": "ten"})
+    ten = ten_bands(folder / "ten.skops")
+    made = made_from(small, folder, source, **ten)
     tile = made["utm/33UUU/S2_E2020_town_33UUU.tif"]
     further = made["utm/33UUU/S2_20M_E2020_town_33UUU.tif"]
     # Each band at 20 m is every second pixel of one at 10 m.
     corners = further[:, ::2, ::2], tile[[0, 1, 2, 3, 0, 1], ::2, ::2]
     assert np.array_equal(*(np.where(tile[0, ::2, ::2] > 0, one, 0) for one in corners))
     assert (further > 0).any()
-    return product, safe, made
+    return product, safe, made, ten
+
+
+def ten_bands(file):
+    """The keys of a job whose classifier sees ten bands; its labels follow from one at 20 m."""
+    names = FEATURE_SETS["multiscale_bands_ten"]
+    table = np.random.default_rng(0).random((200, len(names))).astype("float32")
+    labels = np.where(table[:, names.index("swir22")] > 0.5, 1, 2).astype("uint8")
+    train(table, labels, "multiscale_bands_ten", "chance", estimator=LinearFit(0.1)).save(file)
+    return {"composite": {"bands": "ten"}, "residential": {"model": str(file)}}
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_whole_job_from_signed_cogs(small, level_2a, tmp_path, processes):
     """Bands are COGs behind tokens, and worker processes learn from the job how to sign."""
-    product, safe, expected = level_2a
+    product, safe, expected, ten = level_2a
     files = apart_files(safe)
     with StacServer().running() as server:
         root = f"http://{server.host}/container"
@@ -263,7 +274,6 @@ def test_a_whole_job_from_signed_cogs(small, level_2a, tmp_path, processes):
         settings = {"source": "stac", "level": "L2A", "api": api}
         workers = ("--direct_running_mode=multi_processing", f"--direct_num_workers={processes}")
         options = workers if processes > 1 else ()
-        ten = {"bands": "ten"}
-        found = made_from(small, tmp_path, settings, options=options, composite=ten)
+        found = made_from(small, tmp_path, settings, options=options, **ten)
     assert not any(differing(expected, found).values())
     assert len(server.tokens) >= processes
