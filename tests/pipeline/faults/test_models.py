@@ -28,7 +28,7 @@ from tests.support.hostile_models import (
     written,
 )
 from tests.support.jobs import NETWORK, models_folder, write_job
-from transforms.classification import train
+from transforms.classification import FEATURE_SETS, train
 from transforms.elements import RequestError
 from transforms.inference.weights import TRAINED, load_weights, save_weights
 
@@ -260,3 +260,23 @@ def test_a_classifier_that_does_not_belong(job_of, tmp_path):
     written(path, members | {"schema.json": schema.encode()})
     warning, _ = classifier_warnings(chosen_classifier(job), models)
     assert f"was made by scikit-learn 1.2.2, but {now} is installed" in warning
+
+
+fault(
+    "models",
+    "classifier of ten bands, composite of four",
+    "one line says which key to change; 2",
+)
+
+
+def test_a_classifier_of_ten_bands_needs_them(job_of, tmp_path):
+    path = tmp_path / "ten.skops"
+    names = FEATURE_SETS["multiscale_bands_ten"]
+    table = np.random.default_rng(0).random((40, len(names))).astype("float32")
+    labels = np.tile([1, 2], 20).astype("uint8")
+    train(table, labels, "multiscale_bands_ten", "noise", estimator=TREE).save(path)
+    line = refusal_of(chosen_classifier, job_of(residential={"model": str(path)}))
+    assert "ten.skops needs the bands at 20 m (features multiscale_bands_ten)" in line
+    assert "set composite.bands: ten" in line
+    job = job_of(residential={"model": str(path)}, composite={"bands": "ten"})
+    assert chosen_classifier(job).bands == 10
