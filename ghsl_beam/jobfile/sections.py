@@ -98,6 +98,11 @@ class Residential(Section):
     """The residential classifier."""
 
     model: Location = Field(description="classifier file (skops)")
+    smoothing: Literal["none", "majority", "objects"] = Field(
+        "objects",
+        description="how neighbours change the class of a pixel: none; majority, of 3 x 3 pixels; "
+        "objects, of the built-up that is connected with it within 100 m",
+    )
 
 
 class Greenness(Section):

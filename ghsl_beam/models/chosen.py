@@ -133,9 +133,9 @@ def model_warnings(models: Iterable[Model]) -> list[str]:
 class ChosenClassifier:
     """The residential classifier; `demonstration` as in `Model`.
 
-    `halo`: the pixels around a window that its classes depend on. `networks`: SHA-256 of the
-    networks whose built-up it was trained on, empty if unknown. `other_version`: the scikit-learn
-    that made it, if it differs from the installed one.
+    `halo`: the pixels around a window that its classes depend on before the smoothing.
+    `networks`: SHA-256 of the networks whose built-up it was trained on, empty if unknown.
+    `other_version`: the scikit-learn that made it, if it differs from the installed one.
     """
 
     file: str

@@ -29,7 +29,7 @@ from transforms.storage import storage
 
 from .classifier_file import line, read_content
 from .features import FEATURE_SETS, feature_halo
-from .majority import MAJORITY_HALO, NON_RESIDENTIAL, RESIDENTIAL
+from .majority import NON_RESIDENTIAL, RESIDENTIAL
 from .trees import check_trees
 
 ESTIMATORS = (
@@ -121,8 +121,8 @@ class ResidentialClassifier:
 
     @property
     def halo(self) -> int:
-        """Pixels around a window that its classes depend on: those of majority and features."""
-        return MAJORITY_HALO + feature_halo(self.feature_set)
+        """Pixels around a window that its classes depend on before the smoothing."""
+        return feature_halo(self.feature_set)
 
     def predict(self, table: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Predict the classes of pixels.

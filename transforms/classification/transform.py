@@ -19,6 +19,7 @@ from transforms.work.stage import StageTransform
 
 from .classifier import ResidentialClassifier
 from .classify import classify
+from .smoothing import DEFAULT_SMOOTHING, Smoothing
 
 STAGE = "classification"
 
@@ -35,12 +36,13 @@ class ClassifyResidential(StageTransform):
     """Add RES_NRES to pixels that need it; each worker reads the classifier once.
 
     `model` is its file. If `sha256` is given, the file must have this checksum, with which the
-    launch planned. Outputs: main, pixels; `losses`.
+    launch planned. `smoothing` is explained at `smooth`. Outputs: main, pixels; `losses`.
     """
 
     model: str
     sha256: str = ""
     reporter: Reporter = SILENT
+    smoothing: Smoothing = DEFAULT_SMOOTHING
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
         """Main output: pixels with RES_NRES; further output: losses."""
@@ -55,7 +57,8 @@ class ClassifyResidential(StageTransform):
                 self.reporter, STAGE, window.height * window.width, block.tile, block.window
             ):
                 classifier = _loaded(self.model, self.sha256)
-                classes = classify(pixels[Layer.BUFRAC], pixels[Layer.S2], classifier)
+                bufrac, s2 = pixels[Layer.BUFRAC], pixels[Layer.S2]
+                classes = classify(bufrac, s2, classifier, self.smoothing)
                 return pixels.having(RES_NRES=classes)
 
         if Layer.RES_NRES in pixels.make:
