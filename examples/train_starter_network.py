@@ -202,8 +202,8 @@ def print_table(rows: list[dict[str, float]]) -> None:
         )
 
 
-def on_sample(sample: Path, engine: Engine) -> None:
-    """What a network predicts on the demonstration's scene, by OpenStreetMap's land use."""
+def land_use(sample: Path) -> tuple[NDArray[np.uint16], dict[str, NDArray[np.bool_]]]:
+    """The demonstration's scene, R G B NIR, and its pixels by OpenStreetMap's land use."""
     bands = []
     for band in ("B04", "B03", "B02", "B08"):
         [file] = sorted(sample.rglob(f"*_{band}.jp2"))
@@ -212,13 +212,19 @@ def on_sample(sample: Path, engine: Engine) -> None:
             transform, shape = stored.transform, stored.shape
     frame = pyogrio.raw.read(sample / "landuse.gpkg", columns=["fclass"])
     kinds, shapes = frame[3][0], shapely.from_wkb(frame[2])
-    found = probabilities(np.stack(bands).astype(np.uint16), engine)
-    print("\n| land use | mean probability | called built-up |\n|---|---|---|")
-    print(f"| the whole scene | {found.mean():.2f} | {(found >= 0.5).mean():.2f} |")
     inside = {
         kind: rasterize(list(shapes[kinds == kind]), out_shape=shape, transform=transform) == 1
         for kind in sorted(set(kinds))
     }
+    return np.stack(bands).astype(np.uint16), inside
+
+
+def on_sample(sample: Path, engine: Engine) -> None:
+    """What a network predicts on the demonstration's scene, by OpenStreetMap's land use."""
+    s2, inside = land_use(sample)
+    found = probabilities(s2, engine)
+    print("\n| land use | mean probability | called built-up |\n|---|---|---|")
+    print(f"| the whole scene | {found.mean():.2f} | {(found >= 0.5).mean():.2f} |")
     for kind, mask in inside.items():
         if mask.sum() > 2000:
             p = found[mask]

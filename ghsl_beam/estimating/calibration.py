@@ -273,7 +273,9 @@ def _tile_layers(
     read = ReadBlocks(work, lines.layers.reads, lines.layers.halo)
     clean = CleanBuiltUp(cleaning_parameters(job), road_source(job), work.reporter)
     green = MeasureGreenness(greenness_parameters(job), work.reporter)
-    classify = ClassifyResidential(plan.classifier.path, plan.classifier.sha256, work.reporter)
+    classify = ClassifyResidential(
+        plan.classifier.path, plan.classifier.sha256, work.reporter, job.residential.smoothing
+    )
     with clock.on("layers"):
         (pixels,) = _only(read.read(BlockTask(block, tuple(references), make=lines.layers.makes)))
         (pixels,) = _only(clean.clean(pixels))

@@ -27,7 +27,15 @@ from ghsl_beam.jobfile.fields import Float, Int, Location, LocationText, Section
 from ghsl_beam.jobfile.mistakes import first_mistake
 from ghsl_beam.jobfile.period import FORMS, days_of, label
 from ghsl_beam.jobfile.plain_yaml import parse_yaml, shown, text_of
-from ghsl_beam.jobfile.sections import Cleaning, Composite, Greenness, Grid, Models, Residential
+from ghsl_beam.jobfile.sections import (
+    STARTER_MINIMUM,
+    Cleaning,
+    Composite,
+    Greenness,
+    Grid,
+    Models,
+    Residential,
+)
 from ghsl_beam.jobfile.sources import Input
 from ghsl_beam.jobfile.storage_services import (
     StorageService,
@@ -136,7 +144,7 @@ class Job(Section):
     input: Input
     composite: Composite = Composite()
     models: Models = Models()
-    cleaning: Cleaning = Cleaning()
+    cleaning: Cleaning = Field(Cleaning(), validate_default=True)
     residential: Annotated[Residential, Field(validate_default=True)] = Residential()
     greenness: Greenness = Greenness()
     grids: tuple[Grid, ...] = (Grid(),)
@@ -208,6 +216,15 @@ class Job(Section):
         if not 1 <= len(text) <= 41 or text[0] == "-":
             raise ValueError("give 1 to 41 letters, digits and -; the first must not be -")
         return text
+
+    @field_validator("cleaning")
+    @classmethod
+    def _for_the_network(cls, cleaning: Cleaning, info: ValidationInfo) -> Cleaning:
+        """The cleaning with the default minimum of the network, if no other is given."""
+        models = info.data.get("models")
+        if models and models.starter and "minimum" not in cleaning.model_fields_set:
+            return cleaning.model_copy(update={"minimum": STARTER_MINIMUM})
+        return cleaning
 
     @field_validator("grids")
     @classmethod

@@ -75,11 +75,17 @@ class Models(Section):
         return tuple(key for key in keys if key in self.model_fields_set)
 
 
+STARTER_MINIMUM = 0.3
+"""The default of `cleaning.minimum` for the starter network; docs/cleaning.md has the scores."""
+
+
 class Cleaning(Section):
     """Steps of the cleaning; null switches a step off."""
 
     minimum: Annotated[float, Field(ge=0, le=1), NUMBER] | None = Field(
-        0.1, description="a built-up fraction below this becomes 0"
+        0.1,
+        description="a built-up fraction below this becomes 0; by default "
+        f"{STARTER_MINIMUM} with models.starter, and 0.1 with other networks",
     )
     ndvi_above: Annotated[float, Field(ge=-1, le=1), NUMBER] | None = Field(
         0.6, description="a pixel with an NDVI above this is not built-up"
@@ -101,6 +107,11 @@ class Residential(Section):
         None,
         description="classifier file (skops); without one, a job with models.starter: true uses "
         "the starter classifier of this program",
+    )
+    smoothing: Literal["none", "majority", "objects"] = Field(
+        "objects",
+        description="how neighbours change the class of a pixel: none; majority, of 3 x 3 pixels; "
+        "objects, of the built-up that is connected with it within 100 m",
     )
 
 

@@ -134,11 +134,11 @@ def model_warnings(models: Iterable[Model]) -> list[str]:
 class ChosenClassifier:
     """The residential classifier; `demonstration` as in `Model`.
 
-    `halo`: the pixels around a window that its classes depend on. `networks`: SHA-256 of the
-    networks whose built-up it was trained on, empty if unknown. `other_version`: the scikit-learn
-    that made it, if it differs from the installed one. `path`: its location. `starter`: it is the
-    starter classifier of this program. `description`: its note about its training.
-    `bands`: 4, or 10 if it needs S2_20M.
+    `halo`: the pixels around a window that its classes depend on before the smoothing.
+    `networks`: SHA-256 of the networks whose built-up it was trained on, empty if unknown.
+    `other_version`: the scikit-learn that made it, if it differs from the installed one.
+    `path`: its location. `starter`: it is the starter classifier of this program.
+    `description`: its note about its training. `bands`: 4, or 10 if it needs S2_20M.
     """
 
     file: str

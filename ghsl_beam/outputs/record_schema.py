@@ -130,6 +130,18 @@ class ProductRecord(TypedDict):
 
 
 @_closed
+class DomainRecord(TypedDict):
+    """The built-up domain in which the greenness is measured, in the MGRS tiles together.
+
+    Where tiles overlap, a pixel counts in each.
+    """
+
+    pixels: Annotated[int, Field(description="pixels of 10 m in the domain")]
+    pixels_of_area: Annotated[int, Field(description="pixels of 10 m that have data")]
+    share: Annotated[float | None, Field(description="their ratio, 0 to 1; null without data")]
+
+
+@_closed
 class FileRecord(TypedDict):
     """A file of the output that is not a product: of the catalogue, the report, or a mosaic."""
 
@@ -200,6 +212,10 @@ class RunRecord(TypedDict):
     files: Annotated[
         list[FileRecord],
         Field(description="catalogue, report and mosaics; empty until a run reaches its end"),
+    ]
+    greenness_domain: Annotated[
+        DomainRecord | None,
+        Field(description="null until a run reaches its end, or if a product does not state it"),
     ]
     computed: Annotated[int, Field(description="products that this run made")]
     reused: Annotated[int, Field(description="products that existed and were up to date")]

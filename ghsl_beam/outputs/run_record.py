@@ -101,6 +101,7 @@ def new_record(plan: JobPlan) -> RunRecord:
         "error": None,
         "products": [],
         "files": [],
+        "greenness_domain": None,
         "computed": 0,
         "reused": 0,
         "credits": list(

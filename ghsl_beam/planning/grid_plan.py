@@ -107,6 +107,7 @@ def plan_grid(
             _mark(grid, key, mine),
             tuple(sorted({_model(tile) for tile in mine})),
             tuple(dict.fromkeys(line for tile in mine for line in _credits(tile))),
+            tuple(sorted({day for tile in mine for day in tile.days})),
         )
         for key, mine in sorted(of_cell.items())
     )

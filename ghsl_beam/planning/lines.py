@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.jobfile.sections import Bands
+from transforms.classification.smoothing import smoothing_halo
 from transforms.cleaning.parameters import CleaningParameters
 from transforms.elements import Block, Layer, TilePlan
 from transforms.greenness.greenness import GreennessParameters
@@ -64,12 +65,14 @@ def lines_of(job: Job, classifier_halo: int, classifier_bands: int = 4) -> Lines
 
     Args:
         job: The job, whose parameters decide the halo of the last line.
-        classifier_halo: The pixels around a window that the residential classes depend on.
+        classifier_halo: The pixels around a window that the residential classes depend on before
+            the smoothing.
         classifier_bands: The number of bands that the residential classifier needs, 4 or 10.
     """
     clean, green = cleaning_parameters(job), greenness_parameters(job)
     further = (Layer.S2_20M,) if classifier_bands > 4 else ()
     without = () if job.composite.bands is Bands.TEN else (Layer.S2_20M,)
+    smoothing = smoothing_halo(job.residential.smoothing)
     return Lines(
         # The margin gives the network real neighbours at the edge of the area.
         assembly=Line("assembly", _made_by("assembly", without), margin=CONTEXT),
@@ -78,7 +81,7 @@ def lines_of(job: Job, classifier_halo: int, classifier_bands: int = 4) -> Lines
             "layers",
             _made_by("layers", () if job.models.calibration else (Layer.BUFRAC_SD,)),
             (Layer.S2, *further, Layer.BUFRAC_RAW),
-            halo=clean.halo + max(classifier_halo, green.halo),
+            halo=clean.halo + max(classifier_halo + smoothing, green.halo),
         ),
     )
 

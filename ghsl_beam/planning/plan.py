@@ -208,7 +208,9 @@ def _fingerprints(
     raw = fingerprint("BUFRAC_RAW", inference.METHOD_VERSION, s2, model.sha256, engine.engine)
     settings = job.cleaning.model_dump(mode="json", exclude={"roads"})
     bufrac = fingerprint("BUFRAC", cleaning.METHOD_VERSION, raw, settings, roads)
-    classes = fingerprint("RES_NRES", classification.METHOD_VERSION, bufrac, classifier)
+    classes = fingerprint(
+        *("RES_NRES", classification.METHOD_VERSION, bufrac, classifier, job.residential.smoothing)
+    )
     green = fingerprint(
         "GREENNESS", greenness.METHOD_VERSION, bufrac, job.greenness.model_dump(mode="json")
     )

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import cast
 
+from ghsl_beam.outputs.domain import greenness_domain
 from ghsl_beam.outputs.record_schema import RunRecord
 from ghsl_beam.outputs.report import write_report
 from ghsl_beam.outputs.run_record import is_of, read_record, write_record
@@ -70,6 +71,7 @@ def _complete(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> 
         grid.write_mosaics(output)
     tiles_of = {planned.path: planned.tiles for planned in planned_products(plan)}
     write_catalog(output, products, record, tiles_of)
+    record["greenness_domain"] = greenness_domain(output, products)
     write_report(output, record)
     record["files"] = other_files(plan)
     write_record(output, record)

@@ -221,7 +221,7 @@ def _layers(
         cleaning_parameters(job), road_source(job), work.reporter, bool(plan.curves)
     )
     classified = cleaned["pixels"] | "ClassifyResidential" >> ClassifyResidential(
-        plan.classifier.path, plan.classifier.sha256, work.reporter
+        plan.classifier.path, plan.classifier.sha256, work.reporter, job.residential.smoothing
     )
     made = classified["pixels"] | "MeasureGreenness" >> MeasureGreenness(
         greenness_parameters(job), work.reporter

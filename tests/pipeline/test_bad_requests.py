@@ -44,6 +44,7 @@ def spoiled(content, path, value):
         ("residential.model", "/nowhere.skops", "nowhere"),
         ("cleaning.roads", "/nowhere.gpkg", "cleaning.roads: no such file"),
         ("greenness.radius", 300, "did you mean radius_m?"),
+        ("residential.smoothing", "object", "residential.smoothing"),
         ("greenness.radius_m", "300 m", "greenness.radius_m"),
         ("grids", [{"crs": "EPSG:999999"}], "EPSG:999999"),
         ("grids", [{"resolutions": [100, 250]}], "not a multiple"),

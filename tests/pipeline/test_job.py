@@ -88,6 +88,18 @@ def test_the_record_tells_scenes_models_and_products(made):
         assert len([text for text in written["warnings"] if said in text]) == 1
     assert "starter network of ghsl-beam, no model of the JRC: " in " ".join(written["credits"])
     assert written["stages"]["inference"]["pixels"] == ROWS * COLS
+    with utm(output, "BUFRAC") as bufrac, utm(output, "GREENNESS") as green:
+        known, inside = bufrac.read(1) != 255, green.read(1) != -32768
+        assert green.tags()["PERIOD"] == "2020-06-15/2020-06-15"
+    share = inside.sum() / known.sum()
+    assert 0 < share < 1
+    domain = written["greenness_domain"]
+    assert (domain["pixels"], domain["pixels_of_area"]) == (inside.sum(), known.sum())
+    assert domain["share"] == pytest.approx(share, abs=1e-4)
+    assert f"{100 * domain['share']:.1f} %</dd>" in (output / "report/index.html").read_text()
+    (on_grid,) = output.glob("grid/54009_100/GREENNESS_*.tif")
+    with rasterio.open(on_grid) as source:
+        assert source.tags()["PERIOD"] == "2020-06-15/2020-06-15"
     paths = {product["path"] for product in written["products"]}
     assert paths == set(layers(output))
     assert (output / "catalog.json").is_file()

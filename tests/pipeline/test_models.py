@@ -79,6 +79,7 @@ def test_a_fallback_at_a_url_is_named_wherever_it_was_used(tmp_path):
         settings=(
             f"output={tmp_path / 'here'}",
             f"models={{starter: true, calibration: {calibration}}}",
+            "cleaning.minimum=0.1",  # the default of a network from a folder
         ),
     )
     (tile,) = record["tiles"]

@@ -128,6 +128,16 @@ def test_what_exists_costs_nothing(job_file, made):
     assert [grid["missing"] for grid in content["grids"]] == [0]
 
 
+@pytest.mark.parametrize(
+    ("setting", "layer"),
+    [("residential.smoothing=none", Layer.RES_NRES), ("greenness.minimum=0.4", Layer.GREENNESS)],
+)
+def test_a_changed_key_of_one_layer_costs_that_layer(job_file, made, setting, layer):
+    (before,) = json.loads(planned(job_file, "--json"))["tiles"]
+    (after,) = json.loads(planned(job_file, "--json", "--set", setting))["tiles"]
+    assert set(after["exists"]) == set(before["exists"]) - {layer} != set(before["exists"])
+
+
 def test_a_product_that_is_gone_is_all_that_costs(job_file, made, tmp_path):
     output, _ = made
     shutil.copytree(output, tmp_path / "output")

@@ -22,6 +22,7 @@ from transforms.elements import (
     Product,
     RasterRef,
     Window,
+    period_tag,
 )
 from transforms.rasters.cog import cog_writer
 from transforms.rasters.fingerprints import INCOMPLETE, stored_fingerprint
@@ -45,13 +46,14 @@ _LARGEST_FILE = 20_000
 
 @dataclass(frozen=True)
 class CellPlan:
-    """An output cell, its MGRS tiles, its fingerprint, and the models and credits of the tiles."""
+    """An output cell, its MGRS tiles, its fingerprint; models, credits and days of the tiles."""
 
     key: str
     tiles: tuple[str, ...]
     fingerprint: str
     models: tuple[str, ...] = ()
     credits: tuple[str, ...] = ()
+    days: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,9 @@ class CellRef:
 def _tags(mark: str, cells: Sequence[CellPlan]) -> dict[str, str]:
     models = sorted({model for cell in cells for model in cell.models})
     credits = dict.fromkeys(line for cell in cells for line in cell.credits)
-    return {FINGERPRINT_TAG: mark, "CREDITS": "; ".join(credits), "MODELS": "; ".join(models)}
+    made = {"CREDITS": "; ".join(credits), "MODELS": "; ".join(models)}
+    days = (day for cell in cells for day in cell.days)
+    return {FINGERPRINT_TAG: mark, **made, **period_tag(days)}
 
 
 @dataclass(eq=False)

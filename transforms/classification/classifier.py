@@ -30,7 +30,7 @@ from transforms.storage import storage
 from .classifier_file import line, read_content
 from .features import FEATURE_SETS, bands_of, feature_halo
 from .linear import LinearClassifier
-from .majority import MAJORITY_HALO, NON_RESIDENTIAL, RESIDENTIAL
+from .majority import NON_RESIDENTIAL, RESIDENTIAL
 from .starter import stored_at
 from .trees import check_trees
 
@@ -132,8 +132,8 @@ class ResidentialClassifier:
 
     @property
     def halo(self) -> int:
-        """Pixels around a window that its classes depend on: those of majority and features."""
-        return MAJORITY_HALO + feature_halo(self.feature_set)
+        """Pixels around a window that its classes depend on before the smoothing."""
+        return feature_halo(self.feature_set)
 
     @property
     def bands(self) -> int:

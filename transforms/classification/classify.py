@@ -9,18 +9,21 @@ from transforms.elements import NODATA, Layer
 
 from .classifier import ResidentialClassifier
 from .features import feature_halo, feature_table, valid_pixels
-from .majority import majority
+from .smoothing import DEFAULT_SMOOTHING, Smoothing, smooth, smoothing_halo
 
 CHUNK_PIXELS = 1 << 18
 """About how many pixels have their features in memory at a time."""
 
 
 def classify(
-    bufrac: NDArray[np.uint8], s2: NDArray[np.uint16], classifier: ResidentialClassifier
+    bufrac: NDArray[np.uint8],
+    s2: NDArray[np.uint16],
+    classifier: ResidentialClassifier,
+    smoothing: Smoothing = DEFAULT_SMOOTHING,
 ) -> NDArray[np.uint8]:
-    """Class of every pixel, after the majority filter.
+    """Class of every pixel, after the smoothing.
 
-    Valid except in the outer `classifier.halo` pixels of the array.
+    Valid except in the outer `classification_halo(classifier, smoothing)` pixels of the array.
 
     Args:
         bufrac: (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255.
@@ -28,15 +31,21 @@ def classify(
             reflectance x 10 000, nodata 0; a pixel counts where all bands are above 0. At least
             `classifier.bands`.
         classifier: decides on the classes, and names the set of features.
+        smoothing: how neighbours change the class of a pixel; see `smooth`.
 
     Returns:
         (rows, columns), uint8, RES_NRES, 0 not built, 1 residential, 2 non-residential,
         nodata 255 where bufrac or s2 is nodata.
 
     Raises:
-        ValueError: shapes or dtypes do not fit.
+        ValueError: shapes or dtypes do not fit, or there is no such smoothing.
     """
-    return majority(predict_classes(bufrac, s2, classifier), bufrac)
+    return smooth(predict_classes(bufrac, s2, classifier), bufrac, smoothing)
+
+
+def classification_halo(classifier: ResidentialClassifier, smoothing: Smoothing) -> int:
+    """Pixels around a window that its classes depend on: those of features and smoothing."""
+    return classifier.halo + smoothing_halo(smoothing)
 
 
 def predict_classes(
@@ -45,7 +54,7 @@ def predict_classes(
     classifier: ResidentialClassifier,
     chunk_pixels: int = CHUNK_PIXELS,
 ) -> NDArray[np.uint8]:
-    """Class of every pixel before the majority filter; see `classify`.
+    """Class of every pixel before the smoothing; see `classify`.
 
     The classifier predicts only built pixels, in strips of rows.
 

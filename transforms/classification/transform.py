@@ -20,6 +20,7 @@ from transforms.work.stage import StageTransform
 
 from .classifier import ResidentialClassifier
 from .classify import classify
+from .smoothing import DEFAULT_SMOOTHING, Smoothing
 from .starter import stored_at
 
 STAGE = "classification"
@@ -37,12 +38,13 @@ class ClassifyResidential(StageTransform):
     """Add RES_NRES to pixels that need it; each worker reads the classifier once.
 
     `model` is its file. If `sha256` is given, the file must have this checksum, with which the
-    launch planned. Outputs: main, pixels; `losses`.
+    launch planned. `smoothing` is explained at `smooth`. Outputs: main, pixels; `losses`.
     """
 
     model: str
     sha256: str = ""
     reporter: Reporter = SILENT
+    smoothing: Smoothing = DEFAULT_SMOOTHING
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
         """Main output: pixels with RES_NRES; further output: losses."""
@@ -60,7 +62,7 @@ class ClassifyResidential(StageTransform):
                 s2 = pixels[Layer.S2]
                 if classifier.bands > len(s2):
                     s2 = np.concatenate((s2, pixels[Layer.S2_20M]))
-                classes = classify(pixels[Layer.BUFRAC], s2, classifier)
+                classes = classify(pixels[Layer.BUFRAC], s2, classifier, self.smoothing)
                 return pixels.having(RES_NRES=classes)
 
         if Layer.RES_NRES in pixels.make:

@@ -33,7 +33,7 @@ from .pixels import Pixels
 from .references import Block, Loss, RasterRef, StoredTile
 from .rounding import thresholds
 from .scene import BANDS, BANDS_20M, TEN_BANDS, Level, MaskKind, Scene, SourceFile
-from .tile import BlockTask, Product, TilePlan
+from .tile import BlockTask, Product, TilePlan, period_tag
 from .versions import package_version
 from .window import Window
 
@@ -84,6 +84,7 @@ __all__ = [
     "origin_of",
     "package_version",
     "part_of",
+    "period_tag",
     "pixel_centres",
     "request_error",
     "thresholds",

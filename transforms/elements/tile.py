@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -13,6 +13,20 @@ from .layers import Layer
 from .references import Block, RasterRef
 from .scene import Scene
 from .window import Window
+
+PERIOD_TAG = "PERIOD"
+"""The tag with the first and the last day of the scenes that a layer is made from."""
+
+
+def period_tag(days: Iterable[str]) -> dict[str, str]:
+    """The tag of a layer that is made from scenes of these days; none if there are no days.
+
+    Example:
+        >>> period_tag(["2020-06-15", "2020-06-10", "2020-06-12"])
+        {'PERIOD': '2020-06-10/2020-06-15'}
+    """
+    ordered = sorted(days)
+    return {PERIOD_TAG: f"{ordered[0]}/{ordered[-1]}"} if ordered else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,11 @@ class TilePlan:
     def extent(self) -> Window:
         """The whole grid of the tile's data."""
         return extent_of(self.grid)
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        """The days of its scenes, UTC, `2020-06-10`, in order."""
+        return tuple(sorted({scene.sensing.date().isoformat() for scene in self.scenes}))
 
     def place(self, window: Window) -> Grid:
         """The grid of a window of the tile; the window may reach past the tile's data."""

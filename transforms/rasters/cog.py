@@ -23,6 +23,9 @@ from .overviews import same_overviews, with_overviews
 from .seal import BLANK_SEAL, SEAL_TAG, Sum, fill, has_its_size, seal
 from .tile_sums import SUMS_TAG, WrittenPixels, as_tag, blank_tag, sums_of
 
+VALID_TAG = "VALID_PIXELS"
+"""The tag with the number of pixels that have data in every band."""
+
 
 @contextmanager
 def cog_writer(
@@ -47,7 +50,7 @@ def cog_writer(
         bands: number of bands.
         dtype: type of the pixels.
         nodata: value of pixels without data.
-        tags: tags of the file.
+        tags: tags of the file; `VALID_PIXELS` is added to them.
         spec: gives the names of the bands and the kind of overviews.
         tell: called with size and SHA-256 of the file before it gets its final name.
 
@@ -57,7 +60,7 @@ def cog_writer(
     shape = georeference["height"], georeference["width"]
     pixels = bands * shape[0] * shape[1] * np.dtype(dtype).itemsize
     blank = blank_tag(shape, STRIP)
-    given = WrittenPixels(dtype, STRIP)
+    given, valid = WrittenPixels(dtype, STRIP), 0
     # Three files: the plain one, the final one, and a third of one for its overviews.
     with published(path, 7 * pixels // 3) as beside:
         plain = beside.with_name(f"{beside.stem}.plain.tif")
@@ -75,15 +78,18 @@ def cog_writer(
                 _name_bands(target, spec)
 
                 def write(window: Window, array: NDArray[Any]) -> None:
+                    nonlocal valid
                     place = rasterio.windows.Window(
                         window.col, window.row, window.width, window.height
                     )
                     part = array if array.ndim == 3 else array[np.newaxis]
                     target.write(part, window=place)
                     given.add(window, part)
+                    valid += int((part != nodata).all(axis=0).sum())
 
                 yield write
-                target.update_tags(**tags, **{SEAL_TAG: BLANK_SEAL, SUMS_TAG: blank})
+                counted = {VALID_TAG: str(valid)}
+                target.update_tags(**tags, **counted, **{SEAL_TAG: BLANK_SEAL, SUMS_TAG: blank})
             with with_overviews(plain, spec.overviews) as both:
                 with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
                     rasterio.shutil.copy(

@@ -19,6 +19,7 @@ from transforms.elements import (
     StoredTile,
     TilePlan,
     Window,
+    period_tag,
 )
 from transforms.rasters.cog import cog_writer
 from transforms.rasters.fingerprints import INCOMPLETE, stored_fingerprint
@@ -101,7 +102,8 @@ class PublishTiles(StageTransform):
         tag = plan.fingerprints[layer] if whole else INCOMPLETE
         product = Product(layer, stored.tile, "utm", relative, tag, whole)
         location = storage.join(self.output, relative)
-        tags = {**layer.spec.tags, **plan.tags.get(layer, {}), FINGERPRINT_TAG: tag}
+        made = {**layer.spec.tags, **period_tag(plan.days), **plan.tags.get(layer, {})}
+        tags = {**made, FINGERPRINT_TAG: tag}
         if whole and stored_fingerprint(location) == tag:
             reused(self.work.reporter, "publish", plan.tile)
             return product

@@ -169,6 +169,20 @@ def test_numbers_and_days_in_any_of_their_spellings(job_file):
     assert (job.period.start, job.period.end) == (date(2020, 5, 1), date(2020, 5, 31))
 
 
+@pytest.mark.parametrize(
+    ("settings", "minimum"),
+    [
+        ((), 0.1),
+        (("models.starter=true",), 0.3),
+        (("models.starter=true", "cleaning.ndvi_above=0.3"), 0.3),
+        (("models.starter=true", "cleaning.minimum=0.1"), 0.1),
+        (("models.starter=true", "cleaning.minimum=null"), None),
+    ],
+)
+def test_the_default_minimum_is_that_of_the_network(job_file, settings, minimum):
+    assert load_job(job_file, settings).cleaning.minimum == minimum
+
+
 def test_a_key_that_is_there_twice_is_refused(job_file):
     job_file.write_text(job_file.read_text() + "epoch: 2019\n")
     with pytest.raises(RequestError, match=r"the key epoch appears twice \(line 9\)"):

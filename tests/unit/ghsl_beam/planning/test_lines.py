@@ -11,6 +11,7 @@ import shapely
 from ghsl_beam.jobfile.sections import Composite
 from ghsl_beam.planning.lines import cleaning_parameters, greenness_parameters, lines_of
 from tests.support.plans import CLASSIFIER, job_in, plan_of, tile_plan
+from transforms.classification import smoothing_halo
 from transforms.elements import DTYPE, LAYERS, NODATA, GridLayer, Layer, Overviews
 from transforms.inference.predict import CONTEXT
 
@@ -79,15 +80,22 @@ def test_the_last_line_looks_as_far_as_its_stages(job):
         changed = job_in(Path(job.output).parent, **settings)
         clean = cleaning_parameters(changed).halo
         green = greenness_parameters(changed).halo
-        for classes in (1, 1000):
-            assert lines_of(changed, classes).layers.halo == clean + max(classes, green)
+        for smoothing in ("none", "majority", "objects"):
+            smoothed = job_in(
+                Path(job.output).parent, **settings, **{"residential.smoothing": smoothing}
+            )
+            reach = smoothing_halo(smoothing)
+            for classes in (1, 1000):
+                expected = clean + max(classes + reach, green)
+                assert lines_of(smoothed, classes).layers.halo == expected
 
 
 def test_a_plan_gives_the_lines_of_its_job_and_its_classifier(job):
     plan = plan_of(job, tile_plan("33UUU"))
     assert plan.lines == lines_of(job, plan.classifier.halo)
     far = replace(plan, classifier=replace(plan.classifier, halo=1000))
-    assert far.lines.layers.halo == cleaning_parameters(job).halo + 1000
+    reach = smoothing_halo(job.residential.smoothing)
+    assert far.lines.layers.halo == cleaning_parameters(job).halo + 1000 + reach
 
 
 def test_the_facts_of_a_layer_stand_in_its_entry():

@@ -6,8 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from transforms.classification import FEATURE_SETS, classify, majority, predict_classes
+from transforms.classification import (
+    FEATURE_SETS,
+    classification_halo,
+    classify,
+    majority,
+    object_majority,
+    predict_classes,
+    smooth,
+    smoothing_halo,
+)
 from transforms.elements import Window
+
+SMOOTHINGS = ("none", "majority", "objects")
 
 
 def counted(classes, bufrac):
@@ -48,10 +59,33 @@ def test_majority_wants_one_shape():
         majority(np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8))
 
 
+def test_each_smoothing_has_its_own_vote(block, classifiers):
+    bufrac, s2 = block(7, (40, 40))
+    classifier = classifiers["spectral"]
+    classes = predict_classes(bufrac, s2, classifier)
+    votes = {"none": classes, "majority": majority(classes, bufrac)}
+    votes["objects"] = object_majority(classes, bufrac)
+    for smoothing in SMOOTHINGS:
+        smoothed = classify(bufrac, s2, classifier, smoothing)
+        np.testing.assert_array_equal(smoothed, votes[smoothing])
+        # The halo is as wide as needed, and not wider: a vote at this distance can count.
+        line = np.full((1, 2 * smoothing_halo(smoothing) + 1), 90, np.uint8)
+        far = np.ones_like(line)
+        far[0, far.size // 2 + 1 :] = 2
+        far[0, far.size // 2] = 1
+        assert smooth(far, line, smoothing)[0, far.size // 2] == 1
+        far[0, 0] = 2
+        assert smooth(far, line, smoothing)[0, far.size // 2] == 2
+    assert len({votes[smoothing].tobytes() for smoothing in SMOOTHINGS}) == 3
+    np.testing.assert_array_equal(classify(bufrac, s2, classifier), votes["objects"])
+    with pytest.raises(ValueError, match="smoothing is 'mode', expected one of none, maj"):
+        classify(bufrac, s2, classifier, "mode")
+
+
 @pytest.mark.parametrize("name", FEATURE_SETS)
 def test_classes_are_where_something_is_built(block, classifiers, name):
     bufrac, s2 = block(5, (30, 31))
-    classes = classify(bufrac, s2, classifiers[name])
+    classes = classify(bufrac, s2, classifiers[name], "majority")
     nodata = (bufrac == 255) | (s2 == 0).any(axis=0)
     assert classes.dtype == np.uint8
     np.testing.assert_array_equal(classes == 255, nodata)
@@ -82,13 +116,13 @@ def test_strips_do_not_show(block, classifiers, name):
 def test_every_window_with_its_halo_gives_the_same_pixels(block, classifiers, name, data):
     shape = data.draw(st.tuples(st.integers(1, 24), st.integers(1, 24)))
     bufrac, s2 = block(data.draw(st.integers(0, 2**32)), shape)
-    classifier = classifiers[name]
-    whole = classify(bufrac, s2, classifier)
+    classifier, smoothing = classifiers[name], data.draw(st.sampled_from(SMOOTHINGS))
+    whole = classify(bufrac, s2, classifier, smoothing)
     extent = Window(0, 0, *shape)
     row, col = data.draw(st.integers(0, shape[0] - 1)), data.draw(st.integers(0, shape[1] - 1))
     core = Window(row, col, data.draw(st.integers(1, 9)), data.draw(st.integers(1, 9)))
     core = core.intersect(extent)
-    read = core.expand(classifier.halo).intersect(extent)
+    read = core.expand(classification_halo(classifier, smoothing)).intersect(extent)
     part = read.slices_in(extent)
-    result = classify(bufrac[part], s2[(slice(None), *part)], classifier)
+    result = classify(bufrac[part], s2[(slice(None), *part)], classifier, smoothing)
     np.testing.assert_array_equal(result[core.slices_in(read)], whole[core.slices_in(extent)])

@@ -43,7 +43,7 @@ def test_comes_back_as_it_was(classifiers, saved):
     assert after.features == FEATURE_SETS["spectral_texture"]
     assert after.demonstration is False
     assert set(after.versions) == {"scikit-learn", "numpy", "skops"}
-    assert after.halo == 3
+    assert after.halo == 2
     assert [path.name for path in saved.parent.iterdir()] == ["model.skops"]
 
 
