@@ -11,7 +11,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from transforms.elements import Layer, Pixels, check_planned
+from transforms.elements import NODATA, Layer, Pixels, check_planned
 from transforms.storage import storage
 from transforms.work.losses import LOSSES, made_or_lost
 from transforms.work.metrics import measured
@@ -19,7 +19,7 @@ from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
 
 from .classifier import ResidentialClassifier
-from .classify import classify
+from .classify import classification_halo, classify
 from .smoothing import DEFAULT_SMOOTHING, Smoothing
 from .starter import stored_at
 
@@ -38,7 +38,8 @@ class ClassifyResidential(StageTransform):
     """Add RES_NRES to pixels that need it; each worker reads the classifier once.
 
     `model` is its file. If `sha256` is given, the file must have this checksum, with which the
-    launch planned. `smoothing` is explained at `smooth`. Outputs: main, pixels; `losses`.
+    launch planned. `smoothing` is explained at `smooth`. RES_NRES is valid within the block.
+    Outputs: main, pixels; `losses`.
     """
 
     model: str
@@ -59,10 +60,16 @@ class ClassifyResidential(StageTransform):
                 self.reporter, STAGE, window.height * window.width, block.tile, block.window
             ):
                 classifier = _loaded(self.model, self.sha256)
-                s2 = pixels[Layer.S2]
+                halo = classification_halo(classifier, self.smoothing)
+                part = block.window.expand(halo).intersect(window) or block.window
+                near = pixels.crop(part)
+                s2 = near[Layer.S2]
                 if classifier.bands > len(s2):
-                    s2 = np.concatenate((s2, pixels[Layer.S2_20M]))
-                classes = classify(pixels[Layer.BUFRAC], s2, classifier, self.smoothing)
+                    s2 = np.concatenate((s2, near[Layer.S2_20M]))
+                classes = np.full(window.shape, NODATA[Layer.RES_NRES], np.uint8)
+                classes[part.slices_in(window)] = classify(
+                    near[Layer.BUFRAC], s2, classifier, self.smoothing
+                )
                 return pixels.having(RES_NRES=classes)
 
         if Layer.RES_NRES in pixels.make:
