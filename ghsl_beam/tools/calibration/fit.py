@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ghsl_beam.models.calibration import HeldOut, ModelCurve, Part
 from ghsl_beam.tools.calibration.sums import (
+    RANGES,
     SHARES,
     SIDES,
     Errors,
@@ -20,6 +21,7 @@ from ghsl_beam.tools.calibration.sums import (
     Ground,
     Sums,
     errors_of,
+    log_odds,
     values_of,
 )
 from transforms.cleaning.calibration import ONE, Curve, Knot
@@ -207,8 +209,8 @@ def _logistic(sums: Sums) -> tuple[Floats, Floats]:
     weights = _exposure(sums)
     some = weights > 0
     share = np.clip(sums.total.sum(axis=0)[some] / weights[some], 0, 1)
-    odds = _log_odds(np.arange(ONE + 1))
-    places = np.arange(0, ONE + 1, 100, dtype=float)
+    odds = log_odds(np.arange(ONE + 1))
+    places = RANGES.astype(float)
     mean = float(np.average(share, weights=weights[some]))
     if not 0 < mean < 1 or some.sum() < 2:
         return places, np.full(len(places), mean)
@@ -219,12 +221,7 @@ def _logistic(sums: Sums) -> tuple[Floats, Floats]:
     model.fit(inputs, labels, sample_weight=cases)
     if model.coef_[0, 0] < 0:  # the probability says nothing: the mean is the best that is known
         return places, np.full(len(places), mean)
-    return places, np.asarray(model.predict_proba(_log_odds(places)[:, np.newaxis])[:, 1])
-
-
-def _log_odds(raw: NDArray[Any]) -> Floats:
-    probability = (raw + 0.5) / (ONE + 1)
-    return np.asarray(np.log(probability / (1 - probability)))
+    return places, np.asarray(model.predict_proba(log_odds(places)[:, np.newaxis])[:, 1])
 
 
 def _exposure(sums: Sums) -> Floats:

@@ -125,6 +125,28 @@ def test_a_level_curve_is_right_in_whole_percents():
     assert ((values + 50) // 100).mean() == pytest.approx(8.5, abs=0.01)
 
 
+@pytest.mark.parametrize(("side", "form"), [(70, "logistic"), (160, "isotonic")])
+def test_a_network_that_is_nearly_certain_everywhere_is_fitted_and_judged_right(side, form):
+    """Most probabilities are above 99 %, and there the fraction rises from a quarter to all."""
+    random = np.random.default_rng(0)
+    odds = random.normal(5, 3, (side, side))
+    raw = (ONE / (1 + np.exp(-odds))).round().astype(np.uint16)
+    known = 1 / (1 + np.exp(6 - odds))
+    percent = ((raw.astype(int) + 50) // 100).astype(np.uint8)
+    ground = add(Ground(), raw, percent, known)
+    made = fit(ground, "m.h5", omitted=True)
+    curve = Curve(tuple(made.knots))
+    got = calibrate(raw, percent, curve)[0] / 100
+    assert made.form == form
+    for lowest, highest in ((9900, 9950), (9950, 9980), (9980, 9995), (9995, ONE)):
+        part = (raw >= lowest) & (raw < highest)
+        assert got[part].mean() == pytest.approx(known[part].mean(), abs=0.03)
+    whole = sum(ground.groups(SIDES[-1]), Sums())
+    absolute = errors_of(curve, whole).absolute / known.size
+    assert absolute == pytest.approx(np.abs(got - known).mean(), abs=0.005)
+    assert made.held_out.mae <= made.held_out.rmse
+
+
 def test_halved_pixels_count_with_half_their_value():
     raw, s2, known = town(6)
     percent = clean(raw, s2, STEPS)
