@@ -12,6 +12,8 @@ from transforms.cleaning.calibration import ONE, Curve, percent_of
 
 SIDES = (2000.0, 1000.0, 500.0, 250.0)
 """Sides of the blocks of ground in metres; the largest side that gives enough blocks is used."""
+MANY_BLOCKS = 20
+"""Enough blocks."""
 FOLDS = 5
 """Number of groups of blocks, each of which is held out once."""
 SHARES = (2, 1)
@@ -114,7 +116,10 @@ class Sums:
 
 @dataclass(slots=True, eq=False)
 class Ground:
-    """The sums of one network by groups of blocks, for each side of a block."""
+    """The sums of one network by groups of blocks, for each side of a block that may be used.
+
+    Once a side has enough blocks, smaller ones are dropped, so that the memory is limited.
+    """
 
     sums: dict[tuple[float, int], Sums] = field(default_factory=dict)
     blocks: dict[float, set[tuple[int, int]]] = field(default_factory=dict)
@@ -147,6 +152,17 @@ class Ground:
                 self.sums[side, number] = self.sums.get((side, number), Sums()) + part
             cells = np.unique(east[kept] * _BLOCKS + north[kept])
             self.blocks.setdefault(side, set()).update((zone, cell) for cell in cells.tolist())
+            if self.side() == side:
+                self._drop_below(side)
+                return
+
+    def side(self) -> float:
+        """The side of the blocks that is used."""
+        return next((s for s in SIDES if len(self.blocks.get(s, ())) >= MANY_BLOCKS), SIDES[-1])
+
+    def _drop_below(self, side: float) -> None:
+        self.blocks = {of: cells for of, cells in self.blocks.items() if of >= side}
+        self.sums = {of: sums for of, sums in self.sums.items() if of[0] >= side}
 
     def groups(self, side: float) -> list[Sums]:
         """The sums of each group of blocks that has pixels."""

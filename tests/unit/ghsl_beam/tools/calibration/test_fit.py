@@ -141,7 +141,7 @@ def test_a_network_that_is_nearly_certain_everywhere_is_fitted_and_judged_right(
     for lowest, highest in ((9900, 9950), (9950, 9980), (9980, 9995), (9995, ONE)):
         part = (raw >= lowest) & (raw < highest)
         assert got[part].mean() == pytest.approx(known[part].mean(), abs=0.03)
-    whole = sum(ground.groups(SIDES[-1]), Sums())
+    whole = sum(ground.groups(ground.side()), Sums())
     absolute = errors_of(curve, whole).absolute / known.size
     assert absolute == pytest.approx(np.abs(got - known).mean(), abs=0.005)
     assert made.held_out.mae <= made.held_out.rmse
@@ -177,6 +177,36 @@ def test_what_cannot_be_fitted_is_refused_in_one_line():
     away[40:60] = percent[40:60]
     with pytest.raises(RequestError, match=r"the cleaning removes .* expected at most 50%"):
         fit(add(Ground(), raw, away, known), "m", omitted=True)
+
+
+def test_a_curve_that_cannot_give_the_area_is_refused():
+    """Pixels that are full already cannot hold what the cleaning removes; 0.1 % is no percent."""
+    random = np.random.default_rng(0)
+    raw = random.integers(8500, 9500, (120, 120)).astype(np.uint16)
+    percent = (raw // 100).astype(np.uint8)
+    removed = np.where(random.random(raw.shape) < 0.4, np.uint8(0), percent)
+    full = add(Ground(), raw, removed, np.ones(raw.shape))
+    with pytest.raises(RequestError, match=r"gives 8\d\d\d built-up .* give --omitted left-out$"):
+        fit(full, "m", omitted=True)
+    assert fit(full, "m", omitted=False).held_out.bias_percent_kept == 0
+    with pytest.raises(RequestError, match=r"gives 0 built-up .* check the unit and the place"):
+        fit(add(Ground(), raw, percent, np.full(raw.shape, 0.001)), "m", omitted=True)
+
+
+def test_large_ground_keeps_only_the_blocks_that_are_used():
+    raw = np.full((100, 100), 9000, np.uint16)
+    many = np.ones(raw.shape, bool)
+    rows, cols = 100.0 * np.indices(raw.shape)
+    ground = Ground()
+    for number, side in ((10, 250), (40, 500), (100, 2000)):
+        part = (slice(number), slice(number))
+        pixels = (raw[part], many[part], ~many[part], many[part].astype(float))
+        places = (cols[part].ravel(), rows[part].ravel())
+        ground.add(32633, places, *(each.ravel() for each in pixels))
+        assert ground.side() == side
+        assert (
+            {of for of, _ in ground.sums} == set(ground.blocks) == {s for s in SIDES if s >= side}
+        )
 
 
 @given(st.integers(0, 2**32 - 1))
