@@ -75,7 +75,7 @@ class ModelCurve(BaseModel):
     form: Literal["isotonic", "logistic"]
     why: Text
     pixels: int
-    omitted_percent: float
+    omitted_percent: Annotated[float, Field(ge=0, le=100)]
     omitted: Literal["included", "left out"]
     knots: Annotated[list[Knot], Field(min_length=2, max_length=ONE + 1)]
     held_out: HeldOut
@@ -135,7 +135,7 @@ def parse(content: bytes, where: str) -> CalibrationFile:
         made = CalibrationFile.model_validate_json(content)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
-        key = ".".join(map(str, fault["loc"]))[:100] or "content"
+        key = ascii(".".join(map(str, fault["loc"])))[1:-1][:100] or "content"
         found = "is missing" if fault["type"] == "missing" else f"is {ascii(fault['input'])[:60]}"
         raise RequestError(
             f"{where}: is no calibration of ghsl-beam: {key} {found} ({fault['msg']}); "
@@ -226,13 +226,14 @@ def calibration_warnings(calibration: ChosenCalibration | None, job: Job) -> lis
         if ours.get(key) != calibration.cleaning.get(key)
     )
     if unlike:
-        keys = ", ".join(
+        differences = ", ".join(
             f"cleaning.{key} is {ours.get(key)!r}, fitted with {calibration.cleaning.get(key)!r}"
             for key in unlike
         )
         warnings.append(
-            f"calibration {calibration.file}: was fitted for another cleaning ({keys}), so its "
-            "areas may be too large or too small; calibrate an output with this cleaning"
+            f"calibration {calibration.file}: was fitted for another cleaning "
+            f"({differences[:_LONGEST]}), so its areas may be too large or too small; calibrate an "
+            "output with this cleaning"
         )
     return warnings
 

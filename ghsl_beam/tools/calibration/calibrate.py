@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from rasterio.errors import RasterioError
 
-from ghsl_beam.models.calibration import CALIBRATION_TAGS, CalibrationFile, cleaning_of, plain_text
+from ghsl_beam.models.calibration import (
+    CALIBRATION_TAGS,
+    CalibrationFile,
+    ModelCurve,
+    Setting,
+    cleaning_of,
+    plain_text,
+)
 from ghsl_beam.outputs.stored_record import stored_record
 from ghsl_beam.tools.area_mean import Floats, Grid, place
 from ghsl_beam.tools.calibration.fit import fit
@@ -60,14 +67,15 @@ def calibrate(
         omitted: whether the curves make up for the built-up in pixels that the cleaning removes.
 
     Raises:
-        RequestError: the output or the reference cannot be used, or they share too little ground.
+        RequestError: the output or the reference cannot be used, or they share too little ground
+            for any network. A network with too little has no curve, but a warning.
         RasterError: a raster of the output is damaged.
     """
     file = reference.partition("|")[0] if _is_vector(reference) else reference
     if not storage.is_file(file):
         raise RequestError(f"{reference}: {absence(file)}; give a raster or polygons of built-up")
     files = LayerFiles.find(output, str(Layer.BUFRAC), product, None)
-    settings = cleaning_of(stored_record(output).get("configuration") or {})
+    settings = _settings(output, files.product)
     grounds: dict[str, Ground] = {}
     names: dict[str, str] = {}
     try:
@@ -82,10 +90,8 @@ def calibrate(
             f"{reference}: does not overlap BUFRAC of {output} where both have data: nothing to "
             "fit; give a reference of the same ground"
         )
-    models = {
-        sha256: fit(ground, names[sha256], omitted=omitted)
-        for sha256, ground in sorted(grounds.items())
-    }
+    models, few = _fitted(grounds, names, omitted=omitted)
+    warnings += few
     try:
         content = CalibrationFile(
             made_by=f"ghsl-beam {package_version('ghsl-beam')}",
@@ -102,6 +108,38 @@ def calibrate(
             f"{output}: run.json: {key}: {fault['msg']}; run the job again"
         ) from error
     return Calibrated(content, tuple(warnings))
+
+
+def _settings(output: str, product: str) -> dict[str, Setting]:
+    """The settings of the cleaning of a product, from the record of the last run."""
+    record = stored_record(output)
+    last = f"E{record.get('epoch')}_{record.get('name')}"
+    if {"epoch", "name"} <= record.keys() and last != product:
+        raise RequestError(
+            f"{output}: run.json is of {last}, so it does not say how {product} was cleaned; run "
+            f"the job of {product} again, which takes what exists"
+        )
+    return cleaning_of(record.get("configuration") or {})
+
+
+def _fitted(
+    grounds: Mapping[str, Ground], names: Mapping[str, str], *, omitted: bool
+) -> tuple[dict[str, ModelCurve], list[str]]:
+    """The curves of the networks that can be fitted, and warnings about the others.
+
+    Raises:
+        RequestError: none can be fitted.
+    """
+    models: dict[str, ModelCurve] = {}
+    failed = []
+    for sha256, ground in sorted(grounds.items()):
+        try:
+            models[sha256] = fit(ground, names[sha256], omitted=omitted)
+        except RequestError as error:
+            failed.append(error)
+    if not models:
+        raise failed[0]
+    return models, [f"without a curve: {error}" for error in failed]
 
 
 def _is_vector(reference: str) -> bool:
@@ -167,8 +205,8 @@ def _kept(
     percent = np.rint(100 * fraction).astype(np.int64)
     kept = percent > 0
     whole, halved = shares(raw, percent)
-    wrong = kept & ~whole & ~halved
-    if wrong.any() or (raw > ONE).any():
+    wrong = (kept & ~whole & ~halved) | (raw > ONE)
+    if wrong.any():
         raise RequestError(
             f"{path}: {int(wrong.sum())} pixels do not follow from BUFRAC_RAW beside it, expected "
             "both of one run without a calibration; run the job again"

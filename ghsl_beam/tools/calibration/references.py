@@ -13,6 +13,7 @@ import shapely
 from rasterio.windows import Window
 
 from ghsl_beam.area.area_of_interest import Area, read_area
+from ghsl_beam.models.calibration import CALIBRATION_TAGS
 from ghsl_beam.tools import area_mean
 from ghsl_beam.tools.area_mean import Floats, Grid, area_sums, source_windows
 from ghsl_beam.tools.burnt_polygons import FINE, burnt, parts_near, samples_of
@@ -26,6 +27,7 @@ from ghsl_beam.tools.reference import (
     meaning,
 )
 from transforms.elements import RequestError
+from transforms.rasters.geotiff import FINGERPRINT_TAG
 from transforms.storage import storage
 
 VECTORS = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".wkt"}
@@ -87,6 +89,12 @@ def opened(location: str, options: ValueOptions) -> Iterator[Reference]:
             built=options.built,
             band=options.band,
         )
+        tags = source.tags()
+        if FINGERPRINT_TAG in tags and not any(tag in tags for tag in CALIBRATION_TAGS):
+            raise RequestError(
+                f"{storage.masked(location)}: is an uncalibrated {tags.get('LAYER', 'layer')} of "
+                "this program, a probability; expected the known fraction, from another source"
+            )
         yield _Raster(source, location, how)
 
 

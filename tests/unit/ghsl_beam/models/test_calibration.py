@@ -95,13 +95,15 @@ CURVE = ("models", SHA256)
         changed((*CURVE, "knots"), [[0, 0, 0], [10**30, 8, 0]]),
         changed((*CURVE, "knots"), [[n, 0, 0] for n in range(10_002)]),
         changed((*CURVE, "pixels"), float("nan")),
+        changed((*CURVE, "omitted_percent"), 1e300),
         changed((*CURVE, "extra"), 1),
+        changed(("two\nlines\x1b[31m",), 1),
     ],
 )
 def test_what_is_no_calibration_is_refused_in_one_line(text):
     with pytest.raises(RequestError, match=r"^c\.json: ") as error:
         parse(text.encode(), "c.json")
-    assert "\n" not in str(error.value)
+    assert str(error.value).isprintable()
     assert len(str(error.value)) < 500
 
 
@@ -155,6 +157,10 @@ def test_another_cleaning_than_that_of_the_fit_is_a_warning(job, tmp_path):
     (warning,) = calibration_warnings(chosen_calibration(job, [MODEL]), job)
     assert "cleaning.minimum is 0.1, fitted with 0.5" in warning
     assert calibration_warnings(None, job) == []
+    many = {f"{number}" * 250: "x" * 500 for number in range(50)}
+    (tmp_path / "c.json").write_text(json.dumps(GOOD | {"cleaning": many}))
+    (warning,) = calibration_warnings(chosen_calibration(job, [MODEL]), job)
+    assert len(warning) < 1000
 
 
 def test_built_up_that_is_left_out_is_a_warning(job, tmp_path):
