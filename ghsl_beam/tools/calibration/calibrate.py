@@ -16,6 +16,7 @@ from rasterio.errors import RasterioError
 from ghsl_beam.models.calibration import (
     CALIBRATION_TAGS,
     CalibrationFile,
+    Entry,
     ModelCurve,
     Setting,
     cleaning_of,
@@ -93,14 +94,15 @@ def calibrate(
     models, few = _fitted(grounds, names, omitted=omitted)
     warnings += few
     try:
-        content = CalibrationFile(
-            made_by=f"ghsl-beam {package_version('ghsl-beam')}",
-            reference=plain_text(storage.name(reference)),
-            unit=unit,
-            product=plain_text(files.product),
-            cleaning=settings,
-            models=models,
-        )
+        about = {
+            "made_by": f"ghsl-beam {package_version('ghsl-beam')}",
+            "reference": plain_text(storage.name(reference)),
+            "unit": unit,
+            "product": plain_text(files.product),
+            "cleaning": settings,
+        }
+        entries = {key: Entry(**curve.model_dump(), **about) for key, curve in models.items()}
+        content = CalibrationFile(models=entries)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
         key = ".".join(map(str, fault["loc"]))[:100]

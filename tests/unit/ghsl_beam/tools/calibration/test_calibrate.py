@@ -78,9 +78,9 @@ def test_a_raster_gives_a_file_that_a_job_can_use(
     code, printed, errors = command.call(monkeypatch, capfd, *asked)
     assert (code, errors) == (0, "")
     made = parse(out.read_bytes(), str(out))
-    assert (made.product, made.unit, made.reference) == ("E2017_x", "fraction", "known.tif")
-    assert made.cleaning == CLEANING | {"minimum_area_m2": 400, "roads": False}
     (curve,) = made.models.values()
+    assert (curve.product, curve.unit, curve.reference) == ("E2017_x", "fraction", "known.tif")
+    assert curve.cleaning == CLEANING | {"minimum_area_m2": 400, "roads": False}
     assert list(made.models) == [SHA256]
     assert curve.file == "m.h5"
     assert printed.startswith(f"network m.h5 ({SHA256[:12]}): {curve.form} curve, because of ")
