@@ -24,7 +24,7 @@ from ghsl_beam.models.calibration import (
 )
 from ghsl_beam.outputs.stored_record import stored_record
 from ghsl_beam.tools.area_mean import Floats, Grid, place
-from ghsl_beam.tools.calibration.fit import fit
+from ghsl_beam.tools.calibration.fit import fit, rises
 from ghsl_beam.tools.calibration.references import VECTORS, Reference, ValueOptions, opened
 from ghsl_beam.tools.calibration.sums import Ground
 from ghsl_beam.tools.layer_files import LayerFiles
@@ -141,7 +141,13 @@ def _fitted(
             failed.append(error)
     if not models:
         raise failed[0]
-    return models, [f"without a curve: {error}" for error in failed]
+    level = [
+        f"network {model.file}: the built-up of the reference does not rise with the probability, "
+        "so the curve is nearly level; check the place and the epoch of the reference"
+        for model in models.values()
+        if not rises(model.parts)
+    ]
+    return models, [*(f"without a curve: {error}" for error in failed), *level]
 
 
 def _is_vector(reference: str) -> bool:

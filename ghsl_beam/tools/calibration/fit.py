@@ -102,6 +102,16 @@ def fit(ground: Ground, file: str, *, omitted: bool) -> ModelCurve:
     )
 
 
+def rises(parts: Sequence[Part]) -> bool:
+    """Whether the fraction of the reference rises with the probability, on the whole."""
+    if len(parts) < 2:
+        return True  # nothing is known about it
+    middles = [(part.lowest + part.highest) / 2 for part in parts]
+    pixels, known = [part.pixels for part in parts], [part.reference for part in parts]
+    away = np.subtract(middles, np.average(middles, weights=pixels))
+    return bool((away * pixels * known).sum() > 0)
+
+
 def _check(whole: Sums, groups: Sequence[Sums], blocks: int, file: str, *, omitted: bool) -> None:
     usable = [group for group in groups if group.kept_pixels and group.built > 0]
     few = f"network {file}: "

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from ghsl_beam.tools.calibration.fit import fit
+from ghsl_beam.tools.calibration.fit import fit, rises
 from ghsl_beam.tools.calibration.sums import FOLDS, SIDES, Ground, Sums, errors_of
 from transforms.cleaning import CleaningParameters, Curve, calibrate, clean
 from transforms.cleaning.calibration import ONE
@@ -73,6 +73,7 @@ def test_the_area_of_held_out_ground_is_right_within_three_percent(fitted):
 
 
 def test_the_error_of_each_part_stands_beside_its_pixels(fitted):
+    assert rises(fitted.parts)
     assert sum(part.pixels for part in fitted.parts) == fitted.pixels
     assert [part.lowest for part in fitted.parts[1:]] == [p.highest + 1 for p in fitted.parts[:-1]]
     assert all(part.pixels >= 200 for part in fitted.parts)
@@ -111,6 +112,7 @@ def test_a_network_that_knows_nothing_gets_the_mean():
     raw, s2, known = town(5, 120, 120)
     made = fit(add(Ground(), ONE - raw, clean(ONE - raw, s2, STEPS), known), "m.h5", omitted=False)
     assert np.ptp([knot[1] for knot in made.knots]) <= 1
+    assert not rises(made.parts)
 
 
 def test_a_level_curve_is_right_in_whole_percents():
