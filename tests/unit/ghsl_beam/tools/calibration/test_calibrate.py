@@ -225,5 +225,8 @@ def test_a_reference_that_cannot_be_used_is_refused(monkeypatch, capfd, output, 
     assert "its pixels have 10000 m², expected at most the 100 m²" in refused(
         coarse, "--unit", "fraction"
     )
+    place = rasterio.Affine(1, 0, LEFT, 0, -100, TOP)
+    write(coarse, np.ones((15, 1500), np.float32), None, transform=place)
+    assert "its pixels are 100 m long, expected about 10 m" in refused(coarse, "--unit", "fraction")
     polygons = squares(tmp_path / "p.gpkg", np.ones((3, 3)))
     assert "leave out --unit, which is for rasters" in refused(polygons, "--unit", "percent")
