@@ -10,12 +10,23 @@ polygons that overlap after the cut, which is not valid, and it rounds at the cu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
 from transforms.elements import RequestError
+
+
+def all_unwrapped(label: str, polygons: Sequence[shapely.Polygon]) -> list[shapely.Polygon]:
+    """Polygons as they were drawn; there may be a million, and most are small and have no holes."""
+    west, _, east, _ = shapely.bounds(polygons).T
+    plain = (east - west < 180) & (shapely.get_num_interior_rings(polygons) == 0)
+    return [
+        polygon if stays else unwrapped(label, polygon)
+        for polygon, stays in zip(polygons, plain, strict=True)
+    ]
 
 
 def unwrapped(label: str, polygon: shapely.Polygon) -> shapely.Polygon:

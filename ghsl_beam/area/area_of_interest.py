@@ -17,7 +17,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely.errors import GEOSException, ShapelyError
 
-from ghsl_beam.area.antimeridian import polygonal, shift, unwrapped, within_180
+from ghsl_beam.area.antimeridian import all_unwrapped, polygonal, shift, within_180
 from ghsl_beam.area.bounding_box import checked_box
 from ghsl_beam.area.crossings import crossings
 from ghsl_beam.area.geojson import polygons_of
@@ -181,7 +181,7 @@ def _from_vector(path: str, layer: str) -> list[shapely.Geometry]:
                 f"{path}: {missing} of {len(geometry)} features have no geometry, or one that is "
                 "damaged; remove or repair them"
             )
-        shapes = [shapely.force_2d(shapely.from_wkb(wkb)) for wkb in geometry]
+        shapes = list(shapely.force_2d(shapely.from_wkb(geometry)))
     except (*UNREADABLE, ShapelyError, GEOSException) as error:
         raise RequestError(f"{path}: cannot be read ({_line(error)}); give {_KINDS}") from error
     if not meta.get("crs"):
@@ -204,11 +204,14 @@ def _to_lonlat(
         return list(shapes)
     if crs.is_projected:
         metres = crs.axis_info[0].unit_conversion_factor or 1.0
-        whole = float(np.sum(shapely.length(np.asarray(shapes, dtype=object))))
+        around = shapely.length(np.asarray(shapes, dtype=object))
+        whole = float(np.sum(around))
         length = max(250 / metres, whole / _MOST_PIECES) if np.isfinite(whole) else np.inf
-        shapes = [_cut_into_pieces(shape, length) for shape in shapes]
-    transformer = _transformer(crs.to_wkt(), "EPSG:4326")
-    return [_project(label, shape, transformer) for shape in shapes]
+        shapes = [
+            _cut_into_pieces(shape, length) if own > length else shape
+            for shape, own in zip(shapes, around, strict=True)
+        ]
+    return _project(label, shapes, _transformer(crs.to_wkt(), "EPSG:4326"))
 
 
 def _cut_into_pieces(shape: shapely.Geometry, length: float) -> shapely.Geometry:
@@ -231,16 +234,16 @@ def _cut_into_pieces(shape: shapely.Geometry, length: float) -> shapely.Geometry
 
 
 def _project(
-    label: str, geometry: shapely.Geometry, transformer: pyproj.Transformer
-) -> shapely.Geometry:
+    label: str, shapes: Sequence[shapely.Geometry], transformer: pyproj.Transformer
+) -> list[shapely.Geometry]:
     def apply(points: NDArray[np.float64]) -> NDArray[np.float64]:
         x, y = transformer.transform(points[:, 0], points[:, 1])
         return np.column_stack([x, y])
 
-    projected = shapely.transform(geometry, apply)
+    projected = shapely.transform(np.asarray(shapes, dtype=object), apply)
     if not np.isfinite(shapely.get_coordinates(projected)).all():
         raise RequestError(f"{label}: is outside its CRS; check it, or save it in EPSG:4326")
-    return projected
+    return list(projected)
 
 
 @lru_cache(maxsize=256)
@@ -282,7 +285,7 @@ def _area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True
             f"({points[:, 0].min():g}..{points[:, 0].max():g}, "
             f"{points[:, 1].min():g}..{points[:, 1].max():g}); save it in EPSG:4326"
         )
-    whole = [unwrapped(label, polygon) if unwrap else polygon for polygon in polygons]
+    whole = all_unwrapped(label, polygons) if unwrap else polygons
     broken = [polygon for polygon in whole if not polygon.is_valid]
     valid = _made_valid(label, whole, broken)
     parts = shapely.get_parts(valid)
@@ -311,13 +314,13 @@ def _area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True
 
 def _made_valid(
     label: str, polygons: Sequence[shapely.Polygon], broken: Sequence[shapely.Polygon]
-) -> list[shapely.MultiPolygon]:
+) -> list[shapely.Polygon | shapely.MultiPolygon]:
     if broken and crossings(broken, MAX_CROSSINGS) >= MAX_CROSSINGS:
         raise RequestError(
             f"{label}: its edges cross each other in more than {MAX_CROSSINGS} points; draw it "
             "again, or repair it (in QGIS: fix geometries)"
         )
-    return [polygonal(shapely.make_valid(polygon)) for polygon in polygons]
+    return [p if p.is_valid else polygonal(shapely.make_valid(p)) for p in polygons]
 
 
 def around(area: Area, bounds: tuple[float, float, float, float]) -> shapely.MultiPolygon:
@@ -352,7 +355,8 @@ def to_crs(geometry: shapely.Geometry, crs: str) -> shapely.Geometry:
     Raises:
         RequestError: the geometry is outside the CRS.
     """
-    return _project("the area", geometry, _transformer("EPSG:4326", crs))
+    (projected,) = _project("the area", [geometry], _transformer("EPSG:4326", crs))
+    return projected
 
 
 def lonlat_bounds(box: shapely.Polygon, epsg: int) -> tuple[float, float, float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -75,40 +75,49 @@ class ModelCurve(BaseModel):
     form: Literal["isotonic", "logistic"]
     why: Text
     pixels: int
-    omitted_percent: float
+    omitted_percent: Annotated[float, Field(ge=0, le=100)]
     omitted: Literal["included", "left out"]
     knots: Annotated[list[Knot], Field(min_length=2, max_length=ONE + 1)]
     held_out: HeldOut
     parts: Annotated[list[Part], Field(max_length=ONE + 1)]
 
 
-class CalibrationFile(BaseModel):
-    """The content of a calibration file."""
+class Entry(ModelCurve):
+    """The curve of one network in a file, and where it was fitted.
 
-    model_config = _STRICT
-    format: Literal["ghsl-beam calibration"] = "ghsl-beam calibration"
-    version: Literal[1] = 1
+    `cleaning` has the settings that decide which pixels are kept.
+    """
+
     made_by: Text
     reference: Text
     unit: Text
     product: Text
     cleaning: Annotated[dict[Text, Setting], Field(max_length=50)]
-    models: Annotated[dict[_Sha256, ModelCurve], Field(min_length=1, max_length=_MAX_MODELS)]
+
+
+class CalibrationFile(BaseModel):
+    """The content of a calibration file; its entries may be from several runs."""
+
+    model_config = _STRICT
+    format: Literal["ghsl-beam calibration"] = "ghsl-beam calibration"
+    version: Literal[1] = 1
+    models: Annotated[dict[_Sha256, Entry], Field(min_length=1, max_length=_MAX_MODELS)]
 
 
 @dataclass(frozen=True)
 class ChosenCalibration:
     """The calibration of a job: the curve of each of its networks, by SHA-256.
 
-    `cleaning`: the settings of the cleaning that it was fitted for. `left_out`: the largest percent
-    of built-up in removed pixels that a curve does not make up for.
+    `reference`: the names of the references of these curves. `cleanings`: the different settings of
+    the cleaning that they were fitted for. `left_out`: the largest percent of built-up in removed
+    pixels that a curve does not make up for.
     """
 
     file: str
     sha256: str
     reference: str
     curves: Mapping[str, Curve]
-    cleaning: Mapping[str, Setting] = field(default_factory=dict)
+    cleanings: tuple[Mapping[str, Setting], ...] = ()
     left_out: float = 0.0
 
     @property
@@ -135,7 +144,7 @@ def parse(content: bytes, where: str) -> CalibrationFile:
         made = CalibrationFile.model_validate_json(content)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
-        key = ".".join(map(str, fault["loc"]))[:100] or "content"
+        key = ascii(".".join(map(str, fault["loc"])))[1:-1][:100] or "content"
         found = "is missing" if fault["type"] == "missing" else f"is {ascii(fault['input'])[:60]}"
         raise RequestError(
             f"{where}: is no calibration of ghsl-beam: {key} {found} ({fault['msg']}); "
@@ -174,17 +183,16 @@ def chosen_calibration(job: Job, models: Iterable[Model]) -> ChosenCalibration |
                 f"({model.sha256[:12]}) of zone {model.zone}, only for {known}; run ghsl-beam "
                 "calibrate on an output that this network made, or leave the key out"
             )
-    used = {model.sha256 for model in models}
+    used = {sha256: made.models[sha256] for sha256 in sorted({model.sha256 for model in models})}
+    cleanings = {repr(sorted(entry.cleaning.items())): entry.cleaning for entry in used.values()}
     return ChosenCalibration(
         storage.name(path),
         hashlib.sha256(content).hexdigest(),
-        made.reference,
-        {key: Curve(tuple(curve.knots)) for key, curve in made.models.items() if key in used},
-        made.cleaning,
+        plain_text(", ".join(dict.fromkeys(entry.reference for entry in used.values()))),
+        {key: Curve(tuple(entry.knots)) for key, entry in used.items()},
+        tuple(cleanings.values()),
         max(
-            curve.omitted_percent if curve.omitted == "left out" else 0.0
-            for key, curve in made.models.items()
-            if key in used
+            entry.omitted_percent if entry.omitted == "left out" else 0.0 for entry in used.values()
         ),
     )
 
@@ -220,20 +228,18 @@ def calibration_warnings(calibration: ChosenCalibration | None, job: Job) -> lis
             f"removes, {calibration.left_out:.1f} % of its reference: BUILT_S is too small by it"
         )
     ours = cleaning_of(job.model_dump(mode="json"))
-    unlike = sorted(
-        key
-        for key in {*ours, *calibration.cleaning}
-        if ours.get(key) != calibration.cleaning.get(key)
-    )
-    if unlike:
-        keys = ", ".join(
-            f"cleaning.{key} is {ours.get(key)!r}, fitted with {calibration.cleaning.get(key)!r}"
+    for theirs in calibration.cleanings:
+        unlike = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
+        differences = ", ".join(
+            f"cleaning.{key} is {ours.get(key)!r}, fitted with {theirs.get(key)!r}"
             for key in unlike
         )
-        warnings.append(
-            f"calibration {calibration.file}: was fitted for another cleaning ({keys}), so its "
-            "areas may be too large or too small; calibrate an output with this cleaning"
-        )
+        if unlike:
+            warnings.append(
+                f"calibration {calibration.file}: was fitted for another cleaning "
+                f"({differences[:_LONGEST]}), so its areas may be too large or too small; "
+                "calibrate an output with this cleaning"
+            )
     return warnings
 
 

@@ -189,7 +189,8 @@ def _driver(location: str) -> str:
     if not _is_geotiff(location):
         raise RequestError(
             f"{storage.masked(location)}: is not a GeoTIFF by its first bytes; give a GeoTIFF or a "
-            "mosaic (.vrt) of this program: gdal_translate converts a raster to GeoTIFF"
+            "mosaic (.vrt) of this program: gdal_translate converts a raster to GeoTIFF; polygons "
+            "have a name with .gpkg, .geojson, .fgb or .shp: ogr2ogr converts them"
         )
     return "GTiff"
 

@@ -114,8 +114,8 @@ def calibration_of(path, curve):
         "roads": False,
     }
     about = {"made_by": "x", "reference": "houses; streets.gpkg", "unit": "polygons"}
-    content = about | {"product": "E2019_x", "cleaning": cleaning, "models": {DIGEST: model}}
-    path.write_text(json.dumps(content))
+    about |= {"product": "E2019_x", "cleaning": cleaning}
+    path.write_text(json.dumps({"models": {DIGEST: model | about}}))
     return path
 
 

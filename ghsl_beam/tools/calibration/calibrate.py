@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,18 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from rasterio.errors import RasterioError
 
-from ghsl_beam.models.calibration import CALIBRATION_TAGS, CalibrationFile, cleaning_of, plain_text
+from ghsl_beam.models.calibration import (
+    CALIBRATION_TAGS,
+    CalibrationFile,
+    Entry,
+    ModelCurve,
+    Setting,
+    cleaning_of,
+    plain_text,
+)
 from ghsl_beam.outputs.stored_record import stored_record
 from ghsl_beam.tools.area_mean import Floats, Grid, place
-from ghsl_beam.tools.calibration.fit import fit
+from ghsl_beam.tools.calibration.fit import fit, rises
 from ghsl_beam.tools.calibration.references import VECTORS, Reference, ValueOptions, opened
 from ghsl_beam.tools.calibration.sums import Ground
 from ghsl_beam.tools.layer_files import LayerFiles
@@ -60,14 +68,15 @@ def calibrate(
         omitted: whether the curves make up for the built-up in pixels that the cleaning removes.
 
     Raises:
-        RequestError: the output or the reference cannot be used, or they share too little ground.
+        RequestError: the output or the reference cannot be used, or they share too little ground
+            for any network. A network with too little has no curve, but a warning.
         RasterError: a raster of the output is damaged.
     """
     file = reference.partition("|")[0] if _is_vector(reference) else reference
     if not storage.is_file(file):
         raise RequestError(f"{reference}: {absence(file)}; give a raster or polygons of built-up")
     files = LayerFiles.find(output, str(Layer.BUFRAC), product, None)
-    settings = cleaning_of(stored_record(output).get("configuration") or {})
+    settings = _settings(output, files.product)
     grounds: dict[str, Ground] = {}
     names: dict[str, str] = {}
     try:
@@ -82,19 +91,18 @@ def calibrate(
             f"{reference}: does not overlap BUFRAC of {output} where both have data: nothing to "
             "fit; give a reference of the same ground"
         )
-    models = {
-        sha256: fit(ground, names[sha256], omitted=omitted)
-        for sha256, ground in sorted(grounds.items())
-    }
+    models, few = _fitted(grounds, names, omitted=omitted)
+    warnings += few
     try:
-        content = CalibrationFile(
-            made_by=f"ghsl-beam {package_version('ghsl-beam')}",
-            reference=plain_text(storage.name(reference)),
-            unit=unit,
-            product=plain_text(files.product),
-            cleaning=settings,
-            models=models,
-        )
+        about = {
+            "made_by": f"ghsl-beam {package_version('ghsl-beam')}",
+            "reference": plain_text(storage.name(reference)),
+            "unit": unit,
+            "product": plain_text(files.product),
+            "cleaning": settings,
+        }
+        entries = {key: Entry(**curve.model_dump(), **about) for key, curve in models.items()}
+        content = CalibrationFile(models=entries)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
         key = ".".join(map(str, fault["loc"]))[:100]
@@ -102,6 +110,44 @@ def calibrate(
             f"{output}: run.json: {key}: {fault['msg']}; run the job again"
         ) from error
     return Calibrated(content, tuple(warnings))
+
+
+def _settings(output: str, product: str) -> dict[str, Setting]:
+    """The settings of the cleaning of a product, from the record of the last run."""
+    record = stored_record(output)
+    last = f"E{record.get('epoch')}_{record.get('name')}"
+    if {"epoch", "name"} <= record.keys() and last != product:
+        raise RequestError(
+            f"{output}: run.json is of {last}, so it does not say how {product} was cleaned; run "
+            f"the job of {product} again, which takes what exists"
+        )
+    return cleaning_of(record.get("configuration") or {})
+
+
+def _fitted(
+    grounds: Mapping[str, Ground], names: Mapping[str, str], *, omitted: bool
+) -> tuple[dict[str, ModelCurve], list[str]]:
+    """The curves of the networks that can be fitted, and warnings about the others.
+
+    Raises:
+        RequestError: none can be fitted.
+    """
+    models: dict[str, ModelCurve] = {}
+    failed = []
+    for sha256, ground in sorted(grounds.items()):
+        try:
+            models[sha256] = fit(ground, names[sha256], omitted=omitted)
+        except RequestError as error:
+            failed.append(error)
+    if not models:
+        raise failed[0]
+    level = [
+        f"network {model.file}: the built-up of the reference does not rise with the probability, "
+        "so the curve is nearly level; check the place and the epoch of the reference"
+        for model in models.values()
+        if not rises(model.parts)
+    ]
+    return models, [*(f"without a curve: {error}" for error in failed), *level]
 
 
 def _is_vector(reference: str) -> bool:
@@ -167,8 +213,8 @@ def _kept(
     percent = np.rint(100 * fraction).astype(np.int64)
     kept = percent > 0
     whole, halved = shares(raw, percent)
-    wrong = kept & ~whole & ~halved
-    if wrong.any() or (raw > ONE).any():
+    wrong = (kept & ~whole & ~halved) | (raw > ONE)
+    if wrong.any():
         raise RequestError(
             f"{path}: {int(wrong.sum())} pixels do not follow from BUFRAC_RAW beside it, expected "
             "both of one run without a calibration; run the job again"

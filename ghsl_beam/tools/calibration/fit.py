@@ -13,26 +13,30 @@ from sklearn.linear_model import LogisticRegression
 
 from ghsl_beam.models.calibration import HeldOut, ModelCurve, Part
 from ghsl_beam.tools.calibration.sums import (
+    MANY_BLOCKS,
+    RANGES,
     SHARES,
-    SIDES,
     Errors,
     Floats,
     Ground,
     Sums,
     errors_of,
+    log_odds,
     values_of,
 )
 from transforms.cleaning.calibration import ONE, Curve, Knot
 from transforms.elements import RequestError
 
-MANY_PIXELS, MANY_BLOCKS = 5000, 20
-"""With at least as many pixels and blocks, the curve may have any rising form."""
+MANY_PIXELS = 5000
+"""With at least as many pixels and enough blocks, the curve may have any rising form."""
 _FEW_PIXELS, _FEW_BLOCKS, _FEW_GROUPS = 200, 5, 3
 """With fewer pixels, blocks or groups of blocks there is no curve."""
 _PART, _PARTS = 200, 40
 """Smallest number of pixels of a part of the curve, and largest number of parts."""
 _MOST_OMITTED = 0.5
 """Share of the built-up in removed pixels from which the curve cannot make up for it."""
+_MOST_MISSED = 0.05
+"""Share of the built-up by which the sum of a curve may be wrong in the pixels of the fit."""
 _STEPS, _HIGHEST = 40, 4.0
 """Steps of the search for the factor of a curve, and the largest factor."""
 
@@ -65,7 +69,7 @@ def fit(ground: Ground, file: str, *, omitted: bool) -> ModelCurve:
     Raises:
         RequestError: there are too few pixels, or the cleaning removes most of the built-up.
     """
-    side = next((s for s in SIDES if len(ground.blocks.get(s, ())) >= MANY_BLOCKS), SIDES[-1])
+    side = ground.side()
     groups, blocks = ground.groups(side), len(ground.blocks.get(side, ()))
     whole = sum(groups, Sums())
     _check(whole, groups, blocks, file, omitted=omitted)
@@ -84,6 +88,7 @@ def fit(ground: Ground, file: str, *, omitted: bool) -> ModelCurve:
     judged = _judged_parts(parts, groups, others)
     sd = np.array([part.sd for part in judged])
     curve = _curve(whole, form, omitted=omitted, sd=(_means(whole, parts), sd))
+    _check_sum(curve, whole, file, omitted=omitted)
     return ModelCurve(
         file=file,
         form=form,
@@ -95,6 +100,16 @@ def fit(ground: Ground, file: str, *, omitted: bool) -> ModelCurve:
         held_out=_held_out(groups, others, side, blocks),
         parts=judged,
     )
+
+
+def rises(parts: Sequence[Part]) -> bool:
+    """Whether the fraction of the reference rises with the probability, on the whole."""
+    if len(parts) < 2:
+        return True  # nothing is known about it
+    middles = [(part.lowest + part.highest) / 2 for part in parts]
+    pixels, known = [part.pixels for part in parts], [part.reference for part in parts]
+    away = np.subtract(middles, np.average(middles, weights=pixels))
+    return bool((away * pixels * known).sum() > 0)
 
 
 def _check(whole: Sums, groups: Sequence[Sums], blocks: int, file: str, *, omitted: bool) -> None:
@@ -116,6 +131,23 @@ def _check(whole: Sums, groups: Sequence[Sums], blocks: int, file: str, *, omitt
             f"at most {_MOST_OMITTED:.0%}; check that the reference has only built-up, make the "
             "cleaning of the job less strict, or give --omitted left-out"
         )
+
+
+def _check_sum(curve: Curve, whole: Sums, file: str, *, omitted: bool) -> None:
+    """Refuse a curve that misses the area: full pixels hold no more, and percents are whole."""
+    target = whole.built if omitted else whole.kept
+    made = float((whole.count * values_of(curve)).sum())
+    if abs(made / target - 1) <= _MOST_MISSED:
+        return
+    remedy = (
+        "make the cleaning of the job less strict, or give --omitted left-out"
+        if omitted and made < target and whole.omitted > _MOST_MISSED
+        else "check the unit and the place of the reference"
+    )
+    raise RequestError(
+        f"network {file}: the nearest curve gives {made:.0f} built-up pixels of 10 m, the "
+        f"reference has {target:.0f} (the cleaning keeps {whole.kept_pixels} pixels); {remedy}"
+    )
 
 
 def _parts_of(sums: Sums) -> _Parts:
@@ -207,8 +239,8 @@ def _logistic(sums: Sums) -> tuple[Floats, Floats]:
     weights = _exposure(sums)
     some = weights > 0
     share = np.clip(sums.total.sum(axis=0)[some] / weights[some], 0, 1)
-    odds = _log_odds(np.arange(ONE + 1))
-    places = np.arange(0, ONE + 1, 100, dtype=float)
+    odds = log_odds(np.arange(ONE + 1))
+    places = RANGES.astype(float)
     mean = float(np.average(share, weights=weights[some]))
     if not 0 < mean < 1 or some.sum() < 2:
         return places, np.full(len(places), mean)
@@ -219,12 +251,7 @@ def _logistic(sums: Sums) -> tuple[Floats, Floats]:
     model.fit(inputs, labels, sample_weight=cases)
     if model.coef_[0, 0] < 0:  # the probability says nothing: the mean is the best that is known
         return places, np.full(len(places), mean)
-    return places, np.asarray(model.predict_proba(_log_odds(places)[:, np.newaxis])[:, 1])
-
-
-def _log_odds(raw: NDArray[Any]) -> Floats:
-    probability = (raw + 0.5) / (ONE + 1)
-    return np.asarray(np.log(probability / (1 - probability)))
+    return places, np.asarray(model.predict_proba(log_odds(places)[:, np.newaxis])[:, 1])
 
 
 def _exposure(sums: Sums) -> Floats:

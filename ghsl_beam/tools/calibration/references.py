@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +11,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import shapely
+from pyproj import Transformer
 from rasterio.windows import Window
 
 from ghsl_beam.area.area_of_interest import Area, read_area
+from ghsl_beam.models.calibration import CALIBRATION_TAGS
 from ghsl_beam.tools import area_mean
-from ghsl_beam.tools.area_mean import Floats, Grid, area_sums, source_windows
+from ghsl_beam.tools.area_mean import Floats, Grid, area_sums, place, source_windows
 from ghsl_beam.tools.burnt_polygons import FINE, burnt, parts_near, samples_of
 from ghsl_beam.tools.plain_rasters import opened_reference
 from ghsl_beam.tools.reference import (
@@ -26,12 +29,15 @@ from ghsl_beam.tools.reference import (
     meaning,
 )
 from transforms.elements import RequestError
+from transforms.rasters.geotiff import FINGERPRINT_TAG
 from transforms.storage import storage
 
 VECTORS = {".gpkg", ".geojson", ".json", ".shp", ".fgb", ".wkt"}
 _BLOCK = 1024
 _COARSER = 1.02
 """A reference is coarser if its pixel has more than this many times the area of ours."""
+_LONGER = 2.0
+"""It is also coarser if the longer side of its pixel has more than this many times our side."""
 _SAMPLES = 10
 """Smallest number of samples along a side of a pixel into which polygons are burnt."""
 _WHOLE = 0.999
@@ -87,7 +93,22 @@ def opened(location: str, options: ValueOptions) -> Iterator[Reference]:
             built=options.built,
             band=options.band,
         )
+        tags = source.tags()
+        if FINGERPRINT_TAG in tags and not any(tag in tags for tag in CALIBRATION_TAGS):
+            raise RequestError(
+                f"{storage.masked(location)}: is an uncalibrated {tags.get('LAYER', 'layer')} of "
+                "this program, a probability; expected the known fraction, from another source"
+            )
         yield _Raster(source, location, how)
+
+
+def _longest_side(grid: Grid, metric: str) -> float:
+    """The longer side of a pixel in the middle of a grid, in the units of another CRS."""
+    rows, cols = grid.shape
+    across, down = cols / 2 + np.array([0, 1, 0]), rows / 2 + np.array([0, 0, 1])
+    transformer = Transformer.from_crs(grid.crs, metric, always_xy=True)
+    x, y = transformer.transform(*place(grid.transform, across, down))
+    return float(np.hypot(x[1:] - x[0], y[1:] - y[0]).max())
 
 
 class _Polygons:
@@ -130,6 +151,12 @@ class _Raster:
             raise RequestError(
                 f"{storage.masked(self._location)}: its pixels have {theirs:.0f} m², expected at "
                 f"most the {own:.0f} m² of the run; give a finer reference"
+            )
+        longest = _longest_side(self._grid.part(near[0]), ours.crs)
+        if longest > _LONGER * math.sqrt(own):
+            raise RequestError(
+                f"{storage.masked(self._location)}: its pixels are {longest:.0f} m long, expected "
+                f"about {math.sqrt(own):.0f} m as in the run; give a finer reference"
             )
         for window in ours.windows(min(_BLOCK, area_mean.side(self._grid, ours))):
             yield window, self._means(ours.part(window))

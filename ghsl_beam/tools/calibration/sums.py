@@ -12,6 +12,8 @@ from transforms.cleaning.calibration import ONE, Curve, percent_of
 
 SIDES = (2000.0, 1000.0, 500.0, 250.0)
 """Sides of the blocks of ground in metres; the largest side that gives enough blocks is used."""
+MANY_BLOCKS = 20
+"""Enough blocks."""
 FOLDS = 5
 """Number of groups of blocks, each of which is held out once."""
 SHARES = (2, 1)
@@ -19,10 +21,29 @@ SHARES = (2, 1)
 _LEVELS = ONE + 1
 _BLOCKS = 1 << 32
 """More than the number of blocks in a column."""
-_COARSE = 101
-"""Levels of probability and of fraction from which the mean absolute error is computed."""
+_PERCENTS = 101
+"""Levels of the reference from which the mean absolute error is computed."""
 
 Floats = NDArray[np.float64]
+
+
+def log_odds(raw: NDArray[Any]) -> Floats:
+    """The log-odds of a probability x 10 000; those of 0 and 10 000 are finite."""
+    probability = (raw + 0.5) / _LEVELS
+    return np.asarray(np.log(probability / (1 - probability)))
+
+
+def _ranges(step: float) -> NDArray[np.int64]:
+    """The first BUFRAC_RAW of ranges of equal width in log-odds, at least one value each.
+
+    A network is often nearly certain. So the ranges are narrow near 0 and near 10 000.
+    """
+    number = np.floor(log_odds(np.arange(_LEVELS)) / step)
+    return np.unique(number, return_index=True)[1]
+
+
+RANGES = _ranges(0.05)
+_RANGE_OF = np.searchsorted(RANGES, np.arange(_LEVELS), side="right") - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,14 +51,14 @@ class Sums:
     """Sums over pixels with a reference.
 
     The arrays of kept pixels have the axes (halves as in `SHARES`, BUFRAC_RAW). `pairs` has the
-    axes (halves, percent of probability, percent of reference). `removed` are count, sum and sum of
+    axes (halves, range of BUFRAC_RAW, percent of reference). `removed` are count, sum and sum of
     squares of the reference where BUFRAC is 0. All references are fractions.
     """
 
     count: Floats = field(default_factory=lambda: np.zeros((2, _LEVELS)))
     total: Floats = field(default_factory=lambda: np.zeros((2, _LEVELS)))
     square: Floats = field(default_factory=lambda: np.zeros((2, _LEVELS)))
-    pairs: Floats = field(default_factory=lambda: np.zeros((2, _COARSE, _COARSE)))
+    pairs: Floats = field(default_factory=lambda: np.zeros((2, len(RANGES), _PERCENTS)))
     removed: Floats = field(default_factory=lambda: np.zeros(3))
 
     def __add__(self, other: Sums) -> Sums:
@@ -87,14 +108,18 @@ class Sums:
             made.count[number] = np.bincount(levels, minlength=_LEVELS)
             made.total[number] = np.bincount(levels, known, _LEVELS)
             made.square[number] = np.bincount(levels, known**2, _LEVELS)
-            pairs = (levels + 50) // 100 * _COARSE + np.rint(known * 100).astype(np.int64)
-            made.pairs[number] = np.bincount(pairs, minlength=_COARSE**2).reshape(_COARSE, _COARSE)
+            pairs = _RANGE_OF[levels] * _PERCENTS + np.rint(known * 100).astype(np.int64)
+            shape = made.pairs[number].shape
+            made.pairs[number] = np.bincount(pairs, minlength=np.prod(shape)).reshape(shape)
         return made
 
 
 @dataclass(slots=True, eq=False)
 class Ground:
-    """The sums of one network by groups of blocks, for each side of a block."""
+    """The sums of one network by groups of blocks, for each side of a block that may be used.
+
+    Once a side has enough blocks, smaller ones are dropped, so that the memory is limited.
+    """
 
     sums: dict[tuple[float, int], Sums] = field(default_factory=dict)
     blocks: dict[float, set[tuple[int, int]]] = field(default_factory=dict)
@@ -127,6 +152,17 @@ class Ground:
                 self.sums[side, number] = self.sums.get((side, number), Sums()) + part
             cells = np.unique(east[kept] * _BLOCKS + north[kept])
             self.blocks.setdefault(side, set()).update((zone, cell) for cell in cells.tolist())
+            if self.side() == side:
+                self._drop_below(side)
+                return
+
+    def side(self) -> float:
+        """The side of the blocks that is used."""
+        return next((s for s in SIDES if len(self.blocks.get(s, ())) >= MANY_BLOCKS), SIDES[-1])
+
+    def _drop_below(self, side: float) -> None:
+        self.blocks = {of: cells for of, cells in self.blocks.items() if of >= side}
+        self.sums = {of: sums for of, sums in self.sums.items() if of[0] >= side}
 
     def groups(self, side: float) -> list[Sums]:
         """The sums of each group of blocks that has pixels."""
@@ -154,11 +190,14 @@ def values_of(curve: Curve) -> Floats:
 def errors_of(curve: Curve, sums: Sums) -> Errors:
     """The errors of BUFRAC with a curve over all pixels, also the removed ones, which are 0.
 
-    The absolute error is that of whole percents.
+    The absolute error is that of the mean in each of `RANGES` to whole percents of the reference.
     """
     values = values_of(curve)
     squared = sums.count * values**2 - 2 * values * sums.total + sums.square
-    coarse = values[:, ::100, np.newaxis] - np.arange(_COARSE) / 100
+    inside, made = (
+        np.add.reduceat(each, RANGES, axis=1) for each in (sums.count, sums.count * values)
+    )
+    coarse = (made / np.maximum(inside, 1))[..., np.newaxis] - np.arange(_PERCENTS) / 100
     return Errors(
         float((sums.count * values).sum()),
         float((np.abs(coarse) * sums.pairs).sum() + sums.removed[1]),

@@ -228,3 +228,19 @@ def test_area_in_tile_at_the_antimeridian() -> None:
         west, south, east, north = tile(name).bounds
         assert shapely.box(west - 1001, south - 1001, east + 1001, north + 1001).contains(part)
     assert area_in_tile(area, tile("33UUU")).is_empty
+
+
+def test_many_footprints_are_projected_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A city has half a million; a call for each of them takes minutes."""
+    calls = []
+    projected = area_of_interest._project
+    monkeypatch.setattr(area_of_interest, "_project", lambda *a: calls.append(a) or projected(*a))
+    corners = [(330000 + 30 * n, 5822000) for n in range(50)]
+    houses = [shapely.box(x, y, x + 10, y + 10) for x, y in corners]
+    write(tmp_path / "houses.gpkg", houses, 32633)
+    area = read_area("houses.gpkg", tmp_path)
+    assert len(calls) == 1
+    assert len(area.geometry.geoms) == 50
+    assert area.area_km2 == pytest.approx(50 * 100 / 1e6, rel=0.002)

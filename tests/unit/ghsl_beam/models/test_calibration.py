@@ -19,13 +19,13 @@ SHA256 = MODEL.sha256
 
 
 GOOD = {
-    "made_by": "x",
-    "reference": "r",
-    "unit": "u",
-    "product": "p",
-    "cleaning": {},
     "models": {
         SHA256: {
+            "made_by": "x",
+            "reference": "r",
+            "unit": "u",
+            "product": "p",
+            "cleaning": {},
             "file": "m.h5",
             "form": "logistic",
             "why": "few",
@@ -84,8 +84,8 @@ CURVE = ("models", SHA256)
         changed(("version",), 2),
         changed(("models",), {}),
         changed(("models",), {"short": GOOD["models"][SHA256]}),
-        changed(("reference",), "two\nlines"),
-        changed(("reference",), "x" * 501),
+        changed((*CURVE, "reference"), "two\nlines"),
+        changed((*CURVE, "reference"), "x" * 501),
         changed((*CURVE, "knots"), [[0, 0, 0], [10000, 20000, 0]]),
         changed((*CURVE, "knots"), [[0, 9, 0], [10000, 8, 0]]),
         changed((*CURVE, "knots"), [[0, 0, 0], [10000, 8.5, 0]]),
@@ -95,13 +95,15 @@ CURVE = ("models", SHA256)
         changed((*CURVE, "knots"), [[0, 0, 0], [10**30, 8, 0]]),
         changed((*CURVE, "knots"), [[n, 0, 0] for n in range(10_002)]),
         changed((*CURVE, "pixels"), float("nan")),
+        changed((*CURVE, "omitted_percent"), 1e300),
         changed((*CURVE, "extra"), 1),
+        changed(("two\nlines\x1b[31m",), 1),
     ],
 )
 def test_what_is_no_calibration_is_refused_in_one_line(text):
     with pytest.raises(RequestError, match=r"^c\.json: ") as error:
         parse(text.encode(), "c.json")
-    assert "\n" not in str(error.value)
+    assert str(error.value).isprintable()
     assert len(str(error.value)) < 500
 
 
@@ -149,12 +151,29 @@ def test_another_cleaning_than_that_of_the_fit_is_a_warning(job, tmp_path):
         "minimum_area_m2": 400,
         "roads": False,
     }
-    (tmp_path / "c.json").write_text(json.dumps(GOOD | {"cleaning": settings}))
+    (tmp_path / "c.json").write_text(changed((*CURVE, "cleaning"), settings))
     assert calibration_warnings(chosen_calibration(job, [MODEL]), job) == []
-    (tmp_path / "c.json").write_text(json.dumps(GOOD | {"cleaning": settings | {"minimum": 0.5}}))
+    (tmp_path / "c.json").write_text(changed((*CURVE, "cleaning"), settings | {"minimum": 0.5}))
     (warning,) = calibration_warnings(chosen_calibration(job, [MODEL]), job)
     assert "cleaning.minimum is 0.1, fitted with 0.5" in warning
     assert calibration_warnings(None, job) == []
+    many = {f"{number}" * 250: "x" * 500 for number in range(50)}
+    (tmp_path / "c.json").write_text(changed((*CURVE, "cleaning"), many))
+    (warning,) = calibration_warnings(chosen_calibration(job, [MODEL]), job)
+    assert len(warning) < 1000
+
+
+def test_entries_of_several_runs_keep_their_reference_and_cleaning(job, tmp_path):
+    """What another network was fitted on says nothing about the networks of the job."""
+    mine, other, far = (dict(GOOD["models"][SHA256]) for _ in range(3))
+    other |= {"reference": "s", "cleaning": {"minimum": 0.5}}
+    far |= {"reference": "t", "cleaning": {"minimum": 0.9}}
+    models = {SHA256: mine, "f" * 64: other, "e" * 64: far}
+    (tmp_path / "c.json").write_text(json.dumps({"models": models}))
+    chosen = chosen_calibration(job, [MODEL, replace(MODEL, sha256="f" * 64)])
+    assert "fitted by ghsl-beam on r, s" in chosen.credit
+    assert [settings.get("minimum") for settings in chosen.cleanings] == [None, 0.5]
+    assert chosen_calibration(job, [MODEL]).reference == "r"
 
 
 def test_built_up_that_is_left_out_is_a_warning(job, tmp_path):

@@ -13,6 +13,7 @@ from tests.support import command
 from tests.support.references import UTM, write
 from tests.unit.ghsl_beam.tools.calibration.test_fit import STEPS, area_of, town
 from transforms.cleaning import Curve, clean
+from transforms.rasters.geotiff import FINGERPRINT_TAG
 
 SHA256 = "ab" * 32
 SIDE = 150
@@ -77,9 +78,9 @@ def test_a_raster_gives_a_file_that_a_job_can_use(
     code, printed, errors = command.call(monkeypatch, capfd, *asked)
     assert (code, errors) == (0, "")
     made = parse(out.read_bytes(), str(out))
-    assert (made.product, made.unit, made.reference) == ("E2017_x", "fraction", "known.tif")
-    assert made.cleaning == CLEANING | {"minimum_area_m2": 400, "roads": False}
     (curve,) = made.models.values()
+    assert (curve.product, curve.unit, curve.reference) == ("E2017_x", "fraction", "known.tif")
+    assert curve.cleaning == CLEANING | {"minimum_area_m2": 400, "roads": False}
     assert list(made.models) == [SHA256]
     assert curve.file == "m.h5"
     assert printed.startswith(f"network m.h5 ({SHA256[:12]}): {curve.form} curve, because of ")
@@ -126,6 +127,16 @@ def endless(output):
     (output / "run.json").write_text(json.dumps(record))
 
 
+def of_another_epoch(output):
+    record = {"epoch": 2018, "name": "x", "configuration": {"cleaning": CLEANING}}
+    (output / "run.json").write_text(json.dumps(record))
+
+
+def out_of_range(output):
+    with rasterio.open(stored(output, "BUFRAC_RAW"), "r+") as target:
+        target.write(np.array([[60000]], np.uint16), 1, window=((0, 1), (0, 1)))
+
+
 def without_raw(output):
     stored(output, "BUFRAC_RAW").unlink()
 
@@ -145,6 +156,8 @@ def elsewhere(output):
         (nameless, "does not name its network; make it again"),
         (badly_named, "does not name its network; make it again"),
         (endless, "run.json: cleaning.minimum"),
+        (of_another_epoch, "run.json is of E2018_x, so it does not say how E2017_x was cleaned"),
+        (out_of_range, "1 pixels do not follow from BUFRAC_RAW"),
         (without_raw, "no such file beside BUFRAC; run the job again"),
         (of_another_run, "pixels do not follow from BUFRAC_RAW beside it, expected both of one"),
         (elsewhere, "has another grid than BUFRAC; run the job again"),
@@ -161,6 +174,36 @@ def test_an_output_that_cannot_be_used_is_refused(
     assert errors.count("\n") == 1
     assert said in errors
     assert not (tmp_path / "c.json").exists()
+
+
+def test_a_network_with_too_little_ground_has_a_warning_and_no_curve(
+    monkeypatch, capfd, output, raster, tmp_path, truth
+):
+    """The neighbour has another network, and the reference reaches a few pixels of it."""
+    beside = {"transform": rasterio.Affine(10, 0, LEFT + 10 * (SIDE - 10), 0, -10, TOP)}
+    values = {"BUFRAC_RAW": np.full((30, 30), 9000, np.uint16), "BUFRAC": np.full((30, 30), 90)}
+    for layer, array in values.items():
+        path = output / f"utm/33UVU/{layer}_E2017_x_33UVU.tif"
+        kind = array.astype(np.uint16 if layer == "BUFRAC_RAW" else np.uint8)
+        write(path, kind, np.iinfo(kind.dtype).max, **beside)
+        tag(path, MODEL_SHA256="cd" * 32, MODEL="other.h5")
+    more = tmp_path / "more.tif"
+    write(more, np.pad(truth[2], ((0, 0), (0, 5)), "edge").astype(np.float32), None)
+    out = tmp_path / "c.json"
+    asked = ("calibrate", output, "--reference", more, "--unit", "fraction", "--out", out)
+    code, _, errors = command.call(monkeypatch, capfd, *asked)
+    assert code == 0
+    assert errors.startswith("warning: without a curve: network other.h5: 150 built-up pixels in ")
+    assert list(parse(out.read_bytes(), str(out)).models) == [SHA256]
+
+
+def test_a_probability_is_no_reference(monkeypatch, capfd, output, tmp_path):
+    probability = stored(output, "BUFRAC")
+    tag(probability, **{FINGERPRINT_TAG: "00" * 32}, LAYER="BUFRAC")
+    asked = ("calibrate", output, "--reference", probability, "--out", tmp_path / "c.json")
+    code, _, errors = command.call(monkeypatch, capfd, *asked)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert "is an uncalibrated BUFRAC of this program, a probability" in errors
 
 
 def test_a_reference_that_cannot_be_used_is_refused(monkeypatch, capfd, output, raster, tmp_path):
@@ -182,5 +225,8 @@ def test_a_reference_that_cannot_be_used_is_refused(monkeypatch, capfd, output, 
     assert "its pixels have 10000 m², expected at most the 100 m²" in refused(
         coarse, "--unit", "fraction"
     )
+    place = rasterio.Affine(1, 0, LEFT, 0, -100, TOP)
+    write(coarse, np.ones((15, 1500), np.float32), None, transform=place)
+    assert "its pixels are 100 m long, expected about 10 m" in refused(coarse, "--unit", "fraction")
     polygons = squares(tmp_path / "p.gpkg", np.ones((3, 3)))
     assert "leave out --unit, which is for rasters" in refused(polygons, "--unit", "percent")

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from ghsl_beam.tools.calibration.fit import fit
+from ghsl_beam.tools.calibration.fit import fit, rises
 from ghsl_beam.tools.calibration.sums import FOLDS, SIDES, Ground, Sums, errors_of
 from transforms.cleaning import CleaningParameters, Curve, calibrate, clean
 from transforms.cleaning.calibration import ONE
@@ -73,6 +73,7 @@ def test_the_area_of_held_out_ground_is_right_within_three_percent(fitted):
 
 
 def test_the_error_of_each_part_stands_beside_its_pixels(fitted):
+    assert rises(fitted.parts)
     assert sum(part.pixels for part in fitted.parts) == fitted.pixels
     assert [part.lowest for part in fitted.parts[1:]] == [p.highest + 1 for p in fitted.parts[:-1]]
     assert all(part.pixels >= 200 for part in fitted.parts)
@@ -111,6 +112,7 @@ def test_a_network_that_knows_nothing_gets_the_mean():
     raw, s2, known = town(5, 120, 120)
     made = fit(add(Ground(), ONE - raw, clean(ONE - raw, s2, STEPS), known), "m.h5", omitted=False)
     assert np.ptp([knot[1] for knot in made.knots]) <= 1
+    assert not rises(made.parts)
 
 
 def test_a_level_curve_is_right_in_whole_percents():
@@ -123,6 +125,28 @@ def test_a_level_curve_is_right_in_whole_percents():
     assert abs(made.held_out.bias_percent) < 1
     values = Curve(tuple(made.knots)).fractions(raw)
     assert ((values + 50) // 100).mean() == pytest.approx(8.5, abs=0.01)
+
+
+@pytest.mark.parametrize(("side", "form"), [(70, "logistic"), (160, "isotonic")])
+def test_a_network_that_is_nearly_certain_everywhere_is_fitted_and_judged_right(side, form):
+    """Most probabilities are above 99 %, and there the fraction rises from a quarter to all."""
+    random = np.random.default_rng(0)
+    odds = random.normal(5, 3, (side, side))
+    raw = (ONE / (1 + np.exp(-odds))).round().astype(np.uint16)
+    known = 1 / (1 + np.exp(6 - odds))
+    percent = ((raw.astype(int) + 50) // 100).astype(np.uint8)
+    ground = add(Ground(), raw, percent, known)
+    made = fit(ground, "m.h5", omitted=True)
+    curve = Curve(tuple(made.knots))
+    got = calibrate(raw, percent, curve)[0] / 100
+    assert made.form == form
+    for lowest, highest in ((9900, 9950), (9950, 9980), (9980, 9995), (9995, ONE)):
+        part = (raw >= lowest) & (raw < highest)
+        assert got[part].mean() == pytest.approx(known[part].mean(), abs=0.03)
+    whole = sum(ground.groups(ground.side()), Sums())
+    absolute = errors_of(curve, whole).absolute / known.size
+    assert absolute == pytest.approx(np.abs(got - known).mean(), abs=0.005)
+    assert made.held_out.mae <= made.held_out.rmse
 
 
 def test_halved_pixels_count_with_half_their_value():
@@ -155,6 +179,36 @@ def test_what_cannot_be_fitted_is_refused_in_one_line():
     away[40:60] = percent[40:60]
     with pytest.raises(RequestError, match=r"the cleaning removes .* expected at most 50%"):
         fit(add(Ground(), raw, away, known), "m", omitted=True)
+
+
+def test_a_curve_that_cannot_give_the_area_is_refused():
+    """Pixels that are full already cannot hold what the cleaning removes; 0.1 % is no percent."""
+    random = np.random.default_rng(0)
+    raw = random.integers(8500, 9500, (120, 120)).astype(np.uint16)
+    percent = (raw // 100).astype(np.uint8)
+    removed = np.where(random.random(raw.shape) < 0.4, np.uint8(0), percent)
+    full = add(Ground(), raw, removed, np.ones(raw.shape))
+    with pytest.raises(RequestError, match=r"gives 8\d\d\d built-up .* give --omitted left-out$"):
+        fit(full, "m", omitted=True)
+    assert fit(full, "m", omitted=False).held_out.bias_percent_kept == 0
+    with pytest.raises(RequestError, match=r"gives 0 built-up .* check the unit and the place"):
+        fit(add(Ground(), raw, percent, np.full(raw.shape, 0.001)), "m", omitted=True)
+
+
+def test_large_ground_keeps_only_the_blocks_that_are_used():
+    raw = np.full((100, 100), 9000, np.uint16)
+    many = np.ones(raw.shape, bool)
+    rows, cols = 100.0 * np.indices(raw.shape)
+    ground = Ground()
+    for number, side in ((10, 250), (40, 500), (100, 2000)):
+        part = (slice(number), slice(number))
+        pixels = (raw[part], many[part], ~many[part], many[part].astype(float))
+        places = (cols[part].ravel(), rows[part].ravel())
+        ground.add(32633, places, *(each.ravel() for each in pixels))
+        assert ground.side() == side
+        assert (
+            {of for of, _ in ground.sums} == set(ground.blocks) == {s for s in SIDES if s >= side}
+        )
 
 
 @given(st.integers(0, 2**32 - 1))
