@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from ghsl_beam.cli.main import app
 from ghsl_beam.tools.training import Labels, patches_of, train_residential
-from transforms.classification import ResidentialClassifier, choose_blocks
+from transforms.classification import FEATURE_SETS, ResidentialClassifier, choose_blocks
 from transforms.classification.holding_out import blocks, near
 from transforms.classification.search import Candidate, candidates
 from transforms.elements import RequestError
@@ -136,9 +136,8 @@ def test_a_feature_set_that_is_none(tmp_path: Path) -> None:
     arguments = ["train", "residential", "none", "--labels", "none", "--feature-set", "foo"]
     ended = CliRunner().invoke(app, [*arguments, "--model", str(tmp_path / "m")])
     assert isinstance(ended.exception, RequestError)
-    known = "expected one of spectral, spectral_indices, spectral_texture, multiscale, "
-    known += "multiscale_bands"
-    assert str(ended.exception) == f"--feature-set 'foo': {known}"
+    known = ", ".join(FEATURE_SETS)
+    assert str(ended.exception) == f"--feature-set 'foo': expected one of {known}"
 
 
 def test_pixels_of_both_classes_are_left_out(run_of: Path, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def write_job(folder: Path, wkt: str, archive: Path, **over) -> Path:
         "period": {"start": "2020-06-01", "end": "2020-06-30"},
         "input": {"archive": str(archive)},
         "models": {"starter": True},
+        "cleaning": {"minimum": 0.1},  # the same for this network under any name
         "residential": {"model": str(CLASSIFIER)},
         "greenness": {"radius_m": 100, "minimum_area_m2": 1000},
         "grids": [{"crs": "ESRI:54009", "resolutions": [100, 1000]}],
