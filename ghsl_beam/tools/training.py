@@ -256,6 +256,7 @@ def train_residential(
         RasterError: a layer of the run is damaged.
     """
     check_model(model, overwrite)
+    check_model(scores_file(model), overwrite)
     feature_sets = tuple(dict.fromkeys(one.feature_set for one in models))
     ten = any(bands_of(name) > len(BANDS) for name in feature_sets)
     tiles = list(tiles_of_run(output, ten))
@@ -321,6 +322,7 @@ def train_residential(
         | {"pixels of both classes": sum(pixels.contradictory for pixels in by_tile)},
         "networks": list(networks),
     }
+    keep_earlier(scores_file(model), overwrite)
     storage.write_whole(scores_file(model), (json.dumps(report, indent=2) + "\n").encode())
     return report
 

@@ -120,16 +120,23 @@ def test_what_there_is_to_learn_scores(run_of: Path, tmp_path: Path) -> None:
 def test_an_earlier_model_of_that_name_is_kept(run_of: Path, tmp_path: Path) -> None:
     labels, model = labels_by_chance(12, 12, 8), tmp_path / "own.skops"
     model.write_text("precious")
+    scores = tmp_path / "own.scores.json"
+    scores.mkdir()
+    with pytest.raises(RequestError, match=r"own\.scores\.json: is a folder"):
+        train_residential(str(run_of), labels, one_model("spectral"), str(model), "")
+    scores.rmdir()
+    scores.write_text("scores")
     found = train_residential(str(run_of), labels, one_model("spectral"), str(model), "")
     assert ResidentialClassifier.load(model).feature_set == "spectral"
     digest = hashlib.sha256(b"precious").hexdigest()
     assert found["kept"] == f"{model}.{digest[:8]}"
     assert Path(found["kept"]).read_text() == "precious"
+    assert next(tmp_path.glob("own.scores.json.*")).read_text() == "scores"
     again = train_residential(
         str(run_of), labels, one_model("spectral"), str(model), "", overwrite=True
     )
     assert again["kept"] is None
-    assert len(list(tmp_path.iterdir())) == 3  # the model, the earlier one, and the scores
+    assert len(list(tmp_path.iterdir())) == 4  # the model and its scores, and the earlier ones
 
 
 def test_ten_bands_are_those_of_the_same_run(run_of: Path, tmp_path: Path) -> None:
