@@ -146,7 +146,8 @@ def train_residential_command(
         str | None,
         typer.Option(
             help="features: spectral, spectral_indices, spectral_texture, multiscale or "
-            "multiscale_bands; by default the best of the last three"
+            "multiscale_bands; by default the best of the last three; after a run with "
+            "composite.bands: ten also multiscale_ten or multiscale_bands_ten"
         ),
     ] = None,
     non_residential_share: Annotated[

@@ -31,11 +31,10 @@ from ghsl_beam.planning.roads import road_source
 from ghsl_beam.planning.scenes.access import access_of, kept_files
 from ghsl_beam.running.completion import finish
 from ghsl_beam.running.lock import Lock
-from ghsl_beam.running.pipeline import handler_of
+from ghsl_beam.running.pipeline import assembler_of, handler_of
 from transforms.aggregation.cell import aggregate_cell
 from transforms.aggregation.source import TileSource
 from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
-from transforms.assembly.transform import AssembleScenes
 from transforms.classification.transform import ClassifyResidential
 from transforms.cleaning.transform import CalibrateBuiltUp, CleanBuiltUp
 from transforms.elements import (
@@ -248,8 +247,7 @@ def _tile_layers(
         with clock.on("store"):
             references.extend(_only(StoreBlocks(work, line.makes).store(pixels)))
 
-    margin = lines.assembly.margin
-    assemble = AssembleScenes(job.composite.percentile, margin, work.reporter, access)
+    assemble = assembler_of(plan, work.reporter, access)
     with clock.on("assembly"):
         (pixels,) = _only(assemble.assemble(BlockTask(block, make=lines.assembly.makes, plan=tile)))
     store(pixels, lines.assembly)

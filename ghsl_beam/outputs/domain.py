@@ -10,13 +10,17 @@ from ghsl_beam.outputs.record_schema import DomainRecord
 from ghsl_beam.planning.products import read_product
 from transforms.elements import Layer, Product, RasterError
 from transforms.rasters.cog import VALID_TAG
+from transforms.rasters.fingerprints import INCOMPLETE
 from transforms.storage import storage
+
+_COMPARED = (Layer.GREENNESS, Layer.BUFRAC)
 
 
 def greenness_domain(output: str, products: Iterable[Product]) -> DomainRecord | None:
     """Compare the pixels of GREENNESS with those of BUFRAC, in the MGRS tiles that have both.
 
-    The numbers are read from the headers of the products.
+    The numbers are read from the headers of the products. A product that an earlier job left, with
+    other parameters, does not count.
 
     Args:
         output: the folder of the run, a location.
@@ -30,7 +34,8 @@ def greenness_domain(output: str, products: Iterable[Product]) -> DomainRecord |
     """
     paths: dict[str, dict[str, str]] = {}
     for product in products:
-        if product.grid == "utm" and product.layer in (Layer.GREENNESS, Layer.BUFRAC):
+        of_this_job = product.whole or product.fingerprint == INCOMPLETE
+        if product.grid == "utm" and product.layer in _COMPARED and of_this_job:
             paths.setdefault(product.key, {})[product.layer] = product.path
     green, known = 0, 0
     tiles = [layers for layers in paths.values() if len(layers) == 2]

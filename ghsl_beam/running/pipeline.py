@@ -33,9 +33,11 @@ from transforms.inference.handler import GhsS2NetHandler
 from transforms.inference.transform import STAGE as INFERENCE
 from transforms.inference.transform import PredictBuiltUp
 from transforms.storage import storage
+from transforms.storage.caching import Access
 from transforms.work.blocks import STORED, FanOut, ReadBlocks, StoreBlocks
 from transforms.work.losses import LOSSES
 from transforms.work.publish import GroupByTile, PublishTiles
+from transforms.work.reporter import Reporter
 from transforms.work.work_area import WorkArea
 
 
@@ -52,6 +54,12 @@ def handler_of(plan: JobPlan) -> GhsS2NetHandler:
         choice=plan.engine,
         sha256={model.path: model.sha256 for model in plan.models},
     )
+
+
+def assembler_of(plan: JobPlan, reporter: Reporter, access: Access) -> AssembleScenes:
+    """The step that makes the composite, with the percentile and the bands of the plan."""
+    composite, margin = plan.job.composite, plan.lines.assembly.margin
+    return AssembleScenes(composite.percentile, margin, reporter, access, composite.names)
 
 
 def build(pipeline: beam.Pipeline, inventory: Inventory) -> None:
@@ -145,12 +153,8 @@ def _assembly(pipeline: beam.Pipeline, inventory: Inventory) -> PCollection[Stor
         | "Tiles to assemble" >> beam.Create([StoredTile(tile.tile) for tile in todo])
         | "Blocks to assemble" >> _fan_out(plan, line)
     )
-    assembled = fanned["todo"] | "AssembleScenes" >> AssembleScenes(
-        plan.job.composite.percentile,
-        line.margin,
-        work_area(plan).reporter,
-        access_of(plan.job, verify=plan.verify),
-        plan.job.composite.names,
+    assembled = fanned["todo"] | "AssembleScenes" >> assembler_of(
+        plan, work_area(plan).reporter, access_of(plan.job, verify=plan.verify)
     )
     tiles, _ = _finish(plan, line, fanned, assembled["pixels"])
     return (

@@ -101,6 +101,9 @@ def read_labels(file: str, field: str, residential: str, non_residential: str) -
 def tiles_of_run(output: str, ten: bool = False) -> Iterator[tuple[str, ...]]:
     """S2 and BUFRAC of each tile of a run, and S2_20M if `ten` bands are needed.
 
+    A file of S2_20M counts only if the record lists it: otherwise it is from an earlier run in the
+    same folder, and may be of other scenes than S2.
+
     Raises:
         RequestError: it is not the folder of a run.
     """
@@ -113,6 +116,9 @@ def tiles_of_run(output: str, ten: bool = False) -> Iterator[tuple[str, ...]]:
             )
             for tile in record["tiles"]
         ]
+        if ten:
+            own = {storage.join(output, product["path"]) for product in record["products"]}
+            tiles = [paths for paths in tiles if paths[-1] in own]
     except (StorageError, ValueError, KeyError, TypeError) as error:
         raise RequestError(f"{output}: has no run.json that can be read: {error}") from error
     for paths in tiles:
@@ -250,6 +256,7 @@ def train_residential(
         RasterError: a layer of the run is damaged.
     """
     check_model(model, overwrite)
+    check_model(scores_file(model), overwrite)
     feature_sets = tuple(dict.fromkeys(one.feature_set for one in models))
     ten = any(bands_of(name) > len(BANDS) for name in feature_sets)
     tiles = list(tiles_of_run(output, ten))
@@ -315,6 +322,7 @@ def train_residential(
         | {"pixels of both classes": sum(pixels.contradictory for pixels in by_tile)},
         "networks": list(networks),
     }
+    keep_earlier(scores_file(model), overwrite)
     storage.write_whole(scores_file(model), (json.dumps(report, indent=2) + "\n").encode())
     return report
 

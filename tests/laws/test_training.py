@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from ghsl_beam.cli.main import app
-from ghsl_beam.tools.training import Labels, patches_of, train_residential
+from ghsl_beam.tools.training import Labels, patches_of, tiles_of_run, train_residential
 from transforms.classification import FEATURE_SETS, ResidentialClassifier, choose_blocks
 from transforms.classification.holding_out import blocks, near
 from transforms.classification.search import Candidate, candidates
@@ -119,16 +120,39 @@ def test_what_there_is_to_learn_scores(run_of: Path, tmp_path: Path) -> None:
 def test_an_earlier_model_of_that_name_is_kept(run_of: Path, tmp_path: Path) -> None:
     labels, model = labels_by_chance(12, 12, 8), tmp_path / "own.skops"
     model.write_text("precious")
+    scores = tmp_path / "own.scores.json"
+    scores.mkdir()
+    with pytest.raises(RequestError, match=r"own\.scores\.json: is a folder"):
+        train_residential(str(run_of), labels, one_model("spectral"), str(model), "")
+    scores.rmdir()
+    scores.write_text("scores")
     found = train_residential(str(run_of), labels, one_model("spectral"), str(model), "")
     assert ResidentialClassifier.load(model).feature_set == "spectral"
     digest = hashlib.sha256(b"precious").hexdigest()
     assert found["kept"] == f"{model}.{digest[:8]}"
     assert Path(found["kept"]).read_text() == "precious"
+    assert next(tmp_path.glob("own.scores.json.*")).read_text() == "scores"
     again = train_residential(
         str(run_of), labels, one_model("spectral"), str(model), "", overwrite=True
     )
     assert again["kept"] is None
-    assert len(list(tmp_path.iterdir())) == 3  # the model, the earlier one, and the scores
+    assert len(list(tmp_path.iterdir())) == 4  # the model and its scores, and the earlier ones
+
+
+def test_ten_bands_are_those_of_the_same_run(run_of: Path, tmp_path: Path) -> None:
+    """An earlier run in this folder left its bands at 20 m, perhaps of other scenes."""
+    shutil.copytree(run_of, tmp_path / "run")
+    path = "utm/33UUU/S2_20M_E2020_x_33UUU.tif"
+    with rasterio.open(run_of / "utm/33UUU/S2_E2020_x_33UUU.tif") as source:
+        bands, profile = source.read([1, 2, 3, 4, 1, 2]), source.profile | {"count": 6}
+    with rasterio.open(tmp_path / "run" / path, "w", **profile) as target:
+        target.write(bands)
+    record = json.loads((run_of / "run.json").read_text())
+    for products, found in (([], 0), ([{"path": path}], 1)):
+        content = json.dumps(record | {"products": products})
+        (tmp_path / "run/run.json").write_text(content)
+        assert len(list(tiles_of_run(str(tmp_path / "run"), ten=True))) == found
+        assert len(list(tiles_of_run(str(tmp_path / "run")))) == 1
 
 
 def test_a_feature_set_that_is_none(tmp_path: Path) -> None:
@@ -143,8 +167,11 @@ def test_a_feature_set_that_is_none(tmp_path: Path) -> None:
 def test_pixels_of_both_classes_are_left_out(run_of: Path, tmp_path: Path) -> None:
     labels = labels_by_chance(12, 12, 8)
     twice = labels.polygons[:3]
+    far = shapely.box(-168, 10, -167.9, 10.1)  # it has no place in the CRS of the tile
     both = Labels(
-        [*labels.polygons, *twice], np.concatenate([labels.classes, 3 - labels.classes[:3]]), {}
+        [*labels.polygons, *twice, far],
+        np.concatenate([labels.classes, 3 - labels.classes[:3], [1]]).astype(np.uint8),
+        {},
     )
     model = str(tmp_path / "m")
     found = train_residential(str(run_of), both, one_model("spectral"), model, "")

@@ -66,6 +66,7 @@ def train_network(request: NetworkRequest, tell: Say | None = None) -> dict[str,
     tell = tell or (lambda line: say(line, to=stderr()))
     request.check()
     check_model(request.model, request.overwrite)
+    check_model(scores_file(request.model), request.overwrite)
     labels = Labels.read(request)
     sources = sources_of(request)
     _check_place(request, labels, [source.path for source in sources])
@@ -91,6 +92,7 @@ def train_network(request: NetworkRequest, tell: Say | None = None) -> dict[str,
     kept = keep_earlier(request.model, request.overwrite)
     save_weights(request.model, final.weights, _about(request, sources, report))
     document = json.dumps(report, indent=2) + "\n"
+    keep_earlier(scores_file(request.model), request.overwrite)
     storage.write_whole(scores_file(request.model), document.encode())
     for name in ("trial", "final"):
         if (path := _state(request, name)) is not None:

@@ -141,7 +141,8 @@ def search(
     """Choose a model, and judge the way of choosing by pixels that took no part in it.
 
     For each part that is held out, the best model is chosen by cross-validation within the others,
-    and predicts the part. The last choice compares the models over all parts.
+    and predicts the part. The last choice compares the models over all parts. If a part has too few
+    others for that, there is no choice: the first model is taken, and predicts every part.
 
     Args:
         labelled: the pixels.
@@ -165,6 +166,9 @@ def search(
         predicted[held] = by_model[choice.name][held]
         parts.append((known, held, choice))
         progress(f"part {len(parts)} of {folds}: {choice.name}")
+    if not nested:
+        predicted = by_model[models[0].name]
+        parts = [(known, held, models[0]) for known, held, _ in parts]
     tested = predicted > 0
     if len(np.unique(labelled.labels[tested])) != 2:
         raise ValueError("too few pixels are far enough from the test pixels to train both classes")
@@ -172,7 +176,7 @@ def search(
         name: counted(labelled.labels[tested], guess[tested]).balanced_accuracy
         for name, guess in by_model.items()
     }
-    chosen = max(models, key=lambda model: accuracies[model.name])
+    chosen = max(models, key=lambda model: accuracies[model.name]) if nested else models[0]
     return Found(
         chosen,
         counted(labelled.labels[tested], predicted[tested]),

@@ -1,4 +1,4 @@
-"""The scenes that the measurement of a plan reads: nothing is fetched for it."""
+"""What the measurement of a plan reads: nothing is fetched for it."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -6,8 +6,11 @@ from types import SimpleNamespace
 import pytest
 
 from ghsl_beam.estimating.calibration import SCENES, _kept
-from transforms.elements import RasterError, SourceFile
+from ghsl_beam.running.pipeline import assembler_of
+from tests.support import plans
+from transforms.elements import TEN_BANDS, RasterError, SourceFile
 from transforms.storage.caching import DIRECT, Access, Cache
+from transforms.work.reporter import SILENT
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,12 @@ def test_without_them_a_service_with_limits_is_not_asked(some):
         tile, found = _kept(Tile(scenes), plan_of(place), how)
         assert tile.scenes == scenes[:SCENES]
         assert found.cache is None
+
+
+def test_it_assembles_the_bands_of_the_job(tmp_path):
+    """As the run does: both make the step here."""
+    given = {"composite.bands": "ten", "composite.percentile": 40}
+    plan = plans.plan_of(plans.job_in(tmp_path, **given), plans.tile_plan("33UUU"))
+    made = assembler_of(plan, SILENT, DIRECT)
+    assert (made.bands, made.percentile) == (TEN_BANDS, 40)
+    assert made.margin == plan.lines.assembly.margin > 0

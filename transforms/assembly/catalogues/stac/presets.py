@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from transforms.elements import BANDS, BANDS_20M, Level, SceneError
+from transforms.elements import BANDS, BANDS_20M, TEN_BANDS, Level, SceneError
 from transforms.storage.locations import is_url, problem
 from transforms.storage.remote import is_http
 from transforms.storage.signing import Signer
@@ -89,14 +89,17 @@ class Collection:
             raise ValueError(f"collection {self.name}: nodata {self.nodata}, only 0 is read")
         if self.safe:
             return
-        missing = [band for band, asset in zip(BANDS, self.bands, strict=True) if not asset]
         if len(self.bands_20m) not in (0, len(BANDS_20M)):
             raise ValueError(
                 f"collection {self.name}: bands_20m has {len(self.bands_20m)} assets, expected "
                 f"those of {', '.join(BANDS_20M)}, in this order"
             )
+        given = (*self.bands, *self.bands_20m)
+        missing = [band for band, asset in zip(TEN_BANDS, given, strict=False) if not asset]
         if missing:
             raise ValueError(f"collection {self.name}: no asset for {', '.join(missing)}")
+        if twice := [asset for asset in given if given.count(asset) > 1]:
+            raise ValueError(f"collection {self.name}: asset {twice[0]!r} is given for two bands")
         if not self.granule:
             raise ValueError(f"collection {self.name}: no asset for the tile's XML (granule)")
         if not (self.product or self.products):

@@ -57,9 +57,12 @@ def test_a_choice_among_many_does_not_raise_the_score_of_chance():
 
 
 def test_with_few_groups_the_first_model_is_taken():
-    found = search(labelled(3, groups=4), linear(0.1), folds=2)
+    """Though another is better: the scores are those of the model that is taken."""
+    found = search(labelled(3, groups=4, signal=8), linear(0.1), folds=2)
     assert not found.nested
-    assert {part.of_search for part in found.parts} == {"spectral 0.1"}
+    assert {part.of_search for part in found.parts} == {found.chosen.name} == {"spectral 0.1"}
+    assert found.scores.balanced_accuracy == found.compared["spectral 0.1"]
+    assert found.compared["spectral 0.1"] < found.compared["spectral_indices 0.1"]
 
 
 def test_models_are_fitted_to_equally_many_pixels_of_each_class():
