@@ -93,7 +93,7 @@ def described(content: CalibrationFile) -> list[str]:
     for sha256, model in content.models.items():
         held = model.held_out
         lines += [
-            f"network {model.file} ({sha256[:12]}): {model.form} curve, because of {model.why}",
+            f"network {model.file} ({sha256[:12]}): {model.form} curve: {model.why}",
             f"  held-out blocks of {held.block_m:g} m: area {held.bias_percent:+.2f} % "
             f"(groups of blocks {held.bias_percent_lowest:+.1f} to "
             f"{held.bias_percent_highest:+.1f} %), MAE {held.mae:.4f}, RMSE {held.rmse:.4f}",

@@ -146,8 +146,8 @@ def train_residential_command(
         str | None,
         typer.Option(
             help="features: spectral, spectral_indices, spectral_texture, multiscale or "
-            "multiscale_bands; by default the best of the last three; after a run with "
-            "composite.bands: ten also multiscale_ten or multiscale_bands_ten"
+            "multiscale_bands; by default the best of the last three; also "
+            "multiscale_ten or multiscale_bands_ten, for a run with composite.bands: ten"
         ),
     ] = None,
     non_residential_share: Annotated[
@@ -179,6 +179,7 @@ def train_residential_command(
     most = list(scores["importances"].items())[:10]
     _say_scores(scores | {"importances": dict(most)})
     say(f"all scores and importances: {scores_file(model)}", to=stderr())
+    say(f"{model}: use it by residential.model in a job file", to=stderr())
 
 
 def _say_scores(scores: dict[str, Any]) -> None:

@@ -63,7 +63,9 @@ _Day = Annotated[date, BeforeValidator(_a_day)]
 class Area(Section):
     """The area of interest: exactly one of file, wkt, bbox."""
 
-    file: Location | None = Field(None, description="GeoJSON, GeoPackage or WKT file of polygons")
+    file: Location | None = Field(
+        None, description="file of polygons: GeoPackage, GeoJSON, Shapefile, FlatGeobuf or WKT"
+    )
     wkt: str | None = Field(
         None,
         description="polygons as WKT, longitude and latitude in degrees; an edge of more than 180 "

@@ -84,7 +84,7 @@ class Cleaning(Section):
 
     minimum: Annotated[float, Field(ge=0, le=1), NUMBER] | None = Field(
         0.1,
-        description="a built-up fraction below this becomes 0; by default "
+        description="a probability of built-up below this becomes 0; by default "
         f"{STARTER_MINIMUM} with models.starter, and 0.1 with other networks",
     )
     ndvi_above: Annotated[float, Field(ge=-1, le=1), NUMBER] | None = Field(
@@ -120,10 +120,14 @@ class Greenness(Section):
 
     radius_m: Float = Field(300, ge=10, le=2000, description="radius of the closing disk, metres")
     minimum: Float = Field(
-        0.5, gt=0, le=1, description="a pixel below this is not closed (of BUFRAC, as a fraction)"
+        0.5,
+        gt=0,
+        le=1,
+        description="a pixel with a cleaned probability below this is not dense built-up",
     )
     minimum_area_m2: Annotated[int, Field(ge=0, le=1_000_000), NUMBER] | None = Field(
-        10_000, description="connected built-up smaller than this is not closed, m2"
+        10_000,
+        description="connected dense built-up smaller than this is left out before the closing, m2",
     )
     ndwi_above: Annotated[float, Field(ge=-1, le=1), NUMBER] | None = Field(
         0.0, description="a pixel with an NDWI above this is water, outside the domain"

@@ -153,10 +153,14 @@ def _check(file: str, shapes: NDArray[Any], kinds: tuple[int, ...], kind: str) -
     odd = there[~np.isin(shapely.get_type_id(shapes[there]), kinds)]
     if len(odd):
         found = shapes[odd[0]].geom_type
-        split = "; 'Multipart to singleparts' of QGIS splits them" if found == "MultiPoint" else ""
+        hint = ""
+        if found == "MultiPoint":
+            hint = "; 'Multipart to singleparts' of QGIS splits them"
+        elif kind == "point" and found.endswith("Polygon"):
+            hint = ", or a file of only the polygons that are built-up, without --field and --built"
         raise RequestError(
             f"{file}: {len(odd)} of {len(shapes)} features are not {kind}s (the first: feature "
-            f"{odd[0] + 1}, {found}); give {kind}s only{split}"
+            f"{odd[0] + 1}, {found}); give {kind}s only{hint}"
         )
     odd = there[~shapely.is_valid(shapes[there])]
     if len(odd):

@@ -262,7 +262,7 @@ def train_residential(
     tiles = list(tiles_of_run(output, ten))
     if not tiles:
         raise RequestError(
-            f"{output}: has no S2, BUFRAC and S2_20M to train on; run its job with "
+            f"{output}: S2, BUFRAC and S2_20M are needed, and one is missing; run its job with "
             "composite.bands: ten, or choose a feature set of four bands"
             if ten
             else f"{output}: has no S2 and BUFRAC to train on"
@@ -286,8 +286,8 @@ def train_residential(
     blocks, side, fewer = choose_blocks(place, patch, y)
     if fewer < 2:
         raise RequestError(
-            f"labels: the built-up pixels of a class are in only {fewer} blocks of {side:g} m; "
-            "each class needs at least 2, so that one can be held out"
+            f"labels: the built-up pixels of a class are in one block of {side:g} m only, and each "
+            "class needs at least 2, so that one can be held out; draw both classes in more places"
         )
     labelled = Labelled(tables, y, blocks, place)
     folds = min(_FOLDS, fewer)

@@ -178,7 +178,8 @@ def test_pixels_of_both_classes_are_left_out(run_of: Path, tmp_path: Path) -> No
     assert found["left_out"] == {"pixels of both classes": 3 * 144}
     near_by = Labels(labels.polygons[:2], np.array([1, 2], np.uint8), {})
     with pytest.raises(
-        RequestError, match=r"are in only 1 blocks of .* each class needs at least 2"
+        RequestError,
+        match=r"are in one block of .* only, .* needs at least 2, .*; draw both classes",
     ):
         train_residential(str(run_of), near_by, one_model("spectral"), f"{model}2", "")
 

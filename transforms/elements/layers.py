@@ -40,7 +40,7 @@ class Coarser(StrEnum):
 _GREY = ("#1d2b53", "#3a6ea5", "#7fb8d8", "#e6f2d5")
 _HEAT = ("#ffffff", "#fee8c8", "#fdbb84", "#ef6548", "#b30000", "#5b0000")
 _GREEN = ("#8c6d46", "#e8dfb8", "#b7d78b", "#4f9a3f", "#0b4a1d")
-_USES = (("not built-up", "#f2f0ea"), ("residential", "#d1495b"), ("other use", "#33658a"))
+_USES = (("not built-up", "#f2f0ea"), ("residential", "#d1495b"), ("non-residential", "#33658a"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +234,7 @@ class Layer(_Specified):
     )
     RES_NRES = LayerSpec(
         "RES_NRES",
-        title="Residential and other use",
+        title="Residential and non-residential",
         values=_CLASSES,
         line="layers",
         stage="classification",

@@ -75,10 +75,9 @@ def fit(ground: Ground, file: str, *, omitted: bool) -> ModelCurve:
     _check(whole, groups, blocks, file, omitted=omitted)
     many = whole.kept_pixels >= MANY_PIXELS and blocks >= MANY_BLOCKS
     form: Form = "isotonic" if many else "logistic"
-    comparison = "at least" if many else "not"
     why = (
-        f"{whole.kept_pixels} pixels in {blocks} blocks of {side:g} m, {comparison} {MANY_PIXELS} "
-        f"pixels in {MANY_BLOCKS} blocks"
+        f"{whole.kept_pixels} pixels in {blocks} blocks of {side:g} m; "
+        f"an isotonic curve needs {MANY_PIXELS} pixels in {MANY_BLOCKS} blocks"
     )
     parts = _parts_of(whole)
     others = [

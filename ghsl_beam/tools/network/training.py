@@ -190,7 +190,7 @@ def _judged(
         "seed": request.seed,
     }
     if parts is None:
-        tell("warning: the ground is too small to hold out a part of it, so there are no scores")
+        tell("warning: the labels are in too few blocks to hold some out, so there are no scores")
         return report | {"epochs": None, "held_out": None, "scores": None, "by_image": None}
     learnt = _with(images, parts.learnt)
     trial = train(

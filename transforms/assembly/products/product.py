@@ -270,7 +270,8 @@ def _band(files: ProductFiles, granule: Granule, product: ProductMetadata, band:
         raise SceneError(
             where, f"has {len(names)} images of band {band} at {metres} m, expected one"
         )
-    raise SceneError(where, f"has no image of band {band} at {metres} m")
+    needed = ", which composite.bands: ten needs" if band in BANDS_20M else ""
+    raise SceneError(where, f"has no image of band {band} at {metres} m{needed}")
 
 
 def _mask(

@@ -83,7 +83,7 @@ def test_a_raster_gives_a_file_that_a_job_can_use(
     assert curve.cleaning == CLEANING | {"minimum_area_m2": 400, "roads": False}
     assert list(made.models) == [SHA256]
     assert curve.file == "m.h5"
-    assert printed.startswith(f"network m.h5 ({SHA256[:12]}): {curve.form} curve, because of ")
+    assert printed.startswith(f"network m.h5 ({SHA256[:12]}): {curve.form} curve: ")
     assert f"area {curve.held_out.bias_percent:+.2f} %" in printed
     assert printed.endswith(f"{out}: use it by models.calibration in a job file\n")
     raw, s2, known = truth

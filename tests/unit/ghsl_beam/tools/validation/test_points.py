@@ -85,6 +85,10 @@ def test_files_of_points_that_cannot_be_used(tmp_path: Path) -> None:
         validate(str(tmp_path / "run"), file)
     with pytest.raises(RequestError, match=r"MultiPoint.*'Multipart to singleparts' of QGIS"):
         validate(str(tmp_path / "run"), file, field="c", built="a")
+    square = np.array([shapely.box(330005, 5822035, 330015, 5822045)])
+    file = labelled(tmp_path / "s.gpkg", square, ["a"], "EPSG:32633", "Polygon")
+    with pytest.raises(RequestError, match="give points only, or a file of only the polygons that"):
+        validate(str(tmp_path / "run"), file, field="c", built="a")
     file = labelled(tmp_path / "q.gpkg", shapely.points([[330005, 5822035]]), ["a"], "EPSG:32633")
     with pytest.raises(RequestError, match="--built '': no point has this value of c"):
         validate(str(tmp_path / "run"), file, field="c", built="")
