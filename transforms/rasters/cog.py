@@ -16,6 +16,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioIOError
 
 from transforms.elements import LayerSpec, Window
+from transforms.storage.room import ask_for_room
 from transforms.storage.storage import published
 
 from .geotiff import FINGERPRINT_TAG, LOST, PROFILE, STRIP, strips
@@ -25,6 +26,10 @@ from .tile_sums import SUMS_TAG, WrittenPixels, as_tag, blank_tag, sums_of
 
 VALID_TAG = "VALID_PIXELS"
 """The tag with the number of pixels that have data in every band."""
+
+
+_HEADERS = 16 << 20
+"""More bytes than the headers of a COG: of 400 000 tiles, with all overviews and tags."""
 
 
 @contextmanager
@@ -91,6 +96,8 @@ def cog_writer(
                 counted = {VALID_TAG: str(valid)}
                 target.update_tags(**tags, **counted, **{SEAL_TAG: BLANK_SEAL, SUMS_TAG: blank})
             with with_overviews(plain, spec.overviews) as both:
+                # GDAL's driver crashes on a disk that is full before all headers are written.
+                ask_for_room(beside, min(plain.stat().st_size, _HEADERS))
                 with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
                     rasterio.shutil.copy(
                         both,

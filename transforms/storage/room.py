@@ -60,6 +60,21 @@ def in_words(size: int) -> str:
     return f"{number:.1f} {_UNITS[unit]}" if unit else f"{size} {_UNITS[0]}"
 
 
+def ask_for_room(path: Path, needed: int) -> None:
+    """Ask the system for space beside a local file, and give it back.
+
+    Args:
+        path: the file.
+        needed: bytes.
+
+    Raises:
+        OSError: the system refuses as much space: the disk is full, or a quota or limit is reached.
+    """
+    number = _refusal(_nearest(path), needed)
+    if number is not None:
+        raise OSError(number, os.strerror(number), str(path))
+
+
 def _nearest(path: Path) -> Path:
     """The nearest folder above a file that exists."""
     folder = path.parent.absolute()
