@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ghsl_beam.cli.reference_options import Band, Nodata, Product
 from ghsl_beam.process.terminal import say, stderr
 
 if TYPE_CHECKING:
@@ -33,10 +34,7 @@ def calibrate_command(
         ),
     ],
     out: Annotated[str, typer.Option(help="file to write, such as calibration.json")],
-    product: Annotated[
-        str | None,
-        typer.Option(help="epoch and name if the output has several, such as E2017_berlin"),
-    ] = None,
+    product: Product = None,
     unit: Annotated[
         str | None,
         typer.Option(
@@ -44,15 +42,11 @@ def calibrate_command(
             "percent, per-10000, m2 (of a pixel), mask (0 and 1), mask255 (0 and 255)"
         ),
     ] = None,
-    nodata: Annotated[
-        str | None, typer.Option(help="nodata of the raster, or none; replaces what the file says")
-    ] = None,
+    nodata: Nodata = None,
     built: Annotated[
         str | None, typer.Option(help="built-up values of a raster of classes, such as 50,60")
     ] = None,
-    band: Annotated[
-        int | None, typer.Option(min=1, help="band of a raster that has several")
-    ] = None,
+    band: Band = None,
     omitted: Annotated[
         Omitted,
         typer.Option(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ghsl_beam.cli.reference_options import Band, Nodata, Product
 from ghsl_beam.process import stopping
 from ghsl_beam.process.terminal import say, say_json, say_table, stderr
 
@@ -23,10 +24,7 @@ def validate_command(
             "several layers"
         ),
     ],
-    product: Annotated[
-        str | None,
-        typer.Option(help="epoch and name if the output has several, such as E2017_berlin"),
-    ] = None,
+    product: Product = None,
     unit: Annotated[
         str | None,
         typer.Option(
@@ -37,16 +35,12 @@ def validate_command(
             "255)",
         ),
     ] = None,
-    nodata: Annotated[
-        str | None, typer.Option(help="nodata of the raster, or none; replaces what the file says")
-    ] = None,
+    nodata: Nodata = None,
     built: Annotated[
         str | None,
         typer.Option(help="built-up values of a raster or points with classes, such as 50,60"),
     ] = None,
-    band: Annotated[
-        int | None, typer.Option(min=1, help="band of a raster that has several")
-    ] = None,
+    band: Band = None,
     layer: Annotated[
         str, typer.Option(help="layer to compare: BUFRAC, BUFRAC_RAW, or BUILT_S of an output grid")
     ] = "BUFRAC",

@@ -167,6 +167,32 @@ def source_windows(source: Grid, target: Grid) -> list[Window]:
     return windows
 
 
+def nearest(values: NDArray[Any], source: Grid, target: Grid) -> NDArray[Any]:
+    """The source pixel under the centre of each target pixel.
+
+    Args:
+        values: (rows, columns) of the source, a type of floats, NaN without data.
+        source: the grid of the values.
+        target: any grid.
+
+    Returns:
+        The target's shape, the type of `values`; NaN outside the source.
+    """
+    found = np.full(target.shape, np.nan, values.dtype)
+    rasterio.warp.reproject(
+        values,
+        found,
+        src_transform=source.transform,
+        src_crs=source.crs,
+        src_nodata=np.nan,
+        dst_transform=target.transform,
+        dst_crs=target.crs,
+        dst_nodata=np.nan,
+        resampling=Resampling.nearest,
+    )
+    return found
+
+
 def area_sums(values: Floats, source: Grid, target: Grid) -> tuple[Floats, Floats]:
     """Sum of value x share of area for each target pixel, and the sum of the shares.
 
@@ -187,18 +213,7 @@ def area_sums(values: Floats, source: Grid, target: Grid) -> tuple[Floats, Float
         return _overlaps(filled, source, target), _overlaps(known.astype(float), source, target)
     times = samples(source, target)
     fine = target.finer(times)
-    sampled = np.full(fine.shape, np.nan, np.float32)
-    rasterio.warp.reproject(
-        values.astype(np.float32),
-        sampled,
-        src_transform=source.transform,
-        src_crs=source.crs,
-        src_nodata=np.nan,
-        dst_transform=fine.transform,
-        dst_crs=fine.crs,
-        dst_nodata=np.nan,
-        resampling=Resampling.nearest,
-    )
+    sampled = nearest(values.astype(np.float32), source, fine)
     shape = (target.shape[0], times, target.shape[1], times)
     known = np.isfinite(sampled).reshape(shape)
     filled = np.nan_to_num(sampled, nan=0).reshape(shape)

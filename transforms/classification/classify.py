@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from transforms.elements import NODATA, Layer
 
 from .classifier import ResidentialClassifier
-from .features import feature_halo, feature_table, valid_pixels
+from .features import feature_table, valid_pixels
 from .smoothing import DEFAULT_SMOOTHING, Smoothing, smooth, smoothing_halo
 
 CHUNK_PIXELS = 1 << 18
@@ -73,7 +73,7 @@ def predict_classes(
     valid = valid_pixels(bufrac, s2)
     built = valid & (bufrac > 0)
     classes = np.where(valid, 0, NODATA[Layer.RES_NRES]).astype(np.uint8)
-    halo = feature_halo(classifier.feature_set)
+    halo = classifier.halo
     rows, cols = bufrac.shape
     strip = max(1, chunk_pixels // max(1, cols))
     for top in range(0, rows, strip):

@@ -82,13 +82,7 @@ def on_layer(
             ours = files.grids[number]
             canvas = Canvas(_stem(file), ours)
             side = min(_BLOCK, area_mean.side(theirs, ours))
-            for window in nested_windows(ours, _BLOCK):
-                values = files.fractions(layer, number, window)
-                if not np.isfinite(values).any():
-                    continue
-                part = ours.part(window)
-                area = part.pixel_areas()
-                coverage.layer_m2 += float((np.isfinite(values) * area).sum())
+            for window, values, part, area in _with_data(files, layer, number, _BLOCK, coverage):
                 expected = np.full(part.shape, np.nan)
                 for inner in part.windows(side):
                     means = _means(source, theirs, part.part(inner), how, seen)
@@ -213,17 +207,29 @@ def with_polygons(
             # Far polygons have no position in the raster's CRS.
             shapes, reach = (parts_near(area, ours) for area in (polygons, around))
             times = samples_of(ours)
-            for window in nested_windows(ours, max(1, _BLOCK * FINE[0] // times)):
-                values = files.fractions(layer, number, window)
-                if not np.isfinite(values).any():
-                    continue
-                part = ours.part(window)
-                area = part.pixel_areas()
-                coverage.layer_m2 += float((np.isfinite(values) * area).sum())
+            block = max(1, _BLOCK * FINE[0] // times)
+            for window, values, part, area in _with_data(files, layer, number, block, coverage):
                 within_reach = burnt(part, reach, 1)
                 coverage.covered_m2 += float((np.isfinite(values) * within_reach * area).sum())
                 expected = burnt(part, shapes, times)
                 yield Piece(values, expected, area, part, canvas, window, file)
+
+
+def _with_data(
+    files: LayerFiles, layer: Any, number: int, block: int, coverage: Coverage
+) -> Iterator[tuple[Window, Floats, Grid, Floats]]:
+    """The windows of an open file with data: window, fractions, grid and areas of the pixels.
+
+    Their ground counts as that of the layer.
+    """
+    for window in nested_windows(files.grids[number], block):
+        values = files.fractions(layer, number, window)
+        if not np.isfinite(values).any():
+            continue
+        part = files.grids[number].part(window)
+        area = part.pixel_areas()
+        coverage.layer_m2 += float((np.isfinite(values) * area).sum())
+        yield window, values, part, area
 
 
 def _boxes(polygons: Area) -> Area:

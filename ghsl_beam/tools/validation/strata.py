@@ -12,11 +12,10 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-import rasterio.warp
 import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
-from rasterio.enums import MaskFlags, Resampling
+from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
 from ghsl_beam.area.antimeridian import unwrapped, within_180
@@ -239,18 +238,7 @@ def _nearest(source: Any, target: Grid) -> Floats:
         values = np.full(part.shape, np.nan)
         for window in source_windows(theirs, part):
             near = theirs.part(window)
-            there = np.full(part.shape, np.nan)
-            rasterio.warp.reproject(
-                _known_values(source, window),
-                there,
-                src_transform=near.transform,
-                src_crs=near.crs,
-                src_nodata=np.nan,
-                dst_transform=part.transform,
-                dst_crs=part.crs,
-                dst_nodata=np.nan,
-                resampling=Resampling.nearest,
-            )
+            there = area_mean.nearest(_known_values(source, window), near, part)
             values = np.where(np.isfinite(there), there, values)
         row, col = int(inner.row_off), int(inner.col_off)
         found[row : row + part.shape[0], col : col + part.shape[1]] = values
