@@ -3,7 +3,7 @@
 import zipfile
 
 from tests.fuzz import mutators, sound
-from transforms.assembly.masks import read_mask
+from transforms.assembly.masks.product import read_mask
 from transforms.elements import part_of
 
 

@@ -12,7 +12,13 @@ from .catalogues.archive import Archive
 from .catalogues.catalogue import Candidate, Catalogue, LeftOut, Wanted
 from .catalogues.scenes import FoundScenes, find_scenes, scenes_of
 from .composite import Composite, percentile_of_stack
-from .masks import SCL_CLASSES, cloud_from_classification, cloud_from_gml, cloud_from_scl, read_mask
+from .masks.product import (
+    SCL_CLASSES,
+    cloud_from_classification,
+    cloud_from_gml,
+    cloud_from_scl,
+    read_mask,
+)
 from .polygons import rasterize
 from .products.metadata import ProductMetadata, TileMetadata, parse_product, parse_tile
 from .products.naming import ProductName, parse_name

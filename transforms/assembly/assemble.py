@@ -13,7 +13,7 @@ from transforms.elements import BANDS, PIXEL, Scene, SceneError, extent_of, wind
 from transforms.storage.caching import DIRECT, Access
 
 from .composite import Composite
-from .masks import read_mask
+from .masks.product import read_mask
 from .products.passes import passes
 from .radiometry import to_composite_dn
 from .reading import read_band

@@ -18,10 +18,10 @@ from odc.geo.geobox import GeoBox
 from transforms.elements import MaskKind, Scene, SceneError
 from transforms.storage.caching import DIRECT, Access
 
-from .polygons import PolygonsError, rasterize
-from .products.metadata import MAX_XML_BYTES, local_name, number, parse_xml
-from .products.product_files import read_bytes
-from .reading import read_band, read_bands
+from ..polygons import PolygonsError, rasterize
+from ..products.metadata import MAX_XML_BYTES, local_name, number, parse_xml
+from ..products.product_files import read_bytes
+from ..reading import read_band, read_bands
 
 SCL_CLASSES = (0, 1, 3, 8, 9, 10)
 """Masked classes of SCL: no data, saturated or defective, cloud shadow, cloud of medium and of
