@@ -31,7 +31,7 @@ from ghsl_beam.planning.roads import road_source
 from ghsl_beam.planning.scenes.access import access_of, kept_files
 from ghsl_beam.running.completion import finish
 from ghsl_beam.running.lock import Lock
-from ghsl_beam.running.pipeline import assembler_of, handler_of
+from ghsl_beam.running.pipeline import assembler_of, handler_of, masker_of
 from transforms.aggregation.cell import aggregate_cell
 from transforms.aggregation.source import TileSource
 from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
@@ -76,6 +76,7 @@ class Throughput:
 
     Attributes:
         start_up: Time of a run before its first block.
+        masks: For a pixel of a tile's window and a scene.
         assembly: For a pixel of a block and a scene.
         prediction: For a pixel of the area.
         layers: To read with halo, clean and close, for a pixel of a block and its halo.
@@ -89,6 +90,7 @@ class Throughput:
     """
 
     start_up: float
+    masks: float
     assembly: float
     prediction: float
     layers: float
@@ -155,6 +157,7 @@ def calibrate(plan: JobPlan, tile: TilePlan) -> Throughput:
     layers = sum(len(line.makes) for line in plan.lines)
     return Throughput(
         start_up=before + seconds["warm up"],
+        masks=seconds["masks"] / block_pixels / max(1, len(small.scenes)),
         assembly=seconds["assembly"] / block_pixels / max(1, len(small.scenes)),
         prediction=min(seconds["first prediction"], seconds["prediction"]) / pixels,
         layers=seconds["layers"] / (reach.height * reach.width),
@@ -247,9 +250,13 @@ def _tile_layers(
         with clock.on("store"):
             references.extend(_only(StoreBlocks(work, line.makes).store(pixels)))
 
-    assemble = assembler_of(plan, work.reporter, access)
+    mask, assemble = masker_of(plan, work, access), assembler_of(plan, work.reporter, access)
+    with clock.on("masks"):
+        masks = _only(made for n in range(len(tile.scenes)) for made in mask.mask((tile.tile, n)))
+        (chosen,) = _only(mask.choose((tile.tile, [shares for _, shares in masks])))
+    task = BlockTask(block, make=lines.assembly.makes, plan=tile, scenes=chosen.scenes)
     with clock.on("assembly"):
-        (pixels,) = _only(assemble.assemble(BlockTask(block, make=lines.assembly.makes, plan=tile)))
+        (pixels,) = _only(assemble.assemble(task))
     store(pixels, lines.assembly)
 
     handler = handler_of(plan)

@@ -123,6 +123,9 @@ def seconds_by_stage(
             seconds_of["store"] += pixels * len(of_line.missing) * speed.storing
             product = tile.window.height * tile.window.width * len(of_line.missing)
             seconds_of["publish"] += product * speed.publishing
+        if work.by_line[lines.assembly].todo:
+            masked = tile.window.height * tile.window.width * len(tile.scenes)
+            seconds_of["masks"] += masked * speed.masks
         for block in work.by_line[lines.assembly].todo:
             seen = sum(overlap(tile, scene, block.window) for scene in tile.scenes)
             seconds_of["assembly"] += seen * speed.assembly

@@ -33,8 +33,10 @@ from ghsl_beam.jobfile.sections import (
     Composite,
     Greenness,
     Grid,
+    Masks,
     Models,
     Residential,
+    Scenes,
 )
 from ghsl_beam.jobfile.sources import Input
 from ghsl_beam.jobfile.storage_services import (
@@ -144,6 +146,8 @@ class Job(Section):
     )
     area: Area
     input: Input
+    masks: Masks = Masks()
+    scenes: Scenes = Scenes()
     composite: Composite = Composite()
     models: Models = Models()
     cleaning: Cleaning = Field(Cleaning(), validate_default=True)

@@ -13,6 +13,8 @@ from pyproj.exceptions import CRSError
 
 from ghsl_beam.jobfile.fields import NUMBER, Float, Location, Section
 from transforms.aggregation.grid import ARC_SECONDS, METRES, from_config
+from transforms.assembly.masks.choice import Order
+from transforms.assembly.masks.parameters import CLOUD_M, SHADOW_M, Method
 from transforms.elements import BANDS, TEN_BANDS, RequestError
 
 
@@ -21,6 +23,64 @@ class Bands(StrEnum):
 
     RGBN = "rgbn"
     TEN = "ten"
+
+
+class Masks(Section):
+    """How clouds and cloud shadows are found, and what happens under them."""
+
+    method: Method | None = Field(
+        None,
+        description="product: the mask in the product; csmask: a network that finds clouds and "
+        "cloud shadows; file: rasters of your own; by default csmask for L1C, product for L2A",
+    )
+    folder: Location | None = Field(
+        None,
+        description="file: folder or URL with SCENE_TILE.tif for each scene: 0 clear, 1 cloud, "
+        "2 cloud shadow, 3 no data",
+    )
+    cloud_m: Annotated[float, Field(ge=0, le=2000), NUMBER] | None = Field(
+        None, description=f"clouds grow by this distance, metres; by default {CLOUD_M:g} for csmask"
+    )
+    shadow_m: Annotated[float, Field(ge=0, le=2000), NUMBER] | None = Field(
+        None,
+        description="cloud shadows grow by this distance, metres; by default "
+        f"{SHADOW_M:g} for csmask",
+    )
+    fill: bool = Field(
+        True,
+        description="true: a pixel without a clear observation has its masked ones, and "
+        "S2_QUALITY says so; false: it has no data",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Masks:
+        if (self.method is Method.FILE) != (self.folder is not None):
+            raise ValueError("method: file and folder need each other: give both, or none")
+        return self
+
+
+class Scenes(Section):
+    """Which scenes are used, and in which order."""
+
+    order: Order = Field(
+        Order.CLEAREST,
+        description="clearest: scenes that show more of the area clear come first; nearest: "
+        "scenes nearest to the middle of the period come first",
+    )
+    enough: Annotated[int, Field(ge=1, le=1000), NUMBER] | None = Field(
+        None,
+        description="a pixel uses its first so many clear observations; null: all",
+    )
+    at_most: Annotated[int, Field(ge=1, le=10_000), NUMBER] | None = Field(
+        None, description="the first so many passes of a tile are used; null: all"
+    )
+    only: tuple[str, ...] = Field(
+        (), description="names of products; if any is given, no other is used"
+    )
+    without: tuple[str, ...] = Field((), description="names of products that are not used")
+    months: tuple[Annotated[int, Field(ge=1, le=12), NUMBER], ...] = Field(
+        (), description="months of acquisition, 1 to 12; if any is given, no other is used"
+    )
 
 
 class Composite(Section):

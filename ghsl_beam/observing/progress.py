@@ -37,6 +37,7 @@ def totals(inventory: Inventory) -> dict[str, int]:
     plan = inventory.plan
     numbers: Counter[str] = Counter()
     products = 0
+    numbers["masks"] = sum(len(tile.scenes) for tile in inventory.tiles_to_do(plan.lines.assembly))
     for line in plan.lines:
         for tile in inventory.tiles_to_do(line):
             blocks = sum(1 for _ in line.blocks(tile, plan.job.block_size))
@@ -113,7 +114,11 @@ def _stages(event: Event, lines: Lines) -> Iterable[str]:
         return of_line.get(event.stage, (event.stage,))
     if event.what == "lost":
         # If the assembly loses a scene, the block is still made from the other scenes.
-        lost: dict[str, tuple[str, ...]] = {"assembly": (), "read": lines.layers.stages}
+        lost: dict[str, tuple[str, ...]] = {
+            "assembly": (),
+            "scenes": (),
+            "read": lines.layers.stages,
+        }
         return lost.get(event.stage, (event.stage,))
     return (event.stage,)
 

@@ -41,6 +41,19 @@ class SceneRecord(TypedDict):
     cloud_cover: Annotated[float, Field(description="percent")]
     baseline: str
     level: str
+    clear: Annotated[
+        float | None,
+        Field(
+            description="share of the tile's area that its mask calls clear, 0 to 1; null if "
+            "no mask is made"
+        ),
+    ]
+    seen: Annotated[float | None, Field(description="share of the tile's area with data, 0 to 1")]
+    used: Annotated[
+        float | None,
+        Field(description="share of the tile's area to which it gives a clear observation, 0 to 1"),
+    ]
+    reason: Annotated[str, Field(description="why it is not used; empty if it is used")]
 
 
 @_closed

@@ -22,6 +22,7 @@ from ghsl_beam.outputs.record_schema import (
 )
 from ghsl_beam.outputs.stored_record import first_wrong
 from ghsl_beam.planning.plan import JobPlan
+from transforms.assembly.masks.choose import Choice
 from transforms.elements import Loss, Product, StorageError, TilePlan, package_version
 from transforms.observe.events import Event
 from transforms.rasters.seal import Sum
@@ -133,10 +134,23 @@ def _tile(tile: TilePlan, models: Iterable[Model]) -> TileRecord:
                 "cloud_cover": scene.cloud_cover,
                 "baseline": scene.baseline,
                 "level": scene.level,
+                "clear": None,
+                "seen": None,
+                "used": None,
+                "reason": "",
             }
             for scene in tile.scenes
         ],
     }
+
+
+def with_choices(record: RunRecord, choices: Mapping[str, Choice | None]) -> None:
+    """Add to the scenes of a record what became of them; a tile without a choice stays."""
+    for tile in record["tiles"]:
+        choice = choices.get(tile["tile"])
+        for scene, chosen in zip(tile["scenes"], choice["scenes"] if choice else (), strict=False):
+            scene["clear"], scene["seen"] = chosen["clear"], chosen["seen"]
+            scene["used"], scene["reason"] = chosen["used"], chosen["reason"]
 
 
 def losses_as_json(losses: Iterable[Loss]) -> list[LossRecord]:

@@ -29,7 +29,9 @@ from ghsl_beam.planning.lines import Lines, lines_of
 from ghsl_beam.planning.products import utm_path
 from ghsl_beam.planning.roads import roads_fingerprint
 from ghsl_beam.planning.scenes.chosen import choose_scenes
+from ghsl_beam.planning.scenes.masking import mask_parameters, masking_facts
 from transforms import assembly, classification, cleaning, greenness, inference
+from transforms.assembly.masks.parameters import MaskParameters, Method
 from transforms.cleaning.calibration import Curve
 from transforms.elements import (
     Layer,
@@ -59,6 +61,8 @@ class JobPlan:
     """Whether a product counts as existing only if its content is what was published."""
     calibration: ChosenCalibration | None = None
     """Turns the probability of each network into a fraction; None leaves it as it is."""
+    masks: MaskParameters = field(default_factory=MaskParameters)
+    """How the masks of the scenes are made."""
     launch: str = field(default_factory=lambda: uuid4().hex)
 
     def path_of(self, layer: Layer, tile: str) -> str:
@@ -97,10 +101,13 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     engine = choose(job.models.precision)
     classifier = chosen_classifier(job)
     roads_mark = roads_fingerprint(job)
+    masks = mask_parameters(job, [scene for plan in chosen.tiles for scene in plan.scenes])
     lines = lines_of(job, classifier.halo, classifier.bands)
     plans = []
     for plan in chosen.tiles:
-        marks = _fingerprints(job, plan, models, engine, classifier.sha256, roads_mark, calibration)
+        marks = _fingerprints(
+            *(job, plan, models, engine, classifier.sha256, roads_mark, calibration, masks)
+        )
         model = next(m for m in models if m.zone == plan.zone)
         tags = {
             layer: _tags(layer, line.name, model, engine, calibration)
@@ -127,12 +134,13 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     if ignored := job.models.not_used():
         keys = ", ".join(f"models.{key}" for key in ignored)
         warnings.append(f"{keys}: not used, because of models.starter")
-    warnings += [
-        f"scene {scene.id}: has no cloud mask, so its clouds are not masked"
-        for plan in plans
-        for scene in plan.scenes
-        if scene.mask is None
-    ]
+    if masks.method is Method.PRODUCT:
+        warnings += [
+            f"scene {scene.id}: has no cloud mask, so its clouds are not masked"
+            for plan in plans
+            for scene in plan.scenes
+            if scene.mask is None
+        ]
     warnings += classifier_warnings(classifier, models)
     warnings += calibration_warnings(calibration, job)
     if job.models.precision == FAST and engine.precision != FAST:
@@ -151,6 +159,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         tuple(warnings),
         verify,
         calibration,
+        masks,
     )
 
 
@@ -192,18 +201,16 @@ def _fingerprints(
     classifier: str,
     roads: str,
     calibration: ChosenCalibration | None,
+    masks: MaskParameters,
 ) -> dict[Layer, str]:
     place = plan.grid
     corner = place.affine.c, place.affine.f
     grid = [plan.tile, place.crs.epsg, *corner, *place.shape, plan.area_wkb]
-    scenes = [
-        [
-            *(s.id, s.baseline, s.quantification, s.offsets, s.ulx, s.uly, s.rows, s.cols),
-            *(s.files, s.sensing.isoformat(), s.datastrip),
-        ]
-        for s in plan.scenes
-    ]
-    s2 = fingerprint("S2", assembly.METHOD_VERSION, grid, scenes, job.composite.percentile)
+    scenes = [scene.facts for scene in plan.scenes]
+    masking = masking_facts(job, masks, plan.scenes)
+    s2 = fingerprint(
+        *("S2", assembly.METHOD_VERSION, grid, scenes, job.composite.percentile, masking)
+    )
     model = next(m for m in models if m.zone == plan.zone)
     raw = fingerprint("BUFRAC_RAW", inference.METHOD_VERSION, s2, model.sha256, engine.engine)
     settings = job.cleaning.model_dump(mode="json", exclude={"roads"})
@@ -222,6 +229,7 @@ def _fingerprints(
         Layer.S2: s2,
         Layer.S2_20M: fingerprint("S2_20M", s2),
         Layer.S2_COUNT: fingerprint("S2_COUNT", s2),
+        Layer.S2_QUALITY: fingerprint("S2_QUALITY", s2),
         Layer.BUFRAC_RAW: raw,
         **fractions,
         Layer.RES_NRES: classes,

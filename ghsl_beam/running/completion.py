@@ -9,13 +9,15 @@ from typing import cast
 from ghsl_beam.outputs.domain import greenness_domain
 from ghsl_beam.outputs.record_schema import RunRecord
 from ghsl_beam.outputs.report import write_report
-from ghsl_beam.outputs.run_record import is_of, read_record, write_record
+from ghsl_beam.outputs.run_record import is_of, read_record, with_choices, write_record
 from ghsl_beam.outputs.stac import write_catalog
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.planned_products import planned_products
+from ghsl_beam.planning.scenes.masking import mask_files
 from ghsl_beam.running.lock import Lock, only_launch
 from ghsl_beam.running.other_files import are_as_recorded, other_files
 from ghsl_beam.running.pipeline import work_area
+from transforms.assembly.masks.choose import stored_choice
 from transforms.elements import (
     Product,
     RasterError,
@@ -70,6 +72,8 @@ def _complete(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> 
     for grid in plan.grids:
         grid.write_mosaics(output)
     tiles_of = {planned.path: planned.tiles for planned in planned_products(plan)}
+    files = mask_files(plan.job)
+    with_choices(record, {tile.tile: stored_choice(files, tile) for tile in plan.tiles})
     write_catalog(output, products, record, tiles_of)
     record["greenness_domain"] = greenness_domain(output, products)
     write_report(output, record)

@@ -18,6 +18,7 @@ from ghsl_beam.planning.scenes.access import (
     kept_files,
 )
 from transforms.assembly.assemble import needs_bands
+from transforms.assembly.masks.parameters import Method
 from transforms.assembly.products.passes import passes
 from transforms.elements import (
     Loss,
@@ -142,8 +143,11 @@ def _with_clear_pixels(
     count: Count,
     losses: list[Loss],
 ) -> list[_Wanted]:
-    """The scenes whose masks have a clear pixel; the masks are fetched for this."""
-    line, size = inventory.plan.lines.assembly, inventory.plan.job.block_size
+    """The scenes whose bands a run may read; masks in the products are fetched for this."""
+    line, job = inventory.plan.lines.assembly, inventory.plan.job
+    size = job.block_size
+    if inventory.plan.masks.method is not Method.PRODUCT or job.masks.fill:
+        return list(wanted)  # a mask is made from the bands, or masked pixels may be used
     count.total, count.start = len(wanted), time.time()
 
     def look(one: _Wanted) -> bool:

@@ -1,4 +1,4 @@
-"""The files beside the products: mosaics, catalogue, report."""
+"""The files beside the products: mosaics, catalogue, report, masks of scenes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from ghsl_beam.outputs.record_schema import FileRecord
 from ghsl_beam.planning.plan import JobPlan
+from ghsl_beam.planning.scenes.masking import mask_files
 from transforms.storage import storage
 from transforms.storage.storage import Stored
 
@@ -54,4 +55,22 @@ def _stored(plan: JobPlan) -> dict[str, Stored]:
     files = {path: storage.stored_or_none(storage.join(output, path)) for path in single}
     below = storage.files_below(storage.join(output, "stac"))
     files |= {f"stac/{name}": about for name, about in below.items()}
+    files |= _masks(plan)
     return {path: about for path, about in sorted(files.items()) if about is not None}
+
+
+def _masks(plan: JobPlan) -> dict[str, Stored]:
+    """The masks of the plan's scenes, and the choice of its scenes, that exist."""
+    names, output = mask_files(plan.job), plan.job.output
+    below = storage.files_below(storage.join(output, "masks"))
+    planned = [
+        path
+        for tile in plan.tiles
+        for path in (
+            names.bright_of(tile.tile),
+            names.choice_of(tile.tile),
+            *map(names.mask_of, tile.scenes),
+        )
+    ]
+    there = {f"masks/{name}": about for name, about in below.items()}
+    return {path: there[path] for path in planned if path in there}

@@ -15,7 +15,9 @@ from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.products import utm_pattern
 from ghsl_beam.planning.roads import road_source
 from ghsl_beam.planning.scenes.access import access_of
+from ghsl_beam.planning.scenes.masking import choice_parameters, composite_rules, mask_files
 from transforms.aggregation.transform import AggregateCells, CellTask, PublishGridTiles
+from transforms.assembly.masks.transform import MaskScenes
 from transforms.assembly.transform import AssembleScenes
 from transforms.classification.transform import ClassifyResidential
 from transforms.cleaning.transform import CalibrateBuiltUp, CleanBuiltUp
@@ -59,7 +61,17 @@ def handler_of(plan: JobPlan) -> GhsS2NetHandler:
 def assembler_of(plan: JobPlan, reporter: Reporter, access: Access) -> AssembleScenes:
     """The step that makes the composite, with the percentile and the bands of the plan."""
     composite, margin = plan.job.composite, plan.lines.assembly.margin
-    return AssembleScenes(composite.percentile, margin, reporter, access, composite.names)
+    return AssembleScenes(
+        *(composite.percentile, margin, reporter, access, composite.names),
+        rules=composite_rules(plan.job),
+        masks=mask_files(plan.job),
+    )
+
+
+def masker_of(plan: JobPlan, work: WorkArea, access: Access) -> MaskScenes:
+    """The step that makes the masks of scenes and chooses the scenes of tiles."""
+    job = plan.job
+    return MaskScenes(work, mask_files(job), plan.masks, choice_parameters(job), access)
 
 
 def build(pipeline: beam.Pipeline, inventory: Inventory) -> None:
@@ -143,19 +155,19 @@ def _finish(
 
 
 def _assembly(pipeline: beam.Pipeline, inventory: Inventory) -> PCollection[StoredTile]:
-    """The first line: from scenes to the composite."""
+    """The first line: from scenes to their masks, and from both to the composite."""
     plan, line = inventory.plan, inventory.plan.lines.assembly
     todo = inventory.tiles_to_do(line)
     read = [layer for layer in line.makes if layer in plan.lines.layers.reads]
     existing = [_published(plan, tile, read) for tile in plan.tiles if tile not in todo]
-    fanned = (
+    work, access = work_area(plan), access_of(plan.job, verify=plan.verify)
+    masked = (
         pipeline
         | "Tiles to assemble" >> beam.Create([StoredTile(tile.tile) for tile in todo])
-        | "Blocks to assemble" >> _fan_out(plan, line)
+        | "MaskScenes" >> masker_of(plan, work, access)
     )
-    assembled = fanned["todo"] | "AssembleScenes" >> assembler_of(
-        plan, work_area(plan).reporter, access_of(plan.job, verify=plan.verify)
-    )
+    fanned = masked["tiles"] | "Blocks to assemble" >> _fan_out(plan, line)
+    assembled = fanned["todo"] | "AssembleScenes" >> assembler_of(plan, work.reporter, access)
     tiles, _ = _finish(plan, line, fanned, assembled["pixels"])
     return (
         tiles,

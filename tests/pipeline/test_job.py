@@ -15,6 +15,7 @@ from tests.support.jobs import differing, layers, make
 TYPES = {
     "S2": ("uint16", 0),
     "S2_COUNT": ("uint16", 65535),
+    "S2_QUALITY": ("uint8", 255),
     "BUFRAC_RAW": ("uint16", 65535),
     "BUFRAC": ("uint8", 255),
     "RES_NRES": ("uint8", 255),

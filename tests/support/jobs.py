@@ -46,6 +46,7 @@ def write_job(folder: Path, wkt: str, archive: Path, **over) -> Path:
         "area": {"wkt": wkt},
         "period": {"start": "2020-06-01", "end": "2020-06-30"},
         "input": {"archive": str(archive)},
+        "masks": {"method": "product", "fill": False},
         "models": {"starter": True},
         "cleaning": {"minimum": 0.1},  # the same for this network under any name
         "residential": {"model": str(CLASSIFIER)},

@@ -54,13 +54,19 @@ def source_indices(
     return np.where((indices >= 0) & (indices < size), indices, -1)
 
 
-def read_band(path: str, grid: GeoBox, extent: GeoBox | None = None) -> NDArray[np.uint16]:
-    """One band of a product's raster; see `read_bands`. Returns uint16 (h, w), 0 outside it."""
-    return read_bands(path, grid, extent)[0]
+def read_band(
+    path: str, grid: GeoBox, extent: GeoBox | None = None, outside: int = 0
+) -> NDArray[np.uint16]:
+    """One band of a product's raster; see `read_bands`. Returns uint16 (h, w)."""
+    return read_bands(path, grid, extent, outside=outside)[0]
 
 
 def read_bands(
-    path: str, grid: GeoBox, extent: GeoBox | None = None, bands: Sequence[int] = (1,)
+    path: str,
+    grid: GeoBox,
+    extent: GeoBox | None = None,
+    bands: Sequence[int] = (1,),
+    outside: int = 0,
 ) -> NDArray[np.uint16]:
     """Bands of a product's raster over a grid, nearest neighbour.
 
@@ -69,7 +75,7 @@ def read_bands(
     from 1. Only the part around the grid is decoded.
 
     Returns:
-        uint16 (bands, h, w), 0 outside the raster.
+        uint16 (bands, h, w), the value `outside` outside the raster.
 
     Raises:
         SceneError: the raster cannot be read, is truncated or damaged, lacks a band, is not
@@ -84,7 +90,7 @@ def read_bands(
             _check(source, path, grid.crs.epsg, bands)
             if extent is not None:
                 _check_extent(source, path, extent.boundingbox.bbox)
-            return _read(source, path, found, grid, bands)
+            return _read(source, path, found, grid, bands, outside)
 
     try:
         return read_again(path, read)
@@ -94,10 +100,10 @@ def read_bands(
 
 
 def _read(
-    source: Any, path: str, found: RasterFile, grid: GeoBox, bands: Sequence[int]
+    source: Any, path: str, found: RasterFile, grid: GeoBox, bands: Sequence[int], outside: int
 ) -> NDArray[np.uint16]:
     height, width = grid.shape
-    out = np.zeros((len(bands), height, width), np.uint16)
+    out = np.full((len(bands), height, width), outside, np.uint16)
     place, target = source.transform, grid.affine
     rows = source_indices(0, height, -target.e, place.f - target.f, -place.e, source.height)
     cols = source_indices(0, width, target.a, target.c - place.c, place.a, source.width)

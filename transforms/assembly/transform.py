@@ -27,7 +27,9 @@ from transforms.work.metrics import count, measured
 from transforms.work.reporter import SILENT, Reporter
 from transforms.work.stage import StageTransform
 
-from .assemble import assemble_block
+from .assemble import ALL, Rules, assemble_block
+from .masks.block_masks import StoredMasks
+from .masks.mask_files import MaskFiles
 
 STAGE = "assembly"
 
@@ -47,6 +49,8 @@ class AssembleScenes(StageTransform):
     reporter: Reporter = SILENT
     access: Access = DIRECT
     bands: tuple[str, ...] = BANDS
+    rules: Rules = ALL
+    masks: MaskFiles | None = None
 
     def expand(self, tasks: PCollection[BlockTask]) -> Any:
         """Main output: pixels; further output: losses."""
@@ -76,16 +80,24 @@ class AssembleScenes(StageTransform):
             raise ValueError(f"{task.block}: the task has no plan of its tile, which it needs")
         with measured(self.reporter, STAGE, window.height * window.width, plan.tile, window):
             grid = plan.place(window)
-            made = assemble_block(plan.scenes, grid, self.percentile, self.access, self.bands)
             inside = grown(area_mask(plan.area, grid.pad(self.margin)), self.margin)
+            numbers = range(len(plan.scenes)) if task.scenes is None else task.scenes
+            scenes = [plan.scenes[number] for number in numbers]
+            made = assemble_block(
+                *(scenes, grid, self.percentile, self.access, self.bands),
+                rules=self.rules,
+                masks=StoredMasks(self.masks, plan.grid) if self.masks else None,
+                wanted=inside,
+            )
             layers = {
                 Layer.S2: masked(made.composite[:4], inside, NODATA[Layer.S2]),
                 Layer.S2_COUNT: masked(made.count, inside, NODATA[Layer.S2_COUNT]),
+                Layer.S2_QUALITY: masked(made.quality, inside, NODATA[Layer.S2_QUALITY]),
             }
             if self.bands == TEN_BANDS:
                 layers[Layer.S2_20M] = masked(made.composite[4:], inside, NODATA[Layer.S2_20M])
-        count(STAGE, "scenes", len(plan.scenes) - len(made.failures))
-        whole = not made.failures
+        count(STAGE, "scenes", len(scenes) - len(made.failures))
+        whole = task.whole and not made.failures
         pixels = Pixels(
             task.block, window, grid, layers, whole, task.make, plan.zone, plan.area_wkb
         )

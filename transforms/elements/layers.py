@@ -40,6 +40,11 @@ class Coarser(StrEnum):
 _GREY = ("#1d2b53", "#3a6ea5", "#7fb8d8", "#e6f2d5")
 _HEAT = ("#ffffff", "#fee8c8", "#fdbb84", "#ef6548", "#b30000", "#5b0000")
 _GREEN = ("#8c6d46", "#e8dfb8", "#b7d78b", "#4f9a3f", "#0b4a1d")
+_QUALITIES = (
+    ("clear observations", "#e6f2d5"),
+    ("bright target", "#fdbb84"),
+    ("masked observations only", "#7a5195"),
+)
 _USES = (("not built-up", "#f2f0ea"), ("residential", "#d1495b"), ("non-residential", "#33658a"))
 
 
@@ -182,13 +187,24 @@ class Layer(_Specified):
     )
     S2_COUNT = LayerSpec(
         "S2_COUNT",
-        title="Observations per pixel",
-        values="Number of observations",
+        title="Clear observations per pixel",
+        values="Number of clear observations",
         line="assembly",
         stage="assembly",
         dtype="uint16",
         nodata=65535,
         picture=Picture(counts=True),
+    )
+    S2_QUALITY = LayerSpec(
+        "S2_QUALITY",
+        title="Rule of the composite",
+        values="0 clear observations, 1 bright target, 2 masked observations only",
+        line="assembly",
+        stage="assembly",
+        dtype="uint8",
+        nodata=255,
+        overviews=Overviews.MODE,
+        picture=Picture(classes=_QUALITIES),
     )
     BUFRAC_RAW = LayerSpec(
         "BUFRAC_RAW",

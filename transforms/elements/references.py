@@ -39,10 +39,16 @@ class RasterRef:
 
 @dataclass(frozen=True, slots=True)
 class StoredTile:
-    """A tile and the rasters that have been made of it so far."""
+    """A tile and the rasters that have been made of it so far.
+
+    `scenes` are the numbers of the plan's scenes to use, in this order; None uses all. `whole` is
+    False if a scene was lost before.
+    """
 
     tile: str
     references: tuple[RasterRef, ...] = ()
+    scenes: tuple[int, ...] | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from .grid import Grid, utm_grid
 
@@ -87,6 +88,15 @@ class Scene:
     """The files that contain the bands, in the order of the bands; empty if they are not listed."""
     mask_file: SourceFile | None = None
     """The file that contains the mask."""
+
+    @property
+    def facts(self) -> list[Any]:
+        """What its pixels depend on, for fingerprints: the same for every copy of its files."""
+        return [
+            *(self.id, self.baseline, self.quantification, self.offsets),
+            *(self.ulx, self.uly, self.rows, self.cols),
+            *(self.files, self.sensing.isoformat(), self.datastrip),
+        ]
 
     @property
     def grid(self) -> Grid:

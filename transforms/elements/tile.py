@@ -74,8 +74,9 @@ class BlockTask:
     """A block to make, and the stored rasters within its reach.
 
     `make` are the layers to store. `whole` is False if a raster within reach is not whole, or is
-    missing. `plan` is the plan of the tile; it is added on the worker that makes the block, so
-    that it passes no shuffle.
+    missing, or if a scene was lost. `scenes` are the numbers of the scenes to use, in this order;
+    None uses all. `plan` is the plan of the tile; it is added on the worker that makes the block,
+    so that it passes no shuffle.
     """
 
     block: Block
@@ -83,6 +84,7 @@ class BlockTask:
     whole: bool = True
     make: tuple[Layer, ...] = ()
     plan: TilePlan | None = None
+    scenes: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, scenes: Sequence[Scene], grid: Grid, area: shapely.Geometry | None = None) -> Self:

@@ -110,17 +110,18 @@ def _name(layer: Layer, block: Block) -> str:
 
 
 def discard(folder: str, path: str) -> None:
-    """Remove a damaged block, or a damaged part of a grid, so that the next launch makes it again.
+    """Remove a damaged block, part of a grid, or mask, so that the next launch makes it again.
 
-    A file that is not damaged stays, because its storage failed. A file outside the work area stays
-    too.
+    A file that is not damaged stays, because its storage failed. A file outside the work area and
+    the masks beside it stays too.
 
     Args:
         folder: the work area.
         path: the file that could not be read.
     """
     mine = tuple(f"{storage.join(folder, kind)}/" for kind in ("blocks", "grid"))
-    if not path.startswith(mine):
+    masks = f"{storage.join(folder.rstrip('/').rpartition('/')[0], 'masks')}/"
+    if not path.startswith((*mine, masks)):
         return
     try:
         if is_damaged(path):

@@ -101,7 +101,8 @@ class FanOut(StageTransform):
         for block in blocks_of(plan, self.block_size, self.margin):
             reach = block.window.expand(self.halo)
             near = tuple(r for r in references if r.window.intersect(reach))
-            yield BlockTask(block, near, is_covered(needed, near, reach))
+            whole = stored.whole and is_covered(needed, near, reach)
+            yield BlockTask(block, near, whole, scenes=stored.scenes)
 
     def skip_stored(self, task: BlockTask) -> Iterator[BlockTask | TaggedOutput]:
         """References to stored layers, and the task if a layer is still missing."""

@@ -61,7 +61,12 @@ def _of_this_machine(error: Exception) -> bool:
 
 
 def made_or_lost(
-    reporter: Reporter, stage: str, tile: str, window: Window | None, action: Callable[[], T]
+    reporter: Reporter,
+    stage: str,
+    tile: str,
+    window: Window | None,
+    action: Callable[[], T],
+    scene: str = "",
 ) -> Iterator[T | TaggedOutput]:
     """Yield the result of an action, or a loss if it fails.
 
@@ -71,6 +76,7 @@ def made_or_lost(
         tile: MGRS tile or output cell.
         window: the block, None for the whole tile.
         action: makes the element.
+        scene: the scene to name in the loss.
 
     Raises:
         StrictError: the job is strict, and this is its first loss.
@@ -78,7 +84,7 @@ def made_or_lost(
     try:
         result = with_retries(action)
     except RECOVERABLE as error:
-        yield loss_of(reporter, stage, tile, window, error)
+        yield loss_of(reporter, stage, tile, window, error, scene)
     else:
         yield result
 

@@ -66,7 +66,7 @@ def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
     candidates = tiles_of(area)
     if not candidates:
         raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
-    found = scenes_of_job(job, candidates, verify)
+    found = wanted_of(job, scenes_of_job(job, candidates, verify))
     check_some(job, area, candidates, found)
     scenes = {
         tile.id: tuple(scene for scene in found.scenes if scene.tile == tile.id)
@@ -133,6 +133,31 @@ def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> 
         return scenes_of(catalogue_of(settings), wanted, problem)
     except (SceneError, StorageError) as error:
         raise request_error(f"{key}: {error}{_no_keys(settings)}", error) from error
+
+
+def wanted_of(job: Job, found: FoundScenes) -> FoundScenes:
+    """The scenes that the section `scenes` of a job asks for; the others are left out."""
+    asked = job.scenes
+    kept, left_out = [], []
+    for scene in found.scenes:
+        if asked.only and scene.id not in asked.only:
+            left_out.append(LeftOut.of(scene, "scenes.only does not name it"))
+        elif scene.id in asked.without:
+            left_out.append(LeftOut.of(scene, "scenes.without names it"))
+        elif asked.months and scene.sensing.month not in asked.months:
+            left_out.append(LeftOut.of(scene, "scenes.months does not have its month"))
+        else:
+            kept.append(scene)
+    names = {scene.id for scene in found.scenes}
+    unknown = [
+        f"scenes.{key}: {name}: there is no such scene"
+        for key, given in (("only", asked.only), ("without", asked.without))
+        for name in given
+        if name not in names
+    ]
+    return FoundScenes(
+        kept, found.losses, [*found.warnings, *unknown], [*found.left_out, *left_out]
+    )
 
 
 def _no_keys(settings: Input) -> str:

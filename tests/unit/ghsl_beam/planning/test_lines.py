@@ -41,7 +41,7 @@ def test_each_layer_is_made_by_exactly_one_line(tmp_path, calibration):
 def test_ten_bands_are_a_layer_more(job):
     ten = job.model_copy(update={"composite": Composite(bands="ten")})
     makes = lines_of(ten, CLASSIFIER.halo).assembly.makes
-    assert makes == (Layer.S2, Layer.S2_20M, Layer.S2_COUNT)
+    assert makes == (Layer.S2, Layer.S2_20M, Layer.S2_COUNT, Layer.S2_QUALITY)
 
 
 def test_no_line_of_the_tiles_makes_a_layer_of_a_grid(lines):

@@ -1,0 +1,84 @@
+"""The masks of a job's scenes, the choice of its scenes, and the rules of its composite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, time
+from typing import Any
+
+from ghsl_beam.jobfile.configuration import Job
+from transforms.assembly.assemble import Rules
+from transforms.assembly.masks.choice import ChoiceParameters
+from transforms.assembly.masks.make import METHOD_VERSION, user_mask
+from transforms.assembly.masks.mask_files import MaskFiles
+from transforms.assembly.masks.parameters import CLOUD_M, SHADOW_M, MaskParameters, Method
+from transforms.elements import Level, Scene
+from transforms.storage import storage
+
+_AT_A_TIME = 16
+
+
+def mask_files(job: Job) -> MaskFiles:
+    """The stored masks of a job."""
+    return MaskFiles(job.output, f"E{job.epoch}_{job.name}")
+
+
+def mask_method(job: Job) -> Method:
+    """The method of a job's masks."""
+    if job.masks.method is not None:
+        return job.masks.method
+    return Method.CSMASK if job.input.level is Level.L1C else Method.PRODUCT
+
+
+def mask_parameters(job: Job, scenes: Iterable[Scene] = ()) -> MaskParameters:
+    """How the masks of scenes are made.
+
+    Raises:
+        StorageError: the folder of the user's masks does not answer.
+    """
+    given, method = job.masks, mask_method(job)
+    grows = method is Method.CSMASK
+    cloud = (CLOUD_M if grows else 0.0) if given.cloud_m is None else given.cloud_m
+    shadow = (SHADOW_M if grows else 0.0) if given.shadow_m is None else given.shadow_m
+    files: list[tuple[str, str]] = []
+    if given.folder is not None:
+        files = _marks(given.folder, scenes)
+    return MaskParameters(method, cloud, shadow, given.folder or "", tuple(files))
+
+
+def _marks(folder: str, scenes: Iterable[Scene]) -> list[tuple[str, str]]:
+    """The SHA-256 of the user's mask of each scene that has one."""
+    by_location = {user_mask(folder, scene): scene.id for scene in scenes}
+
+    def mark(location: str) -> str:
+        return storage.sha256(location) if storage.stored_or_none(location) else ""
+
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        marks = zip(by_location.items(), pool.map(mark, by_location), strict=True)
+        return [(scene, mark) for (_, scene), mark in marks if mark]
+
+
+def choice_parameters(job: Job) -> ChoiceParameters:
+    """Which scenes of a job are used, and in which order."""
+    start, end = (
+        datetime.combine(day, time(12), UTC) for day in (job.period.start, job.period.end)
+    )
+    middle = start + (end - start) / 2
+    return ChoiceParameters(job.scenes.order, middle, job.scenes.at_most, job.scenes.enough)
+
+
+def composite_rules(job: Job) -> Rules:
+    """Which observations the pixels of a job's composite use."""
+    return Rules(job.scenes.enough, job.masks.fill)
+
+
+def masking_facts(job: Job, masks: MaskParameters, scenes: Iterable[Scene]) -> list[Any]:
+    """What a composite depends on through its masks and choice, for its fingerprint."""
+    choice = choice_parameters(job)
+    matters = choice.at_most is not None or choice.enough is not None
+    return [
+        [METHOD_VERSION, masks.method, masks.cloud_m, masks.shadow_m, job.masks.fill],
+        [masks.file_mark(scene.id) for scene in scenes],
+        [choice.order, choice.middle.isoformat(), choice.at_most, choice.enough] if matters else [],
+    ]

@@ -1,0 +1,169 @@
+"""The stored masks of a job: one raster a scene, beside the products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioError
+
+from transforms.elements import Scene, TilePlan, Window, fingerprint
+from transforms.rasters.fingerprints import stored_fingerprint
+from transforms.rasters.geotiff import (
+    FINGERPRINT_TAG,
+    raster_profile,
+    read_raster,
+    unreadable,
+    write_block,
+)
+from transforms.rasters.tile_sums import read_checked
+from transforms.storage import storage
+
+from ..reading import source_indices
+from .classes import MaskClass
+from .make import METHOD_VERSION, SceneMask, Shares
+from .parameters import MaskParameters
+
+_NONE = 255
+"""Nodata of the files; no cell has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFiles:
+    """The masks of a job.
+
+    Attributes:
+        output: folder or URL of the products.
+        label: epoch and name of the job, `E2020_berlin`; a part of the names of the files.
+    """
+
+    output: str
+    label: str
+
+    def mask_of(self, scene: Scene) -> str:
+        """The path of a scene's mask, relative to the output."""
+        day = f"{scene.sensing:%Y%m%dT%H%M%S}"
+        key = fingerprint(scene.id, scene.datastrip, scene.baseline, scene.files)[:8]
+        return f"masks/{scene.tile}/MASK_{self.label}_{scene.tile}_{day}_{key}.tif"
+
+    def bright_of(self, tile: str) -> str:
+        """The path of a tile's bright targets, relative to the output."""
+        return f"masks/{tile}/BRIGHT_{self.label}_{tile}.tif"
+
+    def choice_of(self, tile: str) -> str:
+        """The path of the choice of a tile's scenes, relative to the output."""
+        return f"masks/{tile}/SCENES_{self.label}_{tile}.json"
+
+    def location(self, path: str) -> str:
+        """The location of a path relative to the output."""
+        return storage.join(self.output, path)
+
+    def find(self, scene: Scene, mark: str) -> Shares | None:
+        """The shares of the stored mask with this fingerprint; None if there is none.
+
+        Raises:
+            RasterError: the storage does not say.
+        """
+        location = self.location(self.mask_of(scene))
+        if stored_fingerprint(location) != mark:
+            return None
+        tags = read_raster(location, lambda source: source.tags(), "GTiff")
+        return _shares(tags)
+
+    def write(self, scene: Scene, mask: SceneMask, parameters: MaskParameters, mark: str) -> None:
+        """Store the mask of a scene.
+
+        Raises:
+            RasterError: it cannot be written.
+        """
+        tags = {
+            "LAYER": "MASK",
+            "VALUES": "0 clear, 1 cloud, 2 cloud shadow, 3 no data",
+            "SCENE": scene.id,
+            "METHOD": str(parameters.method),
+            "CLEAR": repr(mask.shares.clear),
+            "SEEN": repr(mask.shares.seen),
+            FINGERPRINT_TAG: mark,
+        }
+        _write(self.location(self.mask_of(scene)), mask.classes, mask.grid, tags)
+
+    def write_bright(self, tile: str, bright: NDArray[np.bool_], grid: GeoBox) -> None:
+        """Store the bright targets of a tile: 1 where one is, else 0.
+
+        Raises:
+            RasterError: they cannot be written.
+        """
+        tags = {"LAYER": "BRIGHT", "VALUES": "1 bright target, 0 other", FINGERPRINT_TAG: "bright"}
+        _write(self.location(self.bright_of(tile)), bright.astype(np.uint8), grid, tags)
+
+    def read_classes(self, scene: Scene, grid: GeoBox) -> NDArray[np.uint8]:
+        """Classes of a scene over a grid of any pixel size, by nearest neighbour.
+
+        Returns:
+            uint8 (h, w), `MaskClass`; no data outside the mask.
+
+        Raises:
+            RasterError: the mask cannot be read.
+        """
+        return _read(self.location(self.mask_of(scene)), grid, MaskClass.NODATA)
+
+    def read_bright(self, tile: str, grid: GeoBox) -> NDArray[np.bool_]:
+        """Bright targets of a tile over a grid of any pixel size: bool (h, w).
+
+        Raises:
+            RasterError: they cannot be read.
+        """
+        return _read(self.location(self.bright_of(tile)), grid, 0) == 1
+
+
+def mask_mark(scene: Scene, plan: TilePlan, parameters: MaskParameters) -> str:
+    """The fingerprint of a scene's mask: it changes with everything that the mask depends on."""
+    window, settings = plan.window, parameters
+    return fingerprint(
+        *("MASK", METHOD_VERSION, scene.facts, plan.area_wkb),
+        [window.row, window.col, window.height, window.width],
+        [settings.method, settings.cloud_m, settings.shadow_m, settings.file_mark(scene.id)],
+    )
+
+
+def _shares(tags: dict[str, str]) -> Shares | None:
+    try:
+        return Shares(float(tags["CLEAR"]), float(tags["SEEN"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _write(location: str, array: NDArray[np.uint8], grid: GeoBox, tags: dict[str, str]) -> None:
+    write_block(location, array, raster_profile(grid), _NONE, tags)
+
+
+def _read(location: str, grid: GeoBox, outside: int) -> NDArray[np.uint8]:
+    try:
+        return read_raster(location, partial(_nearest, grid=grid, outside=outside), "GTiff")
+    except (OSError, RasterioError) as error:
+        raise unreadable(location, f"cannot be read: {error}", error) from error
+
+
+def _nearest(source: Any, grid: GeoBox, outside: int) -> NDArray[np.uint8]:
+    place, target = source.transform, grid.affine
+    height, width = grid.shape
+    rows = source_indices(0, height, -target.e, place.f - target.f, -place.e, source.height)
+    cols = source_indices(0, width, target.a, target.c - place.c, place.a, source.width)
+    inner_rows, inner_cols = np.flatnonzero(rows >= 0), np.flatnonzero(cols >= 0)
+    out = np.full(grid.shape, outside, np.uint8)
+    if inner_rows.size and inner_cols.size:
+        rows, cols = rows[inner_rows], cols[inner_cols]
+        window = Window(
+            int(rows[0]),
+            int(cols[0]),
+            int(rows[-1] - rows[0]) + 1,
+            int(cols[-1] - cols[0]) + 1,
+        )
+        values = read_checked(source, window)[0]
+        part = out[inner_rows[0] : inner_rows[-1] + 1, inner_cols[0] : inner_cols[-1] + 1]
+        part[...] = values.take(rows - window.row, axis=0).take(cols - window.col, axis=1)
+    return out
