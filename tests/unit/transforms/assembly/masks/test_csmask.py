@@ -78,6 +78,9 @@ def test_a_labelled_scene_is_classified_as_by_hand(shared_data):
     again = classified(Window(0, 0, 512, 512), np.where(outside, 0, land))
     assert (again[outside] == MaskClass.NODATA).all()
     assert (again != found)[~outside].mean() < 0.01
+    csmask.release()
+    corner = Window(0, 0, 3, 3)
+    assert np.array_equal(classified(corner, land), found[:3, :3])
 
 
 def test_without_data_no_network_is_run():
