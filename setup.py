@@ -37,6 +37,7 @@ setup(
         "llvmlite>=0.44",
         "numpy>=1.26",
         "odc-geo>=0.5",
+        "onnxruntime>=1.20",
         "pillow>=10.1",
         "protobuf>=4",
         "psutil>=6",
@@ -61,6 +62,7 @@ setup(
         "threadpoolctl>=3",
         "typer>=0.15",
         "typing-extensions>=4.12",
+        "ukis-csmask>=1,<2",
         "urllib3>=2.2",
     ],
     extras_require={
