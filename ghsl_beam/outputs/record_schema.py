@@ -129,6 +129,17 @@ class SetAsideRecord(TypedDict):
 
 
 @_closed
+class LeftOutRecord(TypedDict):
+    """A product that the catalogue offers and the job does not use."""
+
+    tile: str
+    scene: str
+    sensing: Annotated[str | None, Field(description="start of the datatake, UTC")]
+    cloud_cover: Annotated[float | None, Field(description="percent")]
+    reason: str
+
+
+@_closed
 class ProductRecord(TypedDict):
     """A raster of the output."""
 
@@ -221,6 +232,7 @@ class RunRecord(TypedDict):
     counts: dict[str, int]
     losses: list[LossRecord]
     scenes_set_aside: list[SetAsideRecord]
+    scenes_left_out: list[LeftOutRecord]
     products: list[ProductRecord]
     files: Annotated[
         list[FileRecord],

@@ -99,6 +99,16 @@ def new_record(plan: JobPlan) -> RunRecord:
         "counts": {},
         "losses": [],
         "scenes_set_aside": [],
+        "scenes_left_out": [
+            {
+                "tile": one.tile,
+                "scene": one.name,
+                "sensing": one.sensing.isoformat() if one.sensing else None,
+                "cloud_cover": one.cloud_cover,
+                "reason": one.reason,
+            }
+            for one in plan.left_out
+        ],
         "error": None,
         "products": [],
         "files": [],

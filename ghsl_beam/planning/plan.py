@@ -31,6 +31,7 @@ from ghsl_beam.planning.roads import roads_fingerprint
 from ghsl_beam.planning.scenes.chosen import choose_scenes
 from ghsl_beam.planning.scenes.masking import mask_parameters, masking_facts
 from transforms import assembly, classification, cleaning, greenness, inference
+from transforms.assembly import LeftOut
 from transforms.assembly.masks.parameters import MaskParameters, Method
 from transforms.cleaning.calibration import Curve
 from transforms.elements import (
@@ -63,6 +64,8 @@ class JobPlan:
     """Turns the probability of each network into a fraction; None leaves it as it is."""
     masks: MaskParameters = field(default_factory=MaskParameters)
     """How the masks of the scenes are made."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Products that the catalogue offers and the job does not use."""
     launch: str = field(default_factory=lambda: uuid4().hex)
 
     def path_of(self, layer: Layer, tile: str) -> str:
@@ -160,6 +163,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         verify,
         calibration,
         masks,
+        chosen.left_out,
     )
 
 
