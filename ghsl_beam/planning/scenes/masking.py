@@ -9,11 +9,12 @@ from typing import Any
 
 from ghsl_beam.jobfile.configuration import Job
 from transforms.assembly.assemble import Rules
+from transforms.assembly.masks import csmask
 from transforms.assembly.masks.choice import ChoiceParameters
 from transforms.assembly.masks.make import METHOD_VERSION, user_mask
 from transforms.assembly.masks.mask_files import MaskFiles
 from transforms.assembly.masks.parameters import CLOUD_M, SHADOW_M, MaskParameters, Method
-from transforms.elements import Level, Scene
+from transforms.elements import Level, ModelError, RequestError, Scene
 from transforms.storage import storage
 
 _AT_A_TIME = 16
@@ -35,6 +36,7 @@ def mask_parameters(job: Job, scenes: Iterable[Scene] = ()) -> MaskParameters:
     """How the masks of scenes are made.
 
     Raises:
+        RequestError: the network is not installed.
         StorageError: the folder of the user's masks does not answer.
     """
     given, method = job.masks, mask_method(job)
@@ -44,7 +46,16 @@ def mask_parameters(job: Job, scenes: Iterable[Scene] = ()) -> MaskParameters:
     files: list[tuple[str, str]] = []
     if given.folder is not None:
         files = _marks(given.folder, scenes)
-    return MaskParameters(method, cloud, shadow, given.folder or "", tuple(files))
+    network = _network(job) if method is Method.CSMASK else ""
+    return MaskParameters(method, cloud, shadow, given.folder or "", network, tuple(files))
+
+
+def _network(job: Job) -> str:
+    """The version of the network for a job's masks."""
+    try:
+        return csmask.version(job.input.level)
+    except ModelError as error:
+        raise RequestError(f"masks.method: csmask: {error}; or set masks.method: product") from error
 
 
 def _marks(folder: str, scenes: Iterable[Scene]) -> list[tuple[str, str]]:
@@ -78,7 +89,8 @@ def masking_facts(job: Job, masks: MaskParameters, scenes: Iterable[Scene]) -> l
     choice = choice_parameters(job)
     matters = choice.at_most is not None or choice.enough is not None
     return [
-        [METHOD_VERSION, masks.method, masks.cloud_m, masks.shadow_m, job.masks.fill],
+        [METHOD_VERSION, masks.method, masks.network, masks.cloud_m, masks.shadow_m],
+        job.masks.fill,
         [masks.file_mark(scene.id) for scene in scenes],
         [choice.order, choice.middle.isoformat(), choice.at_most, choice.enough] if matters else [],
     ]

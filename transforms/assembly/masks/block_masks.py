@@ -18,7 +18,7 @@ from ..reading import source_indices
 from .bright import CELL_M, REACH, clear_around
 from .classes import MaskClass
 from .mask_files import MaskFiles
-from .product import read_mask
+from .product import read_classes
 
 
 class Seen(NamedTuple):
@@ -64,9 +64,8 @@ class ProductMasks:
     access: Access = DIRECT
 
     def of(self, scene: Scene, grid: GeoBox) -> Seen:
-        """The mask in the product; it does not tell where the product has no data."""
-        masked = read_mask(scene, grid, self.access)
-        return Seen(np.where(masked, MaskClass.CLOUD, MaskClass.CLEAR).astype(np.uint8))
+        """The mask in the product; that of L1C does not tell where the product has no data."""
+        return Seen(read_classes(scene, grid, self.access))
 
 
 @dataclass(frozen=True)

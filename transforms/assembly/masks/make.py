@@ -19,10 +19,12 @@ from transforms.storage.gdal_access import gdal_path
 
 from ..reading import read_band
 from ..scene_grid import check_grid
+from . import csmask
 from .classes import MaskClass
+from .coarse import read_coarse
 from .dilation import dilated, halo
 from .parameters import MaskParameters, Method
-from .product import read_mask
+from .product import read_classes
 
 METHOD_VERSION = "1"
 """Changes when the same inputs give another mask; it is part of the fingerprints of masks."""
@@ -113,8 +115,12 @@ def _found(
     """Classes of a window of cells, before clouds and shadows grow."""
     grid = part_of(cells_of(scene, parameters.cell), window)
     if parameters.method is Method.PRODUCT:
-        masked = read_mask(scene, grid, access)
-        return np.where(masked, MaskClass.CLOUD, MaskClass.CLEAR).astype(np.uint8)
+        return read_classes(scene, grid, access)
+    if parameters.method is Method.CSMASK:
+        shape = cells_of(scene, parameters.cell).shape
+        wide = csmask.reach(window, shape)
+        dn = read_coarse(scene, wide, parameters.cell, access)
+        return csmask.classify(dn, wide, window, shape, scene.level)
     if parameters.method is Method.FILE:
         return _given(scene, parameters.folder, grid)
     raise ValueError(f"no mask method {parameters.method}")

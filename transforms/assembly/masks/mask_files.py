@@ -126,7 +126,8 @@ def mask_mark(scene: Scene, plan: TilePlan, parameters: MaskParameters) -> str:
     return fingerprint(
         *("MASK", METHOD_VERSION, scene.facts, plan.area_wkb),
         [window.row, window.col, window.height, window.width],
-        [settings.method, settings.cloud_m, settings.shadow_m, settings.file_mark(scene.id)],
+        [settings.method, settings.network, settings.cloud_m, settings.shadow_m],
+        settings.file_mark(scene.id),
     )
 
 

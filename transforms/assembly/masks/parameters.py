@@ -32,6 +32,7 @@ class MaskParameters:
         cloud_m: distance in metres by which clouds grow.
         shadow_m: distance in metres by which cloud shadows grow.
         folder: folder or URL of the masks that the user brings, for `Method.FILE`.
+        network: the version of the network, for `Method.CSMASK`.
         files: a mark of each of these masks that changes with its content, by scene.
     """
 
@@ -39,6 +40,7 @@ class MaskParameters:
     cloud_m: float = 0.0
     shadow_m: float = 0.0
     folder: str = ""
+    network: str = ""
     files: tuple[tuple[str, str], ...] = ()
 
     def file_mark(self, scene: str) -> str:

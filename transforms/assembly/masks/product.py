@@ -22,11 +22,13 @@ from ..polygons import PolygonsError, rasterize
 from ..products.metadata import MAX_XML_BYTES, local_name, number, parse_xml
 from ..products.product_files import read_bytes
 from ..reading import read_band, read_bands
+from .classes import MaskClass
 
 SCL_CLASSES = (0, 1, 3, 8, 9, 10)
 """Masked classes of SCL: no data, saturated or defective, cloud shadow, cloud of medium and of
 high probability, thin cirrus. Classes that are used: 2 dark area, 4 vegetation, 5 bare soil,
 6 water, 7 unclassified, 11 snow or ice."""
+_SCL_NODATA, _SCL_SHADOW = 0, 3
 MAX_POSITION = 1e8
 """Largest coordinate in metres; the coordinates of every UTM zone are below a tenth of it."""
 _EPSG = re.compile(r"EPSG:(?:[\d.]*:)?(\d{4,6})$")
@@ -136,6 +138,33 @@ def read_mask(scene: Scene, grid: GeoBox, access: Access = DIRECT) -> NDArray[np
 
     def read(path: str) -> NDArray[np.bool_]:
         return _read_mask(path, scene, grid)
+
+    return access.read(scene.mask, scene.mask_file, read, mask=True)
+
+
+def read_classes(scene: Scene, grid: GeoBox, access: Access = DIRECT) -> NDArray[np.uint8]:
+    """Classes of a scene by the mask of the product; see `read_mask`.
+
+    Only the scene classification tells cloud shadows and pixels without data. The other masked
+    pixels are clouds.
+
+    Returns:
+        uint8 (h, w), `MaskClass`.
+
+    Raises:
+        SceneError: the mask file cannot be used.
+        StorageError: its storage does not answer.
+    """
+    if scene.mask is None or scene.mask_kind is not MaskKind.SCL:
+        masked = read_mask(scene, grid, access)
+        return np.where(masked, MaskClass.CLOUD, MaskClass.CLEAR).astype(np.uint8)
+
+    def read(path: str) -> NDArray[np.uint8]:
+        scl = read_band(path, grid, scene.grid)
+        classes = np.where(cloud_from_scl(scl), MaskClass.CLOUD, MaskClass.CLEAR).astype(np.uint8)
+        classes[scl == _SCL_NODATA] = MaskClass.NODATA
+        classes[scl == _SCL_SHADOW] = MaskClass.SHADOW
+        return classes
 
     return access.read(scene.mask, scene.mask_file, read, mask=True)
 
