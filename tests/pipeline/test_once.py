@@ -15,11 +15,11 @@ ULX, ULY = 330000, 5820000
 def test_every_pixel_once(tmp_path, monkeypatch):
     write_product(tmp_path / "archive", Product("33UUU", 32633, ULX, ULY, town(ROWS, COLS)))
     decoded, predicted = {}, np.zeros((ROWS, COLS), int)
-    opened, predict = reading._open, handler.ModelBank.predict
+    opened, predict = reading.open_raster, handler.ModelBank.predict
 
     class Counted:
-        def __init__(self, path, driver):
-            self._source = opened(path, driver)
+        def __init__(self, path, driver, overview=None):
+            self._source = opened(path, driver, overview)
             self._times = decoded.setdefault(path, np.zeros(self._source.shape, int))
 
         def __enter__(self):
@@ -42,7 +42,7 @@ def test_every_pixel_once(tmp_path, monkeypatch):
         predicted[window.row : window.bottom, window.col : window.right] += 1
         return predict(bank, example)
 
-    monkeypatch.setattr(reading, "_open", Counted)
+    monkeypatch.setattr(reading, "open_raster", Counted)
     monkeypatch.setattr(handler.ModelBank, "predict", counted_predict)
     area = lonlat_box(32633, ULX - 500, ULY - 10 * ROWS - 500, ULX + 10 * COLS + 500, ULY + 500)
     _, record = make(write_job(tmp_path, area, tmp_path / "archive", block_size=BLOCK))

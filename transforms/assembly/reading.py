@@ -9,11 +9,11 @@ and its own errors.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import joblib  # type: ignore[import-untyped]
 import numpy as np
@@ -36,6 +36,7 @@ _NEAR = 0.01
 """Two positions that differ by less, in metres, are equal; in products they are whole numbers."""
 MAX_BLOCK_PIXELS = 2**28
 """Largest number of pixels in a block of a raster, because GDAL decodes whole blocks."""
+T = TypeVar("T")
 
 
 def source_indices(
@@ -82,15 +83,46 @@ def read_bands(
             north-up, not of unsigned integers up to 16 bits, or has another CRS or extent.
         StorageError: this machine cannot open it now, or its storage does not answer.
     """
+    return with_raster(
+        path,
+        grid.crs.epsg,
+        lambda source, found: _read(source, path, found, grid, bands, outside),
+        extent,
+        bands,
+    )
+
+
+def with_raster(
+    path: str,
+    epsg: int,
+    use: Callable[[Any, RasterFile], T],
+    extent: GeoBox | None = None,
+    bands: Sequence[int] = (1,),
+) -> T:
+    """Open a product's raster, check it, pass it to `use`, and return the result of `use`.
+
+    If its storage does not answer at once, `use` is called again.
+
+    Args:
+        path: the raster, named as by `gdal_path`.
+        epsg: code of the CRS that it must have.
+        use: takes the open raster, and its format.
+        extent: as in `read_bands`.
+        bands: the bands that it must have, from 1.
+
+    Raises:
+        SceneError: as in `read_bands`.
+        StorageError: as in `read_bands`.
+    """
     check_member(path)
     found = look_at(path)
 
-    def read() -> NDArray[np.uint16]:
-        with gdal_environment(path), _open(path, found.driver) as source:
-            _check(source, path, grid.crs.epsg, bands)
+    def read() -> T:
+        with gdal_environment(path), open_raster(path, found.driver) as source:
+            _check(source, path, epsg, bands)
             if extent is not None:
                 _check_extent(source, path, extent.boundingbox.bbox)
-            return _read(source, path, found, grid, bands, outside)
+            return use(source, found)
 
     try:
         return read_again(path, read)
@@ -118,7 +150,7 @@ def _read(
     if needed.height * needed.width * len(bands) > MAX_PIXELS:
         raise SceneError(path, f"pixels of {place.a:g} m are too fine for such a window")
     raise_if_zeroed(path, found, needed)
-    values = _decode(source, path, needed, bands)
+    values = decode(source, path, needed, bands)
     part = out[:, inner_rows[0] : inner_rows[-1] + 1, inner_cols[0] : inner_cols[-1] + 1]
     if values.shape == part.shape:
         part[...] = values
@@ -127,10 +159,22 @@ def _read(
     return out
 
 
-def _decode(source: Any, path: str, window: Window, bands: Sequence[int]) -> NDArray[np.uint16]:
+def decode(
+    source: Any, path: str, window: Window, bands: Sequence[int] = (1,), overview: int | None = None
+) -> NDArray[np.uint16]:
     """A window of the raster itself, on as many threads as there are cores.
 
     On object storage only one thread reads, because its handle keeps the fetched bytes.
+
+    Args:
+        source: the open raster, or the overview of it that is named.
+        path: its path.
+        window: rows and columns of `source`.
+        bands: from 1.
+        overview: number of the overview that `source` is, from 0; None for the raster itself.
+
+    Returns:
+        uint16 (bands, h, w).
     """
     out = np.empty((len(bands), *window.shape), np.uint16)
 
@@ -153,7 +197,7 @@ def _decode(source: Any, path: str, window: Window, bands: Sequence[int]) -> NDA
     one_thread = partial(rasterio.Env, GDAL_NUM_THREADS=str(cores // threads))
 
     def help_reading() -> None:
-        with one_thread(), _open(path, JPEG2000) as own:
+        with one_thread(), open_raster(path, JPEG2000, overview) as own:
             read(own, pieces)
 
     others = [_pool(cores).submit(help_reading) for _ in range(1, threads)]
@@ -182,9 +226,11 @@ def _pieces(window: Window, height: int, width: int) -> Iterator[Window]:
                 yield part
 
 
-def _open(path: str, driver: str) -> Any:
-    """Open a raster without the files beside it: no other position, no statistics."""
-    options = {} if driver == JPEG2000 else {"num_threads": "1"}
+def open_raster(path: str, driver: str, overview: int | None = None) -> Any:
+    """Open a raster, or an overview of it, without the files beside it (position, statistics)."""
+    options: dict[str, Any] = {} if driver == JPEG2000 else {"num_threads": "1"}
+    if overview is not None:
+        options["overview_level"] = overview
     alone = (
         nullcontext()  # see `gdal_environment`
         if is_remote(path)

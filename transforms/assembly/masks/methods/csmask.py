@@ -22,8 +22,8 @@ from scipy.ndimage import distance_transform_edt
 
 from transforms.elements import Level, ModelError, Window
 
-from ..radiometry import SCALE
-from .classes import MaskClass
+from ...radiometry import SCALE
+from ..classes import MaskClass
 
 CELL = 3
 """Side of a cell of the mask in pixels of 10 m: the network was trained at about 30 m."""

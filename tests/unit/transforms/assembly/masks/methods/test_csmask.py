@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.assembly.masks import csmask
 from transforms.assembly.masks.classes import MaskClass
+from transforms.assembly.masks.methods import csmask
 from transforms.elements import Level, ModelError, Window
 
 GRID = 470, 700
