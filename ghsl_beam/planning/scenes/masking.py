@@ -9,10 +9,10 @@ from typing import Any
 
 from ghsl_beam.jobfile.configuration import Job
 from transforms.assembly.assemble import Rules
-from transforms.assembly.masks import csmask
 from transforms.assembly.masks.choice import ChoiceParameters
 from transforms.assembly.masks.make import METHOD_VERSION, user_mask
 from transforms.assembly.masks.mask_files import MaskFiles
+from transforms.assembly.masks.methods import csmask
 from transforms.assembly.masks.parameters import CLOUD_M, SHADOW_M, MaskParameters, Method
 from transforms.elements import Level, ModelError, RequestError, Scene
 from transforms.storage import storage
@@ -55,7 +55,9 @@ def _network(job: Job) -> str:
     try:
         return csmask.version(job.input.level)
     except ModelError as error:
-        raise RequestError(f"masks.method: csmask: {error}; or set masks.method: product") from error
+        raise RequestError(
+            f"masks.method: csmask: {error}; or set masks.method: product"
+        ) from error
 
 
 def _marks(folder: str, scenes: Iterable[Scene]) -> list[tuple[str, str]]:

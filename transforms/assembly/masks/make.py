@@ -19,10 +19,10 @@ from transforms.storage.gdal_access import gdal_path
 
 from ..reading import read_band
 from ..scene_grid import check_grid
-from . import csmask
 from .classes import MaskClass
-from .coarse import read_coarse
 from .dilation import dilated, halo
+from .methods import csmask
+from .methods.coarse import read_coarse
 from .parameters import MaskParameters, Method
 from .product import read_classes
 
