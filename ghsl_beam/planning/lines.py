@@ -13,7 +13,7 @@ from transforms.classification.smoothing import smoothing_halo
 from transforms.cleaning.parameters import CleaningParameters
 from transforms.elements import Block, Layer, TilePlan
 from transforms.greenness.greenness import GreennessParameters
-from transforms.inference.predict import CONTEXT
+from transforms.inference.predict import CONTEXT, HALO
 from transforms.work.blocks import blocks_of
 
 
@@ -99,6 +99,7 @@ def cleaning_parameters(job: Job) -> CleaningParameters:
         ndwi_above=settings.ndwi_above,
         streets=settings.roads is not None,
         minimum_pixels=_pixels(settings.minimum_area_m2),
+        edge=HALO,
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .road_file import RoadSource
     from .transform import CalibrateBuiltUp, CleanBuiltUp
 
-METHOD_VERSION = "2"
+METHOD_VERSION = "3"
 """Part of the fingerprint of BUFRAC; increase it when the same inputs give other pixels."""
 CALIBRATION_VERSION = "1"
 """The same for the calibration of BUFRAC, and for BUFRAC_SD."""

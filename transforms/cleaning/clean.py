@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from scipy.ndimage import maximum_filter
 
 from transforms.elements import NODATA, Layer
 from transforms.rasters.sieve import small_components
@@ -30,12 +31,13 @@ def clean(
 ) -> NDArray[np.uint8]:
     """The cleaned built-up fraction, valid except in the outer `parameters.halo` pixels.
 
-    Nodata is masked first. Then the steps follow, each on the result of the one before, and each
-    only if its parameter is set. Below `minimum` becomes 0. NDVI above `ndvi_above` becomes 0. NDWI
-    above `ndwi_above` becomes 0. Pixels that a street covers become 0, and pixels that it only
-    touches become half. The result is rounded to percent, half up. Components above 0 with fewer
-    than `minimum_pixels` pixels become 0. Thresholds and rounding are exact, because everything is
-    computed in whole numbers. With a `minimum` of 0.01 or more, rounding makes no pixel 0.
+    Nodata is masked first, with the pixels up to `edge` from a pixel without S2. Then the steps
+    follow, each on the result of the one before, and each only if its parameter is set. Below
+    `minimum` becomes 0. NDVI above `ndvi_above` becomes 0. NDWI above `ndwi_above` becomes 0.
+    Pixels that a street covers become 0, and pixels that it only touches become half. The result is
+    rounded to percent, half up. Components above 0 with fewer than `minimum_pixels` pixels become
+    0. Thresholds and rounding are exact, because everything is computed in whole numbers. With a
+    `minimum` of 0.01 or more, rounding makes no pixel 0.
 
     Args:
         raw: (rows, columns), uint16, BUFRAC_RAW, 0..10 000 for complete cover, nodata 65535.
@@ -46,7 +48,8 @@ def clean(
         grid: the grid of the arrays, pixels of 10 m; needed only for roads.
 
     Returns:
-        (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255 where raw or s2 is nodata.
+        (rows, columns), uint8, BUFRAC, percent 0..100, nodata 255 where raw is nodata, or s2 is up
+        to `edge` pixels away.
 
     Raises:
         ValueError: shapes or dtypes do not fit, raw is out of range, or roads have no grid.
@@ -65,7 +68,10 @@ def clean(
         [[60, 0, 255]]
     """
     _check(raw, s2)
-    valid = (raw != NODATA[Layer.BUFRAC_RAW]) & (s2 > 0).all(axis=0)
+    empty = (s2 == 0).any(axis=0)
+    if parameters.edge:
+        empty = maximum_filter(empty, 2 * parameters.edge + 1, mode="constant", cval=0)
+    valid = (raw != NODATA[Layer.BUFRAC_RAW]) & ~empty
     if (raw[valid] > RAW_ONE).any():
         raise ValueError(f"BUFRAC_RAW is {raw[valid].max()}, expected at most {RAW_ONE}")
     halves = np.where(valid, raw, 0).astype(np.int64) * 2

@@ -23,6 +23,9 @@ class CleaningParameters:
     """Whether built-up under road lines is removed, if roads are given."""
     minimum_pixels: int | None = 4
     """Pixels, 1 or more; smaller 8-connected components of BUFRAC > 0 become 0."""
+    edge: int = 0
+    """Pixels around a pixel that the network sees. A pixel has no data if one of them has none: the
+    network takes the edge of a cloud or of a swath for a building."""
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -42,12 +45,12 @@ class CleaningParameters:
 
     @property
     def halo(self) -> int:
-        """Pixels around a window that its result depends on: the size limit of the sieve.
+        """Pixels around a window that its result depends on: the size limit of the sieve and edge.
 
         A component that reaches beyond this halo has more pixels than the limit inside it. All
         other steps look at one pixel at a time.
         """
-        return self.minimum_pixels or 0
+        return (self.minimum_pixels or 0) + self.edge
 
 
 def _is_number(value: object) -> bool:

@@ -123,6 +123,17 @@ def test_parameters_are_checked(name, value):
 def test_halo_is_the_size_limit():
     assert CleaningParameters(minimum_pixels=7).halo == 7
     assert CleaningParameters(minimum_pixels=None).halo == 0
+    assert CleaningParameters(minimum_pixels=7, edge=2).halo == 9
+
+
+def test_a_pixel_beside_one_without_data_has_none():
+    raw, s2 = np.full((9, 12), 8000, np.uint16), np.full((4, 9, 12), 1000, np.uint16)
+    s2[2, 4, 6] = 0
+    cleaned = clean(raw, s2, CleaningParameters(ndwi_above=None, edge=2))
+    around = np.zeros((9, 12), bool)
+    around[2:7, 4:9] = True
+    np.testing.assert_array_equal(cleaned == 255, around)
+    assert (cleaned[~around] == 80).all()
 
 
 def test_wrong_arrays_are_refused():
@@ -151,7 +162,9 @@ def test_every_window_with_its_halo_gives_the_same_pixels(data):
         for width in rng.uniform(3, 40, data.draw(st.integers(0, 3)))
     ]
     parameters = CleaningParameters(
-        ndwi_above=None, minimum_pixels=data.draw(st.none() | st.integers(1, 12))
+        ndwi_above=None,
+        minimum_pixels=data.draw(st.none() | st.integers(1, 12)),
+        edge=data.draw(st.integers(0, 2)),
     )
     grid = utm_grid(32633, 600000, 5000000, *shape)
     extent = extent_of(grid)
