@@ -85,6 +85,7 @@ setup(
             "pytest-xdist>=3.7",
             "ruff>=0.6",
         ],
+        "s2cloudless": ["lightgbm>=4", "s2cloudless>=1.7,<2"],
     },
     entry_points={"console_scripts": ["ghsl-beam=ghsl_beam.__main__:main"]},
 )
