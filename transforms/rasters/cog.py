@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,33 @@ from transforms.elements import LayerSpec, Window
 from transforms.storage.room import ask_for_room
 from transforms.storage.storage import published
 
-from .geotiff import FINGERPRINT_TAG, LOST, PROFILE, STRIP, strips
-from .overviews import same_overviews, with_overviews
+from .geotiff import FINGERPRINT_TAG, LOST, STRIP, strips
+from .overviews import BESIDE, with_overviews
 from .seal import BLANK_SEAL, SEAL_TAG, Sum, fill, has_its_size, seal
 from .tile_sums import SUMS_TAG, WrittenPixels, as_tag, blank_tag, sums_of
 
 VALID_TAG = "VALID_PIXELS"
 """The tag with the number of pixels that have data in every band."""
 
+_PLAIN = {
+    "driver": "GTiff",
+    "tiled": True,
+    "blockxsize": STRIP,
+    "blockysize": STRIP,
+    "sparse_ok": True,
+    "interleave": "band",
+    "bigtiff": "IF_SAFER",
+}
+"""The plain file is not compressed: it is written and read once, and only the product stays."""
 
-_HEADERS = 16 << 20
-"""More bytes than the headers of a COG: of 400 000 tiles, with all overviews and tags."""
+
+def level_of(dtype: str) -> int:
+    """DEFLATE level for pixels of a type.
+
+    Higher levels do not make wide pixels of real texture smaller, and cost three times as much.
+    Bytes hold classes, percentages and counts, which compress well and quickly at every level.
+    """
+    return 6 if np.dtype(dtype).itemsize == 1 else 1
 
 
 @contextmanager
@@ -66,19 +82,18 @@ def cog_writer(
     pixels = bands * shape[0] * shape[1] * np.dtype(dtype).itemsize
     blank = blank_tag(shape, STRIP)
     given, valid = WrittenPixels(dtype, STRIP), 0
-    # Three files: the plain one, the final one, and a third of one for its overviews.
-    with published(path, 7 * pixels // 3) as beside:
+    # Two files, the plain one and the final one, each with a third for its overviews.
+    with published(path, 8 * pixels // 3) as beside:
         plain = beside.with_name(f"{beside.stem}.plain.tif")
         try:
             with rasterio.open(
                 plain,
                 "w",
-                **{**PROFILE, "blockxsize": STRIP, "blockysize": STRIP},
+                **_PLAIN,
                 **georeference,
                 count=bands,
                 dtype=dtype,
                 nodata=nodata,
-                bigtiff="IF_SAFER",
             ) as target:
                 _name_bands(target, spec)
 
@@ -95,22 +110,23 @@ def cog_writer(
                 yield write
                 counted = {VALID_TAG: str(valid)}
                 target.update_tags(**tags, **counted, **{SEAL_TAG: BLANK_SEAL, SUMS_TAG: blank})
-            with with_overviews(plain, spec.overviews) as both:
+            with with_overviews(plain, spec.overviews) as (both, has_overviews):
                 # GDAL's driver crashes on a disk that is full before all headers are written.
-                ask_for_room(beside, min(plain.stat().st_size, _HEADERS))
-                with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"):
+                ask_for_room(beside, _headers(shape, [*tags.values(), blank]))
+                with rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", **BESIDE):
                     rasterio.shutil.copy(
                         both,
                         beside,
                         driver="COG",
                         compress="DEFLATE",
+                        level=level_of(dtype),
                         predictor="YES",
                         overviews="FORCE_USE_EXISTING",
                         sparse_ok="TRUE",
                         bigtiff="IF_SAFER",
                     )
                 sums = _sums_of(beside, given)
-                if not same_overviews(both, str(beside)):
+                if not has_overviews(str(beside)):
                     raise RasterioIOError(LOST)
                 with beside.open("r+b") as file:
                     fill(file, SUMS_TAG, blank, as_tag(sums))
@@ -121,6 +137,12 @@ def cog_writer(
             tell(made)
         finally:
             plain.unlink(missing_ok=True)
+
+
+def _headers(shape: tuple[int, int], tags: Iterable[str]) -> int:
+    """More bytes than the headers of a COG have, with those of all overviews and its tags."""
+    tiles = -(-shape[0] // STRIP) * -(-shape[1] // STRIP)
+    return 60 * tiles + 6 * sum(map(len, tags)) + (32 << 10)
 
 
 def _sums_of(path: Path, given: WrittenPixels) -> bytes:

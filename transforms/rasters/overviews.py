@@ -1,19 +1,18 @@
-"""Overviews of a raster in memory; a cloud-optimised GeoTIFF is made from them and checked.
-
-GDAL alone would keep overviews in a file until they are copied, and it reports no error if it
-cannot write that file. Overviews in memory can be compared with the file on the disk.
+"""Computes the overviews of a raster, and checks that a cloud-optimised GeoTIFF holds them.
 
 GDAL computes each level from the level before and rounds every time, halves upwards. In a layer of
 bytes with scattered built-up, the mean then drifts by several percent in a few levels, and finally
 nothing is left. So means are computed from the full resolution here, and rounded so that they are
-kept.
+kept. Sums of them stay in memory, and the finished file is compared with these sums. GDAL's own
+overviews stay in memory themselves, because GDAL reports no error if it cannot write their file.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,8 @@ from rasterio.enums import Resampling
 
 from transforms.elements import Overviews, Window, thresholds
 
+from .tile_sums import WrittenPixels
+
 SMALLEST = 512
 """A raster of at most this many pixels a side needs no further overview: a tile of the file."""
 _IN_MEMORY = {
@@ -38,43 +39,63 @@ _IN_MEMORY = {
     "BIGTIFF_OVERVIEW": "IF_SAFER",
 }
 
+BESIDE = {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}
+"""Has GDAL look for overviews by their names, whatever the setting is; it lists no folder."""
+
 
 @contextmanager
-def with_overviews(plain: Path, kind: Overviews) -> Iterator[str]:
+def with_overviews(plain: Path, kind: Overviews) -> Iterator[tuple[str, Callable[[str], bool]]]:
     """Yield GDAL's name of a local raster together with its overviews; removed afterwards.
+
+    The second value is a function that tells whether another raster has the same overviews.
 
     Args:
         plain: the raster, at its full resolution.
         kind: how the overviews are computed.
 
     Raises:
-        RasterioError: the raster cannot be read.
+        RasterError: the raster cannot be read.
     """
+    if kind is Overviews.MEAN:
+        levels = range(1, 1 + _number_of_levels(plain))
+        try:
+            written = write_means(plain, str(plain))
+            yield str(plain), partial(_holds, written)
+        finally:
+            for level in levels:
+                Path(f"{plain}{'.ovr' * level}").unlink(missing_ok=True)
+        return
+    with _computed_by_gdal(plain, Resampling[kind.value]) as both:
+        yield both, partial(same_overviews, both)
+
+
+def _number_of_levels(path: Path) -> int:
+    with rasterio.open(path) as source:
+        return len(_sizes(source.height, source.width))
+
+
+@contextmanager
+def _computed_by_gdal(plain: Path, kind: Resampling) -> Iterator[str]:
+    """Yield GDAL's name of a raster with overviews that GDAL computes and keeps in memory."""
     both = f"/vsimem/{uuid.uuid4().hex}.vrt"
     rasterio.shutil.copy(plain, both, driver="VRT")
-    levels = 0
+    levels = _number_of_levels(plain)
     try:
-        with rasterio.open(both) as source:
-            levels = len(_sizes(source.height, source.width))
-        if kind is Overviews.MEAN:
-            write_means(plain, both)
-        elif levels:
+        if levels:
             with (
                 rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS", **_IN_MEMORY),
                 rasterio.open(both, "r+") as target,
             ):
-                target.build_overviews(
-                    [2 ** (level + 1) for level in range(levels)], Resampling[kind.value]
-                )
+                target.build_overviews([2 ** (level + 1) for level in range(levels)], kind)
         yield both
     finally:
-        for level in range(levels, 0, -1):
-            with suppress(CPLE_BaseError):  # GDAL writes all its overviews into one file
-                rasterio.shutil.delete(both + ".ovr" * level, driver="GTiff")
+        if levels:
+            with suppress(CPLE_BaseError):  # there is none if it could not be computed
+                rasterio.shutil.delete(both + ".ovr", driver="GTiff")
         rasterio.shutil.delete(both, driver="VRT")
 
 
-def write_means(path: Path, beside: str) -> None:
+def write_means(path: Path, beside: str) -> list[WrittenPixels]:
     """Write overviews where GDAL looks for those of `beside`: `x.ovr`, `x.ovr.ovr`.
 
     A pixel is the mean of the valid pixels at full resolution below it, or nodata if there is none.
@@ -86,35 +107,56 @@ def write_means(path: Path, beside: str) -> None:
         path: the raster at full resolution.
         beside: the name that the overviews belong to.
 
+    Returns:
+        The sums of each overview.
+
     Raises:
-        RasterioError: the raster cannot be read, or an overview cannot be written.
+        RasterError: the raster cannot be read, or an overview cannot be written.
     """
     with ExitStack() as stack:
+        stack.enter_context(rasterio.Env(**BESIDE))
         source = stack.enter_context(rasterio.open(path))
-        targets = []
+        targets, written = [], []
         for level, (rows, cols) in enumerate(_sizes(source.height, source.width), 1):
-            place = {"transform": source.transform * Affine.scale(2**level)}
-            profile = source.profile | {"height": rows, "width": cols, "sparse_ok": True} | place
+            moved = {"transform": source.transform * Affine.scale(2**level)}
+            profile = source.profile | {"height": rows, "width": cols, "sparse_ok": True} | moved
             targets.append(
                 stack.enter_context(rasterio.open(beside + ".ovr" * level, "w", **profile))
             )
+            written.append(WrittenPixels(source.dtypes[0], SMALLEST))
         side = max(SMALLEST, 2 ** len(targets))
         for square in Window(0, 0, source.height, source.width).split(side) if targets else ():
             values = source.read(
                 window=rasterio.windows.Window(square.col, square.row, square.width, square.height)
             )
             # Most of a tile of a grid is empty, and pixels that are not written are nodata.
-            if (values == source.nodata).all():
-                continue
-            levels = _pyramid(values, source.nodata, square, len(targets))
+            empty = bool((values == source.nodata).all())
+            levels = _pyramid(values, source.nodata, square, len(targets), empty=empty)
             for level, (target, means) in enumerate(zip(targets, levels, strict=True), 1):
                 _, rows, cols = means.shape
-                target.write(
-                    means,
-                    window=rasterio.windows.Window(
-                        square.col >> level, square.row >> level, cols, rows
-                    ),
-                )
+                place = Window(square.row >> level, square.col >> level, rows, cols)
+                written[level - 1].add(place, means)
+                if not empty:
+                    target.write(
+                        means, window=rasterio.windows.Window(place.col, place.row, cols, rows)
+                    )
+    return written
+
+
+def _holds(written: list[WrittenPixels], path: str) -> bool:
+    """Whether a raster has overviews with these sums, and no others."""
+    with rasterio.open(path) as source:
+        if len(source.overviews(1)) != len(written):
+            return False
+    return all(_holds_level(sums, path, level) for level, sums in enumerate(written))
+
+
+def _holds_level(sums: WrittenPixels, path: str, level: int) -> bool:
+    with rasterio.open(path, overview_level=level) as source:
+        return all(
+            sums.are_in(Window(row, 0, rows, source.width), source.read(window=strip))
+            for row, rows, strip in _strips(source)
+        )
 
 
 def same_overviews(one: str, other: str) -> bool:
@@ -137,12 +179,17 @@ def _same_level(one: str, other: str, level: int) -> bool:
     ):
         if first.shape != second.shape:
             return False
-        for row in range(0, first.height, SMALLEST):
-            rows = min(SMALLEST, first.height - row)
-            strip = rasterio.windows.Window(0, row, first.width, rows)
-            if not np.array_equal(first.read(window=strip), second.read(window=strip)):
-                return False
-    return True
+        return all(
+            np.array_equal(first.read(window=strip), second.read(window=strip))
+            for _, _, strip in _strips(first)
+        )
+
+
+def _strips(source: Any) -> Iterator[tuple[int, int, Any]]:
+    """First row, rows, and window of the strips that cover a raster."""
+    for row in range(0, source.height, SMALLEST):
+        rows = min(SMALLEST, source.height - row)
+        yield row, rows, rasterio.windows.Window(0, row, source.width, rows)
 
 
 def _sizes(rows: int, cols: int) -> list[tuple[int, int]]:
@@ -155,30 +202,41 @@ def _sizes(rows: int, cols: int) -> list[tuple[int, int]]:
 
 
 def _pyramid(
-    values: NDArray[Any], nodata: float, square: Window, levels: int
+    values: NDArray[Any], nodata: float, square: Window, levels: int, *, empty: bool
 ) -> list[NDArray[Any]]:
     """Means of each level over one square of a raster, axes (bands, rows, columns)."""
+    if empty:
+        bands, rows, cols = values.shape
+        sizes = [(-(-rows >> level), -(-cols >> level)) for level in range(1, levels + 1)]
+        return [np.full((bands, *size), nodata, values.dtype) for size in sizes]
     valid = values != nodata
-    sums = np.where(valid, values, 0).astype(np.int64 if values.itemsize > 2 else np.int32)
-    counts = valid.astype(np.int32)
+    whole = np.dtype(np.int64 if values.itemsize > 2 else np.int32)
+    sums: NDArray[Any] = values
+    if valid.all():
+        valid = valid[:1]  # the same in each band
+    else:
+        sums = np.where(valid, values, values.dtype.type(0))
+    counts: NDArray[Any] = valid
     kind = np.float64 if values.itemsize > 2 else np.float32
     made = []
     for level in range(1, levels + 1):
-        sums, counts = _squares(sums), _squares(counts)
+        sums, counts = _squares(sums, whole), _squares(counts, np.dtype(np.int32))
         _, rows, cols = sums.shape
         means: NDArray[Any] = sums.astype(kind) / np.maximum(counts, 1).astype(kind)
-        whole = np.floor(means)
+        low = np.floor(means)
         limits = thresholds(Window(square.row >> level, square.col >> level, rows, cols))
-        rounded = whole + (means - whole + limits >= 1)  # a whole mean stays as it is
+        means -= low
+        means += limits
+        rounded = low + (means >= 1)  # a whole mean stays as it is
         made.append(np.where(counts > 0, rounded, nodata).astype(values.dtype))
     return made
 
 
-def _squares(values: NDArray[Any]) -> NDArray[Any]:
-    """Sums over squares of 2 x 2 pixels; pixels beyond the edge count as 0."""
+def _squares(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Sums in a type over squares of 2 x 2 pixels; pixels beyond the edge count as 0."""
     _, rows, cols = values.shape
     if rows % 2 or cols % 2:
         values = np.pad(values, ((0, 0), (0, rows % 2), (0, cols % 2)))
-    down = values[:, 0::2] + values[:, 1::2]
+    down = np.add(values[:, 0::2], values[:, 1::2], dtype=dtype)
     squares: NDArray[Any] = down[:, :, 0::2] + down[:, :, 1::2]
     return squares

@@ -79,6 +79,14 @@ def test_large_equal_values_stay_as_they_are(tmp_path):
         assert (made == 10_000).all()
 
 
+@pytest.mark.parametrize("setting", ["TRUE", "FALSE", "EMPTY_DIR"])
+def test_overviews_do_not_depend_on_how_gdal_lists_folders(setting, tmp_path):
+    values = np.full((1, 1025, 30), 7, "int16")
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN=setting):
+        levels = published(tmp_path / "x.tif", values, -32768, LAYERS["GREENNESS"])
+    assert [factor for factor, _ in levels] == [2, 4]
+
+
 def test_equal_values_stay_as_they_are(tmp_path):
     values = np.full((1, 1500, 1500), 7, "uint8")
     values[0, ::3, ::5] = 255
