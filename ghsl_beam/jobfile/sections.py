@@ -68,8 +68,7 @@ class Scenes(Section):
         "scenes nearest to the middle of the period come first",
     )
     enough: Annotated[int, Field(ge=1, le=1000), NUMBER] | None = Field(
-        None,
-        description="a pixel uses its first so many clear observations; null: all",
+        10, description="a pixel uses its first so many clear observations; null: all"
     )
     at_most: Annotated[int, Field(ge=1, le=10_000), NUMBER] | None = Field(
         None, description="the first so many passes of a tile are used; null: all"

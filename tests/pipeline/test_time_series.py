@@ -46,6 +46,7 @@ def test_a_series_with_clouds(series, tmp_path):
         period=PERIOD,
         input={"archive": str(tmp_path / "archive"), "level": "L2A", "max_cloud_cover": 100},
         models={"starter": True},
+        scenes={"enough": None},
     )
     output, record = make(file)
     assert record["exit_code"] == 0, record["losses"]
