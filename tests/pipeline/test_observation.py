@@ -71,7 +71,7 @@ def test_a_good_run_without_a_terminal_leaves_stderr_empty_and_a_log(small_job, 
     assert all(line.startswith("time=") and " job=town" in line for line in lines)
     published = [line for line in lines if "message=published" in line]
     assert len([line for line in published if " tile=33UUU " in line]) == 6
-    assert len(published) == 12
+    assert len(published) == 13
 
 
 @pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])

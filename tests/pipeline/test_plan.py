@@ -168,6 +168,7 @@ def test_stored_blocks_count_as_done(job_file, tmp_path):
 
 SPEED = Throughput(
     start_up=5,
+    masks=1e-8,
     assembly=1e-6,
     prediction=1e-5,
     layers=1e-7,

@@ -16,7 +16,7 @@ def test_block_size_does_not_count(made, job_file, tmp_path, size):
     other, record = make(job_file, settings=settings)
     assert record["exit_code"] == 0
     differences = differing(layers(output), layers(other))
-    assert len(differences) == 12
+    assert len(differences) == 13
     assert set(differences.values()) == {0}
 
 
