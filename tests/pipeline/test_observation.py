@@ -70,7 +70,7 @@ def test_a_good_run_without_a_terminal_leaves_stderr_empty_and_a_log(small_job, 
     lines = log.read_text().splitlines()
     assert all(line.startswith("time=") and " job=town" in line for line in lines)
     published = [line for line in lines if "message=published" in line]
-    assert len([line for line in published if " tile=33UUU " in line]) == 6
+    assert len([line for line in published if " tile=33UUU " in line]) == 7
     assert len(published) == 13
 
 

@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
 from tests.support.jobs import CLASSIFIER, NETWORK, lonlat_box
 from tests.support.plans import MADE
-from transforms.elements import NODATA, Block, Layer, RequestError
+from transforms.elements import DTYPE, NODATA, Block, Layer, RequestError
 
 BLOCK = 512
 BLOCKS = math.ceil(ROWS / BLOCK) * math.ceil(COLS / BLOCK)
@@ -156,13 +156,14 @@ def test_stored_blocks_count_as_done(job_file, tmp_path):
     work = work_area(plan)
     work.plans.write(tile)
     first, other = (Block(tile.tile, window) for window in list(tile.window.split(BLOCK))[:2])
-    for layer, shape in ((Layer.S2, (4, 512, 512)), (Layer.S2_COUNT, (512, 512))):
-        array = np.full(shape, NODATA[layer], "uint16")
+    for layer in (Layer.S2, Layer.S2_COUNT, Layer.S2_QUALITY):
+        shape = (512, 512) if len(layer.spec.bands) == 1 else (len(layer.spec.bands), 512, 512)
+        array = np.full(shape, NODATA[layer], DTYPE[layer])
         work.blocks.write(layer, first, array, whole=True)
     work.blocks.write(Layer.S2, other, np.zeros((4, *other.window.shape), "uint16"), whole=True)
     left = tile_works(read_inventory(plan))[0].by_line[plan.lines.assembly].todo
     assert first not in left
-    assert other in left, "one of its two layers is not stored"
+    assert other in left, "two of its layers are not stored"
     assert len(left) == BLOCKS - 1
 
 

@@ -25,6 +25,8 @@ from .parameters import MaskParameters
 
 STAGE = "masks"
 CHOICE = "scenes"
+LOST_IN = "assembly"
+"""The stage that is named in losses: a scene without a mask is missing in the composite."""
 
 
 @dataclass(eq=False)
@@ -80,7 +82,7 @@ class MaskScenes(StageTransform):
         plan = self.work.plans.read(tile)
         scene = plan.scenes[number]
         for made in made_or_lost(
-            self.work.reporter, STAGE, tile, None, lambda: self.shares(plan, number), scene.id
+            self.work.reporter, LOST_IN, tile, None, lambda: self.shares(plan, number), scene.id
         ):
             yield made if isinstance(made, TaggedOutput) else (tile, (number, made))
 
@@ -120,4 +122,4 @@ class MaskScenes(StageTransform):
                 numbers = choose_scenes(plan, shares, self.files, self.choice)
             return StoredTile(tile, scenes=numbers, whole=None not in shares)
 
-        yield from made_or_lost(self.work.reporter, CHOICE, tile, None, made)
+        yield from made_or_lost(self.work.reporter, LOST_IN, tile, None, made)

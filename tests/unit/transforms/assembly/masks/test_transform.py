@@ -71,7 +71,7 @@ def test_a_further_scene_makes_one_mask_more(made, plan):
 def test_a_scene_that_cannot_be_masked_is_lost_and_the_others_are_used(made, plan, tmp_path):
     bad = replace(plan.scenes[3], mask=str(tmp_path / "absent.gml"))
     (tile,), (loss,), _ = made(replace(plan, scenes=(*plan.scenes[:3], bad, *plan.scenes[4:])))
-    assert (loss.stage, loss.scene, loss.tile) == ("masks", bad.id, "33UUU")
+    assert (loss.stage, loss.scene, loss.tile) == ("assembly", bad.id, "33UUU")
     assert loss.file == bad.mask
     assert not tile.whole
     assert sorted(tile.scenes) == [0, 1, 2, 4, 5]
@@ -92,4 +92,4 @@ def test_a_mask_that_cannot_be_read_loses_the_tile(made, plan, monkeypatch):
     monkeypatch.setattr(transform, "choose_scenes", fails)
     tiles, (loss,), _ = made(plan)
     assert tiles == []
-    assert (loss.stage, loss.reason) == ("scenes", "a mask: cannot be read")
+    assert (loss.stage, loss.reason) == ("assembly", "a mask: cannot be read")
