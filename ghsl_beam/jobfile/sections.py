@@ -15,7 +15,8 @@ from ghsl_beam.jobfile.fields import NUMBER, Float, Location, Section
 from transforms.aggregation.grid import ARC_SECONDS, METRES, from_config
 from transforms.assembly.masks.choice import Order
 from transforms.assembly.masks.parameters import CLOUD_M, SHADOW_M, Method
-from transforms.elements import BANDS, TEN_BANDS, RequestError
+from transforms.assembly.temporal import Temporal
+from transforms.elements import BANDS, TEN_BANDS, Layer, RequestError
 
 
 class Bands(StrEnum):
@@ -90,6 +91,18 @@ class Composite(Section):
         Bands.RGBN,
         description="rgbn: the four bands at 10 m; ten: the six bands at 20 m too, as S2_20M",
     )
+
+    layers: tuple[Temporal, ...] = Field(
+        (),
+        description="further layers in time: ndvi (S2_NDVI, percentiles 10, 50, 90), spread "
+        "(S2_SPREAD, percentile 75 less 25), day (S2_DAY, day of the year)",
+    )
+
+    @property
+    def optional(self) -> tuple[Layer, ...]:
+        """The optional layers that are asked for."""
+        ten = (Layer.S2_20M,) if self.bands is Bands.TEN else ()
+        return (*ten, *(kind.layer for kind in Temporal if kind in self.layers))
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ghsl_beam.jobfile.configuration import Job
-from ghsl_beam.jobfile.sections import Bands
 from transforms.classification.smoothing import smoothing_halo
 from transforms.cleaning.parameters import CleaningParameters
 from transforms.elements import Block, Layer, TilePlan
@@ -71,7 +70,8 @@ def lines_of(job: Job, classifier_halo: int, classifier_bands: int = 4) -> Lines
     """
     clean, green = cleaning_parameters(job), greenness_parameters(job)
     further = (Layer.S2_20M,) if classifier_bands > 4 else ()
-    without = () if job.composite.bands is Bands.TEN else (Layer.S2_20M,)
+    asked = job.composite.optional
+    without = tuple(layer for layer in Layer if layer.spec.optional and layer not in asked)
     smoothing = smoothing_halo(job.residential.smoothing)
     return Lines(
         # The margin gives the network real neighbours at the edge of the area.

@@ -231,7 +231,7 @@ def _fingerprints(
         fractions = {layer: fingerprint(layer, *parts) for layer in (Layer.BUFRAC, Layer.BUFRAC_SD)}
     return {
         Layer.S2: s2,
-        Layer.S2_20M: fingerprint("S2_20M", s2),
+        **{layer: fingerprint(layer, s2) for layer in Layer if layer.spec.optional},
         Layer.S2_COUNT: fingerprint("S2_COUNT", s2),
         Layer.S2_QUALITY: fingerprint("S2_QUALITY", s2),
         Layer.BUFRAC_RAW: raw,

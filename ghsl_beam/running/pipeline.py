@@ -65,6 +65,7 @@ def assembler_of(plan: JobPlan, reporter: Reporter, access: Access) -> AssembleS
         *(composite.percentile, margin, reporter, access, composite.names),
         rules=composite_rules(plan.job),
         masks=mask_files(plan.job),
+        temporal=composite.layers,
     )
 
 

@@ -17,7 +17,7 @@ SIDE = 300
 MODEL = Model("33U", "m.h5", "0" * 64, fallback=False, origin=Origin.OWN, trained="")
 CLASSIFIER = ChosenClassifier("c.skops", "1" * 64, demonstration=False, halo=1)
 ENGINE = Choice("winograd-float32", "exact")
-MADE = tuple(layer for layer in Layer if layer not in {Layer.S2_20M, Layer.BUFRAC_SD})
+MADE = tuple(layer for layer in Layer if not layer.spec.optional and layer is not Layer.BUFRAC_SD)
 """The layers of a job with four bands and without a calibration."""
 
 

@@ -11,7 +11,7 @@ from .assemble import Assembled, assemble_block
 from .catalogues.archive import Archive
 from .catalogues.catalogue import Candidate, Catalogue, LeftOut, Wanted
 from .catalogues.scenes import FoundScenes, find_scenes, scenes_of
-from .composite import Composite, percentile_of_stack
+from .composite import Composite
 from .masks.product import (
     SCL_CLASSES,
     cloud_from_classification,
@@ -19,6 +19,7 @@ from .masks.product import (
     cloud_from_scl,
     read_mask,
 )
+from .percentile import percentile_of_stack
 from .polygons import rasterize
 from .products.metadata import ProductMetadata, TileMetadata, parse_product, parse_tile
 from .products.naming import ProductName, parse_name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from .products.passes import passes
 from .radiometry import to_composite_dn
 from .reading import read_band
 from .scene_grid import check_grid
+from .temporal import Temporal
 
 
 class Quality(IntEnum):
@@ -72,12 +74,14 @@ class Assembled:
         count: uint16 (h, w), number of clear observations that each pixel uses.
         quality: uint8 (h, w), `Quality`.
         failures: The scenes that were left out, each with its error.
+        temporal: The temporal layers that were asked for.
     """
 
     composite: NDArray[np.uint16]
     count: NDArray[np.uint16]
     quality: NDArray[np.uint8]
     failures: list[tuple[Scene, SceneError]] = field(default_factory=list)
+    temporal: dict[Temporal, NDArray[Any]] = field(default_factory=dict)
 
 
 def assemble_block(
@@ -90,6 +94,7 @@ def assemble_block(
     rules: Rules = ALL,
     masks: BlockMasks | None = None,
     wanted: NDArray[np.bool_] | None = None,
+    temporal: Sequence[Temporal] = (),
 ) -> Assembled:
     """Make the composite of scenes over a grid, which is a part of a tile's 10 m grid.
 
@@ -111,6 +116,7 @@ def assemble_block(
         rules: the number of observations of a pixel, and what to do without a clear one.
         masks: gives the masks; by default those in the products.
         wanted: bool (h, w), the pixels to make; None makes all.
+        temporal: the temporal layers to make.
 
     Raises:
         ValueError: the percentile is out of its range.
@@ -134,12 +140,12 @@ def assemble_block(
             if left.any():
                 block.add(composite, groups, left, left)
                 without |= left
-        values, used = composite.result()
+        values, used, made = composite.result(*temporal)
     quality = np.where(block.bright, Quality.BRIGHT, Quality.CLEAR).astype(np.uint8)
     quality[without] = Quality.MASKED
     quality[used == 0] = Quality.NONE
     failures = sorted(block.failures, key=lambda failure: scenes.index(failure[0]))
-    return Assembled(values, block.clear, quality, failures)
+    return Assembled(values, block.clear, quality, failures, made)
 
 
 def needs_bands(
@@ -255,7 +261,8 @@ class _Block:
                 dn = np.zeros_like(found) if dn is None else dn
                 np.copyto(dn, found, where=there & takes)
             if dn is not None:
-                composite.add(dn, np.zeros(self.grid.shape, np.bool_))
+                day = one[0].sensing.timetuple().tm_yday
+                composite.add(dn, np.zeros(self.grid.shape, np.bool_), day)
 
     def _note(self, seen: Seen, now: NDArray[np.bool_]) -> None:
         """Count the observations that a scene gives."""

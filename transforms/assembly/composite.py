@@ -12,71 +12,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.elements import StorageError
+from transforms.elements import DTYPE, NODATA, Layer, StorageError
+
+from .percentile import percentile_of_stack
+from .temporal import Temporal, temporal_layer
 
 SPOOL_BYTES = 128 * 2**20
 STRIP_BYTES = 192 * 2**20
 MAX_OBSERVATIONS = 65_534
 """The greatest count; 65535 is nodata in the layer of counts."""
-_EMPTY = np.iinfo(np.uint16).max
-
-
-def percentile_of_stack(
-    stack: NDArray[np.uint16], valid: NDArray[np.bool_], percentile: float
-) -> NDArray[np.uint16]:
-    """Percentile over the observations of each pixel and band.
-
-    Args:
-        stack: uint16 (n, bands, h, w), digital numbers.
-        valid: bool (n, h, w), True where an observation counts, in all its bands.
-        percentile: 0 to 100.
-
-    Returns:
-        uint16 (bands, h, w): `numpy.percentile` of the valid values, rounded half to even and
-        clamped to at least 1; 0 where no observation is valid.
-
-    Raises:
-        ValueError: shapes, dtype or percentile do not fit.
-
-    Example:
-        Three observations of one pixel in one band; the last is a cloud.
-
-        >>> stack = np.array([800, 1000, 9000], np.uint16).reshape(3, 1, 1, 1)
-        >>> valid = np.array([True, True, False]).reshape(3, 1, 1)
-        >>> percentile_of_stack(stack, valid, 30).tolist()
-        [[[860]]]
-    """
-    if stack.ndim != 4 or valid.shape != (stack.shape[0], *stack.shape[2:]):
-        raise ValueError(f"stack has shape {stack.shape}, valid has shape {valid.shape}")
-    if stack.dtype != np.uint16:
-        raise ValueError(f"stack has dtype {stack.dtype}, expected uint16")
-    if not 0 <= percentile <= 100:
-        raise ValueError(f"percentile is {percentile}, expected 0 to 100")
-    n, bands, height, width = stack.shape
-    counts = np.count_nonzero(valid, axis=0)
-    if n == 0 or not counts.any():
-        return np.zeros((bands, height, width), np.uint16)
-    # Observations are the last axis, so that those of a pixel are adjacent; invalid ones sort last.
-    lanes = np.empty((bands, height, width, n), np.uint16)
-    np.copyto(lanes, np.moveaxis(stack, 0, -1))
-    np.copyto(lanes, _EMPTY, where=~np.moveaxis(valid, 0, -1))
-    lanes.sort(axis=-1)
-    position = np.maximum(counts - 1, 0) * (percentile / 100)
-    lower = np.floor(position).astype(np.intp)
-    upper = np.minimum(lower + 1, np.maximum(counts - 1, 0))
-    weight = position - lower
-    out = np.empty((bands, height, width), np.uint16)
-    for band in range(bands):
-        a = np.take_along_axis(lanes[band], lower[..., np.newaxis], -1)[..., 0].astype(np.float64)
-        b = np.take_along_axis(lanes[band], upper[..., np.newaxis], -1)[..., 0].astype(np.float64)
-        # Interpolate from the nearer end, as numpy does: the last bit decides how a half rounds.
-        value = np.where(weight < 0.5, a + (b - a) * weight, b - (b - a) * (1 - weight))
-        out[band] = np.where(counts > 0, np.maximum(np.rint(value), 1), 0)
-    return out
 
 
 @contextmanager
@@ -87,6 +36,20 @@ def _in_temporary_folder() -> Iterator[None]:
     except OSError as error:
         reason = f"cannot store observations in the temporary folder: {error.strerror}"
         raise StorageError(tempfile.gettempdir(), reason) from error
+
+
+class Composed(NamedTuple):
+    """The result of a composite.
+
+    Attributes:
+        values: uint16 (bands, h, w), 0 where the count is 0.
+        counts: uint16 (h, w), number of observations.
+        temporal: the temporal layers that were asked for.
+    """
+
+    values: NDArray[np.uint16]
+    counts: NDArray[np.uint16]
+    temporal: dict[Temporal, NDArray[Any]]
 
 
 class Composite:
@@ -110,6 +73,7 @@ class Composite:
         self.bands = bands
         self._strip_bytes = strip_bytes
         self._scenes = 0
+        self._days: list[int] = []
         self._spool = tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES)  # noqa: SIM115
 
     def __enter__(self) -> Composite:
@@ -130,7 +94,7 @@ class Composite:
         with suppress(OSError):  # data that is not written yet is no longer needed
             self._spool.close()
 
-    def add(self, dn: NDArray[np.uint16], masked: NDArray[np.bool_]) -> None:
+    def add(self, dn: NDArray[np.uint16], masked: NDArray[np.bool_], day: int = 1) -> None:
         """Add the observations of a scene.
 
         An observation counts where it is not masked and is above 0 in all bands.
@@ -138,6 +102,7 @@ class Composite:
         Args:
             dn: uint16 (bands, h, w), composite digital numbers, nodata 0.
             masked: bool (h, w), True where the scene must not be used.
+            day: day of the year of the scene, 1 to 366.
 
         Raises:
             ValueError: shape or dtype do not fit.
@@ -159,9 +124,13 @@ class Composite:
             self._spool.seek(self._scenes * rows.nbytes)
             self._spool.write(rows.data)
         self._scenes += 1
+        self._days.append(day)
 
-    def result(self) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-        """The composite (bands, h, w), 0 where the count is 0, and the count (h, w); both uint16.
+    def result(self, *kinds: Temporal) -> Composed:
+        """Composite, count and temporal layers.
+
+        Args:
+            kinds: the temporal layers to make.
 
         Raises:
             StorageError: the temporary folder does not return the observations.
@@ -169,8 +138,10 @@ class Composite:
         height, width = self.shape
         composite = np.zeros((self.bands, height, width), np.uint16)
         count = np.zeros(self.shape, np.uint16)
+        temporal = {kind: _without_data(kind.layer, self.shape) for kind in kinds}
         if self._scenes == 0:
-            return composite, count
+            return Composed(composite, count, temporal)
+        days = np.array(self._days, np.int64)
         row_bytes = self.bands * width * 2
         step = max(1, self._strip_bytes // (3 * self._scenes * row_bytes))
         for top in range(0, height, step):
@@ -187,8 +158,15 @@ class Composite:
                 stack[scene] = np.frombuffer(piece, np.uint16).reshape(rows, self.bands, width)
             valid = stack[:, :, 0] > 0
             part = slice(top, top + rows)
-            composite[:, part] = percentile_of_stack(
-                stack.transpose(0, 2, 1, 3), valid, self.percentile
-            )
+            stack = stack.transpose(0, 2, 1, 3)
+            composite[:, part] = percentile_of_stack(stack, valid, self.percentile)
             count[part] = np.count_nonzero(valid, axis=0)
-        return composite, count
+            for kind, layer in temporal.items():
+                layer[..., part, :] = temporal_layer(kind, stack, valid, days, composite[:, part])
+        return Composed(composite, count, temporal)
+
+
+def _without_data(layer: Layer, shape: tuple[int, int]) -> NDArray[Any]:
+    bands = len(layer.spec.bands)
+    full = (bands, *shape) if bands > 1 else shape
+    return np.full(full, NODATA[layer], DTYPE[layer])

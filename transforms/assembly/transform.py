@@ -30,6 +30,7 @@ from transforms.work.stage import StageTransform
 from .assemble import ALL, Rules, assemble_block
 from .masks.block_masks import StoredMasks
 from .masks.mask_files import MaskFiles
+from .temporal import Temporal
 
 STAGE = "assembly"
 
@@ -51,6 +52,7 @@ class AssembleScenes(StageTransform):
     bands: tuple[str, ...] = BANDS
     rules: Rules = ALL
     masks: MaskFiles | None = None
+    temporal: tuple[Temporal, ...] = ()
 
     def expand(self, tasks: PCollection[BlockTask]) -> Any:
         """Main output: pixels; further output: losses."""
@@ -88,6 +90,7 @@ class AssembleScenes(StageTransform):
                 rules=self.rules,
                 masks=StoredMasks(self.masks, plan.grid) if self.masks else None,
                 wanted=inside,
+                temporal=self.temporal,
             )
             layers = {
                 Layer.S2: masked(made.composite[:4], inside, NODATA[Layer.S2]),
@@ -96,6 +99,8 @@ class AssembleScenes(StageTransform):
             }
             if self.bands == TEN_BANDS:
                 layers[Layer.S2_20M] = masked(made.composite[4:], inside, NODATA[Layer.S2_20M])
+            for kind, made_of in made.temporal.items():
+                layers[kind.layer] = masked(made_of, inside, NODATA[kind.layer])
         count(STAGE, "scenes", len(scenes) - len(made.failures))
         whole = task.whole and not made.failures
         pixels = Pixels(

@@ -97,6 +97,7 @@ class LayerSpec:
         calibrated: Its title and the meaning of its values if a calibration was applied. Empty if
             they stay.
         needs_calibration: Whether it is made only with a calibration.
+        optional: Whether it is made only if the job asks for it.
     """
 
     name: str
@@ -115,6 +116,7 @@ class LayerSpec:
     named_bands: tuple[str, ...] = ()
     calibrated: tuple[str, str] | tuple[()] = ()
     needs_calibration: bool = False
+    optional: bool = False
 
     @property
     def follows_calibration(self) -> bool:
@@ -184,6 +186,7 @@ class Layer(_Specified):
         overviews=Overviews.AVERAGE,
         picture=Picture(composed=(6, 4, 1)),
         named_bands=("rededge071", "rededge075", "rededge078", "nir08", "swir16", "swir22"),
+        optional=True,
     )
     S2_COUNT = LayerSpec(
         "S2_COUNT",
@@ -205,6 +208,46 @@ class Layer(_Specified):
         nodata=255,
         overviews=Overviews.MODE,
         picture=Picture(classes=_QUALITIES),
+    )
+    S2_NDVI = LayerSpec(
+        "S2_NDVI",
+        title="NDVI in time",
+        values="Percentiles 10, 50 and 90 of the NDVI of the observations, x 10000",
+        line="assembly",
+        stage="assembly",
+        dtype="int16",
+        nodata=-32768,
+        scale=1e-4,
+        overviews=Overviews.AVERAGE,
+        picture=Picture(_GREEN, -1000, 8000, legend=1e-4),
+        named_bands=("ndvi_p10", "ndvi_p50", "ndvi_p90"),
+        optional=True,
+    )
+    S2_SPREAD = LayerSpec(
+        "S2_SPREAD",
+        title="Spread of the observations",
+        values="Percentile 75 less percentile 25 of the observations, R G B NIR, reflectance "
+        "x 10000",
+        line="assembly",
+        stage="assembly",
+        dtype="uint16",
+        nodata=65535,
+        scale=1e-4,
+        overviews=Overviews.AVERAGE,
+        picture=Picture(composed=(1, 2, 3)),
+        named_bands=("spread_red", "spread_green", "spread_blue", "spread_nir"),
+        optional=True,
+    )
+    S2_DAY = LayerSpec(
+        "S2_DAY",
+        title="Day of the observation that is most like the composite",
+        values="Day of the year, 1 to 366",
+        line="assembly",
+        stage="assembly",
+        dtype="uint16",
+        nodata=0,
+        picture=Picture(lowest=1, highest=366),
+        optional=True,
     )
     BUFRAC_RAW = LayerSpec(
         "BUFRAC_RAW",

@@ -30,7 +30,8 @@ def lines(job):
 def test_each_layer_is_made_by_exactly_one_line(tmp_path, calibration):
     lines = lines_of(job_in(tmp_path, **{"models.calibration": calibration}), CLASSIFIER.halo)
     made = [layer for line in lines for layer in line.makes]
-    expected = set(Layer) - {Layer.S2_20M} - (set() if calibration else {Layer.BUFRAC_SD})
+    asked = {layer for layer in Layer if not layer.spec.optional}
+    expected = asked - (set() if calibration else {Layer.BUFRAC_SD})
     assert sorted(made) == sorted(expected)
     for layer in made:
         (maker,) = (line for line in lines if layer in line.makes)
@@ -42,6 +43,12 @@ def test_ten_bands_are_a_layer_more(job):
     ten = job.model_copy(update={"composite": Composite(bands="ten")})
     makes = lines_of(ten, CLASSIFIER.halo).assembly.makes
     assert makes == (Layer.S2, Layer.S2_20M, Layer.S2_COUNT, Layer.S2_QUALITY)
+
+
+def test_each_layer_in_time_is_made_if_it_is_asked_for(job):
+    asked = job.model_copy(update={"composite": Composite(layers=["day", "ndvi"])})
+    makes = lines_of(asked, CLASSIFIER.halo).assembly.makes
+    assert set(makes) == {Layer.S2, Layer.S2_COUNT, Layer.S2_QUALITY, Layer.S2_NDVI, Layer.S2_DAY}
 
 
 def test_no_line_of_the_tiles_makes_a_layer_of_a_grid(lines):

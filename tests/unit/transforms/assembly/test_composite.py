@@ -43,7 +43,7 @@ def test_real_series_is_numpys_percentile(shared_data, name, dates):
         with Composite((64, 64), 30, strip_bytes=200_000) as composite:
             for i in order:
                 composite.add(dn[i], masked[i])
-            found, count = composite.result()
+            found, count, _ = composite.result()
         assert np.array_equal(found, expected)
         assert np.array_equal(count, valid.sum(axis=0))
     assert count.min() > 10
@@ -74,7 +74,7 @@ def test_spooled_in_any_order_and_any_strips(data, rows, seed):
     with Composite((height, width), 30, strip_bytes=rows * n * 24 * width) as composite:
         for i in np.random.default_rng(seed).permutation(n):
             composite.add(stack[i], masked[i])
-        found, count = composite.result()
+        found, count, _ = composite.result()
     assert np.array_equal(found, expected)
     assert np.array_equal(count, (stack.all(axis=1) & ~masked).sum(axis=0))
     assert np.array_equal(found[0] == 0, count == 0)
@@ -88,7 +88,7 @@ def peak_of(observations):
     with Composite((128, 128), strip_bytes=2**20) as composite:
         for number in range(observations):
             composite.add(dn + np.uint16(number), clear)
-        _, count = composite.result()
+        _, count, _ = composite.result()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (count == observations).all()
@@ -115,7 +115,7 @@ def test_a_part_is_the_part_of_the_whole():
 def test_nothing_observed():
     with Composite((3, 5)) as composite:
         composite.add(np.ones((4, 3, 5), np.uint16), np.ones((3, 5), bool))
-        found, count = composite.result()
+        found, count, _ = composite.result()
     assert not found.any()
     assert not count.any()
     assert (found.shape, found.dtype, count.dtype) == ((4, 3, 5), np.uint16, np.uint16)
@@ -126,7 +126,7 @@ def test_a_pixel_counts_only_with_all_its_bands():
     dn[2, 0, 1] = 0
     with Composite((1, 2)) as composite:
         composite.add(dn, np.zeros((1, 2), bool))
-        found, count = composite.result()
+        found, count, _ = composite.result()
     assert count.tolist() == [[1, 0]]
     assert found[:, 0, 1].tolist() == [0, 0, 0, 0]
 
