@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pyproj
 import pytest
@@ -30,6 +32,7 @@ from transforms.aggregation.lattice import (
 from transforms.elements import Layer, RasterError, Window
 
 MOLLWEIDE = ghsl_mollweide()
+resampling = importlib.import_module("transforms.aggregation.resample")
 PLACES = [
     (32631, 3.0, 0.02),
     (32633, 12.05, 52.3),
@@ -218,3 +221,31 @@ def test_another_grids_capacity_holds_the_largest_pixel():
     for grid in (geographic(), from_config("EPSG:3035", (10, 100)), MOLLWEIDE):
         for level in grid.levels:
             assert level.capacity < level.nodata == np.iinfo(level.dtype).max
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (400, 430)], ids=["inside", "across the edge"])
+def test_squares_of_equal_pixels_need_no_samples(shift, monkeypatch):
+    """What is skipped is what sampling gives: fields, water, a lake of nodata, and a town."""
+    source = tile_at("t", 32633, 12.05, 52.3, size=1500, shift=shift)
+    row, col = fine_position(MOLLWEIDE, tile_at("t", 32633, 12.05, 52.3, size=1500))
+    window = Window(row - 500, col - 500, 1000, 1000)
+    mapping = map_window(MOLLWEIDE, window, source)
+    values = {layer: array.copy() for layer, array in layers_of(source).items()}
+    for layer, empty in ((Layer.BUFRAC, 0), (Layer.RES_NRES, 0), (Layer.GREENNESS, -32768)):
+        values[layer][:, :700] = empty
+        values[layer][:300, :300] = layer.spec.nodata
+    values[Layer.RES_NRES][500:650, 300:500] = 255
+    given = [values[layer][mapping.reads.slices_in(source.extent)] for layer in values]
+    made = resampling.resample(MOLLWEIDE, mapping, *given)
+    found = []
+
+    def none(mapping, reads, layers):
+        found.append((equal_squares(mapping, reads, layers) >= 0).mean())
+        return np.full(mapping.areas.shape, -1)
+
+    equal_squares = resampling._equal_squares
+    monkeypatch.setattr(resampling, "_equal_squares", none)
+    expected = resampling.resample(MOLLWEIDE, mapping, *given)
+    assert 0.1 < found[0] < 1
+    for name in ("built", "non_residential", "classes", "greenness"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(expected, name))

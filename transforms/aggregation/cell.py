@@ -95,7 +95,7 @@ def aggregate_cell(
             LevelArrays(level, _coarse(window, level.factor), layers)
             for level, layers in zip(grid.levels, arrays, strict=True)
         )
-        owners = np.unique(owned.owner[owned.owner >= 0])
+        owners = np.flatnonzero(np.bincount(owned.owner.ravel() + 1)[1:])
         yield ChunkResult(window, levels, tuple(owned.tiles[i] for i in owners), cut)
 
 

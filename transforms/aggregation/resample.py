@@ -8,6 +8,7 @@ way from the samples of its class. Class and validity come from the pixel under 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,16 @@ NON_RESIDENTIAL = 2
 _COUNT, _GREEN, _GREEN_COUNT, _OTHER = 12, 17, 40, 45
 _FRACTIONS, _COUNTS = (1 << 12) - 1, (1 << 5) - 1
 _CENTRE = SUBSAMPLES // 2
+_ALONG = np.concatenate(
+    [(np.arange(LATTICE) + (sub + 0.5) / SUBSAMPLES) / LATTICE for sub in range(SUBSAMPLES)]
+).astype(np.float32)
+"""Places of the samples along a line of a square, 0..1, sample by sample of all pixels."""
+_AT_ONCE = 10
+"""Squares that are sampled together; what they need fits into the cache of a core."""
+_FEW = 0.2
+"""Pixels that are a smaller share of a window are computed one by one."""
+_PATCH = 16
+"""Pixels a side of the patches in which equal pixels are looked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,17 +97,18 @@ def resample(
         if array is not None and array.shape != reads.shape:
             raise RasterError(f"{name}: has shape {array.shape}, expected {reads.shape}")
     packed = _pack(bufrac, classes, greenness)
-    sums, centre = _gather(mapping, reads, packed)
-    area = _pixel_areas(mapping)
+    padded = None if classes is None else np.pad(classes, 1, constant_values=CLASS_NODATA)
+    same = _equal_squares(mapping, reads, [packed] if padded is None else [packed, padded])
+    sums, centre = _gather(mapping, reads, packed, same)
+    area, limits = _pixel_areas(mapping), thresholds(mapping.window)
     valid = ((packed.ravel().take(centre) >> _COUNT) & _COUNTS) == 1
     count = (sums >> _COUNT) & _COUNTS
-    built = _square_metres(grid, mapping.window, sums & _FRACTIONS, count, area, valid)
+    built = _square_metres(grid, limits, sums & _FRACTIONS, count, area, valid)
     taken = other = None
-    if classes is not None:
-        padded = np.pad(classes, 1, constant_values=CLASS_NODATA).ravel()
-        taken = np.where(valid, padded.take(centre), np.uint8(CLASS_NODATA))
+    if padded is not None:
+        taken = np.where(valid, padded.ravel().take(centre), np.uint8(CLASS_NODATA))
         known = taken != CLASS_NODATA
-        other = _square_metres(grid, mapping.window, sums >> _OTHER, count, area, known)
+        other = _square_metres(grid, limits, sums >> _OTHER, count, area, known)
     green = None
     if greenness is not None:
         padded_green = np.pad(greenness, 1, constant_values=GREENNESS_NODATA).ravel()
@@ -124,31 +136,46 @@ def _pack(
 
 
 def _gather(
-    mapping: Mapping, reads: Window, packed: NDArray[np.int64]
+    mapping: Mapping, reads: Window, packed: NDArray[np.int64], same: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Sum of the samples of each fine pixel, and the index of the sample at its centre."""
+    """Sum of the samples of each fine pixel, and the index of the sample at its centre.
+
+    Args:
+        mapping: the position of the window in the source.
+        reads: the part of the source in `packed`.
+        packed: all layers, with a border.
+        same: as from `_equal_squares`; squares with an index there are not sampled.
+    """
     width = packed.shape[1]
     flat = packed.ravel()
     n, m = mapping.areas.shape
     sums = np.zeros((n, LATTICE, m, LATTICE), np.int64)
     centre = np.zeros((n, LATTICE, m, LATTICE), np.int32)
+    sums[...] = np.where(same >= 0, flat.take(same, mode="clip"), 0)[:, None, :, None]
+    sums *= SUBSAMPLES**2
+    centre[...] = np.maximum(same, 0)[:, None, :, None]
     node_rows, node_cols = np.nan_to_num(mapping.rows), np.nan_to_num(mapping.cols)
-    value = np.empty((LATTICE, m, LATTICE), np.int64)
     for i in range(n):
         if np.isnan(mapping.rows[i : i + 2]).all():
             continue
-        strip_rows = _Strip.of(node_rows[i], node_rows[i + 1], reads.row, reads.height)
-        strip_cols = _Strip.of(node_cols[i], node_cols[i + 1], reads.col, reads.width)
-        for a in range(SUBSAMPLES):
-            lines_r, lines_c = strip_rows.lines(a), strip_cols.lines(a)
-            for b in range(SUBSAMPLES):
-                index = strip_rows.at(lines_r, b)
+        sampled = np.flatnonzero(same[i] < 0)
+        for first in range(0, len(sampled), _AT_ONCE):
+            squares = sampled[first : first + _AT_ONCE]
+            strip_rows = _Strip.of(node_rows[i : i + 2], squares, reads.row, reads.height)
+            strip_cols = _Strip.of(node_cols[i : i + 2], squares, reads.col, reads.width)
+            total = np.zeros((LATTICE, len(squares), LATTICE), np.int64)
+            value = np.empty((LATTICE, len(squares), SUBSAMPLES * LATTICE), np.int64)
+            for a in range(SUBSAMPLES):
+                index = strip_rows.at(a)
                 index *= np.int32(width)
-                index += strip_cols.at(lines_c, b)
+                index += strip_cols.at(a)
                 np.take(flat, index, out=value, mode="clip")
-                sums[i] += value
-                if a == b == _CENTRE:
-                    centre[i] = index
+                for b in range(SUBSAMPLES):
+                    total += value[:, :, b * LATTICE : (b + 1) * LATTICE]
+                if a == _CENTRE:
+                    middle = slice(_CENTRE * LATTICE, (_CENTRE + 1) * LATTICE)
+                    centre[i][:, squares] = index[:, :, middle]
+            sums[i][:, squares] = total
     missing = np.isnan(mapping.rows)
     lost = missing[:-1, :-1] | missing[1:, :-1] | missing[:-1, 1:] | missing[1:, 1:]
     for i, j in np.argwhere(lost):
@@ -163,12 +190,70 @@ def _gather(
     return sums.reshape(size), centre.reshape(size)
 
 
+def _equal_squares(
+    mapping: Mapping, reads: Window, layers: Sequence[NDArray[Any]]
+) -> NDArray[np.int64]:
+    """An index into the source for each lattice square that only touches equal pixels, or -1.
+
+    Most of the land is not built, so most squares need no samples.
+
+    Args:
+        mapping: the position of the window in the source.
+        reads: the part of the source in the layers.
+        layers: arrays with a border of one pixel, all of one shape.
+    """
+    height, width = layers[0].shape
+    equal = np.ones((-(-height // _PATCH), -(-width // _PATCH)), np.bool_)
+    for layer in layers:
+        equal &= _equal_patches(layer)
+    missing = np.isnan(mapping.rows)
+    rows, cols = np.nan_to_num(mapping.rows), np.nan_to_num(mapping.cols)
+    # The first and the last pixel that a square can touch, one more for rounding.
+    low_row, high_row = _bounds(rows, reads.row - 1, height)
+    low_col, high_col = _bounds(cols, reads.col - 1, width)
+    top, bottom = low_row // _PATCH, high_row // _PATCH + 1
+    left, right = low_col // _PATCH, high_col // _PATCH + 1
+    # The number of patches that are not equal, in every rectangle of patches.
+    number = np.pad(np.cumsum(np.cumsum(~equal, axis=0), axis=1), ((1, 0), (1, 0)))
+    unequal = number[bottom, right] - number[top, right] - number[bottom, left] + number[top, left]
+    result = np.where(unequal == 0, low_row * width + low_col, -1)
+    result[missing[:-1, :-1] | missing[1:, :-1] | missing[:-1, 1:] | missing[1:, 1:]] = -1
+    for i, j in np.argwhere(result >= 0):
+        patches = (
+            slice(top[i, j] * _PATCH, bottom[i, j] * _PATCH, _PATCH),
+            slice(left[i, j] * _PATCH, right[i, j] * _PATCH, _PATCH),
+        )
+        firsts = (layer[patches] for layer in layers)
+        if not all((first == first[0, 0]).all() for first in firsts):
+            result[i, j] = -1
+    return result
+
+
+def _bounds(nodes: Floats, start: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Lowest and highest index into a padded array that each lattice square can touch."""
+    corners = np.stack([nodes[:-1, :-1], nodes[1:, :-1], nodes[:-1, 1:], nodes[1:, 1:]])
+    low = np.floor(corners.min(axis=0)).astype(np.int64) - start - 1
+    high = np.floor(corners.max(axis=0)).astype(np.int64) - start + 1
+    return np.clip(low, 0, size - 1), np.clip(high, 0, size - 1)
+
+
+def _equal_patches(layer: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether the pixels of each patch, smaller at the edges, are equal."""
+    rows, cols = layer.shape
+    padded = np.pad(layer, ((0, -rows % _PATCH), (0, -cols % _PATCH)), mode="edge")
+    across = padded.reshape(padded.shape[0], -1, _PATCH)
+    flat: NDArray[np.bool_] = (across == across[:, :, :1]).all(axis=2)
+    first = across[:, :, 0].reshape(-1, _PATCH, across.shape[1])
+    return flat.reshape(first.shape).all(axis=1) & (first == first[:, :1]).all(axis=1)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Strip:
-    """One source coordinate over a strip of lattice squares, relative to each square's base."""
+    """One source coordinate over some squares of a strip, relative to each square's base."""
 
-    upper: Floats
-    lower: Floats
+    left: tuple[Floats, Floats]
+    """Coordinates of the upper and the lower left corner of each square."""
+    right: tuple[Floats, Floats]
     base: Floats
     start: NDArray[np.int32]
     """Base of each square, minus the first pixel of the padded array."""
@@ -176,28 +261,21 @@ class _Strip:
     clip: bool
 
     @staticmethod
-    def of(upper: Floats, lower: Floats, first: int, size: int) -> _Strip:
-        corners = np.stack([upper[:-1], upper[1:], lower[:-1], lower[1:]])
+    def of(lines: Floats, squares: NDArray[np.intp], first: int, size: int) -> _Strip:
+        left = (lines[0, squares], lines[1, squares])
+        right = (lines[0, squares + 1], lines[1, squares + 1])
+        corners = np.stack([*left, *right])
         base = np.floor(corners.min(axis=0))
         start = (base - (first - 1)).astype(np.int32)[None, :, None]
         clip = bool(corners.min() < first or corners.max() >= first + size)
-        return _Strip(upper, lower, base, start, size, clip)
+        return _Strip(left, right, base, start, size, clip)
 
-    def lines(self, sub: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Left end and slope along each pixel row, shape (LATTICE, squares)."""
+    def at(self, sub: int) -> NDArray[np.int32]:
+        """Index into the padded array, shape (LATTICE, squares, SUBSAMPLES x LATTICE)."""
         t = ((np.arange(LATTICE) + (sub + 0.5) / SUBSAMPLES) / LATTICE)[:, None]
-        edge = self.upper + (self.lower - self.upper) * t
-        left = (edge[:, :-1] - self.base).astype(np.float32)
-        return left, (edge[:, 1:] - edge[:, :-1]).astype(np.float32)
-
-    def at(
-        self, lines: tuple[NDArray[np.float32], NDArray[np.float32]], sub: int
-    ) -> NDArray[np.int32]:
-        """Index into the padded array, shape (LATTICE, squares, LATTICE)."""
-        left, slope = lines
-        s = ((np.arange(LATTICE) + (sub + 0.5) / SUBSAMPLES) / LATTICE).astype(np.float32)
-        place = slope[:, :, None] * s
-        place += left[:, :, None]
+        first, last = (upper + (lower - upper) * t for upper, lower in (self.left, self.right))
+        place = (last - first).astype(np.float32)[:, :, None] * _ALONG
+        place += (first - self.base).astype(np.float32)[:, :, None]
         index = place.astype(np.int32)  # truncation is floor: never below the base
         index += self.start
         if self.clip:
@@ -249,7 +327,7 @@ def _exact_areas(square: Square) -> Floats:
 
 def _square_metres(
     grid: OutputGrid,
-    window: Window,
+    limits: NDArray[np.float32],
     fractions: NDArray[np.int64],
     count: NDArray[np.int64],
     area: Floats,
@@ -257,16 +335,29 @@ def _square_metres(
 ) -> NDArray[Any]:
     """Area from sums of fractions over `count` samples; rounded once, so no part is larger."""
     dtype = fine_dtype(grid)
-    known = valid & ~np.isnan(area)
-    fraction = fractions / np.maximum(count, 1)
-    square_metres = np.where(known, fraction * area, 0.0) / FULL
-    square_metres += thresholds(window)
     nodata = np.iinfo(dtype).max
-    return np.where(known, np.minimum(np.floor(square_metres), nodata - 1), nodata).astype(dtype)
+    known = valid & ~np.isnan(area)
+    square_metres = np.where(known, dtype.type(0), nodata)
+    # Where nothing is built the area is 0, whatever the threshold is.
+    is_built = known & (fractions > 0)
+    chosen = _where(is_built)
+    fraction = fractions[chosen] / np.maximum(count[chosen], 1)
+    values = fraction * area[chosen] / FULL + limits[chosen]
+    values = np.where(is_built[chosen], np.minimum(np.floor(values), nodata - 1), 0)
+    square_metres[chosen] += values.astype(dtype)
+    return square_metres
+
+
+def _where(mask: NDArray[np.bool_]) -> Any:
+    """An index that has at least the pixels of a mask: these alone if they are few, or all."""
+    return np.nonzero(mask) if mask.mean() < _FEW else ...
 
 
 def _greenness(sums: NDArray[np.int64], inside: NDArray[np.bool_]) -> NDArray[np.int16]:
-    count = (sums >> _GREEN_COUNT) & _COUNTS
-    total = (sums >> _GREEN) & ((1 << (_GREEN_COUNT - _GREEN)) - 1)
+    green = np.full(sums.shape, GREENNESS_NODATA, np.int16)
+    chosen = _where(inside)
+    count = (sums[chosen] >> _GREEN_COUNT) & _COUNTS
+    total = (sums[chosen] >> _GREEN) & ((1 << (_GREEN_COUNT - _GREEN)) - 1)
     mean = np.rint(total / np.maximum(count, 1)) - 32768
-    return np.where(inside, mean, GREENNESS_NODATA).astype(np.int16)
+    green[chosen] = np.where(inside[chosen], mean, GREENNESS_NODATA)
+    return green
