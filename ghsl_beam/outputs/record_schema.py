@@ -166,6 +166,31 @@ class DomainRecord(TypedDict):
 
 
 @_closed
+class MasksRecord(TypedDict):
+    """How the masks of the scenes were made."""
+
+    method: Annotated[str, Field(description="what finds clouds and their shadows")]
+    network: Annotated[str, Field(description="version of the network; empty without one")]
+    cloud_m: Annotated[float, Field(description="distance by which clouds grow, metres")]
+    shadow_m: Annotated[float, Field(description="distance by which cloud shadows grow, metres")]
+
+
+@_closed
+class ObservationsRecord(TypedDict):
+    """Shares of the area, 0 to 1, by the rule of its pixels in S2_QUALITY.
+
+    The area is that of S2_COUNT in the MGRS tiles together. Where tiles overlap, a pixel counts in
+    each.
+    """
+
+    pixels_of_area: Annotated[int, Field(description="pixels of 10 m in S2_COUNT")]
+    clear: Annotated[float, Field(description="pixels from clear observations alone")]
+    bright: Annotated[float, Field(description="pixels of bright targets")]
+    masked: Annotated[float, Field(description="pixels from masked observations alone")]
+    none: Annotated[float, Field(description="pixels without data: masked, or never seen")]
+
+
+@_closed
 class FileRecord(TypedDict):
     """A file of the output that is not a product: of the catalogue, the report, or a mosaic."""
 
@@ -221,6 +246,7 @@ class RunRecord(TypedDict):
         Field(description="null: BUFRAC is an uncalibrated probability, and BUILT_S its sum"),
     ]
     prediction: PredictionRecord
+    masks: MasksRecord
     storage: Annotated[
         list[StorageRecord], Field(description="the services of the job's `s3://` locations")
     ]
@@ -240,6 +266,10 @@ class RunRecord(TypedDict):
     ]
     greenness_domain: Annotated[
         DomainRecord | None,
+        Field(description="null until a run reaches its end, or if a product does not state it"),
+    ]
+    observations: Annotated[
+        ObservationsRecord | None,
         Field(description="null until a run reaches its end, or if a product does not state it"),
     ]
     computed: Annotated[int, Field(description="products that this run made")]

@@ -20,6 +20,7 @@ from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
 from ghsl_beam.outputs.run_record import stages_of
+from ghsl_beam.outputs.scene_rows import MAX_ROWS, scene_rows
 from ghsl_beam.outputs.stored_record import MAX_RECORD_BYTES, stored_record
 from ghsl_beam.planning.products import check_inside, read_product, recorded_location
 from transforms.elements import LAYERS, LayerSpec, RasterError, RequestError
@@ -70,6 +71,7 @@ def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
     environment = Environment(
         loader=PackageLoader("ghsl_beam.outputs"), autoescape=True, undefined=ChainableUndefined
     )
+    environment.filters["share"] = _share
     stages = run.get("stages") or {}
     if not run.get("ended"):
         stages = last_events(output)
@@ -78,6 +80,8 @@ def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
         run=run,
         tiles=run.get("tiles") or [],
         classifier=run.get("classifier") or {},
+        scenes=scene_rows(run.get("tiles") or [], run.get("scenes_left_out") or []),
+        scenes_shown=MAX_ROWS,
         losses=run.get("losses") or [],
         stages=[
             (name, stage, 100 * float(stage.get("seconds") or 0) / longest)
@@ -92,6 +96,13 @@ def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
     )
     storage.write_whole(path, page.encode(errors="backslashreplace"))
     return path
+
+
+def _share(value: Any) -> str:
+    """A share in percent; only what is exactly 0 is `0 %`."""
+    percent = 100 * float(value or 0)
+    text = "less than 0.1" if 0 < percent < 0.05 else "0" if percent == 0 else f"{percent:.1f}"
+    return f"{text}\N{NO-BREAK SPACE}%"
 
 
 def _configuration(run: Mapping[str, Any]) -> str:

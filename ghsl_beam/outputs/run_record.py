@@ -93,6 +93,12 @@ def new_record(plan: JobPlan) -> RunRecord:
             "precision": plan.engine.precision,
             "engine": plan.engine.engine,
         },
+        "masks": {
+            "method": plan.masks.method.value,
+            "network": plan.masks.network,
+            "cloud_m": plan.masks.cloud_m,
+            "shadow_m": plan.masks.shadow_m,
+        },
         "storage": [],
         "warnings": list(plan.warnings),
         "stages": {},
@@ -113,6 +119,7 @@ def new_record(plan: JobPlan) -> RunRecord:
         "products": [],
         "files": [],
         "greenness_domain": None,
+        "observations": None,
         "computed": 0,
         "reused": 0,
         "credits": list(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import cast
 
-from ghsl_beam.outputs.domain import greenness_domain
+from ghsl_beam.outputs.counted_pixels import greenness_domain, observations
 from ghsl_beam.outputs.record_schema import RunRecord
 from ghsl_beam.outputs.report import write_report
 from ghsl_beam.outputs.run_record import is_of, read_record, with_choices, write_record
@@ -76,6 +76,7 @@ def _complete(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> 
     with_choices(record, {tile.tile: stored_choice(files, tile) for tile in plan.tiles})
     write_catalog(output, products, record, tiles_of)
     record["greenness_domain"] = greenness_domain(output, products)
+    record["observations"] = observations(output, products)
     write_report(output, record)
     record["files"] = other_files(plan)
     write_record(output, record)

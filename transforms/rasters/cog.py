@@ -26,6 +26,8 @@ from .tile_sums import SUMS_TAG, WrittenPixels, as_tag, blank_tag, sums_of
 
 VALID_TAG = "VALID_PIXELS"
 """The tag with the number of pixels that have data in every band."""
+CLASSES_TAG = "CLASS_PIXELS"
+"""The tag of a layer of classes with the number of pixels of class 0, 1, 2 and so on."""
 
 _PLAIN = {
     "driver": "GTiff",
@@ -71,7 +73,7 @@ def cog_writer(
         bands: number of bands.
         dtype: type of the pixels.
         nodata: value of pixels without data.
-        tags: tags of the file; `VALID_PIXELS` is added to them.
+        tags: tags of the file; `VALID_PIXELS` is added to them, and `CLASS_PIXELS` for classes.
         spec: gives the names of the bands and the kind of overviews.
         tell: called with size and SHA-256 of the file before it gets its final name.
 
@@ -82,6 +84,7 @@ def cog_writer(
     pixels = bands * shape[0] * shape[1] * np.dtype(dtype).itemsize
     blank = blank_tag(shape, STRIP)
     given, valid = WrittenPixels(dtype, STRIP), 0
+    of_class = [0] * len(spec.picture.classes)
     # Two files, the plain one and the final one, each with a third for its overviews.
     with published(path, 8 * pixels // 3) as beside:
         plain = beside.with_name(f"{beside.stem}.plain.tif")
@@ -106,9 +109,13 @@ def cog_writer(
                     target.write(part, window=place)
                     given.add(window, part)
                     valid += int((part != nodata).all(axis=0).sum())
+                    for value in range(len(of_class)):
+                        of_class[value] += int(np.count_nonzero(part == value))
 
                 yield write
                 counted = {VALID_TAG: str(valid)}
+                if of_class:
+                    counted[CLASSES_TAG] = " ".join(map(str, of_class))
                 target.update_tags(**tags, **counted, **{SEAL_TAG: BLANK_SEAL, SUMS_TAG: blank})
             with with_overviews(plain, spec.overviews) as (both, has_overviews):
                 # GDAL's driver crashes on a disk that is full before all headers are written.

@@ -24,6 +24,7 @@ from transforms.work.job_reporter import JobReporter
 LAYERS = {
     "S2": ("uint16", 0, 3000),
     "S2_COUNT": ("uint16", 65535, 9),
+    "S2_QUALITY": ("uint8", 255, 3),
     "BUFRAC_RAW": ("uint16", 65535, 10000),
     "BUFRAC": ("uint8", 255, 100),
     "RES_NRES": ("uint8", 255, 3),
@@ -59,7 +60,10 @@ def output(tmp_path: Path) -> Path:
         "losses": [{"stage": "assembly", "tile": "33UUU", "reason": "<script>alert(1)</script>",
                     "window": {"row": 1, "col": 2, "height": 3, "width": 4}}],
         "tiles": [{"tile": "33UUU", "zone": "33U", "model": {"file": "m.h5", "demonstration": True},
-                   "scenes": [{"id": "S2A_X", "cloud_cover": 1.5}]}],
+                   "scenes": [{"id": "S2A_X", "cloud_cover": 1.5, "clear": 0.6, "used": 0.25}]}],
+        "masks": {"method": "csmask", "network": "1", "cloud_m": 60.0, "shadow_m": 30.0},
+        "observations": {"pixels_of_area": 9, "clear": 0.729, "bright": 0.0, "masked": 0.0001,
+                         "none": 0.2709},
         "stages": {"inference": {"seconds": 8.5, "blocks": 12}, "read": {}},
     }  # fmt: skip
     (tmp_path / "run.json").write_text(json.dumps(run))
@@ -75,8 +79,21 @@ def test_report_stands_alone_and_escapes(output: Path) -> None:
     assert "&lt;script&gt;" in text
     assert not re.search(r"(src|href)=[\"'](?!data:)", text)
     assert text.index("What was lost") < text.index("<h2>Layers")
-    for said in ("demonstration", "S2A_X", "1,234", "gone.tif", "Finished with losses"):
-        assert said in text
+    shares = "72.9 % has clear observations, 0 % is a bright target, less than 0.1 % has masked"
+    mask = "27.1 % has no data: masked, or never seen"
+    method = "Masks: <code>csmask</code>; clouds grow by 60 m, cloud shadows by 30 m."
+    assert all(legend in text for legend in ("bright target</li>", "masked observations only</li>"))
+    for said in (
+        "demonstration",
+        "S2A_X",
+        "1,234",
+        "gone.tif",
+        "Finished with losses",
+        shares,
+        mask,
+        method,
+    ):
+        assert said in text.replace("\N{NO-BREAK SPACE}", " ")
     write_report(str(output))
     assert path.read_text() == text
 
