@@ -25,6 +25,13 @@ class Bands(StrEnum):
     TEN = "ten"
 
 
+class Tiles(StrEnum):
+    """What MGRS tiles compute where they overlap."""
+
+    OWNED = "owned"
+    WHOLE = "whole"
+
+
 class Masks(Section):
     """How clouds and cloud shadows are found, and what happens under them."""
 

@@ -18,7 +18,9 @@ from ghsl_beam.area.mgrs_tiles import (
     tiles_of,
 )
 from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.jobfile.sections import Tiles
 from ghsl_beam.jobfile.sources import Input, Source
+from ghsl_beam.planning.owned import with_owned_parts
 from ghsl_beam.planning.scenes.catalogue import catalogue_of
 from ghsl_beam.planning.scenes.manifest import manifest_problem
 from ghsl_beam.planning.scenes.no_scene import no_archive, why_none
@@ -83,6 +85,8 @@ def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
         raise RequestError(
             "area: the scenes have data only outside the area: check area and archive"
         )
+    if job.tiles is Tiles.OWNED:
+        tiles = with_owned_parts(tiles)
     used = {scene for tile in tiles for scene in tile.scenes}
     elsewhere = [
         LeftOut.of(scene, "its tile is not needed: others cover the area")

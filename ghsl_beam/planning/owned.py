@@ -1,0 +1,221 @@
+"""Which part of the area each tile of a job computes, where tiles overlap.
+
+A pixel belongs to the tile whose centre is nearest: the rule of the aggregation. The aggregation
+looks only at tiles with data in the pixel. Before a run, the data are not known. So a tile leaves
+ground to a nearer tile only where the footprints of that tile's scenes show that it has data. Where
+they do not, both tiles compute the ground, and the aggregation decides as always.
+
+All polygons are in the UTM zone of a tile, in metres.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+import pyproj
+import shapely
+from numpy.typing import NDArray
+
+from transforms.aggregation.capacity import MOST_REACH
+from transforms.elements import PIXEL, Scene, TilePlan, extent_of
+from transforms.inference.predict import CONTEXT
+from transforms.rasters.area_mask import pixel_bounds
+
+RIM = math.ceil(MOST_REACH + 1)
+"""Pixels beyond its own ground that a tile's layers have, because a pixel of an output grid is made
+of all pixels that it touches."""
+GROUND_TAG = "GROUND"
+"""The tag that says which ground a layer has, if the tile does not have all of its own."""
+DEFAULT_HALO = 168
+"""The least halo of composite and prediction in pixels, a little more than a job with default
+parameters needs. So a job with a smaller reach keeps them, and a slightly larger reach too."""
+_INNER = 500.0
+"""Metres inside a footprint at which data are certain: footprints have few corners."""
+_STEP, _HALF = 2000.0, 200_000.0
+"""Step between points of the line between two tiles, and half its length, metres."""
+_RADIUS = 6_371_000.0
+_NEAR = 230_000.0
+"""Tiles with centres farther apart than this in metres do not overlap."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sure:
+    """A tile with its centre (unit vector) and the ground on which it surely has data."""
+
+    plan: TilePlan
+    center: Floats
+    ground: shapely.Geometry
+
+
+def with_owned_parts(tiles: Sequence[TilePlan]) -> tuple[TilePlan, ...]:
+    """The tiles with what they own; a tile that owns nothing of the area is left out.
+
+    A tile that nobody shares ground with stays as it is.
+    """
+    known = [_Sure(tile, _center(tile), _ground(tile)) for tile in tiles]
+    centers = np.array([item.center for item in known]).reshape(-1, 3)
+    result = []
+    for item in known:
+        close = np.flatnonzero(np.linalg.norm(centers - item.center, axis=1) * _RADIUS < _NEAR)
+        part = _owned(item, [known[i] for i in close if known[i] is not item])
+        if part is not None:
+            result.append(part)
+    return tuple(result)
+
+
+def halo_of(needed: int) -> int:
+    """The halo of composite and prediction in pixels, if the layers need so many around them.
+
+    It grows in steps, so that a small change of a parameter does not change the composite.
+    """
+    return math.ceil(needed / DEFAULT_HALO) * DEFAULT_HALO
+
+
+def with_halo(tile: TilePlan, needed: int) -> TilePlan:
+    """The tile with an area that is cut to what it owns and the halo around it.
+
+    Args:
+        tile: a tile as `with_owned_parts` gives it.
+        needed: pixels around a block that the layers depend on.
+    """
+    if tile.owned is None:
+        return tile
+    region = square_buffer(tile.owned, halo_of(needed) * PIXEL)
+    area = shapely.intersection(tile.area, region)
+    bounds = pixel_bounds(area, tile.grid)
+    window = bounds.expand(CONTEXT).intersect(extent_of(tile.grid)) if bounds else None
+    if window is None:
+        raise ValueError(f"{tile.tile}: owns no pixel of the area")
+    return replace(tile, window=window, area_wkb=str(shapely.to_wkb(area, hex=True)))
+
+
+def square_buffer(region: shapely.Geometry, distance: float) -> shapely.Geometry:
+    """Every point with a point of the region at most so far away along both axes.
+
+    Example:
+        >>> square_buffer(shapely.box(0, 0, 10, 10), 5).bounds
+        (-5.0, -5.0, 15.0, 15.0)
+    """
+    corners = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]]) * distance
+    parts = [region]
+    for ring in _rings(region):
+        for start, end in pairwise(ring):
+            points = np.vstack([start + corners, end + corners])
+            parts.append(shapely.convex_hull(shapely.multipoints(points)))
+    return shapely.union_all(parts)
+
+
+def _rings(region: shapely.Geometry) -> Iterator[Floats]:
+    for part in shapely.get_parts(region):
+        for ring in (part.exterior, *part.interiors):
+            yield shapely.get_coordinates(ring)
+
+
+def _owned(item: _Sure, others: Sequence[_Sure]) -> TilePlan | None:
+    """The tile with what it owns of its data; None if that is nothing of the area."""
+    tile = item.plan
+    data = shapely.box(*tile.grid.boundingbox.bbox)
+    part = data
+    for other in others:
+        ground = _moved(other.ground, other.plan, tile)
+        if not ground.is_empty and shapely.intersects(ground, data):
+            part = part.difference(ground.intersection(_nearer(item, other)))
+    if part.equals(data):
+        return tile
+    # Corners at whole metres, so that the fingerprints do not depend on the version of PROJ.
+    part = _polygons(shapely.set_precision(_polygons(part).simplify(1.0), 1.0))
+    rimmed = _polygons(square_buffer(part, RIM * PIXEL).intersection(data))
+    inside = pixel_bounds(shapely.intersection(tile.area, rimmed), tile.grid)
+    if inside is None:
+        return None
+    if rimmed.contains(tile.area.intersection(data)):
+        return tile
+    return replace(tile, owned_wkb=str(shapely.to_wkb(rimmed, hex=True)))
+
+
+def _polygons(geometry: shapely.Geometry) -> shapely.Geometry:
+    """The polygons of a geometry."""
+    parts = [p for p in shapely.get_parts(geometry) if p.geom_type == "Polygon" and p.area > 0]
+    return shapely.MultiPolygon(parts)
+
+
+def _ground(tile: TilePlan) -> shapely.Geometry:
+    """The ground in the tile's zone on which it surely has data: that of any of its scenes."""
+    whole = _inside(shapely.box(*tile.grid.boundingbox.bbox))
+    ground: shapely.Geometry = shapely.MultiPolygon()
+    for scene in tile.scenes:
+        if not scene.footprint or ground.contains(whole):
+            continue
+        ground = ground.union(_of_scene(scene))
+    return ground
+
+
+def _of_scene(scene: Scene) -> shapely.Geometry:
+    degrees = shapely.from_wkb(bytes.fromhex(scene.footprint))
+    to_utm = _between(4326, scene.epsg)
+    stated = shapely.transform(
+        shapely.segmentize(degrees, 0.05), to_utm.transform, interleaved=False
+    )
+    if not np.isfinite(shapely.get_coordinates(stated)).all():
+        return shapely.MultiPolygon()
+    inside = shapely.make_valid(stated).intersection(shapely.box(*scene.grid.boundingbox.bbox))
+    return _inside(inside)
+
+
+def _inside(ground: shapely.Geometry) -> shapely.Geometry:
+    return ground.buffer(-_INNER, join_style="mitre")
+
+
+def _moved(ground: shapely.Geometry, owner: TilePlan, tile: TilePlan) -> shapely.Geometry:
+    """The ground of another tile in this tile's zone."""
+    here, there = tile.grid.crs.epsg, owner.grid.crs.epsg
+    if here == there or ground.is_empty:
+        return ground
+    moved = shapely.transform(
+        shapely.segmentize(ground, 5000), _between(there, here).transform, interleaved=False
+    )
+    return shapely.make_valid(moved)
+
+
+def _nearer(item: _Sure, other: _Sure) -> shapely.Geometry:
+    """The ground in the tile's zone that is nearer to the other tile, on its side of the line.
+
+    The line between two tiles is a great circle, as distances are chords on a sphere. Its points
+    are found from a straight line by Newton's method.
+    """
+    tile = item.plan
+    to_here, to_degrees = _between(4326, tile.grid.crs.epsg), _between(tile.grid.crs.epsg, 4326)
+    mine, theirs = (
+        np.array(to_here.transform(plan.center_lon, plan.center_lat)) for plan in (tile, other.plan)
+    )
+    towards = (theirs - mine) / np.linalg.norm(theirs - mine)
+    along = np.arange(-_HALF, _HALF + 1, _STEP)[:, np.newaxis] * np.array([-towards[1], towards[0]])
+    points = (mine + theirs) / 2 + along
+    normal = (item.center - other.center) / np.linalg.norm(item.center - other.center)
+    for _ in range(6):
+        lead = _vectors(*to_degrees.transform(*points.T)) @ normal * _RADIUS
+        points = points + lead[:, np.newaxis] * towards
+    beyond = points[[-1, 0]] + 2 * _HALF * towards
+    return shapely.make_valid(shapely.Polygon(np.vstack([points, beyond])))
+
+
+def _center(tile: TilePlan) -> Floats:
+    return _vectors(np.array([tile.center_lon]), np.array([tile.center_lat]))[0]
+
+
+def _vectors(lon: Floats, lat: Floats) -> Floats:
+    """Unit vectors of longitude and latitude in degrees, axes (points, 3)."""
+    lon, lat = np.radians(lon), np.radians(lat)
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
+
+
+@lru_cache(maxsize=256)
+def _between(source: int, target: int) -> pyproj.Transformer:
+    return pyproj.Transformer.from_crs(source, target, always_xy=True)
