@@ -31,11 +31,15 @@ RIM = math.ceil(MOST_REACH + 1)
 of all pixels that it touches."""
 GROUND_TAG = "GROUND"
 """The tag that says which ground a layer has, if the tile does not have all of its own."""
-DEFAULT_HALO = 168
-"""The least halo of composite and prediction in pixels, a little more than a job with default
-parameters needs. So a job with a smaller reach keeps them, and a slightly larger reach too."""
-_INNER = 500.0
-"""Metres inside a footprint at which data are certain: footprints have few corners."""
+DEFAULT_HALO = 164
+"""The least halo of composite and prediction in pixels: what the default parameters need. So a job
+with a smaller reach keeps them."""
+_INNER = 1000.0
+"""Metres from missing ground at which data are certain: footprints have few corners."""
+_ROUNDED = 2.0
+"""Missing ground of twice this width in metres comes from rounded degrees."""
+_ANTIMERIDIAN = 165.0
+"""Longitude from which a tile may reach the antimeridian."""
 _STEP, _HALF = 2000.0, 200_000.0
 """Step between points of the line between two tiles, and half its length, metres."""
 _RADIUS = 6_371_000.0
@@ -148,29 +152,38 @@ def _polygons(geometry: shapely.Geometry) -> shapely.Geometry:
 
 def _ground(tile: TilePlan) -> shapely.Geometry:
     """The ground in the tile's zone on which it surely has data: that of any of its scenes."""
-    whole = _inside(shapely.box(*tile.grid.boundingbox.bbox))
+    whole = shapely.box(*tile.grid.boundingbox.bbox)
     ground: shapely.Geometry = shapely.MultiPolygon()
     for scene in tile.scenes:
-        if not scene.footprint or ground.contains(whole):
-            continue
-        ground = ground.union(_of_scene(scene))
+        if scene.footprint and not ground.contains(whole):
+            ground = ground.union(sure_ground(scene))
     return ground
 
 
-def _of_scene(scene: Scene) -> shapely.Geometry:
-    degrees = shapely.from_wkb(bytes.fromhex(scene.footprint))
-    to_utm = _between(4326, scene.epsg)
-    stated = shapely.transform(
-        shapely.segmentize(degrees, 0.05), to_utm.transform, interleaved=False
-    )
-    if not np.isfinite(shapely.get_coordinates(stated)).all():
-        return shapely.MultiPolygon()
-    inside = shapely.make_valid(stated).intersection(shapely.box(*scene.grid.boundingbox.bbox))
-    return _inside(inside)
+def sure_ground(scene: Scene) -> shapely.Geometry:
+    """The ground on which a scene surely has data, in its UTM zone; empty if that is not known.
+
+    A product with data everywhere has the four corners of its grid as its footprint. Its edges are
+    straight in degrees, and those of the grid are not. So the footprint is compared with the
+    corners in degrees. Ground that is missing there, and what is near to it, may have no data.
+    """
+    box = shapely.box(*scene.grid.boundingbox.bbox)
+    stated = shapely.from_wkb(bytes.fromhex(scene.footprint))
+    degrees = _between(scene.epsg, 4326)
+    corners = shapely.transform(box, degrees.transform, interleaved=False)
+    # Longitudes continue beyond 180, whatever the product does at the antimeridian.
+    stated, corners = (shapely.transform(g, _continued) for g in (stated, corners))
+    missing = shapely.segmentize(corners.difference(shapely.make_valid(stated)), 0.02)
+    back = _between(4326, scene.epsg)
+    left = shapely.make_valid(shapely.transform(missing, back.transform, interleaved=False))
+    return box.difference(left.buffer(-_ROUNDED).buffer(_INNER, join_style="mitre"))
 
 
-def _inside(ground: shapely.Geometry) -> shapely.Geometry:
-    return ground.buffer(-_INNER, join_style="mitre")
+def _continued(points: Floats) -> Floats:
+    """Longitudes from 0 to 360 if some are near the antimeridian."""
+    lon = points[:, 0]
+    turned = np.where(lon < 0, lon + 360, lon) if np.abs(lon).max() > _ANTIMERIDIAN else lon
+    return np.column_stack([turned, points[:, 1]])
 
 
 def _moved(ground: shapely.Geometry, owner: TilePlan, tile: TilePlan) -> shapely.Geometry:

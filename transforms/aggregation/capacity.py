@@ -10,7 +10,7 @@ from .source import SOURCE_PIXEL, TileSource
 
 MAX_CUT = 0.01
 """Largest share of built-up that a grid may lose; Mollweide loses up to 0.6 % near the poles."""
-MOST_REACH = 3.5
+MOST_REACH = 3.0
 """Largest `reach` at which tiles may be cut to what they own."""
 _SIDE = 9
 """Points along a side of a tile at which areas are compared."""

@@ -33,6 +33,8 @@ from .work_area import WorkArea
 
 STAGE = "storage"
 STORED = "stored"
+_WORTH = 0.9
+"""A block is made in pieces if they have at most this share of its pixels."""
 READ = "read"
 
 
@@ -47,16 +49,27 @@ def blocks_of(plan: TilePlan, size: int, margin: int, owned: bool = False) -> It
         area = shapely.intersection(area, mine)
     shapely.prepare(area)
     for window in plan.window.split(size):
-        box = shapely.box(*plan.place(window).pad(margin).boundingbox.bbox)
-        if not shapely.intersects(area, box):
+        reach = shapely.box(*plan.place(window).pad(margin).boundingbox.bbox)
+        if not shapely.intersects(area, reach):
             continue
-        if mine is None:
-            yield Block(plan.tile, window)
-            continue
-        bounds = pixel_bounds(shapely.intersection(area, box), plan.grid)
-        part = bounds.expand(margin).intersect(window) if bounds else None
-        if part is not None:
-            yield Block(plan.tile, part)
+        parts = [window] if mine is None else _needed(area, plan, window, margin)
+        yield from (Block(plan.tile, part) for part in parts)
+
+
+def _needed(
+    area: shapely.Geometry, plan: TilePlan, window: Window, margin: int, cuts: int = 2
+) -> list[Window]:
+    """The part of a window with the area and its margin, in pieces if that leaves out much."""
+    reach = shapely.box(*plan.place(window).pad(margin).boundingbox.bbox)
+    near = shapely.intersection(area, reach)
+    bounds = pixel_bounds(near, plan.grid)
+    part = bounds.expand(margin).intersect(window) if bounds else None
+    if part is None or cuts == 0:
+        return [] if part is None else [part]
+    halves = (_needed(near, plan, half, margin, cuts - 1) for half in part.halves())
+    pieces = [piece for half in halves for piece in half]
+    left = sum(piece.height * piece.width for piece in pieces)
+    return pieces if left < _WORTH * part.height * part.width else [part]
 
 
 def is_covered(
