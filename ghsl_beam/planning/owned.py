@@ -22,7 +22,8 @@ import shapely
 from numpy.typing import NDArray
 
 from transforms.aggregation.capacity import MOST_REACH
-from transforms.elements import PIXEL, Scene, TilePlan, extent_of
+from transforms.assembly.masks.bright import CELL_M, REACH
+from transforms.elements import PIXEL, Scene, TilePlan
 from transforms.inference.predict import CONTEXT
 from transforms.rasters.area_mask import pixel_bounds
 
@@ -40,6 +41,8 @@ _ROUNDED = 2.0
 """Missing ground of twice this width in metres comes from rounded degrees."""
 _ANTIMERIDIAN = 165.0
 """Longitude from which a tile may reach the antimeridian."""
+_MASKS = round((2 * REACH + 1) * CELL_M / PIXEL)
+"""Pixels around a pixel that the bright targets in its masks depend on."""
 _STEP, _HALF = 2000.0, 200_000.0
 """Step between points of the line between two tiles, and half its length, metres."""
 _RADIUS = 6_371_000.0
@@ -58,12 +61,16 @@ class _Sure:
     ground: shapely.Geometry
 
 
-def with_owned_parts(tiles: Sequence[TilePlan]) -> tuple[TilePlan, ...]:
+def with_owned_parts(tiles: Sequence[TilePlan], some: bool = False) -> tuple[TilePlan, ...]:
     """The tiles with what they own; a tile that owns nothing of the area is left out.
 
     A tile that nobody shares ground with stays as it is.
+
+    Args:
+        tiles: the tiles of a job, each with its scenes.
+        some: whether the job uses only some of the scenes, and the plan does not know which.
     """
-    known = [_Sure(tile, _center(tile), _ground(tile)) for tile in tiles]
+    known = [_Sure(tile, _center(tile), _ground(tile, some)) for tile in tiles]
     centers = np.array([item.center for item in known]).reshape(-1, 3)
     result = []
     for item in known:
@@ -94,7 +101,9 @@ def with_halo(tile: TilePlan, needed: int) -> TilePlan:
     region = square_buffer(tile.owned, halo_of(needed) * PIXEL)
     area = shapely.intersection(tile.area, region)
     bounds = pixel_bounds(area, tile.grid)
-    window = bounds.expand(CONTEXT).intersect(extent_of(tile.grid)) if bounds else None
+    # The masks of the window's pixels look around; the window only ends where that of the whole
+    # tile ends, or where nothing is computed.
+    window = bounds.expand(CONTEXT + _MASKS).intersect(tile.window) if bounds else None
     if window is None:
         raise ValueError(f"{tile.tile}: owns no pixel of the area")
     return replace(tile, window=window, area_wkb=str(shapely.to_wkb(area, hex=True)))
@@ -150,9 +159,26 @@ def _polygons(geometry: shapely.Geometry) -> shapely.Geometry:
     return shapely.MultiPolygon(parts)
 
 
-def _ground(tile: TilePlan) -> shapely.Geometry:
-    """The ground in the tile's zone on which it surely has data: that of any of its scenes."""
+def overlap_warnings(tiles: Sequence[TilePlan]) -> Iterator[str]:
+    """Why ground is computed by several tiles, although each tile should compute its own."""
+    if len(tiles) > 1:
+        for tile in tiles:
+            if not any(scene.footprint for scene in tile.scenes):
+                yield (
+                    f"tile {tile.tile}: no scene states its footprint, so the tiles around it "
+                    "compute the ground that they share with it too"
+                )
+
+
+def _ground(tile: TilePlan, some: bool) -> shapely.Geometry:
+    """The ground in the tile's zone on which it surely has data.
+
+    That is the ground of any of its scenes; if only some scenes are used, the ground of all.
+    """
     whole = shapely.box(*tile.grid.boundingbox.bbox)
+    if some:
+        grounds = [sure_ground(s) if s.footprint else shapely.Polygon() for s in tile.scenes]
+        return shapely.intersection_all(grounds)
     ground: shapely.Geometry = shapely.MultiPolygon()
     for scene in tile.scenes:
         if scene.footprint and not ground.contains(whole):
