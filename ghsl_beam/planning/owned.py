@@ -43,6 +43,10 @@ _ANTIMERIDIAN = 165.0
 """Longitude from which a tile may reach the antimeridian."""
 _MASKS = round((2 * REACH + 1) * CELL_M / PIXEL)
 """Pixels around a pixel that the bright targets in its masks depend on."""
+_EDGE = 15.0
+"""Metres around the edge of the area in which a tile may have data and one of another zone none:
+a pixel is inside if its centre is, and the pixels of two zones have other centres."""
+_MOST_CORNERS = 2000
 _STEP, _HALF = 2000.0, 200_000.0
 """Step between points of the line between two tiles, and half its length, metres."""
 _RADIUS = 6_371_000.0
@@ -112,13 +116,18 @@ def with_halo(tile: TilePlan, needed: int) -> TilePlan:
 def square_buffer(region: shapely.Geometry, distance: float) -> shapely.Geometry:
     """Every point with a point of the region at most so far away along both axes.
 
+    A region of very many corners is made simpler and a little larger before.
+
     Example:
         >>> square_buffer(shapely.box(0, 0, 10, 10), 5).bounds
         (-5.0, -5.0, 15.0, 15.0)
     """
     corners = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]]) * distance
-    parts = [region]
-    for ring in _rings(region):
+    tolerance, parts = distance / 100, [region]
+    while shapely.get_num_coordinates(parts[0]) > _MOST_CORNERS and tolerance < distance:
+        parts = [region.buffer(tolerance, quad_segs=1).simplify(tolerance / 2)]
+        tolerance *= 2
+    for ring in _rings(parts[0]):
         for start, end in pairwise(ring):
             points = np.vstack([start + corners, end + corners])
             parts.append(shapely.convex_hull(shapely.multipoints(points)))
@@ -135,11 +144,17 @@ def _owned(item: _Sure, others: Sequence[_Sure]) -> TilePlan | None:
     """The tile with what it owns of its data; None if that is nothing of the area."""
     tile = item.plan
     data = shapely.box(*tile.grid.boundingbox.bbox)
-    part = data
+    part, abroad = data, []
     for other in others:
         ground = _moved(other.ground, other.plan, tile)
         if not ground.is_empty and shapely.intersects(ground, data):
-            part = part.difference(ground.intersection(_nearer(item, other)))
+            theirs = ground.intersection(_nearer(item, other))
+            part = part.difference(theirs)
+            if other.plan.grid.crs != tile.grid.crs:
+                abroad.append(theirs)
+    if abroad:
+        edge = tile.area.boundary.simplify(_EDGE / 4).buffer(_EDGE, quad_segs=1)
+        part = part.union(edge.intersection(data).intersection(shapely.union_all(abroad)))
     if part.equals(data):
         return tile
     # Corners at whole metres, so that the fingerprints do not depend on the version of PROJ.
