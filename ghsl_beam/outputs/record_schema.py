@@ -62,6 +62,10 @@ class TileRecord(TypedDict):
 
     tile: str
     zone: Annotated[str, Field(description="grid zone")]
+    owned_percent: Annotated[
+        float,
+        Field(description="percent of its part of the area that it owns; 100 if tiles: whole"),
+    ]
     model: ModelRecord
     scenes: list[SceneRecord]
 

@@ -165,7 +165,9 @@ def _owned(item: _Sure, others: Sequence[_Sure]) -> TilePlan | None:
         return None
     if rimmed.contains(tile.area.intersection(data)):
         return tile
-    return replace(tile, owned_wkb=str(shapely.to_wkb(rimmed, hex=True)))
+    share = tile.area.intersection(rimmed).area / tile.area.intersection(data).area
+    wkb = str(shapely.to_wkb(rimmed, hex=True))
+    return replace(tile, owned_wkb=wkb, owned_share=round(share, 4))
 
 
 def _polygons(geometry: shapely.Geometry) -> shapely.Geometry:

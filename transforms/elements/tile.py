@@ -51,6 +51,8 @@ class TilePlan:
     fingerprints: dict[Layer, str] = field(default_factory=dict)
     tags: dict[Layer, dict[str, str]] = field(default_factory=dict)
     owned_wkb: str = ""
+    owned_share: float = 1.0
+    """The share of its part of the area that it owns."""
 
     @property
     def owned(self) -> shapely.Geometry | None:
