@@ -85,6 +85,12 @@ def with_owned_parts(tiles: Sequence[TilePlan], some: bool = False) -> tuple[Til
     return tuple(result)
 
 
+def with_whole_parts(tiles: Sequence[TilePlan], some: bool = False) -> tuple[TilePlan, ...]:
+    """The tiles as they are, but with scenes that are compared where the tile owns the ground."""
+    of = {tile.tile: tile.measured_wkb for tile in with_owned_parts(tiles, some)}
+    return tuple(replace(tile, measured_wkb=of.get(tile.tile, "")) for tile in tiles)
+
+
 def halo_of(needed: int) -> int:
     """The halo of composite and prediction in pixels, if the layers need so many around them.
 
@@ -165,9 +171,13 @@ def _owned(item: _Sure, others: Sequence[_Sure]) -> TilePlan | None:
         return None
     if rimmed.contains(tile.area.intersection(data)):
         return tile
-    share = tile.area.intersection(rimmed).area / tile.area.intersection(data).area
-    wkb = str(shapely.to_wkb(rimmed, hex=True))
-    return replace(tile, owned_wkb=wkb, owned_share=round(share, 4))
+    mine = tile.area.intersection(rimmed)
+    return replace(
+        tile,
+        owned_wkb=str(shapely.to_wkb(rimmed, hex=True)),
+        owned_share=round(mine.area / tile.area.intersection(data).area, 4),
+        measured_wkb=str(shapely.to_wkb(mine, hex=True)),
+    )
 
 
 def _polygons(geometry: shapely.Geometry) -> shapely.Geometry:

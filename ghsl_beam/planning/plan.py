@@ -219,6 +219,7 @@ def _fingerprints(
     grid = [plan.tile, place.crs.epsg, *corner, *place.shape, plan.area_wkb]
     scenes = [scene.facts for scene in plan.scenes]
     masking = masking_facts(job, masks, plan.scenes)
+    masking += filter(None, [plan.measured_wkb])
     s2 = fingerprint(
         *("S2", assembly.METHOD_VERSION, grid, scenes, job.composite.percentile, masking)
     )

@@ -53,11 +53,19 @@ class TilePlan:
     owned_wkb: str = ""
     owned_share: float = 1.0
     """The share of its part of the area that it owns."""
+    measured_wkb: str = ""
+    """The part of the area in which scenes are compared, in its CRS; empty for its whole area. It
+    is the same whether or not the tile is cut to what it owns, so that the same scenes are used."""
 
     @property
     def owned(self) -> shapely.Geometry | None:
         """The ground that it owns, in its CRS; None if it shares nothing."""
         return shapely.from_wkb(bytes.fromhex(self.owned_wkb)) if self.owned_wkb else None
+
+    @property
+    def measured(self) -> shapely.Geometry:
+        """The part of the area in which scenes are compared, in its CRS."""
+        return shapely.from_wkb(bytes.fromhex(self.measured_wkb or self.area_wkb))
 
     @property
     def extent(self) -> Window:

@@ -20,6 +20,7 @@ from ghsl_beam.planning.owned import (
     sure_ground,
     with_halo,
     with_owned_parts,
+    with_whole_parts,
 )
 from tests.support.plans import job_in
 from transforms.aggregation.source import TileSource
@@ -104,6 +105,17 @@ def test_every_point_is_owned_by_the_nearest_tile_that_has_it(owned):
         assert others.sum() < 0.01 * mine.sum(), "the rim and the edge of the area are thin"
 
 
+def test_scenes_are_compared_on_the_same_ground_if_tiles_are_whole(area, owned):
+    plans = [plan_of(name, area) for name in BOTH_SIDES]
+    whole = with_whole_parts(plans)
+    for plan, cut, before in zip(whole, owned, plans, strict=True):
+        assert replace(plan, measured_wkb="") == before
+        assert plan.measured_wkb == cut.measured_wkb
+        assert with_halo(cut, 1).measured.equals(plan.measured)
+        assert plan.measured.area / before.area.area == pytest.approx(cut.owned_share, abs=0.03)
+        assert with_halo(plan, 1) == plan
+
+
 def test_equally_near_ground_is_in_both(east):
     pair = with_owned_parts([plan_of(name, east) for name in ("33UUT", "33UVT")])
     x = (mgrs_tile("33UUT").ulx + mgrs_tile("33UVT").ulx + 109_800) / 2
@@ -168,7 +180,8 @@ def test_straight_edges_in_degrees_are_no_missing_data():
         west, south, east, north = tile.footprint.bounds
         strip = shapely.box(west, south, east - 20_000, north)
         sure = sure_ground(scene_of(tile, strip))
-        assert strip.contains(sure.buffer(-1)) and sure.area > 0.97 * strip.area
+        assert strip.contains(sure.buffer(-1))
+        assert sure.area > 0.97 * strip.area
 
 
 def test_a_tile_that_owns_nothing_is_left_out_and_one_alone_stays(east):
