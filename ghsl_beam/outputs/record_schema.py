@@ -161,7 +161,7 @@ class ProductRecord(TypedDict):
 class DomainRecord(TypedDict):
     """The built-up domain in which the greenness is measured, in the MGRS tiles together.
 
-    Where tiles overlap, a pixel counts in each.
+    With `tiles: whole`, a pixel where tiles overlap counts in each.
     """
 
     pixels: Annotated[int, Field(description="pixels of 10 m in the domain")]
