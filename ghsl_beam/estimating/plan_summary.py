@@ -38,6 +38,7 @@ def summary(plan: JobPlan) -> dict[str, Any]:
             {
                 "tile": tile.tile,
                 "zone": tile.zone,
+                "owned_percent": round(100 * tile.owned_share, 2),
                 "model": models[tile.zone],
                 "scenes": [
                     {"id": s.id, "sensing": s.sensing.isoformat(), "cloud_cover": s.cloud_cover}

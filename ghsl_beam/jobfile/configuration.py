@@ -37,6 +37,7 @@ from ghsl_beam.jobfile.sections import (
     Models,
     Residential,
     Scenes,
+    Tiles,
 )
 from ghsl_beam.jobfile.sources import Input
 from ghsl_beam.jobfile.storage_services import (
@@ -163,6 +164,11 @@ class Job(Section):
         ge=64,
         le=4096,
         description="side of a block, pixels of 10 m; has no effect on results",
+    )
+    tiles: Tiles = Field(
+        Tiles.OWNED,
+        description="owned: where MGRS tiles overlap, each pixel is computed by the tile with the "
+        "nearest centre; whole: by every tile; the output grids are the same",
     )
     strict: bool = Field(False, description="stop at the first loss")
     storage: dict[str, StorageService] = Field(

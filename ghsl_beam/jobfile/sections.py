@@ -26,6 +26,13 @@ class Bands(StrEnum):
     TEN = "ten"
 
 
+class Tiles(StrEnum):
+    """What MGRS tiles compute where they overlap."""
+
+    OWNED = "owned"
+    WHOLE = "whole"
+
+
 class Masks(Section):
     """How clouds and cloud shadows are found, and what happens under them."""
 

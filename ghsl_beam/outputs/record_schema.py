@@ -62,6 +62,10 @@ class TileRecord(TypedDict):
 
     tile: str
     zone: Annotated[str, Field(description="grid zone")]
+    owned_percent: Annotated[
+        float,
+        Field(description="percent of its part of the area that it owns; 100 if tiles: whole"),
+    ]
     model: ModelRecord
     scenes: list[SceneRecord]
 
@@ -157,7 +161,7 @@ class ProductRecord(TypedDict):
 class DomainRecord(TypedDict):
     """The built-up domain in which the greenness is measured, in the MGRS tiles together.
 
-    Where tiles overlap, a pixel counts in each.
+    With `tiles: whole`, a pixel where tiles overlap counts in each.
     """
 
     pixels: Annotated[int, Field(description="pixels of 10 m in the domain")]

@@ -137,6 +137,7 @@ def _tile(tile: TilePlan, models: Iterable[Model]) -> TileRecord:
     return {
         "tile": tile.tile,
         "zone": tile.zone,
+        "owned_percent": round(100 * tile.owned_share, 2),
         "model": {
             "file": model.file,
             "sha256": model.sha256,

@@ -14,7 +14,7 @@ from ghsl_beam.planning.mosaic import write_vrt
 from ghsl_beam.planning.products import grid_pattern
 from transforms import aggregation
 from transforms.aggregation.aggregate import published_layers
-from transforms.aggregation.capacity import MAX_CUT, share_cut
+from transforms.aggregation.capacity import MAX_CUT, MOST_REACH, reach, share_cut
 from transforms.aggregation.footprint import cells_of_source
 from transforms.aggregation.grid import GridLevel, OutputGrid, from_config
 from transforms.aggregation.source import TileSource
@@ -132,6 +132,13 @@ def _check_capacity(grid: OutputGrid, tiles: Sequence[TilePlan]) -> None:
             f"that is completely built-up would be lost in tile {worst}; give a CRS that loses at "
             f"most {MAX_CUT:.0%} there, such as ESRI:54009"
         )
+    for tile in tiles:
+        if tile.owned is not None and (far := reach(grid, _source(tile))) > MOST_REACH:
+            raise RequestError(
+                f"{grid.crs}: a pixel of it reads {far:.1f} pixels of tile {tile.tile} on each "
+                f"side, expected at most {MOST_REACH:g} where tiles compute only what they own; "
+                "give tiles: whole, or another CRS"
+            )
 
 
 def _source(tile: TilePlan) -> TileSource:

@@ -26,6 +26,8 @@ class Line:
         reads: The layers that it reads from storage. The first line reads scenes, and no layer.
         halo: The pixels around a block that the block's layers depend on.
         margin: The pixels by which its blocks reach beyond the area of interest.
+        owned: Whether its layers are cut to the pixels that the tile owns. Other layers reach
+            further, because a later line needs their halo.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Line:
     reads: tuple[Layer, ...] = ()
     halo: int = 0
     margin: int = 0
+    owned: bool = False
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -41,7 +44,7 @@ class Line:
 
     def blocks(self, tile: TilePlan, size: int) -> Iterator[Block]:
         """The blocks of a tile in this line; `size` is the side of a block in pixels."""
-        return blocks_of(tile, size, self.margin)
+        return blocks_of(tile, size, self.margin, self.owned)
 
 
 class Lines(NamedTuple):
@@ -82,6 +85,7 @@ def lines_of(job: Job, classifier_halo: int, classifier_bands: int = 4) -> Lines
             _made_by("layers", () if job.models.calibration else (Layer.BUFRAC_SD,)),
             (Layer.S2, *further, Layer.BUFRAC_RAW),
             halo=clean.halo + max(classifier_halo + smoothing, green.halo),
+            owned=True,
         ),
     )
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from ghsl_beam.models.calibration import CALIBRATION_TAGS
 from ghsl_beam.models.credits import CREDITS_TAG, line_of, lines_of
 from ghsl_beam.planning.products import read_product
+from transforms.elements import Window
 from transforms.rasters.geotiff import FINGERPRINT_TAG
 from transforms.storage import storage
 
@@ -33,32 +35,86 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
         )  # fmt: skip
         parts.append((file, bounds, shape))
         tags.append(file_tags)
+    bands = [Band(_TYPES[dtype], title, colour.name.capitalize(), nodata)]
     left, top = min(b.left for _, b, _ in parts), max(b.top for _, b, _ in parts)
-    width = round((max(b.right for _, b, _ in parts) - left) / pixel)
-    height = round((top - min(b.bottom for _, b, _ in parts)) / pixel)
+    places = []
+    for file, bounds, (rows, cols) in parts:
+        x, y = round((bounds.left - left) / pixel), round((top - bounds.top) / pixel)
+        places.append(Part(file, Window(0, 0, rows, cols), Window(y, x, rows, cols)))
+    corner = (left, top, pixel)
+    text = document(crs.to_wkt(), corner, bands, places, mosaic_tags(tags))
+    storage.write_whole(storage.join(folder, name), text)
+
+
+class Band(NamedTuple):
+    """A band of a mosaic: GDAL's name of its type, its title, its colour and its nodata."""
+
+    dtype: str
+    title: str | None
+    colour: str
+    nodata: float
+
+
+class Part(NamedTuple):
+    """A file of a mosaic, relative to it: the pixels of the file, and their place."""
+
+    file: str
+    source: Window
+    place: Window
+
+
+def document(
+    crs: str,
+    corner: tuple[float, float, float],
+    bands: Sequence[Band],
+    parts: Sequence[Part],
+    tags: Mapping[str, str],
+    *,
+    over: bool = False,
+) -> bytes:
+    """The text of a virtual raster.
+
+    Args:
+        crs: its CRS as WKT.
+        corner: left and top edge, and size of a pixel, in units of the CRS.
+        bands: its bands; the files have the same.
+        parts: its files.
+        tags: its tags.
+        over: whether the parts lie over each other; a later one then hides an earlier one where it
+            has data.
+    """
+    left, top, pixel = corner
+    width = max(part.place.right for part in parts)
+    height = max(part.place.bottom for part in parts)
     root = ET.Element("VRTDataset", rasterXSize=str(width), rasterYSize=str(height))
-    ET.SubElement(root, "SRS").text = crs.to_wkt()
+    ET.SubElement(root, "SRS").text = crs
     ET.SubElement(root, "GeoTransform").text = f"{left!r}, {pixel!r}, 0, {top!r}, 0, {-pixel!r}"
     metadata = ET.SubElement(root, "Metadata")
-    for key, value in _tags(tags).items():
+    for key, value in tags.items():
         ET.SubElement(metadata, "MDI", key=key).text = value
-    band = ET.SubElement(root, "VRTRasterBand", dataType=_TYPES[dtype], band="1")
-    if title:
-        ET.SubElement(band, "Description").text = title
-    ET.SubElement(band, "NoDataValue").text = f"{nodata:g}"
-    ET.SubElement(band, "ColorInterp").text = colour.name.capitalize()
-    for file, bounds, (rows, cols) in parts:
-        simple = ET.SubElement(band, "SimpleSource")
-        ET.SubElement(simple, "SourceFilename", relativeToVRT="1").text = file
-        ET.SubElement(simple, "SourceBand").text = "1"
-        size = {"xSize": str(cols), "ySize": str(rows)}
-        ET.SubElement(simple, "SrcRect", {"xOff": "0", "yOff": "0", **size})
-        x, y = round((bounds.left - left) / pixel), round((top - bounds.top) / pixel)
-        ET.SubElement(simple, "DstRect", {"xOff": str(x), "yOff": str(y), **size})
-    storage.write_whole(storage.join(folder, name), ET.tostring(root, encoding="utf-8"))
+    for number, described in enumerate(bands, 1):
+        band = ET.SubElement(root, "VRTRasterBand", dataType=described.dtype, band=str(number))
+        if described.title:
+            ET.SubElement(band, "Description").text = described.title
+        ET.SubElement(band, "NoDataValue").text = f"{described.nodata:g}"
+        ET.SubElement(band, "ColorInterp").text = described.colour
+        for part in parts:
+            source = ET.SubElement(band, "ComplexSource" if over else "SimpleSource")
+            ET.SubElement(source, "SourceFilename", relativeToVRT="1").text = part.file
+            ET.SubElement(source, "SourceBand").text = str(number)
+            ET.SubElement(source, "SrcRect", _rectangle(part.source))
+            ET.SubElement(source, "DstRect", _rectangle(part.place))
+            if over:
+                ET.SubElement(source, "NODATA").text = f"{described.nodata:g}"
+    return ET.tostring(root, encoding="utf-8")
 
 
-def _tags(files: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def _rectangle(window: Window) -> dict[str, str]:
+    sides = {"xSize": str(window.width), "ySize": str(window.height)}
+    return {"xOff": str(window.col), "yOff": str(window.row), **sides}
+
+
+def mosaic_tags(files: Sequence[Mapping[str, str]]) -> dict[str, str]:
     """The tags of a mosaic: those that all files share, all credits, a hash of the marks.
 
     With these tags, a file is recognised as a product of this program, wherever it is.

@@ -26,6 +26,7 @@ from ghsl_beam.models.chosen import (
 from ghsl_beam.models.credits import CREDITS_TAG, credit_line
 from ghsl_beam.planning.grid_plan import GridPlan, plan_grid
 from ghsl_beam.planning.lines import Lines, lines_of
+from ghsl_beam.planning.owned import GROUND_TAG, RIM, halo_of, with_halo
 from ghsl_beam.planning.products import utm_path
 from ghsl_beam.planning.roads import roads_fingerprint
 from ghsl_beam.planning.scenes.chosen import choose_scenes
@@ -107,7 +108,8 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     masks = mask_parameters(job, [scene for plan in chosen.tiles for scene in plan.scenes])
     lines = lines_of(job, classifier.halo, classifier.bands)
     plans = []
-    for plan in chosen.tiles:
+    for chosen_tile in chosen.tiles:
+        plan = with_halo(chosen_tile, lines.layers.halo)
         marks = _fingerprints(
             *(job, plan, models, engine, classifier.sha256, roads_mark, calibration, masks)
         )
@@ -117,6 +119,11 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
             for line in lines
             for layer in line.makes
         }
+        if plan.owned is not None:
+            for line in lines:
+                beyond = RIM if line.owned else RIM + halo_of(lines.layers.halo)
+                for layer in line.makes:
+                    tags[layer] |= {GROUND_TAG: f"owned pixels and {beyond} pixels around them"}
         classified = credit_line([model], classifier.credit)
         tags[Layer.RES_NRES] |= classifier.tags | {CREDITS_TAG: classified}
         made = {layer: mark for layer, mark in marks.items() if layer in tags}
@@ -212,13 +219,15 @@ def _fingerprints(
     grid = [plan.tile, place.crs.epsg, *corner, *place.shape, plan.area_wkb]
     scenes = [scene.facts for scene in plan.scenes]
     masking = masking_facts(job, masks, plan.scenes)
+    masking += filter(None, [plan.measured_wkb])
     s2 = fingerprint(
         *("S2", assembly.METHOD_VERSION, grid, scenes, job.composite.percentile, masking)
     )
     model = next(m for m in models if m.zone == plan.zone)
     raw = fingerprint("BUFRAC_RAW", inference.METHOD_VERSION, s2, model.sha256, engine.engine)
     settings = job.cleaning.model_dump(mode="json", exclude={"roads"})
-    bufrac = fingerprint("BUFRAC", cleaning.METHOD_VERSION, raw, settings, roads)
+    parts = [raw, settings, roads, *filter(None, [plan.owned_wkb])]
+    bufrac = fingerprint("BUFRAC", cleaning.METHOD_VERSION, *parts)
     classes = fingerprint(
         *("RES_NRES", classification.METHOD_VERSION, bufrac, classifier, job.residential.smoothing)
     )
@@ -227,8 +236,8 @@ def _fingerprints(
     )
     fractions = {Layer.BUFRAC: bufrac}
     if calibration is not None:  # the layers after BUFRAC follow from the probability
-        parts = [cleaning.CALIBRATION_VERSION, bufrac, calibration.sha256]
-        fractions = {layer: fingerprint(layer, *parts) for layer in (Layer.BUFRAC, Layer.BUFRAC_SD)}
+        curve = [cleaning.CALIBRATION_VERSION, bufrac, calibration.sha256]
+        fractions = {layer: fingerprint(layer, *curve) for layer in (Layer.BUFRAC, Layer.BUFRAC_SD)}
     return {
         Layer.S2: s2,
         **{layer: fingerprint(layer, s2) for layer in Layer if layer.spec.optional},

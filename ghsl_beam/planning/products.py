@@ -23,6 +23,7 @@ __all__ = [
     "recorded_location",
     "utm_path",
     "utm_pattern",
+    "zone_path",
 ]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -45,6 +46,15 @@ def utm_path(tile: str, layer: str, epoch: int, name: str) -> str:
         RequestError: a part is not allowed in a file name.
     """
     return utm_pattern(layer, epoch, name).format(tile=_part(tile))
+
+
+def zone_path(layer: str, epoch: int, name: str, epsg: int) -> str:
+    """`utm/BUFRAC_E2017_berlin_32633.vrt`: a layer of all tiles of a UTM zone.
+
+    Raises:
+        RequestError: a part is not allowed in a file name.
+    """
+    return f"utm/{_part(layer)}_E{epoch}_{_part(name)}_{epsg}.vrt"
 
 
 def grid_pattern(epoch: int, name: str) -> str:

@@ -14,6 +14,7 @@ from ghsl_beam.outputs.stac import write_catalog
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.planned_products import planned_products
 from ghsl_beam.planning.scenes.masking import mask_files
+from ghsl_beam.planning.zone_mosaics import write_zone_mosaics
 from ghsl_beam.running.lock import Lock, only_launch
 from ghsl_beam.running.other_files import are_as_recorded, other_files
 from ghsl_beam.running.pipeline import work_area
@@ -71,6 +72,7 @@ def _complete(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> 
     output = plan.job.output
     for grid in plan.grids:
         grid.write_mosaics(output)
+    write_zone_mosaics(plan, products)
     tiles_of = {planned.path: planned.tiles for planned in planned_products(plan)}
     files = mask_files(plan.job)
     with_choices(record, {tile.tile: stored_choice(files, tile) for tile in plan.tiles})

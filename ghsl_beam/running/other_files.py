@@ -8,6 +8,7 @@ from typing import Any
 from ghsl_beam.outputs.record_schema import FileRecord
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.scenes.masking import mask_files
+from ghsl_beam.planning.zone_mosaics import zone_mosaics
 from transforms.storage import storage
 from transforms.storage.storage import Stored
 
@@ -39,7 +40,7 @@ def are_as_recorded(plan: JobPlan, record: dict[str, Any]) -> bool:
     listed = record.get("files")
     if not isinstance(listed, list) or not all(isinstance(file, dict) for file in listed):
         return False
-    needed = {_CATALOG, _REPORT, *(path for grid in plan.grids for path in grid.mosaics())}
+    needed = set(_single(plan))
     if not needed <= {file.get("path") for file in listed}:
         return False
     if plan.verify:
@@ -49,10 +50,15 @@ def are_as_recorded(plan: JobPlan, record: dict[str, Any]) -> bool:
     return all(sizes.get(str(file.get("path"))) == file.get("size") for file in listed)
 
 
+def _single(plan: JobPlan) -> list[str]:
+    """Paths of the files with fixed names."""
+    of_grids = (path for grid in plan.grids for path in grid.mosaics())
+    return [_CATALOG, _REPORT, *of_grids, *zone_mosaics(plan)]
+
+
 def _stored(plan: JobPlan) -> dict[str, Stored]:
     output = plan.job.output
-    single = [_CATALOG, _REPORT, *(path for grid in plan.grids for path in grid.mosaics())]
-    files = {path: storage.stored_or_none(storage.join(output, path)) for path in single}
+    files = {path: storage.stored_or_none(storage.join(output, path)) for path in _single(plan)}
     below = storage.files_below(storage.join(output, "stac"))
     files |= {f"stac/{name}": about for name, about in below.items()}
     files |= _masks(plan)

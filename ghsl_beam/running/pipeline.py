@@ -130,7 +130,8 @@ def _published(plan: JobPlan, tile: TilePlan, layers: Iterable[Layer]) -> Stored
 def _fan_out(plan: JobPlan, line: Line) -> FanOut:
     margins = tuple((layer, plan.lines.maker(layer).margin) for layer in line.reads)
     size = plan.job.block_size
-    return FanOut(work_area(plan), line.makes, size, line.halo, line.margin, margins)
+    work = work_area(plan)
+    return FanOut(work, line.makes, size, line.halo, line.margin, margins, line.owned)
 
 
 def _finish(
@@ -142,7 +143,7 @@ def _finish(
     """The end of a line: store blocks, group them by tile, publish. Returns tiles and products."""
     job, work, layers = plan.job, work_area(plan), line.makes
     name = " ".join(layers)
-    stored = pixels | f"Store {name}" >> StoreBlocks(work, layers)
+    stored = pixels | f"Store {name}" >> StoreBlocks(work, layers, line.owned)
     tiles = (
         (fanned[STORED], stored["references"])
         | f"All blocks of {name}" >> beam.Flatten()
@@ -150,7 +151,7 @@ def _finish(
     )
     paths = tuple((layer, utm_pattern(layer, job.epoch, job.name)) for layer in layers)
     published = tiles | f"Publish {name}" >> PublishTiles(
-        work, job.output, paths, job.block_size, line.margin
+        work, job.output, paths, job.block_size, line.margin, line.owned
     )
     return tiles, published["products"]
 

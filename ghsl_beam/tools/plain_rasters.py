@@ -36,14 +36,16 @@ from transforms.storage.vector_formats import check_regular
 _ALONE = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_PAM_ENABLED": "NO"}
 """Options with which GDAL opens no file beside a raster."""
 _MAX_VRT = 1 << 26
-_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.tif")
+_SOURCE = re.compile(r"([A-Za-z0-9]+/)?[A-Za-z0-9][A-Za-z0-9._-]*\.tif")
+"""A file beside a mosaic, or in the folder of an MGRS tile beside it."""
 _OF_MOSAIC = {
     "VRTDataset": {"SRS", "GeoTransform", "Metadata", "VRTRasterBand"},
     "Metadata": {"MDI"},
-    "VRTRasterBand": {"Description", "NoDataValue", "ColorInterp", "SimpleSource"},
+    "VRTRasterBand": {"Description", "NoDataValue", "ColorInterp", "SimpleSource", "ComplexSource"},
     "SimpleSource": {"SourceFilename", "SourceBand", "SrcRect", "DstRect"},
+    "ComplexSource": {"SourceFilename", "SourceBand", "SrcRect", "DstRect", "NODATA"},
 }
-"""The elements that `mosaic.write_vrt` writes; GDAL knows others, which read other files."""
+"""The elements that `mosaic.document` writes; GDAL knows others, which read other files."""
 _BESIDE = re.compile(rb"<(NoDataValue|SRS|GeoTransform|Scale|Offset|UnitType|GCPList|Mask)\b")
 """Elements of a metadata file beside a raster that change its values or its place."""
 

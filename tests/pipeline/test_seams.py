@@ -47,7 +47,11 @@ def one_and_two(scene, tmp_path_factory):
         folder = tmp_path_factory.mktemp(name)
         for product in mine:
             write_product(folder / "archive", product)
-        over = {"residential": {}, "block_size": 1024 if name == "one" else 200}
+        over = {
+            "residential": {},
+            "block_size": 1024 if name == "one" else 200,
+            "masks": {"method": "product"},
+        }
         outputs.append(make(write_job(folder, area, folder / "archive", **over)))
     return outputs
 
@@ -63,16 +67,31 @@ def test_two_tiles_give_the_grid_that_one_gives(one_and_two):
     assert set(differing(grid_one, grid_two).values()) == {0}
 
 
-def test_two_tiles_agree_where_they_overlap(one_and_two):
-    _, (two, _) = one_and_two
-    # Closing there and back, two sieves, network, classifier.
-    reach = 10 + 10 + 10 + 4 + 2 + 31
-    split = COLS - SHARED
-    for layer in ("S2", "BUFRAC_RAW", "BUFRAC", "RES_NRES", "GREENNESS"):
-        left, right = (
-            rasterio.open(two / f"utm/{tile}/{layer}_E2020_town_{tile}.tif").read()
+def test_two_tiles_are_one_layer(one_and_two):
+    """Each pixel comes from one tile; the mosaic shows the layer that one tile gives."""
+    (one, _), (two, record) = one_and_two
+    files = {file["path"] for file in record["files"]}
+    for layer in ("S2", "S2_COUNT", "BUFRAC_RAW", "BUFRAC", "RES_NRES", "GREENNESS"):
+        name = f"utm/{layer}_E2020_town_32633.vrt"
+        assert name in files
+        with (
+            rasterio.open(one / f"utm/33UUU/{layer}_E2020_town_33UUU.tif") as single,
+            rasterio.open(two / name) as mosaic,
+        ):
+            assert (mosaic.crs, mosaic.nodata) == (single.crs, single.nodata)
+            assert mosaic.descriptions == single.descriptions
+            col, row = ~single.transform * (mosaic.transform.c, mosaic.transform.f)
+            place = rasterio.windows.Window(col, row, mosaic.width, mosaic.height)
+            assert (mosaic.width, mosaic.height) == (single.width, single.height)
+            np.testing.assert_array_equal(mosaic.read(), single.read(window=place))
+    valid = {
+        layer: [
+            rasterio.open(two / f"utm/{tile}/{layer}_E2020_town_{tile}.tif").dataset_mask() > 0
             for tile in ("33UUU", "33UVU")
-        )
-        assert left.shape[2] == right.shape[2] == SHARED
-        shared = np.s_[..., split + reach : SHARED - reach]
-        np.testing.assert_array_equal(left[shared], right[..., reach : SHARED - split - reach])
+        ]
+        for layer in ("BUFRAC", "BUFRAC_RAW")
+    }
+    # What a tile owns, and 4 pixels around it; its input reaches as far as the halo.
+    assert sum(mask.sum() for mask in valid["BUFRAC"]) == ROWS * (COLS + 8)
+    reach = [mask.sum() // ROWS for mask in valid["BUFRAC_RAW"]]
+    assert sum(reach) == COLS + 2 * (4 + 164)

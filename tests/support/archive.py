@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import rasterio
 from rasterio.transform import from_origin
 
@@ -34,6 +35,8 @@ class Product:
     """The bands at 20 m (6, rows, columns), in the order of `ORDER_20M`; None writes none."""
     datastrip: str = ""
     """Sensing start of its datastrip, `YYYYMMDDTHHMMSS`; without one it has no DATASTRIP_ID."""
+    footprint: str | None = ""
+    """The positions of its footprint; empty: those of its four corners; None: not stated."""
 
     @property
     def level(self) -> str:
@@ -121,6 +124,7 @@ def _product_xml(product: Product, granule: str, stamp: str) -> str:
     )
     moment = f"{product.day:%Y-%m-%d}T10:21:01.026Z"
     level = product.level
+    place = "" if product.footprint is None else f"<EXT_POS_LIST>{_corners(product)}</EXT_POS_LIST>"
     return f"""<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 <n1:Level-{level}_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-{level}.xsd">
 <n1:General_Info><Product_Info>
@@ -141,10 +145,21 @@ def _product_xml(product: Product, granule: str, stamp: str) -> str:
 {scale}{offsets}
 <Spectral_Information_List>{bands}</Spectral_Information_List>
 </Product_Image_Characteristics></n1:General_Info>
+<n1:Geometric_Info>{place}</n1:Geometric_Info>
 <n1:Quality_Indicators_Info>
 <Cloud_Coverage_Assessment>{product.cloud_cover}</Cloud_Coverage_Assessment>
 </n1:Quality_Indicators_Info></n1:Level-{level}_User_Product>
 """
+
+
+def _corners(product: Product) -> str:
+    if product.footprint:
+        return product.footprint
+    rows, cols = product.dn.shape[1:]
+    xs = np.array([0, cols, cols, 0, 0]) * 10 + product.ulx
+    ys = product.uly - np.array([0, 0, rows, rows, 0]) * 10
+    lon, lat = pyproj.Transformer.from_crs(product.epsg, 4326, always_xy=True).transform(xs, ys)
+    return " ".join(f"{y!r} {x!r}" for x, y in zip(lon.tolist(), lat.tolist(), strict=True))
 
 
 def _tile_xml(product: Product, rows: int, cols: int) -> str:

@@ -88,6 +88,9 @@ class Scene:
     """The files that contain the bands, in the order of the bands; empty if they are not listed."""
     mask_file: SourceFile | None = None
     """The file that contains the mask."""
+    footprint: str = ""
+    """The ground with data as its metadata states it: hexadecimal WKB of polygons in longitude and
+    latitude, beyond 180 across the antimeridian; empty if the metadata does not state it."""
 
     @property
     def facts(self) -> list[Any]:

@@ -35,7 +35,9 @@ class TilePlan:
 
     `grid` is the 10 m UTM grid of the tile's data. `window` is the part of it that the products
     cover. `area_wkb` is the area of interest in the tile's CRS (hexadecimal WKB). `tags` are the
-    tags that describe the making of a layer in its file, by layer.
+    tags that describe the making of a layer in its file, by layer. `owned_wkb` is the ground to
+    which the last line's layers are cut, because other tiles own the rest; `area_wkb` is then cut
+    to it and its halo. It is empty if the tile shares nothing.
     """
 
     tile: str
@@ -48,6 +50,22 @@ class TilePlan:
     scenes: tuple[Scene, ...] = ()
     fingerprints: dict[Layer, str] = field(default_factory=dict)
     tags: dict[Layer, dict[str, str]] = field(default_factory=dict)
+    owned_wkb: str = ""
+    owned_share: float = 1.0
+    """The share of its part of the area that it owns."""
+    measured_wkb: str = ""
+    """The part of the area in which scenes are compared, in its CRS; empty for its whole area. It
+    is the same whether or not the tile is cut to what it owns, so that the same scenes are used."""
+
+    @property
+    def owned(self) -> shapely.Geometry | None:
+        """The ground that it owns, in its CRS; None if it shares nothing."""
+        return shapely.from_wkb(bytes.fromhex(self.owned_wkb)) if self.owned_wkb else None
+
+    @property
+    def measured(self) -> shapely.Geometry:
+        """The part of the area in which scenes are compared, in its CRS."""
+        return shapely.from_wkb(bytes.fromhex(self.measured_wkb or self.area_wkb))
 
     @property
     def extent(self) -> Window:

@@ -53,6 +53,20 @@ class Window:
             raise ValueError(f"{self} is not inside {other}")
         return slice(row, row + self.height), slice(col, col + self.width)
 
+    def halves(self) -> tuple[Window, Window]:
+        """The upper and the lower half, or the left and the right one if it is wider than high."""
+        if self.width > self.height:
+            left = self.width // 2
+            return (
+                Window(self.row, self.col, self.height, left),
+                Window(self.row, self.col + left, self.height, self.width - left),
+            )
+        upper = self.height // 2
+        return (
+            Window(self.row, self.col, upper, self.width),
+            Window(self.row + upper, self.col, self.height - upper, self.width),
+        )
+
     def split(self, size: int) -> Iterator[Window]:
         """Parts of the window, cut at the grid's multiples of `size`, row by row."""
         for row in range(self.row // size * size, self.bottom, size):

@@ -10,8 +10,10 @@ from typing import Any
 import apache_beam as beam
 import shapely
 from apache_beam.pvalue import PCollection, TaggedOutput
+from numpy.typing import NDArray
 
 from transforms.elements import (
+    NODATA,
     Block,
     BlockTask,
     Layer,
@@ -21,6 +23,8 @@ from transforms.elements import (
     TilePlan,
     Window,
 )
+from transforms.rasters.area_mask import area_mask, pixel_bounds
+from transforms.rasters.masking import masked
 
 from .losses import LOSSES, made_or_lost
 from .metrics import block_reused, measured
@@ -29,17 +33,43 @@ from .work_area import WorkArea
 
 STAGE = "storage"
 STORED = "stored"
+_WORTH = 0.9
+"""A block is made in pieces if they have at most this share of its pixels."""
 READ = "read"
 
 
-def blocks_of(plan: TilePlan, size: int, margin: int) -> Iterator[Block]:
-    """Blocks of a tile that are at most `margin` pixels away from the area of interest."""
-    area = plan.area
+def blocks_of(plan: TilePlan, size: int, margin: int, owned: bool = False) -> Iterator[Block]:
+    """Blocks of a tile that are at most `margin` pixels away from the area of interest.
+
+    If other tiles own a part of the tile, blocks are cut to the pixels that are needed. With
+    `owned`, only the pixels that the tile owns are needed, without their halo.
+    """
+    area, mine = plan.area, plan.owned
+    if owned and mine is not None:
+        area = shapely.intersection(area, mine)
     shapely.prepare(area)
     for window in plan.window.split(size):
-        reach = plan.place(window).pad(margin)
-        if shapely.intersects(area, shapely.box(*reach.boundingbox.bbox)):
-            yield Block(plan.tile, window)
+        reach = shapely.box(*plan.place(window).pad(margin).boundingbox.bbox)
+        if not shapely.intersects(area, reach):
+            continue
+        parts = [window] if mine is None else _needed(area, plan, window, margin)
+        yield from (Block(plan.tile, part) for part in parts)
+
+
+def _needed(
+    area: shapely.Geometry, plan: TilePlan, window: Window, margin: int, cuts: int = 2
+) -> list[Window]:
+    """The part of a window with the area and its margin, in pieces if that leaves out much."""
+    reach = shapely.box(*plan.place(window).pad(margin).boundingbox.bbox)
+    near = shapely.intersection(area, reach)
+    bounds = pixel_bounds(near, plan.grid)
+    part = bounds.expand(margin).intersect(window) if bounds else None
+    if part is None or cuts == 0:
+        return [] if part is None else [part]
+    halves = (_needed(near, plan, half, margin, cuts - 1) for half in part.halves())
+    pieces = [piece for half in halves for piece in half]
+    left = sum(piece.height * piece.width for piece in pieces)
+    return pieces if left < _WORTH * part.height * part.width else [part]
 
 
 def is_covered(
@@ -66,7 +96,8 @@ class FanOut(StageTransform):
 
     `inputs` are the layers that will be read, each with the margin of its own blocks. If one of
     them is missing within the reach of a task, the task is marked as not whole. If a tile comes
-    with a raster of one of `layers` itself, that layer is published already and is not made.
+    with a raster of one of `layers` itself, that layer is published already and is not made. With
+    `owned`, blocks are made only where the tile owns pixels; inputs are stored around them.
 
     Outputs: main, the `BlockTask`s to do, reshuffled so that the blocks of a tile spread over the
     workers; `stored`, references of blocks that exist; `losses`.
@@ -78,6 +109,7 @@ class FanOut(StageTransform):
     halo: int
     margin: int = 0
     inputs: tuple[tuple[Layer, int], ...] = ()
+    owned: bool = False
 
     def expand(self, tiles: PCollection[StoredTile]) -> dict[str, PCollection[Any]]:
         """Split the tiles, spread the blocks, then look at the storage in parallel."""
@@ -98,7 +130,7 @@ class FanOut(StageTransform):
         ]
         used_layers = {*self.layers, *(layer for layer, _ in self.inputs)}
         references = sorted({r for r in stored.references if r.layer in used_layers})
-        for block in blocks_of(plan, self.block_size, self.margin):
+        for block in blocks_of(plan, self.block_size, self.margin, self.owned):
             reach = block.window.expand(self.halo)
             near = tuple(r for r in references if r.window.intersect(reach))
             whole = stored.whole and is_covered(needed, near, reach)
@@ -178,10 +210,14 @@ class ReadBlocks(StageTransform):
 
 @dataclass(eq=False)
 class StoreBlocks(StageTransform):
-    """Store the blocks of pixels, without their halo. Outputs references, and losses."""
+    """Store the blocks of pixels, without their halo. Outputs references, and losses.
+
+    With `owned`, pixels that the tile does not own are nodata.
+    """
 
     work: WorkArea
     layers: tuple[Layer, ...]
+    owned: bool = False
 
     def expand(self, pixels: PCollection[Pixels]) -> Any:
         """Main output: references; further output: losses."""
@@ -196,11 +232,20 @@ class StoreBlocks(StageTransform):
         def store() -> list[RasterRef]:
             size = window.height * window.width
             with measured(self.work.reporter, "store", size, block.tile, window):
+                made = [layer for layer in self.layers if layer in pixels.make]
                 return [
-                    self.work.blocks.write(layer, block, core[layer], whole=pixels.whole)
-                    for layer in self.layers
-                    if layer in pixels.make
+                    self.work.blocks.write(layer, block, array, whole=pixels.whole)
+                    for layer, array in self.kept(core, made)
                 ]
 
         for made in made_or_lost(self.work.reporter, "store", block.tile, window, store):
             yield from [made] if isinstance(made, TaggedOutput) else made
+
+    def kept(self, core: Pixels, layers: Sequence[Layer]) -> Iterator[tuple[Layer, NDArray[Any]]]:
+        """The layers of a block, with nodata where the tile does not own the pixels."""
+        plan = self.work.plans.read(core.block.tile)
+        mine = plan.owned if self.owned else None
+        inside = None if mine is None else area_mask(mine, core.grid)
+        for layer in layers:
+            array = core[layer]
+            yield layer, array if inside is None else masked(array, inside, NODATA[layer])

@@ -54,7 +54,8 @@ class PublishTiles(StageTransform):
     """Write the stored blocks of a tile as one cloud-optimised GeoTIFF for each layer.
 
     `paths` gives the path pattern of each layer, relative to `output`, with `{tile}`. A tile with
-    lost blocks is published with nodata in their place, and is marked as not whole.
+    lost blocks is published with nodata in their place, and is marked as not whole. `owned` is that
+    of the line's `FanOut`.
     """
 
     work: WorkArea
@@ -62,6 +63,7 @@ class PublishTiles(StageTransform):
     paths: tuple[tuple[Layer, str], ...]
     block_size: int
     margin: int = 0
+    owned: bool = False
 
     def expand(self, tiles: PCollection[StoredTile]) -> Any:
         """Main output: products; further output: losses."""
@@ -96,7 +98,8 @@ class PublishTiles(StageTransform):
         plan = self.work.plans.read(stored.tile)
         self.work.reporter.begin()
         relative = dict(self.paths)[layer].format(tile=stored.tile)
-        expected = {b.window for b in blocks_of(plan, self.block_size, self.margin)}
+        blocks = blocks_of(plan, self.block_size, self.margin, self.owned)
+        expected = {block.window for block in blocks}
         references = [r for r in stored.references if r.window in expected]
         whole = len(references) == len(expected) and all(r.whole for r in references)
         tag = plan.fingerprints[layer] if whole else INCOMPLETE

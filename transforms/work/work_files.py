@@ -44,7 +44,8 @@ _PARTIAL = re.compile(
 )
 """A file that is still being written, or that a killed process left."""
 _PRODUCT = re.compile(
-    r"(run|catalog)\.json|report/index\.html|stac/[^/]+/[^/]+\.json|(utm|grid)/[^/]+/[^/]+\.(tif|vrt)"
+    r"(run|catalog)\.json|report/index\.html|stac/[^/]+/[^/]+\.json|utm/[^/]+\.vrt"
+    r"|(utm|grid)/[^/]+/[^/]+\.(tif|vrt)"
     r"|masks/[^/]+/[^/]+\.(tif|json)"
 )
 """Files that a launch makes beside its work area, relative to the output."""
@@ -140,7 +141,15 @@ def remove_unfinished(output: str) -> None:
     """
     if storage.is_url(output):
         return
-    for pattern in (".*", "report/.*", "stac/*/.*", "utm/*/.*", "grid/*/.*", "masks/*/.*"):
+    for pattern in (
+        ".*",
+        "report/.*",
+        "stac/*/.*",
+        "utm/.*",
+        "utm/*/.*",
+        "grid/*/.*",
+        "masks/*/.*",
+    ):
         for path in Path(output).glob(pattern):
             partial = _PARTIAL.fullmatch(path.name)
             if not partial or path.is_symlink() or not path.is_file():

@@ -18,7 +18,9 @@ from ghsl_beam.area.mgrs_tiles import (
     tiles_of,
 )
 from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.jobfile.sections import Tiles
 from ghsl_beam.jobfile.sources import Input, Source
+from ghsl_beam.planning.owned import overlap_warnings, with_owned_parts, with_whole_parts
 from ghsl_beam.planning.scenes.catalogue import catalogue_of
 from ghsl_beam.planning.scenes.manifest import manifest_problem
 from ghsl_beam.planning.scenes.no_scene import no_archive, why_none
@@ -83,6 +85,18 @@ def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
         raise RequestError(
             "area: the scenes have data only outside the area: check area and archive"
         )
+    overlaps: list[str] = []
+    some = job.scenes.at_most is not None
+    if job.tiles is Tiles.OWNED and job.masks.fill:
+        overlaps = list(overlap_warnings(tiles))
+        tiles = with_owned_parts(tiles, some)
+    else:
+        if job.tiles is Tiles.OWNED and len(tiles) > 1:
+            overlaps = [
+                "masks.fill: false: nobody knows before the run where a tile has data, so tiles "
+                "compute the ground that they share too"
+            ]
+        tiles = with_whole_parts(tiles, some)
     used = {scene for tile in tiles for scene in tile.scenes}
     elsewhere = [
         LeftOut.of(scene, "its tile is not needed: others cover the area")
@@ -93,7 +107,7 @@ def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
         tiles,
         (*found.left_out, *elsewhere),
         (*found.losses, *_not_seen(job, area, candidates, seen, scenes)),
-        (*area.warnings, *found.warnings),
+        (*area.warnings, *found.warnings, *overlaps),
     )
 
 

@@ -83,7 +83,7 @@ def make_mask(
         found = dilated(found, parameters.cloud_m, parameters.shadow_m, parameters.cell * PIXEL)
         classes[inner.slices_in(window)] = found[inner.slices_in(wide)]
     grid = part_of(cells, window)
-    inside = area_mask(plan.area, grid)
+    inside = area_mask(plan.measured, grid)
     number = max(1, int(np.count_nonzero(inside)))
     clear = np.count_nonzero(inside & (classes == MaskClass.CLEAR)) / number
     seen = np.count_nonzero(inside & (classes != MaskClass.NODATA)) / number

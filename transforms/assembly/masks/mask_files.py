@@ -124,7 +124,7 @@ def mask_mark(scene: Scene, plan: TilePlan, parameters: MaskParameters) -> str:
     """The fingerprint of a scene's mask: it changes with everything that the mask depends on."""
     window, settings = plan.window, parameters
     return fingerprint(
-        *("MASK", METHOD_VERSION, scene.facts, plan.area_wkb),
+        *("MASK", METHOD_VERSION, scene.facts, plan.area_wkb, plan.measured_wkb),
         [window.row, window.col, window.height, window.width],
         [settings.method, settings.network, settings.cloud_m, settings.shadow_m],
         settings.file_mark(scene.id),

@@ -17,6 +17,8 @@ import defusedxml.ElementTree
 
 from transforms.elements import BANDS, TEN_BANDS, Level, SceneError
 
+from .footprint import footprint_of
+
 MAX_XML_BYTES = 64 * 2**20
 """Largest XML that is parsed; product and tile metadata are far smaller."""
 MIN_QUANTIFICATION, MAX_QUANTIFICATION = 1000, 65_535
@@ -72,6 +74,7 @@ class ProductMetadata:
         offsets: By name of band, in digital numbers: the bands at 10 m, and those of the further
             bands that the product gives. 0 if it has no list.
         images: The image files in the product's list, without extension.
+        footprint: The ground with data, as in `footprint_of`; empty if absent.
     """
 
     level: Level
@@ -83,6 +86,7 @@ class ProductMetadata:
     quantification: float
     offsets: dict[str, float]
     images: tuple[str, ...]
+    footprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,7 @@ def parse_product(xml: bytes, name: str) -> ProductMetadata:
         quantification=quantification,
         offsets=offsets,
         images=tuple(text for tag in _IMAGES for text in document.texts(tag)),
+        footprint=footprint_of(document.texts("EXT_POS_LIST")),
     )
 
 

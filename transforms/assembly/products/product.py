@@ -177,6 +177,7 @@ def read_granule(
         files=_files(files, bands, mask, kind),
         band_files=tuple(files.source(name) for name in bands),
         mask_file=files.source(mask) if mask else None,
+        footprint=product.footprint,
     )
 
 
