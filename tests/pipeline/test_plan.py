@@ -197,7 +197,7 @@ def test_seconds_follow_from_the_throughput(job_file, tmp_path):
     assert found["start"] == 5
     assert found["assembly"] == pytest.approx(pixels * 1e-6, abs=0.01)
     assert found["inference"] == pytest.approx(area * 1e-5, abs=0.01)
-    assert found["store"] == pytest.approx(pixels * 6e-8, abs=0.01)
+    assert found["store"] == pytest.approx(pixels * 7e-8, abs=0.01)
     cells = len(plan.grids[0].cells)
     assert found["aggregation"] == pytest.approx(2 * cells + area * 1e-7, abs=0.01)
     assert found["publish"] == pytest.approx(pixels * 6e-7 + 6 * 0.1, abs=0.01)

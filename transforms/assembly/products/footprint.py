@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
+from itertools import islice
 
 import numpy as np
 import shapely
 
-_MOST = 100_000
-"""Largest number of coordinates that are read; products have some 10 to 1000."""
+_MOST = 2000
+"""Largest number of numbers in a ring, and of rings; products have some 10 to 100."""
 
 
 def footprint_of(positions: Iterable[str]) -> str:
@@ -29,7 +29,7 @@ def footprint_of(positions: Iterable[str]) -> str:
         >>> footprint_of(["50 10 north"])
         ''
     """
-    rings = [_ring(text) for text in positions]
+    rings = [_ring(text) for text in islice(positions, _MOST)]
     polygons = [shapely.make_valid(shapely.Polygon(ring)) for ring in rings if ring is not None]
     if not polygons or len(polygons) < len(rings):
         return ""
@@ -48,7 +48,11 @@ def _ring(text: str) -> np.ndarray | None:
     for width in (2, 3):  # a ring ends where it begins, which tells pairs from triples
         points = values.reshape(-1, width) if len(values) % width == 0 else values[:0]
         if len(points) >= 4 and np.array_equal(points[0], points[-1]):
-            lat, lon = points[:, 0], np.unwrap(points[:, 1], period=360)
-            good = math.isfinite(values.sum()) and abs(lat).max() <= 90 and np.ptp(lon) < 90
-            return np.column_stack([lon, lat]) if good else None
+            lat, lon = points[:, 0], points[:, 1]
+            if not (
+                np.abs(lat).max() <= 90 and np.abs(lon).max() <= 360
+            ):  # also if it is no number
+                return None
+            lon = np.unwrap(lon, period=360)
+            return np.column_stack([lon, lat]) if np.ptp(lon) < 90 else None
     return None

@@ -168,7 +168,8 @@ def test_a_mosaic_proves_what_its_files_prove(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [
-    ("<SimpleSource>", "<ComplexSource>"),
+    ("<SimpleSource>", "<ComplexSource><LUT>0:1,255:0</LUT>"),
+    ("<SimpleSource>", "<ComplexSource><UseMaskBand>true</UseMaskBand>"),
     (">a.tif<", ">../a.tif<"),
     (">a.tif<", ">/vsicurl/http://127.0.0.1:9/a.tif<"),
     ('relativeToVRT="1"', 'relativeToVRT="0"'),
@@ -183,6 +184,13 @@ def test_a_mosaic_that_is_none_of_ours(tmp_path: Path, change: tuple[str, str]) 
     part(tmp_path / "a.tif", "BUILT_S")
     write_vrt(str(tmp_path), "all.vrt", ["a.tif"])
     with opened_reference(f"{tmp_path}/all.vrt") as source:
+        assert (source.read(1) == WHOLE).all()
+    (tmp_path / "33UUU").mkdir()  # as the tiles of a UTM zone are
+    part(tmp_path / "33UUU" / "a.tif", "BUILT_S")
+    ours = (tmp_path / "all.vrt").read_text().replace("SimpleSource", "ComplexSource")
+    ours = ours.replace("</ComplexSource>", "<NODATA>255</NODATA></ComplexSource>")
+    (tmp_path / "zone.vrt").write_text(ours.replace(">a.tif<", ">33UUU/a.tif<"))
+    with opened_reference(f"{tmp_path}/zone.vrt") as source:
         assert (source.read(1) == WHOLE).all()
     text = (tmp_path / "all.vrt").read_text()
     assert change[0] in text

@@ -3,7 +3,7 @@ import pytest
 
 from tests.unit.transforms.aggregation.samples import layers_of, reader, tile_at, totals
 from transforms.aggregation import from_config, geographic, ghsl_mollweide
-from transforms.aggregation.capacity import MAX_CUT, share_cut
+from transforms.aggregation.capacity import MAX_CUT, MOST_REACH, reach, share_cut
 from transforms.elements import Layer
 
 EQUATOR = (32736, 33.0, -0.3)
@@ -36,9 +36,11 @@ def test_the_grids_of_the_design_are_never_refused(lat):
         source = tile_at("t", (32600 if lat >= 0 else 32700) + zone, lon, lat, size=10_980)
         for grid in (ghsl_mollweide(), geographic()):
             assert share_cut(grid, source) < 0.6 * MAX_CUT
+            assert 0.4 < reach(grid, source) < 0.9 * MOST_REACH
 
 
 def test_a_tile_outside_the_crs_loses_nothing_there():
     grid = from_config("EPSG:32633", (100,))
     with np.errstate(all="raise"):
         assert share_cut(grid, tile_at("t", 32648, 105.0, 0.2)) == 0.0
+    assert reach(from_config("EPSG:3035", (100,)), tile_at("t", 32760, 175.0, -42.0)) > MOST_REACH

@@ -170,6 +170,7 @@ def test_what_killed_processes_were_writing_beside_the_products_goes(tmp_path):
         "utm/33UUU/.S2_E2020_town_33UUU.0a1b2c3d.partial.plain.tif",
         "utm/33UUU/.S2_E2020_town_33UUU.0a1b2c3d.partial.tif.ovr",
         "grid/54009_100/.BUILT_S.0a1b2c3d.partial.vrt",
+        "utm/.S2_E2020_town_32633.0a1b2c3d.partial.vrt",
     ]
     others = [
         ".notes.0a1b2c3d.partial.json",
@@ -179,6 +180,7 @@ def test_what_killed_processes_were_writing_beside_the_products_goes(tmp_path):
         "utm/33UUU/.S2.0a1b2c3d.tif",
         "utm/33UUU/.S2.0a1b2c3d.partial.doc",
         "utm/33UUU/S2.tif",
+        "utm/.S2.0a1b2c3d.partial.tif",
     ]
     put(str(tmp_path), *unfinished, *others)
     (tmp_path / "elsewhere" / "33UUU").mkdir(parents=True)
