@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import from_origin
+from scipy.ndimage import binary_dilation
 
 from ghsl_beam.outputs.record_schema import RECORD
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
@@ -55,14 +56,16 @@ def test_values_are_in_range_and_consistent(made, scene):
     raw, bufrac = values["BUFRAC_RAW"], values["BUFRAC"]
     np.testing.assert_array_equal(raw != 65535, valid)
     assert raw[valid].max() <= 10000
-    np.testing.assert_array_equal(bufrac != 255, valid)
-    assert set(np.unique(bufrac[valid])) <= {0, *range(10, 101)}
-    assert (bufrac[valid] > 0).mean() > 0.005, "the scene has no built-up: the test shows nothing"
-    built = (bufrac > 0) & valid
+    # The network sees 2 pixels around a pixel, and takes the edge of what has no data for a wall.
+    seen = ~binary_dilation(~valid, np.ones((5, 5), bool))
+    np.testing.assert_array_equal(bufrac != 255, seen)
+    assert set(np.unique(bufrac[seen])) <= {0, *range(10, 101)}
+    assert (bufrac[seen] > 0).mean() > 0.005, "the scene has no built-up: the test shows nothing"
+    built = (bufrac > 0) & seen
     np.testing.assert_array_equal(np.isin(values["RES_NRES"], (1, 2)), built)
     green = values["GREENNESS"]
     domain = green != -32768
-    assert not domain[~valid].any()
+    assert not domain[~seen].any()
     # Dense built-up, but for single pixels and water, is in the domain.
     assert domain[built & (bufrac >= 50)].mean() > 0.5
     assert green.max() <= 10000
