@@ -33,6 +33,8 @@ class Product:
     """Scene classification (rows, columns) at 20 m: makes it an L2A product."""
     coarse: np.ndarray | None = None
     """The bands at 20 m (6, rows, columns), in the order of `ORDER_20M`; None writes none."""
+    tiling: int = 256
+    """Side of the JPEG 2000 tiles in pixels; 1024 in real products."""
     datastrip: str = ""
     """Sensing start of its datastrip, `YYYYMMDDTHHMMSS`; without one it has no DATASTRIP_ID."""
     footprint: str | None = ""
@@ -91,8 +93,8 @@ def _write_image(path: Path, values: np.ndarray, product: Product, resolution: i
         "transform": from_origin(product.ulx, product.uly, resolution, resolution),
         "quality": 100,
         "reversible": "YES",
-        "blockxsize": 256,
-        "blockysize": 256,
+        "blockxsize": product.tiling,
+        "blockysize": product.tiling,
     }
     with rasterio.open(path, "w", **profile) as target:
         target.write(values, 1)

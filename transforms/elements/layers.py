@@ -19,9 +19,6 @@ class Overviews(StrEnum):
     MEAN = "mean"
     """The mean at full resolution, rounded so that means are kept (`rasters.overviews`). Sparse
     values become faint, but never disappear."""
-    AVERAGE = "average"
-    """GDAL's mean of the previous level, rounded at each level. It is faster, and as good for a
-    layer whose values are in the hundreds or thousands everywhere."""
     MODE = "mode"
     """The most frequent class; classes have no mean."""
 
@@ -170,7 +167,7 @@ class Layer(_Specified):
         dtype="uint16",
         nodata=0,
         scale=1e-4,
-        overviews=Overviews.AVERAGE,
+        overviews=Overviews.MEAN,
         picture=Picture(composed=(1, 2, 3)),
         named_bands=("red", "green", "blue", "nir"),
     )
@@ -183,7 +180,7 @@ class Layer(_Specified):
         dtype="uint16",
         nodata=0,
         scale=1e-4,
-        overviews=Overviews.AVERAGE,
+        overviews=Overviews.MEAN,
         picture=Picture(composed=(6, 4, 1)),
         named_bands=("rededge071", "rededge075", "rededge078", "nir08", "swir16", "swir22"),
         optional=True,
@@ -218,7 +215,7 @@ class Layer(_Specified):
         dtype="int16",
         nodata=-32768,
         scale=1e-4,
-        overviews=Overviews.AVERAGE,
+        overviews=Overviews.MEAN,
         picture=Picture(_GREEN, -1000, 8000, legend=1e-4),
         named_bands=("ndvi_p10", "ndvi_p50", "ndvi_p90"),
         optional=True,
@@ -233,7 +230,7 @@ class Layer(_Specified):
         dtype="uint16",
         nodata=65535,
         scale=1e-4,
-        overviews=Overviews.AVERAGE,
+        overviews=Overviews.MEAN,
         picture=Picture(composed=(1, 2, 3)),
         named_bands=("spread_red", "spread_green", "spread_blue", "spread_nir"),
         optional=True,
@@ -259,7 +256,7 @@ class Layer(_Specified):
         nodata=65535,
         scale=1e-4,
         measure="per-10000",
-        overviews=Overviews.AVERAGE,
+        overviews=Overviews.MEAN,
         picture=Picture(_HEAT, highest=10000),  # the network never predicts exactly 0
     )
     BUFRAC = LayerSpec(
