@@ -50,7 +50,7 @@ def test_live_counts_on_a_terminal_in_every_running_mode(small_job, tmp_path, mo
     code, shown = on_terminal(command(small_job, tmp_path / "output", mode=mode))
     assert code == 0, shown
     # 200 px in blocks of 128: 2 x 2; one output cell; 6 layers and 2 x 3 files of the grid.
-    for stage, total in (("assembly", 4), ("inference", 4), ("greenness", 4), ("publish", 12)):
+    for stage, total in (("assembly", 4), ("inference", 4), ("greenness", 4), ("publish", 13)):
         assert max(counts_of(stage, shown)) == (total, total), stage
     assert counts_of("inference", shown)[0] != (4, 4), "only the end was shown"
     assert re.search(r"\d/s", shown)
