@@ -183,8 +183,8 @@ class MasksRecord(TypedDict):
 class ObservationsRecord(TypedDict):
     """Shares of the area, 0 to 1, by the rule of its pixels in S2_QUALITY.
 
-    The area is that of S2_COUNT in the MGRS tiles together. With `tiles: whole`, a pixel where tiles
-    overlap counts in each.
+    The area is that of S2_COUNT in the MGRS tiles together. With `tiles: whole`, a pixel where
+    tiles overlap counts in each.
     """
 
     pixels_of_area: Annotated[int, Field(description="pixels of 10 m in S2_COUNT")]
