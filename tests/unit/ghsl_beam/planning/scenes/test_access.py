@@ -123,6 +123,7 @@ class _Scene:
     def __init__(self, mask, *bands):
         self.mask_file = SourceFile(mask) if mask else None
         self.band_files = tuple(map(SourceFile, bands))
+        self.mask_band_files = ()
 
 
 def test_files_come_once_and_masks_first():
