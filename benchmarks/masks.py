@@ -42,7 +42,7 @@ from transforms.assembly.masks.dilation import dilated
 from transforms.assembly.masks.methods import csmask, s2cloudless
 from transforms.assembly.masks.methods.coarse import read_coarse
 from transforms.assembly.masks.product import read_classes
-from transforms.elements import Level, Scene, Window
+from transforms.elements import S2CLOUDLESS_BANDS, Level, Scene, Window
 
 CLEAR, CLOUD, SHADOW, NODATA = map(int, MaskClass)
 UNKNOWN = 255
@@ -159,7 +159,7 @@ def demonstration_scene() -> Scene:
 def bands_at_60_m(scene: Scene) -> np.ndarray:
     """The bands of s2cloudless, uint16 (10, h, w); the product's offsets are 0."""
     folder, bands = Path(scene.bands[0]).parent, []
-    for band in s2cloudless.S2CLOUDLESS_BANDS:
+    for band in S2CLOUDLESS_BANDS:
         with rasterio.open(next(folder.glob(f"*_{band}.jp2"))) as source:
             bands.append(mean_of(source.read(1), source.width * s2cloudless.CELL // scene.cols))
     return np.stack(bands)

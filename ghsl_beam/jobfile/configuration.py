@@ -45,7 +45,8 @@ from ghsl_beam.jobfile.storage_services import (
     services_of,
     with_those_of_environment,
 )
-from transforms.elements import RequestError
+from transforms.assembly.masks.parameters import Method
+from transforms.elements import Level, RequestError
 from transforms.storage import storage
 from transforms.storage.services import Services, use
 
@@ -185,6 +186,19 @@ class Job(Section):
     def services(self) -> Services:
         """The storage services of the job."""
         return services_of(self.storage)
+
+    @field_validator("masks")
+    @classmethod
+    def _of_level(cls, given: Masks, info: ValidationInfo) -> Masks:
+        """Refuse the method s2cloudless for L2A, which has no B10."""
+        settings = info.data.get("input")
+        l2a = settings is not None and settings.level is Level.L2A
+        if given.method is Method.S2CLOUDLESS and l2a:
+            raise ValueError(
+                "method: s2cloudless needs input.level: L1C, this job has L2A; leave method out, "
+                "or use product or csmask"
+            )
+        return given
 
     @field_validator("residential")
     @classmethod

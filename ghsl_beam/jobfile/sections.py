@@ -39,7 +39,8 @@ class Masks(Section):
     method: Method | None = Field(
         None,
         description="product: the mask in the product; csmask: a network that finds clouds and "
-        "cloud shadows; file: rasters of your own; by default csmask for L1C, product for L2A",
+        "cloud shadows; s2cloudless: a classifier of ten bands of L1C, an extra; file: rasters of "
+        "your own; by default csmask for L1C, product for L2A",
     )
     folder: Location | None = Field(
         None,

@@ -32,7 +32,17 @@ from .lazy import lazily
 from .pixels import Pixels
 from .references import Block, Loss, RasterRef, StoredTile
 from .rounding import thresholds
-from .scene import BANDS, BANDS_20M, TEN_BANDS, Level, MaskKind, Scene, SourceFile
+from .scene import (
+    BANDS,
+    BANDS_20M,
+    BANDS_60M,
+    S2CLOUDLESS_BANDS,
+    TEN_BANDS,
+    Level,
+    MaskKind,
+    Scene,
+    SourceFile,
+)
 from .tile import BlockTask, Product, TilePlan, period_tag
 from .versions import package_version
 from .window import Window
@@ -40,10 +50,12 @@ from .window import Window
 __all__ = [
     "BANDS",
     "BANDS_20M",
+    "BANDS_60M",
     "DTYPE",
     "LAYERS",
     "NODATA",
     "PIXEL",
+    "S2CLOUDLESS_BANDS",
     "TEN_BANDS",
     "Block",
     "BlockTask",

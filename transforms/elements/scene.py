@@ -14,6 +14,10 @@ BANDS = ("B04", "B03", "B02", "B08")
 BANDS_20M = ("B05", "B06", "B07", "B8A", "B11", "B12")
 """Red edge, narrow near infrared and short-wave infrared: the order of the S2_20M layer."""
 TEN_BANDS = BANDS + BANDS_20M
+BANDS_60M = ("B01", "B09", "B10")
+"""Coastal aerosol, water vapour and cirrus, which only masks use; L2A has no B10."""
+S2CLOUDLESS_BANDS = ("B01", "B02", "B04", "B05", "B08", "B8A", "B09", "B10", "B11", "B12")
+"""The bands of L1C that the mask method s2cloudless sees, in the order of its model."""
 
 
 class Level(StrEnum):
@@ -88,6 +92,12 @@ class Scene:
     """The files that contain the bands, in the order of the bands; empty if they are not listed."""
     mask_file: SourceFile | None = None
     """The file that contains the mask."""
+    mask_bands: tuple[str, ...] = ()
+    """Paths of the bands that only the mask method needs: `S2CLOUDLESS_BANDS`, or none."""
+    mask_offsets: tuple[float, ...] = ()
+    """The offsets of `mask_bands`."""
+    mask_band_files: tuple[SourceFile, ...] = ()
+    """The files that contain `mask_bands`; empty if they are not listed."""
     footprint: str = ""
     """The ground with data as its metadata states it: hexadecimal WKB of polygons in longitude and
     latitude, beyond 180 across the antimeridian; empty if the metadata does not state it."""

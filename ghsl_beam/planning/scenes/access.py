@@ -66,12 +66,16 @@ def kept_files(
     """The files of scenes that go through the cache: masks first, each file once."""
     scenes = tuple(scenes)
     found = [scene.mask_file for scene in scenes if masks and access.masks]
-    found += [file for scene in scenes if bands for file in scene.band_files]
+    found += [file for scene in scenes if bands for file in _band_files(scene)]
     seen = set()
     for file in found:
         if file is not None and file.location not in seen:
             seen.add(file.location)
             yield file
+
+
+def _band_files(scene: Scene) -> tuple[SourceFile, ...]:
+    return *scene.band_files, *scene.mask_band_files
 
 
 def bytes_to_fetch(tiles: Iterable[TilePlan], access: Access) -> int:

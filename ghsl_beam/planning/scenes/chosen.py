@@ -23,6 +23,7 @@ from ghsl_beam.jobfile.sources import Input, Source
 from ghsl_beam.planning.owned import overlap_warnings, with_owned_parts, with_whole_parts
 from ghsl_beam.planning.scenes.catalogue import catalogue_of
 from ghsl_beam.planning.scenes.manifest import manifest_problem
+from ghsl_beam.planning.scenes.masking import mask_bands
 from ghsl_beam.planning.scenes.no_scene import no_archive, why_none
 from transforms.assembly import FoundScenes, LeftOut, Wanted, scenes_of
 from transforms.elements import (
@@ -132,6 +133,7 @@ def scenes_of_job(job: Job, tiles: Sequence[MgrsTile], verify: bool = False) -> 
         settings.level,
         settings.max_cloud_cover,
         job.composite.names,
+        mask_bands(job),
     )
 
     def problem(scene: Scene) -> str | None:

@@ -35,7 +35,7 @@ def manifest_problem(scene: Scene) -> str | None:
         return None
     try:
         sums = _sums(manifest)
-        for path in filter(None, (*scene.bands, scene.mask)):
+        for path in filter(None, (*scene.bands, scene.mask, *scene.mask_bands)):
             name = path.removeprefix(scene.path).lstrip("/")
             kind, expected = sums.get(name, ("", ""))
             if kind not in _SUMS:

@@ -12,9 +12,9 @@ from transforms.assembly.assemble import Rules
 from transforms.assembly.masks.choice import ChoiceParameters
 from transforms.assembly.masks.make import METHOD_VERSION, user_mask
 from transforms.assembly.masks.mask_files import MaskFiles
-from transforms.assembly.masks.methods import csmask
+from transforms.assembly.masks.methods import csmask, s2cloudless
 from transforms.assembly.masks.parameters import CLOUD_M, SHADOW_M, MaskParameters, Method
-from transforms.elements import Level, ModelError, RequestError, Scene
+from transforms.elements import S2CLOUDLESS_BANDS, Level, ModelError, RequestError, Scene
 from transforms.storage import storage
 
 _AT_A_TIME = 16
@@ -32,11 +32,16 @@ def mask_method(job: Job) -> Method:
     return Method.CSMASK if job.input.level is Level.L1C else Method.PRODUCT
 
 
+def mask_bands(job: Job) -> tuple[str, ...]:
+    """The bands of each scene that only the mask method needs."""
+    return S2CLOUDLESS_BANDS if mask_method(job) is Method.S2CLOUDLESS else ()
+
+
 def mask_parameters(job: Job, scenes: Iterable[Scene] = ()) -> MaskParameters:
     """How the masks of scenes are made.
 
     Raises:
-        RequestError: the network is not installed.
+        RequestError: the network or classifier is not installed.
         StorageError: the folder of the user's masks does not answer.
     """
     given, method = job.masks, mask_method(job)
@@ -46,17 +51,19 @@ def mask_parameters(job: Job, scenes: Iterable[Scene] = ()) -> MaskParameters:
     files: list[tuple[str, str]] = []
     if given.folder is not None:
         files = _marks(given.folder, scenes)
-    network = _network(job) if method is Method.CSMASK else ""
+    network = _version(job, method)
     return MaskParameters(method, cloud, shadow, given.folder or "", network, tuple(files))
 
 
-def _network(job: Job) -> str:
-    """The version of the network for a job's masks."""
+def _version(job: Job, method: Method) -> str:
+    """The version of the network or classifier for a job's masks; empty if there is none."""
     try:
-        return csmask.version(job.input.level)
+        if method is Method.CSMASK:
+            return csmask.version(job.input.level)
+        return s2cloudless.version() if method is Method.S2CLOUDLESS else ""
     except ModelError as error:
         raise RequestError(
-            f"masks.method: csmask: {error}; or set masks.method: product"
+            f"masks.method: {method}: {error}; or set masks.method: product"
         ) from error
 
 

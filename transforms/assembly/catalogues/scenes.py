@@ -219,6 +219,7 @@ def _with_checksums(scene: Scene, candidate: Candidate) -> Scene:
         scene,
         band_files=tuple(known(file) for file in scene.band_files),
         mask_file=known(mask) if mask else None,
+        mask_band_files=tuple(known(file) for file in scene.mask_band_files),
     )
 
 
@@ -259,7 +260,7 @@ def _scenes_in(
         return
     for granule, tile in here:
         try:
-            scene = read_granule(files, product, granule, tile, wanted.bands)
+            scene = read_granule(files, product, granule, tile, wanted.bands, wanted.mask_bands)
         except (SceneError, StorageError) as error:
             yield _loss(error, tile)
             continue

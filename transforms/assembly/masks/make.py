@@ -11,7 +11,16 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from transforms.elements import PIXEL, Scene, SceneError, TilePlan, Window, part_of, window_in
+from transforms.elements import (
+    PIXEL,
+    S2CLOUDLESS_BANDS,
+    Scene,
+    SceneError,
+    TilePlan,
+    Window,
+    part_of,
+    window_in,
+)
 from transforms.rasters.area_mask import area_mask
 from transforms.storage import storage
 from transforms.storage.caching import DIRECT, Access
@@ -21,7 +30,7 @@ from ..reading import read_band
 from ..scene_grid import check_grid
 from .classes import MaskClass
 from .dilation import dilated, halo
-from .methods import csmask
+from .methods import csmask, s2cloudless
 from .methods.coarse import read_coarse
 from .parameters import MaskParameters, Method
 from .product import read_classes
@@ -121,6 +130,11 @@ def _found(
         wide = csmask.reach(window, shape)
         dn = read_coarse(scene, wide, parameters.cell, access)
         return csmask.classify(dn, wide, window, shape, scene.level)
+    if parameters.method is Method.S2CLOUDLESS:
+        shape = cells_of(scene, parameters.cell).shape
+        wide = s2cloudless.reach(window, shape)
+        dn = read_coarse(scene, wide, parameters.cell, access, S2CLOUDLESS_BANDS)
+        return s2cloudless.classify(dn, wide, window, shape)
     if parameters.method is Method.FILE:
         return _given(scene, parameters.folder, grid)
     raise ValueError(f"no mask method {parameters.method}")

@@ -20,7 +20,7 @@ from .choice import ChoiceParameters
 from .choose import choose_scenes
 from .make import Shares, make_mask
 from .mask_files import MaskFiles, mask_mark
-from .methods import csmask
+from .methods import csmask, s2cloudless
 from .parameters import MaskParameters
 
 STAGE = "masks"
@@ -110,6 +110,7 @@ class MaskScenes(StageTransform):
     ) -> Iterator[StoredTile | TaggedOutput]:
         """Choose the scenes of one tile, and store which they are."""
         tile, masks = item
+        s2cloudless.release()
         csmask.release()  # the masks of the tile are made, and blocks need the memory
         plan = self.work.plans.read(tile)
         shares: list[Shares | None] = [None] * len(plan.scenes)

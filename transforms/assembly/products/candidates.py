@@ -78,6 +78,8 @@ class Wanted:
     """Largest cloud cover of a scene, percent."""
     bands: tuple[str, ...] = BANDS
     """The bands of a scene: `BANDS` or `TEN_BANDS`."""
+    mask_bands: tuple[str, ...] = ()
+    """The bands that only the mask needs: `S2CLOUDLESS_BANDS`, or none."""
 
     def by_name(self, name: ProductName | None) -> bool:
         """Whether a product may be wanted, by its name; an old name does not give the tile."""

@@ -15,7 +15,7 @@ from typing import Any
 import defusedxml
 import defusedxml.ElementTree
 
-from transforms.elements import BANDS, TEN_BANDS, Level, SceneError
+from transforms.elements import BANDS, BANDS_60M, TEN_BANDS, Level, SceneError
 
 from .footprint import footprint_of
 
@@ -26,6 +26,7 @@ MIN_QUANTIFICATION, MAX_QUANTIFICATION = 1000, 65_535
 value far away, every reflectance would be the same, without any error."""
 
 BAND_INDEX = {
+    "B01": 0,
     "B02": 1,
     "B03": 2,
     "B04": 3,
@@ -34,11 +35,14 @@ BAND_INDEX = {
     "B07": 6,
     "B08": 7,
     "B8A": 8,
+    "B09": 9,
+    "B10": 10,
     "B11": 11,
     "B12": 12,
 }
 """Band index of the specification, for products that list no bands."""
 
+_BANDS = TEN_BANDS + BANDS_60M
 _PRODUCT_ROOTS = {"Level-1C_User_Product": Level.L1C, "Level-2A_User_Product": Level.L2A}
 _TILE_ROOTS = {"Level-1C_Tile_ID": Level.L1C, "Level-2A_Tile_ID": Level.L2A}
 _STATED_LEVELS = {"Level-1C": Level.L1C, "Level-2A": Level.L2A, "Level-2Ap": Level.L2A}
@@ -304,7 +308,7 @@ def _offsets(document: _Document) -> dict[str, float]:
     list_tag, tag = _OFFSETS[document.level]
     elements = document.elements.get(tag, [])
     if not elements and list_tag not in document.elements:
-        return dict.fromkeys(TEN_BANDS, 0.0)
+        return dict.fromkeys(_BANDS, 0.0)
     listed = _band_indices(document)
     wanted = listed or {band: str(index) for band, index in BAND_INDEX.items()}
     values: dict[str, float] = {}
@@ -320,7 +324,7 @@ def _offsets(document: _Document) -> dict[str, float]:
         raise SceneError(
             document.name, f"has no {tag} for {', '.join(missing)}: the list is incomplete"
         )
-    return {band: values[wanted[band]] for band in TEN_BANDS if wanted.get(band) in values}
+    return {band: values[wanted[band]] for band in _BANDS if wanted.get(band) in values}
 
 
 def _band_indices(document: _Document) -> dict[str, str]:

@@ -11,7 +11,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from transforms.elements import BANDS, BANDS_20M, Level, MaskKind, Scene, SceneError, fingerprint
+from transforms.elements import (
+    BANDS,
+    BANDS_20M,
+    BANDS_60M,
+    Level,
+    MaskKind,
+    Scene,
+    SceneError,
+    fingerprint,
+)
 from transforms.storage import storage
 
 from .metadata import MAX_XML_BYTES, ProductMetadata, parse_product, parse_tile
@@ -69,20 +78,26 @@ def product_tiles(path: str) -> tuple[str, ...]:
     return tuple(sorted({tile_of(files, granule) for granule in whole}))
 
 
-def read_scene(path: str, tile: str | None = None, bands: Sequence[str] = BANDS) -> Scene:
+def read_scene(
+    path: str,
+    tile: str | None = None,
+    bands: Sequence[str] = BANDS,
+    mask_bands: Sequence[str] = (),
+) -> Scene:
     """Read a product into a Scene; no image is decoded.
 
     Args:
         path: a folder or a `.zip`.
         tile: the wanted tile, if an older product has several.
         bands: the wanted bands: `BANDS` or `TEN_BANDS`.
+        mask_bands: the bands that the mask needs: `S2CLOUDLESS_BANDS` or none.
 
     Raises:
         SceneError: metadata or a band are missing, broken or unsafe.
     """
     files = only_product(path)
     product = read_product(files)
-    return read_granule(files, product, _choose(files, tile), tile, bands)
+    return read_granule(files, product, _choose(files, tile), tile, bands, mask_bands)
 
 
 def only_product(path: str) -> ProductFiles:
@@ -126,8 +141,9 @@ def read_granule(
     granule: Granule,
     tile: str | None,
     wanted: Sequence[str] = BANDS,
+    for_mask: Sequence[str] = (),
 ) -> Scene:
-    """Read one tile of a product into a Scene with the `wanted` bands.
+    """Read one tile of a product into a Scene with the `wanted` bands, and those `for_mask`.
 
     It must be `tile`, if that is given.
 
@@ -145,12 +161,14 @@ def read_granule(
     cloud_cover = product.cloud_cover if product.cloud_cover is not None else place.cloud_cover
     if cloud_cover is None:
         raise SceneError(files.gdal_path(product_file(files)), "has no Cloud_Coverage_Assessment")
-    without = [band for band in wanted if band not in product.offsets]
+    without = [band for band in (*wanted, *for_mask) if band not in product.offsets]
     if without:
         raise SceneError(
             files.gdal_path(product_file(files)), f"has no offset for {', '.join(without)}"
         )
-    bands = tuple(_band(files, granule, product, band) for band in wanted)
+    bands = tuple(_band(files, granule, product, band, False) for band in wanted)
+    mask_bands = tuple(_band(files, granule, product, band, True) for band in for_mask)
+    every = tuple(dict.fromkeys((*bands, *mask_bands)))
     mask, kind = _mask(files, granule, product)
     stem = re.sub(r"(\.SAFE|\.zip)+$", "", files.name, flags=re.IGNORECASE)
     return Scene(
@@ -171,12 +189,15 @@ def read_granule(
         uly=place.uly,
         rows=place.rows,
         cols=place.cols,
-        size=files.size(bands),
+        size=files.size(every),
         satellite=product.satellite,
         datastrip=place.datastrip,
-        files=_files(files, bands, mask, kind),
+        files=_files(files, every, mask, kind),
         band_files=tuple(files.source(name) for name in bands),
         mask_file=files.source(mask) if mask else None,
+        mask_bands=tuple(files.gdal_path(name) for name in mask_bands),
+        mask_offsets=tuple(product.offsets[band] for band in for_mask),
+        mask_band_files=tuple(files.source(name) for name in mask_bands),
         footprint=product.footprint,
     )
 
@@ -248,9 +269,11 @@ def _choose(files: ProductFiles, tile: str | None) -> Granule:
     return named[0]
 
 
-def _band(files: ProductFiles, granule: Granule, product: ProductMetadata, band: str) -> str:
+def _band(
+    files: ProductFiles, granule: Granule, product: ProductMetadata, band: str, for_mask: bool
+) -> str:
     """Name of a band's finest image, from the product's list or else found by its name."""
-    metres = 20 if band in BANDS_20M else 10
+    metres = 20 if band in BANDS_20M else 60 if band in BANDS_60M else 10
     folder_name = f"R{metres}m" if product.level is Level.L2A else None
     suffix = f"{band}_{metres}m" if folder_name else band
     listed = [name for name in product.images if re.search(rf"(^|_|/){suffix}(\.jp2)?$", name)]
@@ -272,6 +295,8 @@ def _band(files: ProductFiles, granule: Granule, product: ProductMetadata, band:
             where, f"has {len(names)} images of band {band} at {metres} m, expected one"
         )
     needed = ", which composite.bands: ten needs" if band in BANDS_20M else ""
+    if for_mask:
+        needed = ", which masks.method: s2cloudless needs"
     raise SceneError(where, f"has no image of band {band} at {metres} m{needed}")
 
 

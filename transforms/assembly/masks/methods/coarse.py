@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from scipy.ndimage import binary_dilation
 
-from transforms.elements import BANDS, PIXEL, TEN_BANDS, Scene, SceneError, Window
+from transforms.elements import (
+    BANDS,
+    PIXEL,
+    S2CLOUDLESS_BANDS,
+    TEN_BANDS,
+    Scene,
+    SceneError,
+    SourceFile,
+    Window,
+)
 from transforms.storage.caching import DIRECT, Access
 
 from ...radiometry import to_composite_dn
@@ -57,18 +66,29 @@ def read_coarse(
         SceneError: the scene lacks a band, or the file of a band cannot be used.
         StorageError: its storage does not answer.
     """
-    there = TEN_BANDS[: len(scene.bands)]
+    there = _bands_of(scene)
     lacking = [band for band in bands if band not in there]
     if lacking:
         raise SceneError(scene.path, f"has no {', '.join(lacking)}, only {', '.join(there)}")
     dn = np.empty((len(bands), *window.shape), np.uint16)
-    places = [there.index(band) for band in bands]
-    files = scene.band_files or (None,) * len(there)
-    for out, place in zip(dn, places, strict=True):
-        out[...] = access.read(
-            scene.bands[place], files[place], lambda here: _means_of_band(here, scene, window, cell)
+    for out, band in zip(dn, bands, strict=True):
+        path, file, _ = there[band]
+        out[...] = access.read(path, file, lambda here: _means_of_band(here, scene, window, cell))
+    return to_composite_dn(dn, [there[band][2] for band in bands], scene.quantification)
+
+
+def _bands_of(scene: Scene) -> dict[str, tuple[str, SourceFile | None, float]]:
+    """Path, file and offset of each band of a scene, by its name."""
+    return {
+        name: (path, file, offset)
+        for names, paths, files, offsets in (
+            (TEN_BANDS, scene.bands, scene.band_files, scene.offsets),
+            (S2CLOUDLESS_BANDS, scene.mask_bands, scene.mask_band_files, scene.mask_offsets),
         )
-    return to_composite_dn(dn, [scene.offsets[place] for place in places], scene.quantification)
+        for name, path, file, offset in zip(
+            names, paths, files or (None,) * len(paths), offsets, strict=False
+        )
+    }
 
 
 @dataclass(frozen=True, slots=True)

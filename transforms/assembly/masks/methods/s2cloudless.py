@@ -10,7 +10,7 @@ Source: A. Zupanc (2017), Improving cloud detection with machine learning; the p
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -20,15 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, convolve
 
-from transforms.elements import ModelError, Window
+from transforms.elements import S2CLOUDLESS_BANDS, ModelError, Window
 
 from ...radiometry import SCALE
 from ..classes import MaskClass
 
 CELL = 6
 """Side of a cell of the mask in pixels of 10 m."""
-S2CLOUDLESS_BANDS = ("B01", "B02", "B04", "B05", "B08", "B8A", "B09", "B10", "B11", "B12")
-"""The bands of the model, in its order."""
 THRESHOLD = 0.4
 """Least mean probability of a cloud."""
 _REACH = 2
@@ -99,6 +97,22 @@ def classify(
     return classes[window.slices_in(wide)].astype(np.uint8)
 
 
+def version() -> str:
+    """The version of the package, for fingerprints and the run record.
+
+    Raises:
+        ModelError: s2cloudless or LightGBM is not installed.
+    """
+    _file()
+    return metadata.version(_PACKAGE)
+
+
+def release() -> None:
+    """Forget the classifier of this process."""
+    with _LOCK:
+        _loaded.cache_clear()
+
+
 def _probabilities(dn: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Probability of a cloud for each row of `dn`, (n, 10); float32 (n,)."""
     out = np.empty(len(dn), np.float32)
@@ -116,6 +130,10 @@ def _model() -> Any:
 
 @cache
 def _loaded() -> Any:
+    return import_module("lightgbm").Booster(model_file=str(_file()))  # an extra
+
+
+def _file() -> Path:
     package = find_spec(_PACKAGE)
     if package is None or package.origin is None or find_spec("lightgbm") is None:
         raise ModelError(
@@ -126,4 +144,4 @@ def _loaded() -> Any:
     path = Path(package.origin).parent / _MODEL
     if not path.is_file():
         raise ModelError(str(path), "is absent: install s2cloudless 1.7 again")
-    return import_module("lightgbm").Booster(model_file=str(path))  # an extra
+    return path

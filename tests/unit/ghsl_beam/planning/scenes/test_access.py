@@ -123,11 +123,13 @@ class _Scene:
     def __init__(self, mask, *bands):
         self.mask_file = SourceFile(mask) if mask else None
         self.band_files = tuple(map(SourceFile, bands))
+        self.mask_band_files = ()
 
 
 def test_files_come_once_and_masks_first():
     scenes = [_Scene("m", "a", "b"), _Scene("zip", "zip", "zip"), _Scene(None, "c")]
+    scenes[2].mask_band_files = (SourceFile("b01"),)
     names = [file.location for file in kept_files(scenes, Access())]
-    assert names == ["m", "zip", "a", "b", "c"]
+    assert names == ["m", "zip", "a", "b", "c", "b01"]
     names = [file.location for file in kept_files(scenes, Access(masks=False))]
-    assert names == ["a", "b", "zip", "c"]
+    assert names == ["a", "b", "zip", "c", "b01"]

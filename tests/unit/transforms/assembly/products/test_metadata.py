@@ -9,7 +9,7 @@ import pytest
 from tests.support.archive import Product, _product_xml, _tile_xml
 from transforms.assembly import parse_product, parse_tile
 from transforms.assembly.products.metadata import MAX_XML_BYTES
-from transforms.elements import TEN_BANDS, Level, SceneError
+from transforms.elements import BANDS_60M, TEN_BANDS, Level, SceneError
 
 
 def product_xml(offset=None):
@@ -80,7 +80,7 @@ def test_what_a_product_says():
     found = parse_product(xml, "MTD_MSIL1C.xml")
     assert found.product_id == product.name
     assert found.sensing == datetime(2020, 6, 15, 10, 21, 1, 26000, tzinfo=UTC)
-    assert found.offsets == dict.fromkeys(TEN_BANDS, -1000.0)
+    assert found.offsets == dict.fromkeys(TEN_BANDS + BANDS_60M, -1000.0)
     assert found.cloud_cover == 0
     assert len(found.images) == 4
 
@@ -100,7 +100,7 @@ def test_offset_follows_the_physical_band_not_the_usual_index():
 def test_offsets_do_not_follow_the_baseline():
     xml, _ = product_xml(offset=None)
     newer = xml.replace(b"02.09", b"04.00")
-    assert parse_product(newer, "x").offsets == dict.fromkeys(TEN_BANDS, 0.0)
+    assert parse_product(newer, "x").offsets == dict.fromkeys(TEN_BANDS + BANDS_60M, 0.0)
 
 
 @pytest.mark.parametrize(

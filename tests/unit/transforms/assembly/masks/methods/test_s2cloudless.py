@@ -3,9 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transforms.assembly import read_scene
 from transforms.assembly.masks.classes import MaskClass
 from transforms.assembly.masks.methods import s2cloudless
-from transforms.elements import ModelError, Window
+from transforms.assembly.masks.methods.coarse import read_coarse
+from transforms.elements import S2CLOUDLESS_BANDS, ModelError, SceneError, Window
 
 GRID = 40, 50
 WHOLE = Window(0, 0, *GRID)
@@ -40,6 +42,21 @@ def test_probabilities_are_averaged_and_clouds_grow_by_a_cell():
         [6, n] for n in (5, 6, 7, 8)
     ]
     assert np.argwhere(found == MaskClass.NODATA).tolist() == [[5, 10]]
+
+
+def test_a_real_product_gives_its_ten_bands(shared_data):
+    """A product whose pixels were coarsened; it gives them only where they are asked for."""
+    path = str(min((shared_data / "safe_products").glob("S2*_MSIL1C_*.zip")))
+    scene = read_scene(path, mask_bands=S2CLOUDLESS_BANDS)
+    assert [name[-7:-4] for name in scene.mask_bands] == list(S2CLOUDLESS_BANDS)
+    assert len(scene.mask_band_files) == len(scene.mask_offsets) == 10
+    assert scene.files != read_scene(path).files
+    assert read_scene(path).mask_bands == ()
+    dn = read_coarse(scene, Window(800, 900, 40, 30), 6, bands=S2CLOUDLESS_BANDS)
+    assert dn.shape == (10, 40, 30)
+    assert dn.any(axis=(1, 2)).all()
+    with pytest.raises(SceneError, match=r"has no B01, .*, only B04, B03, B02, B08"):
+        read_coarse(read_scene(path), Window(0, 0, 4, 4), 6, bands=S2CLOUDLESS_BANDS)
 
 
 def test_wrong_arrays_and_a_missing_package(monkeypatch):
