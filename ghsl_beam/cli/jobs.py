@@ -157,6 +157,7 @@ def plan_command(
     ]
     names = ("tile", "zone", "model", "scenes", "days", "cloud", "blocks", "exists")
     say_table(names, rows, kept="days")
+    say(f"masks: {content['masks']}")
     for grid in content["grids"]:
         say(f"grid {grid['grid']}: {grid['cells']} cells, {grid['missing']} to do")
     _say_estimate(content)

@@ -17,6 +17,7 @@ from ghsl_beam.estimating.estimate import (
 from ghsl_beam.planning.inventory import Inventory, read_inventory
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.scenes.access import access_of, access_problem, bytes_to_fetch
+from ghsl_beam.planning.scenes.masking import masks_in_words
 from transforms.elements import GhslBeamError
 
 
@@ -34,6 +35,7 @@ def summary(plan: JobPlan) -> dict[str, Any]:
     return {
         "name": job.name,
         "engine": plan.engine.engine,
+        "masks": masks_in_words(job),
         "tiles": [
             {
                 "tile": tile.tile,

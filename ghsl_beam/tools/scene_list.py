@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import shapely
@@ -11,6 +13,7 @@ from ghsl_beam.area.mgrs_tiles import tile
 from ghsl_beam.outputs.footprint import footprint
 from ghsl_beam.planning.scenes.chosen import ChosenScenes
 from transforms.assembly import LeftOut
+from transforms.assembly.masks.choose import ChosenScene
 from transforms.assembly.products.naming import parse_name
 from transforms.elements import Loss, Scene
 from transforms.storage.locations import masked
@@ -20,14 +23,21 @@ _SIMPLER = 0.0005
 USED, LEFT_OUT, LOST = "used", "left out", "lost"
 
 
-def scene_list(chosen: ChosenScenes) -> list[dict[str, Any]]:
+def scene_list(
+    chosen: ChosenScenes, measured: Mapping[tuple[str, str], ChosenScene] = MappingProxyType({})
+) -> list[dict[str, Any]]:
     """Every product that the catalogue names for a job, by tile and sensing.
 
     Each has `scene`, `tile`, `status` (`used`, `left out`, `lost`), `sensing` (ISO 8601, UTC),
-    `cloud_cover` (percent), `baseline`, `bytes` (of the bands), `location` and `reason`; an
-    unknown value is None.
+    `cloud_cover` (percent), `baseline`, `bytes` (of the bands), `clear` and `given` (shares of the
+    area in the tile, 0 to 1: clear, and to which the scene gave a clear observation in the last
+    run), `location` and `reason`; an unknown value is None.
+
+    Args:
+        chosen: the scenes.
+        measured: what the last run found out, by tile and name of the scene.
     """
-    rows = [_used(scene) for plan in chosen.tiles for scene in plan.scenes]
+    rows = [_used(scene, measured) for plan in chosen.tiles for scene in plan.scenes]
     rows += [_left_out(one) for one in chosen.left_out]
     rows += [_lost(loss) for loss in chosen.losses]
     return sorted(
@@ -67,13 +77,14 @@ def _row(
         "tile": tile,
         "status": status,
         "sensing": sensing.isoformat() if sensing else None,
-        **dict.fromkeys(("cloud_cover", "baseline", "bytes")),
+        **dict.fromkeys(("cloud_cover", "baseline", "bytes", "clear", "given")),
         "location": masked(location),
         "reason": None,
     } | known
 
 
-def _used(scene: Scene) -> dict[str, Any]:
+def _used(scene: Scene, measured: Mapping[tuple[str, str], ChosenScene]) -> dict[str, Any]:
+    last = measured.get((scene.tile, scene.id))
     return _row(
         USED,
         scene.id,
@@ -83,6 +94,9 @@ def _used(scene: Scene) -> dict[str, Any]:
         cloud_cover=scene.cloud_cover,
         baseline=scene.baseline,
         bytes=scene.size,
+        clear=last["clear"] if last else None,
+        given=last["used"] if last else None,
+        reason=f"not used in the last run: {last['reason']}" if last and last["reason"] else None,
     )
 
 

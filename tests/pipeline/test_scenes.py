@@ -51,6 +51,8 @@ def test_a_table(listed):
     assert text.endswith("33UUU_20200622T120000.tar\n")
     assert "1 used, 1 lost, 2 left out" in text
     assert "warning: skipped, packed in a form that" in text
+    assert "masks: product; clouds grow by 0 m, cloud shadows by 0 m" in text
+    assert "given" not in text  # there is no run yet
 
 
 def test_json_names_each_with_its_reason(listed):

@@ -52,6 +52,7 @@ def test_plan_shows_odd_names_plainly(capsys, monkeypatch):
                 "exists": [],
             }
         ],
+        "masks": "csmask",
         "grids": [],
         "estimate": {"seconds": None, "basis": ODD},
         "losses": [{"tile": "33UUU", "file": ODD, "reason": ODD}],

@@ -10,11 +10,19 @@ from typing import Any
 from ghsl_beam.jobfile.configuration import Job
 from transforms.assembly.assemble import Rules
 from transforms.assembly.masks.choice import ChoiceParameters
+from transforms.assembly.masks.choose import ChosenScene, last_choice
 from transforms.assembly.masks.make import METHOD_VERSION, user_mask
 from transforms.assembly.masks.mask_files import MaskFiles
 from transforms.assembly.masks.methods import csmask, s2cloudless
 from transforms.assembly.masks.parameters import CLOUD_M, SHADOW_M, MaskParameters, Method
-from transforms.elements import S2CLOUDLESS_BANDS, Level, ModelError, RequestError, Scene
+from transforms.elements import (
+    S2CLOUDLESS_BANDS,
+    Level,
+    ModelError,
+    RequestError,
+    Scene,
+    TilePlan,
+)
 from transforms.storage import storage
 
 _AT_A_TIME = 16
@@ -37,6 +45,36 @@ def mask_bands(job: Job) -> tuple[str, ...]:
     return S2CLOUDLESS_BANDS if mask_method(job) is Method.S2CLOUDLESS else ()
 
 
+def growth(job: Job) -> tuple[float, float]:
+    """The distances in metres by which clouds and cloud shadows of a job grow."""
+    given, grows = job.masks, mask_method(job) is Method.CSMASK
+    cloud = (CLOUD_M if grows else 0.0) if given.cloud_m is None else given.cloud_m
+    shadow = (SHADOW_M if grows else 0.0) if given.shadow_m is None else given.shadow_m
+    return cloud, shadow
+
+
+def masks_in_words(job: Job) -> str:
+    """How the masks of a job are made: `csmask; clouds grow by 60 m, cloud shadows by 60 m`."""
+    cloud, shadow = growth(job)
+    return f"{mask_method(job)}; clouds grow by {cloud:g} m, cloud shadows by {shadow:g} m"
+
+
+def last_shares(job: Job, tiles: Iterable[TilePlan]) -> dict[tuple[str, str], ChosenScene]:
+    """What the last run of a job found out about its scenes, by tile and name of the scene.
+
+    Raises:
+        StorageError: the storage of the output does not answer.
+    """
+    files, names = mask_files(job), [plan.tile for plan in tiles]
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        choices = pool.map(lambda tile: last_choice(files, tile), names)
+        return {
+            (tile, scene["id"]): scene
+            for tile, choice in zip(names, choices, strict=True)
+            for scene in (choice["scenes"] if choice else ())
+        }
+
+
 def mask_parameters(job: Job, scenes: Iterable[Scene] = ()) -> MaskParameters:
     """How the masks of scenes are made.
 
@@ -45,9 +83,7 @@ def mask_parameters(job: Job, scenes: Iterable[Scene] = ()) -> MaskParameters:
         StorageError: the folder of the user's masks does not answer.
     """
     given, method = job.masks, mask_method(job)
-    grows = method is Method.CSMASK
-    cloud = (CLOUD_M if grows else 0.0) if given.cloud_m is None else given.cloud_m
-    shadow = (SHADOW_M if grows else 0.0) if given.shadow_m is None else given.shadow_m
+    cloud, shadow = growth(job)
     files: list[tuple[str, str]] = []
     if given.folder is not None:
         files = _marks(given.folder, scenes)

@@ -114,18 +114,29 @@ def stored_choice(files: MaskFiles, plan: TilePlan) -> Choice | None:
     Raises:
         StorageError: the storage does not answer.
     """
-    location = files.location(files.choice_of(plan.tile))
+    choice = last_choice(files, plan.tile)
+    if choice is None:
+        return None
+    same = [scene["id"] for scene in choice["scenes"]] == [scene.id for scene in plan.scenes]
+    current = choice["fingerprint"] == plan.fingerprints.get(Layer.S2, "")
+    return choice if same and current else None
+
+
+def last_choice(files: MaskFiles, tile: str) -> Choice | None:
+    """The choice of the last run, whatever its settings were; None if there is none.
+
+    Raises:
+        StorageError: the storage does not answer.
+    """
+    location = files.location(files.choice_of(tile))
     try:
-        choice = _CHOICE.validate_json(storage.read_bytes(location, _MAX_BYTES))
+        return _CHOICE.validate_json(storage.read_bytes(location, _MAX_BYTES))
     except ValueError:
         return None
     except StorageError as error:
         if not error.absent:
             raise
         return None
-    same = [scene["id"] for scene in choice["scenes"]] == [scene.id for scene in plan.scenes]
-    current = choice["fingerprint"] == plan.fingerprints.get(Layer.S2, "")
-    return choice if same and current else None
 
 
 def _chosen(scene: Scene, shares: Shares | None, used: float, chosen: bool) -> ChosenScene:

@@ -1,0 +1,57 @@
+"""How the masks of a job are made, and what its last run found out."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ghsl_beam.jobfile.configuration import Job
+from ghsl_beam.planning.scenes.masking import last_shares, mask_files, masks_in_words
+
+TILES = [SimpleNamespace(tile="33UUU"), SimpleNamespace(tile="33UVU")]
+
+
+def job_of(output: Path, masks: dict, level: str = "L1C") -> Job:
+    return Job.model_validate(
+        {
+            "name": "town",
+            "epoch": 2020,
+            "area": {"bbox": [13.0, 52.3, 13.8, 52.7]},
+            "period": {"start": "2020-01-01", "end": "2020-12-31"},
+            "input": {"archive": str(output), "level": level},
+            "residential": {"model": str(output / "x.skops")},
+            "masks": masks,
+            "output": str(output),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("masks", "level", "said"),
+    [
+        ({}, "L1C", "csmask; clouds grow by 60 m, cloud shadows by 60 m"),
+        ({}, "L2A", "product; clouds grow by 0 m, cloud shadows by 0 m"),
+        ({"cloud_m": 0}, "L1C", "csmask; clouds grow by 0 m, cloud shadows by 60 m"),
+        (
+            {"method": "product", "shadow_m": 20.5},
+            "L1C",
+            "product; clouds grow by 0 m, cloud shadows by 20.5 m",
+        ),
+    ],
+)
+def test_masks_in_words(tmp_path: Path, masks: dict, level: str, said: str) -> None:
+    assert masks_in_words(job_of(tmp_path, masks, level)) == said
+
+
+def test_what_the_last_run_found_out(tmp_path: Path) -> None:
+    job = job_of(tmp_path, {})
+    assert last_shares(job, TILES) == {}
+    scene = {"id": "S2A_X", "clear": 0.5, "seen": 1.0, "used": 0.25, "reason": ""}
+    files = mask_files(job)
+    path = Path(files.location(files.choice_of("33UUU")))
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"fingerprint": "of other settings", "scenes": [scene]}))
+    assert last_shares(job, TILES) == {("33UUU", "S2A_X"): scene}
+    path.write_text("{")
+    assert last_shares(job, TILES) == {}
