@@ -43,10 +43,10 @@ _ANTIMERIDIAN = 165.0
 """Longitude from which a tile may reach the antimeridian."""
 _MASKS = round((2 * REACH + 1) * CELL_M / PIXEL)
 """Pixels around a pixel that the bright targets in its masks depend on."""
-_EDGE = 15.0
+_EDGE = 20.0
 """Metres around the edge of the area in which a tile may have data and one of another zone none:
 a pixel is inside if its centre is, and the pixels of two zones have other centres."""
-_MOST_CORNERS = 2000
+_MOST_CORNERS = 500
 _STEP, _HALF = 2000.0, 200_000.0
 """Step between points of the line between two tiles, and half its length, metres."""
 _RADIUS = 6_371_000.0
@@ -129,10 +129,10 @@ def square_buffer(region: shapely.Geometry, distance: float) -> shapely.Geometry
         (-5.0, -5.0, 15.0, 15.0)
     """
     corners = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]]) * distance
-    tolerance, parts = distance / 100, [region]
+    tolerance, parts = distance / 10, [region]
     while shapely.get_num_coordinates(parts[0]) > _MOST_CORNERS and tolerance < distance:
         parts = [region.buffer(tolerance, quad_segs=1).simplify(tolerance / 2)]
-        tolerance *= 2
+        tolerance *= 3
     for ring in _rings(parts[0]):
         for start, end in pairwise(ring):
             points = np.vstack([start + corners, end + corners])
@@ -159,8 +159,10 @@ def _owned(item: _Sure, others: Sequence[_Sure]) -> TilePlan | None:
             if other.plan.grid.crs != tile.grid.crs:
                 abroad.append(theirs)
     if abroad:
-        edge = tile.area.boundary.simplify(_EDGE / 4).buffer(_EDGE, quad_segs=1)
-        part = part.union(edge.intersection(data).intersection(shapely.union_all(abroad)))
+        shared = shapely.union_all(abroad).intersection(data)
+        edge = shapely.clip_by_rect(tile.area.boundary, *shared.buffer(_EDGE).bounds)
+        edge = edge.simplify(_EDGE / 4).buffer(_EDGE, quad_segs=1)
+        part = part.union(edge.intersection(shared))
     if part.equals(data):
         return tile
     # Corners at whole metres, so that the fingerprints do not depend on the version of PROJ.

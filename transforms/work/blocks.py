@@ -52,7 +52,8 @@ def blocks_of(plan: TilePlan, size: int, margin: int, owned: bool = False) -> It
         reach = shapely.box(*plan.place(window).pad(margin).boundingbox.bbox)
         if not shapely.intersects(area, reach):
             continue
-        parts = [window] if mine is None else _needed(area, plan, window, margin)
+        cut = mine is not None and not shapely.contains_properly(area, reach)
+        parts = _needed(area, plan, window, margin) if cut else [window]
         yield from (Block(plan.tile, part) for part in parts)
 
 
