@@ -200,9 +200,9 @@ def test_seconds_follow_from_the_throughput(job_file, tmp_path):
     assert found["store"] == pytest.approx(pixels * 7e-8, abs=0.01)
     cells = len(plan.grids[0].cells)
     assert found["aggregation"] == pytest.approx(2 * cells + area * 1e-7, abs=0.01)
-    assert found["publish"] == pytest.approx(pixels * 6e-7 + 6 * 0.1, abs=0.01)
-    assert found["catalogue and report"] == pytest.approx((6 + 6) * 0.5)
-    assert bytes_to_write(inventory, works, SPEED) == pytest.approx(12 * area + 1000 * cells, abs=2)
+    assert found["publish"] == pytest.approx(pixels * 7e-7 + 6 * 0.1, abs=0.01)
+    assert found["catalogue and report"] == pytest.approx((7 + 6) * 0.5)
+    assert bytes_to_write(inventory, works, SPEED) == pytest.approx(14 * area + 1000 * cells, abs=2)
 
 
 def test_more_scenes_take_more_memory_up_to_a_bound(job_file, tmp_path):

@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pytest
 import rasterio
 
 from ghsl_beam.area.mgrs_tiles import tile
@@ -29,18 +30,14 @@ def test_a_real_zip_goes_through(shared_data, tmp_path):
     output, record = make(file)
     assert record["exit_code"] == 0, record["losses"]
     (planned,) = record["tiles"]
-    assert planned["scenes"] == [
-        {
-            "id": NAME,
-            "sensing": planned["scenes"][0]["sensing"],
-            "cloud_cover": planned["scenes"][0]["cloud_cover"],
-            "baseline": "02.09",
-            "level": "L1C",
-        }
-    ]
+    (scene,) = planned["scenes"]
+    assert (scene["id"], scene["baseline"], scene["level"]) == (NAME, "02.09", "L1C")
+    assert 0 < scene["clear"] < scene["seen"] == 1, "the product's mask has clouds here"
+    assert scene["used"] == pytest.approx(scene["clear"], abs=0.001)
+    assert scene["reason"] == ""
     assert planned["model"]["fallback"] is True
     made = layers(output)
-    assert len([name for name in made if name.startswith("utm/53JQJ/")]) == 6
+    assert len([name for name in made if name.startswith("utm/53JQJ/")]) == 7
     with rasterio.open(output / "utm/53JQJ/S2_E2020_town_53JQJ.tif") as source:
         s2, place, crs = source.read(), source.transform, source.crs
     assert crs.to_epsg() == grid.epsg
