@@ -174,7 +174,7 @@ class MasksRecord(TypedDict):
     """How the masks of the scenes were made."""
 
     method: Annotated[str, Field(description="what finds clouds and their shadows")]
-    network: Annotated[str, Field(description="version of the network; empty without one")]
+    network: Annotated[str, Field(description="version of the network or classifier, or empty")]
     cloud_m: Annotated[float, Field(description="distance by which clouds grow, metres")]
     shadow_m: Annotated[float, Field(description="distance by which cloud shadows grow, metres")]
 

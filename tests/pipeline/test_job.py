@@ -101,6 +101,13 @@ def test_the_record_tells_scenes_models_and_products(made):
     assert (domain["pixels"], domain["pixels_of_area"]) == (inside.sum(), known.sum())
     assert domain["share"] == pytest.approx(share, abs=1e-4)
     assert f"{100 * domain['share']:.1f} %</dd>" in (output / "report/index.html").read_text()
+    with utm(output, "S2_QUALITY") as quality, utm(output, "S2_COUNT") as count:
+        by_rule, area = quality.read(1), (count.read(1) != 65535).sum()
+    seen = written["observations"]
+    assert seen["pixels_of_area"] == area
+    assert seen["clear"] == pytest.approx((by_rule == 0).sum() / area, abs=1e-4)
+    assert seen["none"] == pytest.approx(1 - (by_rule != 255).sum() / area, abs=1e-4)
+    assert written["masks"]["method"] == "product"
     (on_grid,) = output.glob("grid/54009_100/GREENNESS_*.tif")
     with rasterio.open(on_grid) as source:
         assert source.tags()["PERIOD"] == "2020-06-15/2020-06-15"

@@ -55,11 +55,25 @@ def test_a_cog_holds_the_parts_and_nodata_elsewhere(tmp_path):
         values = source.read(1)
         assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert source.nodata == 255
+        assert source.tags()["VALID_PIXELS"] == str(part.size)
+        assert "CLASS_PIXELS" not in source.tags()
     assert (values[100:120, 50:80] == 7).all()
     assert (values == 7).sum() == part.size
     assert (values == 255).sum() == values.size - part.size
     assert stored_fingerprint(str(path)) == "abc"
     assert [file.name for file in path.parent.iterdir()] == ["layer.tif"]
+
+
+def test_a_layer_of_classes_states_the_pixels_of_each(tmp_path):
+    path, part = tmp_path / "layer.tif", np.zeros((20, 30), "uint8")
+    part[:2], part[2, :5], part[3] = 2, 1, 255
+    kind = {"bands": 1, "dtype": "uint8", "nodata": 255, "tags": {}}
+    with cog_writer(str(path), PLACE, **kind, spec=LAYERS["S2_QUALITY"]) as write:
+        for row in (0, 10):
+            write(Window(100 + row, 50, 10, 30), part[row : row + 10])
+    with rasterio.open(path) as source:
+        assert source.tags()["CLASS_PIXELS"] == "505 5 60"
+        assert source.tags()["VALID_PIXELS"] == "570"
 
 
 def test_what_fails_half_way_leaves_nothing_and_keeps_what_was(tmp_path):
