@@ -173,6 +173,11 @@ class Cleaning(Section):
     ndwi_above: Annotated[float, Field(ge=-1, le=1), NUMBER] | None = Field(
         0.0, description="a pixel with an NDWI above this is water, not built-up"
     )
+    shore_m: Annotated[int, Field(ge=0, le=200), NUMBER] = Field(
+        0,
+        description="built-up so near to water (by ndwi_above) becomes 0, metres: for areas with "
+        "lakes and without quays",
+    )
     roads: Location | None = Field(None, description="vector file of road lines")
     road_width_field: str = Field("width", description="field with the width of the road, metres")
     minimum_area_m2: Annotated[int, Field(ge=0, le=10_000_000), NUMBER] | None = Field(

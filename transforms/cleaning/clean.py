@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import distance_transform_edt, maximum_filter
 
 from transforms.elements import NODATA, Layer
 from transforms.rasters.sieve import small_components
@@ -33,7 +33,8 @@ def clean(
 
     Nodata is masked first, with the pixels up to `edge` from a pixel without S2. Then the steps
     follow, each on the result of the one before, and each only if its parameter is set. Below
-    `minimum` becomes 0. NDVI above `ndvi_above` becomes 0. NDWI above `ndwi_above` becomes 0.
+    `minimum` becomes 0. NDVI above `ndvi_above` becomes 0. NDWI above `ndwi_above` becomes 0,
+    and so does what is up to `shore` pixels from it.
     Pixels that a street covers become 0, and pixels that it only touches become half. The result is
     rounded to percent, half up. Components above 0 with fewer than `minimum_pixels` pixels become
     0. Thresholds and rounding are exact, because everything is computed in whole numbers. With a
@@ -81,7 +82,10 @@ def clean(
     if parameters.ndvi_above is not None:
         halves[index_above(nir, red, parameters.ndvi_above)] = 0
     if parameters.ndwi_above is not None:
-        halves[index_above(green, nir, parameters.ndwi_above)] = 0
+        water = index_above(green, nir, parameters.ndwi_above)
+        if parameters.shore and water.any():
+            water = distance_transform_edt(~water) <= parameters.shore
+        halves[water] = 0
     if parameters.streets and roads:
         if grid is None or tuple(grid.shape) != raw.shape:
             raise ValueError(f"grid is {grid}, expected one of shape {raw.shape} for the roads")

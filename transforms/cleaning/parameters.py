@@ -19,6 +19,9 @@ class CleaningParameters:
     """NDVI, -1..1; built-up in greener pixels becomes 0."""
     ndwi_above: float | None = 0.0
     """NDWI of McFeeters (1996), -1..1; built-up in pixels above it (open water) becomes 0."""
+    shore: int = 0
+    """Pixels; built-up with a centre so near to one of water becomes 0: the network takes the edge
+    of a lake for a building. Water is what `ndwi_above` says."""
     streets: bool = True
     """Whether built-up under road lines is removed, if roads are given."""
     minimum_pixels: int | None = 4
@@ -45,12 +48,13 @@ class CleaningParameters:
 
     @property
     def halo(self) -> int:
-        """Pixels around a window that its result depends on: the size limit of the sieve and edge.
+        """Pixels around a window that its result depends on.
 
-        A component that reaches beyond this halo has more pixels than the limit inside it. All
-        other steps look at one pixel at a time.
+        A component that reaches beyond the size limit of the sieve has more pixels than the limit
+        inside it. Its pixels depend on the edge and the shore around them. All other steps look at
+        one pixel at a time.
         """
-        return (self.minimum_pixels or 0) + self.edge
+        return (self.minimum_pixels or 0) + max(self.edge, self.shore)
 
 
 def _is_number(value: object) -> bool:

@@ -126,6 +126,18 @@ def test_halo_is_the_size_limit():
     assert CleaningParameters(minimum_pixels=7, edge=2).halo == 9
 
 
+def test_a_shore_is_not_built_up():
+    raw, s2 = np.full((9, 12), 8000, np.uint16), np.full((4, 9, 12), 1000, np.uint16)
+    s2[1, 4, 6] = 2000
+    cleaned = clean(raw, s2, CleaningParameters(shore=2))
+    rows, cols = np.indices(raw.shape)
+    near = np.hypot(rows - 4, cols - 6) <= 2
+    np.testing.assert_array_equal(cleaned == 0, near)
+    assert near.sum() == 13
+    assert (clean(raw, s2, CleaningParameters(ndwi_above=None, shore=2)) == 80).all()
+    assert CleaningParameters(minimum_pixels=7, edge=1, shore=2).halo == 9
+
+
 def test_a_pixel_beside_one_without_data_has_none():
     raw, s2 = np.full((9, 12), 8000, np.uint16), np.full((4, 9, 12), 1000, np.uint16)
     s2[2, 4, 6] = 0
@@ -162,9 +174,10 @@ def test_every_window_with_its_halo_gives_the_same_pixels(data):
         for width in rng.uniform(3, 40, data.draw(st.integers(0, 3)))
     ]
     parameters = CleaningParameters(
-        ndwi_above=None,
+        ndwi_above=data.draw(st.none() | st.just(0.15)),
         minimum_pixels=data.draw(st.none() | st.integers(1, 12)),
         edge=data.draw(st.integers(0, 2)),
+        shore=data.draw(st.integers(0, 3)),
     )
     grid = utm_grid(32633, 600000, 5000000, *shape)
     extent = extent_of(grid)
