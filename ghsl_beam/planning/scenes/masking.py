@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, time
 from typing import Any
@@ -129,13 +129,22 @@ def composite_rules(job: Job) -> Rules:
     return Rules(job.scenes.enough, job.masks.fill)
 
 
-def masking_facts(job: Job, masks: MaskParameters, scenes: Iterable[Scene]) -> list[Any]:
-    """What a composite depends on through its masks and choice, for its fingerprint."""
+def masking_facts(job: Job, masks: MaskParameters, scenes: Sequence[Scene]) -> list[Any]:
+    """What a composite depends on through its masks and choice, for its fingerprint.
+
+    The order of the scenes only matters if not all of them are used. Then the masks decide it, and
+    which scenes are nearer to the middle of the period.
+    """
     choice = choice_parameters(job)
-    matters = choice.at_most is not None or choice.enough is not None
+    limits = [limit for limit in (choice.at_most, choice.enough) if limit is not None]
+    order: list[Any] = []
+    if any(len(scenes) > limit for limit in limits):
+        away = [abs(scene.sensing - choice.middle) for scene in scenes]
+        nearest = sorted(range(len(scenes)), key=lambda n: (away[n], scenes[n].sensing, n))
+        order = [choice.order, choice.at_most, choice.enough, nearest]
     return [
         [METHOD_VERSION, masks.method, masks.network, masks.cloud_m, masks.shadow_m],
         job.masks.fill,
         [masks.file_mark(scene.id) for scene in scenes],
-        [choice.order, choice.middle.isoformat(), choice.at_most, choice.enough] if matters else [],
+        order,
     ]

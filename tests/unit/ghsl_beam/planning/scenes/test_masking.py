@@ -1,13 +1,20 @@
 """How the masks of a job are made, and what its last run found out."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from ghsl_beam.jobfile.configuration import Job
-from ghsl_beam.planning.scenes.masking import last_shares, mask_files, masks_in_words
+from ghsl_beam.planning.scenes.masking import (
+    last_shares,
+    mask_files,
+    masking_facts,
+    masks_in_words,
+)
+from transforms.assembly.masks.parameters import MaskParameters
 
 TILES = [SimpleNamespace(tile="33UUU"), SimpleNamespace(tile="33UVU")]
 
@@ -55,3 +62,37 @@ def test_what_the_last_run_found_out(tmp_path: Path) -> None:
     assert last_shares(job, TILES) == {("33UUU", "S2A_X"): scene}
     path.write_text("{")
     assert last_shares(job, TILES) == {}
+
+
+def facts(tmp_path: Path, days: list[int], **changes) -> list:
+    scenes = [
+        SimpleNamespace(id=f"S2A_{day}", sensing=datetime(2020, 6, day, 10, tzinfo=UTC))
+        for day in days
+    ]
+    job = job_of(tmp_path, {"method": "product"}).model_dump(mode="json") | changes
+    return masking_facts(Job.model_validate(job), MaskParameters(), scenes)
+
+
+def test_the_order_counts_only_where_not_all_scenes_are_used(tmp_path: Path) -> None:
+    few, some = [1, 9, 17], {"scenes": {"enough": 2}}
+    assert facts(tmp_path, few) == facts(tmp_path, few, scenes={"enough": 5})
+    assert facts(tmp_path, few) == facts(tmp_path, few, scenes={"enough": None})
+    assert facts(tmp_path, few, **some) != facts(tmp_path, few)
+    assert facts(tmp_path, few, scenes={"at_most": 2}) != facts(tmp_path, few)
+
+
+def test_a_longer_period_with_the_same_order_is_the_same(tmp_path: Path) -> None:
+    days, some = [1, 9, 17], {"scenes": {"enough": 2}}
+    june, later, spring = (
+        {"start": start, "end": end}
+        for start, end in (
+            ("2020-06-01", "2020-06-30"),
+            ("2020-06-01", "2020-07-02"),
+            ("2020-05-01", "2020-06-20"),
+        )
+    )
+    assert facts(tmp_path, days, period=june, **some) == facts(tmp_path, days, period=later, **some)
+    assert facts(tmp_path, days, period=june, **some) != facts(
+        tmp_path, days, period=spring, **some
+    )
+    assert facts(tmp_path, days, period=june) == facts(tmp_path, days, period=spring)
