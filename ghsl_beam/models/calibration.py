@@ -207,9 +207,15 @@ def cleaning_of(job: Mapping[str, Any]) -> dict[str, Setting]:
     settings = given if isinstance(given, Mapping) else {}
     kept: dict[str, Setting] = {"roads": settings.get("roads") is not None}
     for key in sorted(set(Cleaning.model_fields) - {"roads", "road_width_field"}):
-        value = settings.get(key)
+        value = settings.get(key, _default(key))
         kept[key] = value if isinstance(value, bool | int | float) else None
     return kept
+
+
+def _default(key: str) -> Setting:
+    """The value of a key that did not exist when a record or a file was written."""
+    field = Cleaning.model_fields.get(key)
+    return field.default if field else None
 
 
 def plain_text(text: str) -> str:
@@ -229,10 +235,10 @@ def calibration_warnings(calibration: ChosenCalibration | None, job: Job) -> lis
         )
     ours = cleaning_of(job.model_dump(mode="json"))
     for theirs in calibration.cleanings:
-        unlike = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
+        fitted = {key: theirs.get(key, _default(key)) for key in {*ours, *theirs}}
+        unlike = sorted(key for key in fitted if ours.get(key) != fitted[key])
         differences = ", ".join(
-            f"cleaning.{key} is {ours.get(key)!r}, fitted with {theirs.get(key)!r}"
-            for key in unlike
+            f"cleaning.{key} is {ours.get(key)!r}, fitted with {fitted[key]!r}" for key in unlike
         )
         if unlike:
             warnings.append(

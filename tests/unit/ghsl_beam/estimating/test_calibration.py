@@ -24,6 +24,7 @@ def scenes_of(server, number):
         SimpleNamespace(
             mask_file=SourceFile(f"{server}/{n}/mask", 3),
             band_files=(SourceFile(f"{server}/{n}/band", 4),),
+            mask_band_files=(),
         )
         for n in range(number)
     )

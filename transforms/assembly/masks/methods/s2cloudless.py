@@ -130,7 +130,8 @@ def _model() -> Any:
 
 @cache
 def _loaded() -> Any:
-    return import_module("lightgbm").Booster(model_file=str(_file()))  # an extra
+    file = _file()  # it checks that both packages are there
+    return import_module("lightgbm").Booster(model_file=str(file))
 
 
 def _file() -> Path:

@@ -80,7 +80,7 @@ def test_a_raster_gives_a_file_that_a_job_can_use(
     made = parse(out.read_bytes(), str(out))
     (curve,) = made.models.values()
     assert (curve.product, curve.unit, curve.reference) == ("E2017_x", "fraction", "known.tif")
-    assert curve.cleaning == CLEANING | {"minimum_area_m2": 400, "roads": False}
+    assert curve.cleaning == CLEANING | {"minimum_area_m2": 400, "roads": False, "shore_m": 0}
     assert list(made.models) == [SHA256]
     assert curve.file == "m.h5"
     assert printed.startswith(f"network m.h5 ({SHA256[:12]}): {curve.form} curve: ")
