@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -14,9 +15,9 @@ from ghsl_beam.observing.logs import LogLevel
 from ghsl_beam.process import stopping
 from ghsl_beam.process.environment import leave_current_folder, limit_libraries, open_standard_files
 from ghsl_beam.process.native_output import native_output_logged
-from ghsl_beam.process.terminal import failure, protect_streams
+from ghsl_beam.process.terminal import failure, protect_streams, say
 from ghsl_beam.runners.worker_records import restore_records
-from transforms.elements import StorageError
+from transforms.elements import StorageError, package_version
 from transforms.storage.redaction import learn_arguments
 
 app = typer.Typer(
@@ -25,6 +26,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Map human settlement from Sentinel-2.",
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"ghsl-beam {package_version('ghsl-beam')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="show the version and exit"
+        ),
+    ] = False,
+) -> None:
+    """The options of the program itself."""
+
+
 app.add_typer(jobs.app)
 app.add_typer(scenes.app)
 app.add_typer(fetching.app)

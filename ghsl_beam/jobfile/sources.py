@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ghsl_beam.jobfile.fields import Float, Location, Section
 from transforms.assembly.catalogues.stac.presets import COPERNICUS, PRESETS, Preset
+from transforms.assembly.decoders import Decoder
 from transforms.elements import Level
 from transforms.storage import storage
 
@@ -76,6 +77,11 @@ class Input(Section):
         "for an archive on object storage, else direct; has no effect on results",
     )
     cache: Cache = Cache()
+    decoder: Decoder = Field(
+        Decoder.OPENJPEG,
+        description="decoder of JPEG 2000: openjpeg; fastest: a faster driver of GDAL, if this "
+        "machine has one that gives the same pixels; has no effect on results",
+    )
 
     @property
     def preset(self) -> Preset:

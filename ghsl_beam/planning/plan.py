@@ -33,6 +33,7 @@ from ghsl_beam.planning.scenes.chosen import choose_scenes
 from ghsl_beam.planning.scenes.masking import mask_parameters, masking_facts
 from transforms import assembly, classification, cleaning, greenness, inference
 from transforms.assembly import LeftOut
+from transforms.assembly.decoders import FASTER, OPENJPEG, Decoder, driver_for
 from transforms.assembly.masks.parameters import MaskParameters, Method
 from transforms.cleaning.calibration import Curve
 from transforms.elements import (
@@ -153,6 +154,11 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         ]
     warnings += classifier_warnings(classifier, models)
     warnings += calibration_warnings(calibration, job)
+    if job.input.decoder is Decoder.FASTEST and driver_for(Decoder.FASTEST) == OPENJPEG:
+        warnings.append(
+            f"input.decoder: fastest: GDAL on this machine has no {' or '.join(FASTER)} that gives "
+            f"the same pixels; {OPENJPEG} is used"
+        )
     if job.models.precision == FAST and engine.precision != FAST:
         warnings.append(
             "models.precision: this machine has no fast engine (it needs AVX-512 VNNI or a GPU); "

@@ -23,6 +23,7 @@ from transforms.elements import (
 from transforms.storage.caching import DIRECT, Access
 
 from .composite import Composite
+from .decoders import Decoder
 from .masks.block_masks import BlockMasks, ProductMasks, Seen
 from .masks.classes import MaskClass
 from .masks.product import read_mask
@@ -276,6 +277,7 @@ class _Block:
         dn = np.zeros((len(scene.bands), *self.grid.shape), np.uint16)
         left = left.copy()
         files = scene.band_files or (None,) * len(scene.bands)
+        decoder = Decoder(self.access.decoder)
         for band, path, file in zip(dn, scene.bands, files, strict=True):
             window = _around(left)
             if window is None:
@@ -283,7 +285,7 @@ class _Block:
             part = part_of(self.grid, window)
 
             def read(here: str, part: GeoBox = part) -> NDArray[np.uint16]:
-                return read_band(here, part, scene.grid)
+                return read_band(here, part, scene.grid, decoder=decoder)
 
             band[window.slices_in(extent_of(self.grid))] = self.access.read(path, file, read)
             left &= band > 0

@@ -27,6 +27,7 @@ from transforms.elements import SceneError, Window
 from transforms.storage.gdal_access import gdal_environment, is_remote, read_again, signed_path
 from transforms.storage.locations import masked
 
+from .decoders import DRIVERS, Decoder, driver_for
 from .products.zips import check_member
 from .raster_file import JPEG2000, RasterFile, look_at, raise_if_unreadable, raise_if_zeroed
 
@@ -56,10 +57,14 @@ def source_indices(
 
 
 def read_band(
-    path: str, grid: GeoBox, extent: GeoBox | None = None, outside: int = 0
+    path: str,
+    grid: GeoBox,
+    extent: GeoBox | None = None,
+    outside: int = 0,
+    decoder: Decoder = Decoder.OPENJPEG,
 ) -> NDArray[np.uint16]:
     """One band of a product's raster; see `read_bands`. Returns uint16 (h, w)."""
-    return read_bands(path, grid, extent, outside=outside)[0]
+    return read_bands(path, grid, extent, outside=outside, decoder=decoder)[0]
 
 
 def read_bands(
@@ -68,6 +73,7 @@ def read_bands(
     extent: GeoBox | None = None,
     bands: Sequence[int] = (1,),
     outside: int = 0,
+    decoder: Decoder = Decoder.OPENJPEG,
 ) -> NDArray[np.uint16]:
     """Bands of a product's raster over a grid, nearest neighbour.
 
@@ -89,6 +95,7 @@ def read_bands(
         lambda source, found: _read(source, path, found, grid, bands, outside),
         extent,
         bands,
+        decoder,
     )
 
 
@@ -98,6 +105,7 @@ def with_raster(
     use: Callable[[Any, RasterFile], T],
     extent: GeoBox | None = None,
     bands: Sequence[int] = (1,),
+    decoder: Decoder = Decoder.OPENJPEG,
 ) -> T:
     """Open a product's raster, check it, pass it to `use`, and return the result of `use`.
 
@@ -109,6 +117,7 @@ def with_raster(
         use: takes the open raster, and its format.
         extent: as in `read_bands`.
         bands: the bands that it must have, from 1.
+        decoder: decodes JPEG 2000; it has no effect on the pixels.
 
     Raises:
         SceneError: as in `read_bands`.
@@ -116,9 +125,10 @@ def with_raster(
     """
     check_member(path)
     found = look_at(path)
+    driver = driver_for(decoder) if found.driver == JPEG2000 else found.driver
 
     def read() -> T:
-        with gdal_environment(path), open_raster(path, found.driver) as source:
+        with gdal_environment(path), open_raster(path, driver) as source:
             _check(source, path, epsg, bands)
             if extent is not None:
                 _check_extent(source, path, extent.boundingbox.bbox)
@@ -185,7 +195,7 @@ def decode(
 
     height, width = source.block_shapes[bands[0] - 1]
     tiles = len(list(_pieces(window, height, width)))
-    if source.driver != JPEG2000 or tiles == 1:
+    if source.driver not in DRIVERS or tiles == 1:
         read(source, [window])
         return out
     cores = 1 if is_remote(path) else joblib.cpu_count()
@@ -197,7 +207,7 @@ def decode(
     one_thread = partial(rasterio.Env, GDAL_NUM_THREADS=str(cores // threads))
 
     def help_reading() -> None:
-        with one_thread(), open_raster(path, JPEG2000, overview) as own:
+        with one_thread(), open_raster(path, source.driver, overview) as own:
             read(own, pieces)
 
     others = [_pool(cores).submit(help_reading) for _ in range(1, threads)]
@@ -228,7 +238,7 @@ def _pieces(window: Window, height: int, width: int) -> Iterator[Window]:
 
 def open_raster(path: str, driver: str, overview: int | None = None) -> Any:
     """Open a raster, or an overview of it, without the files beside it (position, statistics)."""
-    options: dict[str, Any] = {} if driver == JPEG2000 else {"num_threads": "1"}
+    options: dict[str, Any] = {} if driver in DRIVERS else {"num_threads": "1"}
     if overview is not None:
         options["overview_level"] = overview
     alone = (

@@ -38,10 +38,10 @@ def access_of(job: Job, *, verify: bool = False) -> Access:
     """
     kind = access_kind(job)
     if kind == _DIRECT:
-        return replace(DIRECT, signers=_signers(job))
+        return replace(DIRECT, signers=_signers(job), decoder=job.input.decoder)
     limit = int(job.input.cache.gigabytes * GIGABYTE)
     cache = Cache(_folder(job), limit, verify)
-    return Access(cache, masks=kind == _DOWNLOAD, signers=_signers(job))
+    return Access(cache, masks=kind == _DOWNLOAD, signers=_signers(job), decoder=job.input.decoder)
 
 
 def _signers(job: Job) -> signing.Signers:

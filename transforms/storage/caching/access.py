@@ -28,11 +28,13 @@ class Access:
         masks: whether masks are kept too.
         signers: the services that give tokens for files that need one; a worker that gets this
             value uses these services.
+        decoder: what decodes JPEG 2000, for the stages; it has no effect on the pixels.
     """
 
     cache: Cache | None = None
     masks: bool = True
     signers: Signers = NO_OTHERS
+    decoder: str = "openjpeg"
 
     @contextmanager
     def local(self, path: str, file: SourceFile | None = None) -> Iterator[str]:

@@ -25,6 +25,7 @@ from transforms.elements import (
 )
 from transforms.storage.caching import DIRECT, Access
 
+from ...decoders import Decoder
 from ...radiometry import to_composite_dn
 from ...raster_file import RasterFile, raise_if_zeroed
 from ...reading import MAX_PIXELS, decode, open_raster, with_raster
@@ -71,9 +72,12 @@ def read_coarse(
     if lacking:
         raise SceneError(scene.path, f"has no {', '.join(lacking)}, only {', '.join(there)}")
     dn = np.empty((len(bands), *window.shape), np.uint16)
+    decoder = Decoder(access.decoder)
     for out, band in zip(dn, bands, strict=True):
         path, file, _ = there[band]
-        out[...] = access.read(path, file, lambda here: _means_of_band(here, scene, window, cell))
+        out[...] = access.read(
+            path, file, lambda here: _means_of_band(here, scene, window, cell, decoder)
+        )
     return to_composite_dn(dn, [there[band][2] for band in bands], scene.quantification)
 
 
@@ -160,7 +164,9 @@ def _taps(
     )
 
 
-def _means_of_band(path: str, scene: Scene, window: Window, cell: int) -> NDArray[np.uint16]:
+def _means_of_band(
+    path: str, scene: Scene, window: Window, cell: int, decoder: Decoder
+) -> NDArray[np.uint16]:
     """Means of a band's own digital numbers over cells, rounded, uint16 (h, w)."""
 
     def use(source: Any, found: RasterFile) -> NDArray[np.uint16]:
@@ -168,7 +174,7 @@ def _means_of_band(path: str, scene: Scene, window: Window, cell: int) -> NDArra
         reduced = (
             nullcontext(source)
             if number is None
-            else open_raster(path, found.driver, overview=number)
+            else open_raster(path, source.driver, overview=number)
         )
         with reduced as opened:
             # GDAL rounds the position of an overview.
@@ -176,7 +182,7 @@ def _means_of_band(path: str, scene: Scene, window: Window, cell: int) -> NDArra
             band = _Band(opened, path, found, number, factor, place)
             return band.means(scene.grid, window, cell)
 
-    return with_raster(path, scene.epsg, use, scene.grid)
+    return with_raster(path, scene.epsg, use, scene.grid, decoder=decoder)
 
 
 def _overview(source: Any) -> tuple[int | None, int]:
