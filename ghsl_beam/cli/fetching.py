@@ -45,7 +45,7 @@ def fetch_command(
     log_json: Annotated[bool, typer.Option("--log-json", help="log lines as JSON")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="show no progress")] = False,
 ) -> None:
-    """Fill the cache before a run: masks, then the bands of scenes with a clear pixel.
+    """Fill the cache before a run with the files of the archive that it reads.
 
     You can start it again after any interruption: files in the cache are not fetched again.
     """
@@ -71,7 +71,7 @@ def fetch_command(
             say(f"warning: {warning}")
         if not found.scenes:
             say("nothing to fetch: all composites exist and are up to date")
-        say(f"scenes: {found.scenes}, of them {found.scenes_with_clear_pixels} with a clear pixel")
+        say(f"scenes: {found.scenes}, of them {found.scenes_with_bands} whose bands are needed")
         say(f"fetched: {found.files} files, {found.bytes / 1e6:.1f} MB, {found.seconds:.0f} s")
         say(f"in the cache before: {found.files_there} files, {found.bytes_there / 1e6:.1f} MB")
         if losses:

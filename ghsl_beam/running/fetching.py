@@ -39,10 +39,10 @@ MASKS, BANDS = "masks", "bands"
 
 @dataclass
 class Fetched:
-    """The result of a fetch: all scenes, those with a clear pixel, files, bytes and losses."""
+    """The result of a fetch: all scenes, those whose bands are needed, files, bytes, losses."""
 
     scenes: int = 0
-    scenes_with_clear_pixels: int = 0
+    scenes_with_bands: int = 0
     files: int = 0
     bytes: int = 0
     files_there: int = 0
@@ -117,7 +117,7 @@ def fetch(
     old = [size for location, size in sizes.items() if location in before]
     return Fetched(
         scenes=len(wanted),
-        scenes_with_clear_pixels=len(counting),
+        scenes_with_bands=len(counting),
         files=len(new),
         bytes=sum(new),
         files_there=len(old),

@@ -141,7 +141,7 @@ def test_fetch_fills_the_cache_ahead_of_a_run(job, front, made, tmp_path):
     ended = command("fetch", file, "--json")
     assert (ended.returncode, ended.stderr) == (0, "")
     first = json.loads(ended.stdout)
-    assert (first["scenes"], first["scenes_with_clear_pixels"], first["files"]) == (3, 2, 11)
+    assert (first["scenes"], first["scenes_with_bands"], first["files"]) == (3, 2, 11)
     assert (first["files_there"], first["losses"]) == (0, [])
     found = files_asked(front)
     assert sum(found.values()) == 11
@@ -155,7 +155,7 @@ def test_fetch_fills_the_cache_ahead_of_a_run(job, front, made, tmp_path):
     assert same_pixels(load_job(file).output, made)
     assert not files_asked(front)
     ended = command("fetch", file, "--quiet")
-    assert "scenes: 0, of them 0 with a clear pixel" in ended.stdout.splitlines()
+    assert "scenes: 0, of them 0 whose bands are needed" in ended.stdout.splitlines()
 
 
 def test_plan_says_what_is_to_be_fetched(job, front, tmp_path):
@@ -184,7 +184,7 @@ def test_what_cannot_be_fetched_is_named(job, front, tmp_path):
     assert len(lost) == 2
     assert lost[0].startswith("lost in fetch: 33UUU S2A_MSIL1C_20200610")
     assert "B08.jp2: " in lost[0]
-    assert "scenes: 3, of them 2 with a clear pixel" in ended.stdout
+    assert "scenes: 3, of them 2 whose bands are needed" in ended.stdout
 
 
 def test_fetch_of_an_archive_that_is_read_directly_is_refused(job, front, tmp_path):
