@@ -287,12 +287,12 @@ def test_a_block_that_needs_too_much_memory(job, undisturbed, tmp_path, monkeypa
     module = transforms.assembly.transform
     real, tries = module.assemble_block, []
 
-    def greedy(scenes, grid, *rest):
+    def greedy(scenes, grid, *rest, **more):
         window = window_in(grid, scenes[0].grid)
         if (window.row, window.col) == (0, 0):
             tries.append(window)
             np.empty(2**60, np.uint8)  # raises MemoryError, as numpy does
-        return real(scenes, grid, *rest)
+        return real(scenes, grid, *rest, **more)
 
     monkeypatch.setattr(module, "assemble_block", greedy)
     settings = (f"output={tmp_path / 'output'}",)
@@ -315,7 +315,7 @@ fault("processes", "error of the program itself", "the job fails with this error
 
 
 def test_an_error_of_the_program_is_no_loss(job, tmp_path, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise ZeroDivisionError("planted")
 
     monkeypatch.setattr(transforms.assembly.transform, "assemble_block", broken)
