@@ -169,6 +169,11 @@ def with_choices(record: RunRecord, choices: Mapping[str, Choice | None]) -> Non
         for scene, chosen in zip(tile["scenes"], choice["scenes"] if choice else (), strict=False):
             scene["clear"], scene["seen"] = chosen["clear"], chosen["seen"]
             scene["used"], scene["reason"] = chosen["used"], chosen["reason"]
+    aside = {(one["tile"], one["scene"]) for one in record["scenes_set_aside"]}
+    for tile in record["tiles"]:
+        for scene in tile["scenes"]:
+            if (tile["tile"], scene["id"]) in aside and not scene["reason"]:
+                scene["reason"] = "not used everywhere: see scenes_set_aside"
 
 
 def losses_as_json(losses: Iterable[Loss]) -> list[LossRecord]:

@@ -104,7 +104,7 @@ def cleaning_parameters(job: Job) -> CleaningParameters:
         streets=settings.roads is not None,
         minimum_pixels=_pixels(settings.minimum_area_m2),
         edge=HALO,
-        shore=settings.shore_m // 10,
+        shore=settings.shore_m / 10,
     )
 
 

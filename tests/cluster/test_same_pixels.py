@@ -28,10 +28,10 @@ def test_four_tiles(running, four_tiles_job, four_tiles_archive, four_tiles_made
     folder = get_folder(url, tmp_path / "got")
     output, record = four_tiles_made
     assert not any(differing(layers(output), layers(folder)).values())
-    assert len(layers(output)) == 4 * 6 + 2 * 3
+    assert len(layers(output)) == 4 * 7 + 2 * 3
     written = json.loads((folder / "run.json").read_text())
     assert written["counts"] == record["counts"]
-    assert (written["exit_code"], written["losses"], written["computed"]) == (0, [], 30)
+    assert (written["exit_code"], written["losses"], written["computed"]) == (0, [], 34)
     assert set(written["stages"]) == set(record["stages"])
     assert not (folder / "work").exists()
     _assert_followed(shown, written)

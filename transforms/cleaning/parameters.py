@@ -19,7 +19,7 @@ class CleaningParameters:
     """NDVI, -1..1; built-up in greener pixels becomes 0."""
     ndwi_above: float | None = 0.0
     """NDWI of McFeeters (1996), -1..1; built-up in pixels above it (open water) becomes 0."""
-    shore: int = 0
+    shore: float = 0
     """Pixels; built-up with a centre so near to one of water becomes 0: the network takes the edge
     of a lake for a building. Water is what `ndwi_above` says."""
     streets: bool = True
@@ -54,7 +54,7 @@ class CleaningParameters:
         inside it. Its pixels depend on the edge and the shore around them. All other steps look at
         one pixel at a time.
         """
-        return (self.minimum_pixels or 0) + max(self.edge, self.shore)
+        return (self.minimum_pixels or 0) + max(self.edge, math.ceil(self.shore))
 
 
 def _is_number(value: object) -> bool:

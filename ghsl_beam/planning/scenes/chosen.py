@@ -26,6 +26,7 @@ from ghsl_beam.planning.scenes.manifest import manifest_problem
 from ghsl_beam.planning.scenes.masking import mask_bands
 from ghsl_beam.planning.scenes.no_scene import no_archive, why_none
 from transforms.assembly import FoundScenes, LeftOut, Wanted, scenes_of
+from transforms.assembly.masks.parameters import Method
 from transforms.elements import (
     Loss,
     RequestError,
@@ -88,14 +89,16 @@ def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
         )
     overlaps: list[str] = []
     some = job.scenes.at_most is not None
-    if job.tiles is Tiles.OWNED and job.masks.fill:
+    known = job.masks.fill and job.masks.method is not Method.FILE
+    if job.tiles is Tiles.OWNED and known:
         overlaps = list(overlap_warnings(tiles))
         tiles = with_owned_parts(tiles, some)
     else:
         if job.tiles is Tiles.OWNED and len(tiles) > 1:
             overlaps = [
-                "masks.fill: false: nobody knows before the run where a tile has data, so tiles "
-                "compute the ground that they share too"
+                f"{'masks.method: file' if job.masks.fill else 'masks.fill: false'}: nobody knows "
+                "before the run where a tile has data, so tiles compute the ground that they share "
+                "too"
             ]
         tiles = with_whole_parts(tiles, some)
     used = {scene for tile in tiles for scene in tile.scenes}

@@ -105,7 +105,7 @@ def _version(job: Job, method: Method) -> str:
 
 def _marks(folder: str, scenes: Iterable[Scene]) -> list[tuple[str, str]]:
     """The SHA-256 of the user's mask of each scene that has one."""
-    by_location = {user_mask(folder, scene): scene.id for scene in scenes}
+    by_location = {user_mask(folder, scene): f"{scene.id}_{scene.tile}" for scene in scenes}
 
     def mark(location: str) -> str:
         return storage.sha256(location) if storage.stored_or_none(location) else ""
@@ -145,6 +145,6 @@ def masking_facts(job: Job, masks: MaskParameters, scenes: Sequence[Scene]) -> l
     return [
         [METHOD_VERSION, masks.method, masks.network, masks.cloud_m, masks.shadow_m],
         job.masks.fill,
-        [masks.file_mark(scene.id) for scene in scenes],
+        [masks.file_mark(scene.id, scene.tile) for scene in scenes],
         order,
     ]

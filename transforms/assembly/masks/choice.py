@@ -54,12 +54,13 @@ def ordered(
     groups = [[number[scene] for scene in one] for one in passes(usable)]
 
     def clear(group: list[int]) -> float:
-        """Share that a pass shows clear; datastrips show different parts of the tile."""
+        """Share that a pass shows clear; known datastrips show different parts of the tile."""
+        known = all(scenes[n].datastrip for n in group)
         strips: dict[str, float] = {}
         for n in group:
             share = shares[n]
             if share is not None:
-                strip = scenes[n].datastrip
+                strip = scenes[n].datastrip if known else ""
                 strips[strip] = max(strips.get(strip, 0.0), share.clear)
         return min(1.0, sum(strips.values()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,24 +71,30 @@ def choose_scenes(
     Raises:
         RasterError: a mask cannot be read, or a file cannot be written.
     """
-    groups = ordered(plan.scenes, shares, parameters)
+    every = ordered(plan.scenes, shares, replace(parameters, at_most=None))
+    groups = every[: parameters.at_most]
     cells = cells_around(plan.place(plan.window), plan.grid)
     masked, seen = (np.zeros(cells.shape, np.uint16) for _ in range(2))
     used = np.zeros(len(plan.scenes), np.int64)
     area = 0
+    # An area may be smaller than a cell.
+    small = not any(area_mask(plan.area, part_of(cells, r)).any() for r in _strips(cells.shape))
     for rows in _strips(cells.shape):
         part = part_of(cells, rows)
         place = rows.slices_in(extent_of(cells))
-        inside = area_mask(plan.area, part)
+        inside = np.ones(part.shape, np.bool_) if small else area_mask(plan.area, part)
         area += int(np.count_nonzero(inside))
         taken = np.zeros(part.shape, np.uint16)
-        for group in groups:
+        for place_in_order, group in enumerate(every):
+            chosen = place_in_order < len(groups)
             here = np.zeros(part.shape, np.bool_)
             for number in group:
                 classes = files.read_classes(plan.scenes[number], part)
                 has_data = classes != MaskClass.NODATA
                 masked[place] += classes == MaskClass.CLOUD
                 seen[place] += has_data
+                if not chosen:
+                    continue  # the bright targets are those of all scenes
                 gives = inside & (classes == MaskClass.CLEAR) & ~here
                 if parameters.enough is not None:
                     gives &= taken < parameters.enough

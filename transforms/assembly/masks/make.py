@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from scipy.ndimage import maximum_filter
 
 from transforms.elements import (
     PIXEL,
@@ -35,8 +37,12 @@ from .methods.coarse import read_coarse
 from .parameters import MaskParameters, Method
 from .product import read_classes
 
-METHOD_VERSION = "1"
+METHOD_VERSION = "2"
 """Changes when the same inputs give another mask; it is part of the fingerprints of masks."""
+_ROWS = 1024
+"""Rows of cells that are read, or grow, at a time."""
+_RIM = 2
+"""Cells at the edge of the data that the coarse view of a network may lose."""
 _NODATA_OF_USERS = 255
 """The usual nodata of a raster of bytes; it means no data too."""
 
@@ -85,18 +91,49 @@ def make_mask(
     around = halo(parameters.cloud_m, parameters.shadow_m, parameters.cell * PIXEL)
     whole = Window(0, 0, *cells.shape)
     classes = np.full(window.shape, MaskClass.NODATA, np.uint8)
-    wide = window.expand(around).intersect(whole)
+    wide = window.expand(around + _RIM).intersect(whole)
     inner = window.intersect(whole)
     if wide is not None and inner is not None:
-        found = _found(scene, parameters, access, wide)
-        found = dilated(found, parameters.cloud_m, parameters.shadow_m, parameters.cell * PIXEL)
-        classes[inner.slices_in(window)] = found[inner.slices_in(wide)]
+        found = np.empty(wide.shape, np.uint8)
+        for strip in _strips(wide, _ROWS if parameters.cell == 1 else wide.height):
+            found[strip.slices_in(wide)] = _found(scene, parameters, access, strip)
+        if parameters.cell > 1:
+            found = _with_rim(found)
+        for strip in _strips(inner, _ROWS):
+            near = strip.expand(around).intersect(wide) or strip
+            grown = dilated(
+                found[near.slices_in(wide)],
+                *(parameters.cloud_m, parameters.shadow_m, parameters.cell * PIXEL),
+            )
+            classes[strip.slices_in(window)] = grown[strip.slices_in(near)]
     grid = part_of(cells, window)
     inside = area_mask(plan.measured, grid)
-    number = max(1, int(np.count_nonzero(inside)))
+    if not inside.any():  # the area is smaller than a cell
+        inside = np.ones(grid.shape, np.bool_)
+    number = int(np.count_nonzero(inside))
     clear = np.count_nonzero(inside & (classes == MaskClass.CLEAR)) / number
     seen = np.count_nonzero(inside & (classes != MaskClass.NODATA)) / number
     return SceneMask(classes, grid, Shares(float(clear), float(seen)))
+
+
+def _strips(window: Window, rows: int) -> Iterator[Window]:
+    """Parts of a window of at most so many rows, so that memory stays small."""
+    for row in range(window.row, window.bottom, rows):
+        yield Window(row, window.col, min(rows, window.bottom - row), window.width)
+
+
+def _with_rim(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give cells up to `_RIM` beside data the class of the data, the most suspicious of several.
+
+    A coarse cell at the edge of the data counts as one without data, but some of its pixels have
+    data. The bands decide about each pixel later.
+    """
+    empty = classes == MaskClass.NODATA
+    if not empty.any():
+        return classes
+    raised = np.where(empty, np.uint8(0), classes + np.uint8(1))
+    near = maximum_filter(raised, size=2 * _RIM + 1, mode="constant", cval=0)
+    return np.where(empty & (near > 0), near - np.uint8(1), classes).astype(np.uint8)
 
 
 def cells_of(scene: Scene, cell: int) -> GeoBox:

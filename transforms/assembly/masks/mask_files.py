@@ -127,7 +127,7 @@ def mask_mark(scene: Scene, plan: TilePlan, parameters: MaskParameters) -> str:
         *("MASK", METHOD_VERSION, scene.facts, plan.area_wkb, plan.measured_wkb),
         [window.row, window.col, window.height, window.width],
         [settings.method, settings.network, settings.cloud_m, settings.shadow_m],
-        settings.file_mark(scene.id),
+        settings.file_mark(scene.id, scene.tile),
     )
 
 

@@ -35,7 +35,8 @@ class MaskParameters:
         shadow_m: distance in metres by which cloud shadows grow.
         folder: folder or URL of the masks that the user brings, for `Method.FILE`.
         network: the version of the network or classifier, for csmask and s2cloudless.
-        files: a mark of each of these masks that changes with its content, by scene.
+        files: a mark of each of these masks that changes with its content, by
+            scene and tile (`SCENE_TILE`).
     """
 
     method: Method = Method.PRODUCT
@@ -45,9 +46,9 @@ class MaskParameters:
     network: str = ""
     files: tuple[tuple[str, str], ...] = ()
 
-    def file_mark(self, scene: str) -> str:
+    def file_mark(self, scene: str, tile: str) -> str:
         """The mark of the mask that the user brings for a scene; empty if there is none."""
-        return dict(self.files).get(scene, "")
+        return dict(self.files).get(f"{scene}_{tile}", "")
 
     @property
     def cell(self) -> int:

@@ -157,16 +157,20 @@ def read_classes(scene: Scene, grid: GeoBox, access: Access = DIRECT) -> NDArray
     """
     if scene.mask is None or scene.mask_kind is not MaskKind.SCL:
         masked = read_mask(scene, grid, access)
-        return np.where(masked, MaskClass.CLOUD, MaskClass.CLEAR).astype(np.uint8)
+        return _classes_of(masked)
 
     def read(path: str) -> NDArray[np.uint8]:
         scl = read_band(path, grid, scene.grid)
-        classes = np.where(cloud_from_scl(scl), MaskClass.CLOUD, MaskClass.CLEAR).astype(np.uint8)
+        classes = _classes_of(cloud_from_scl(scl))
         classes[scl == _SCL_NODATA] = MaskClass.NODATA
         classes[scl == _SCL_SHADOW] = MaskClass.SHADOW
         return classes
 
     return access.read(scene.mask, scene.mask_file, read, mask=True)
+
+
+def _classes_of(masked: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return masked.astype(np.uint8) * np.uint8(MaskClass.CLOUD)
 
 
 def _read_mask(path: str, scene: Scene, grid: GeoBox) -> NDArray[np.bool_]:

@@ -134,6 +134,7 @@ def test_a_shore_is_not_built_up():
     near = np.hypot(rows - 4, cols - 6) <= 2
     np.testing.assert_array_equal(cleaned == 0, near)
     assert near.sum() == 13
+    assert (clean(raw, s2, CleaningParameters(shore=1.5)) == 0).sum() == 9
     assert (clean(raw, s2, CleaningParameters(ndwi_above=None, shore=2)) == 80).all()
     assert CleaningParameters(minimum_pixels=7, edge=1, shore=2).halo == 9
 
@@ -177,7 +178,7 @@ def test_every_window_with_its_halo_gives_the_same_pixels(data):
         ndwi_above=data.draw(st.none() | st.just(0.15)),
         minimum_pixels=data.draw(st.none() | st.integers(1, 12)),
         edge=data.draw(st.integers(0, 2)),
-        shore=data.draw(st.integers(0, 3)),
+        shore=data.draw(st.floats(0, 3)),
     )
     grid = utm_grid(32633, 600000, 5000000, *shape)
     extent = extent_of(grid)

@@ -11,6 +11,7 @@ from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.planning.scenes.masking import (
     last_shares,
     mask_files,
+    mask_parameters,
     masking_facts,
     masks_in_words,
 )
@@ -66,7 +67,9 @@ def test_what_the_last_run_found_out(tmp_path: Path) -> None:
 
 def facts(tmp_path: Path, days: list[int], **changes) -> list:
     scenes = [
-        SimpleNamespace(id=f"S2A_{day}", sensing=datetime(2020, 6, day, 10, tzinfo=UTC))
+        SimpleNamespace(
+            id=f"S2A_{day}", tile="33UUU", sensing=datetime(2020, 6, day, 10, tzinfo=UTC)
+        )
         for day in days
     ]
     job = job_of(tmp_path, {"method": "product"}).model_dump(mode="json") | changes
@@ -96,3 +99,20 @@ def test_a_longer_period_with_the_same_order_is_the_same(tmp_path: Path) -> None
         tmp_path, days, period=spring, **some
     )
     assert facts(tmp_path, days, period=june) == facts(tmp_path, days, period=spring)
+
+
+def test_a_mask_of_the_users_own_counts_for_its_tile_alone(tmp_path: Path) -> None:
+    """Old products have one name for all of their tiles."""
+    scenes = [SimpleNamespace(id="S2A_OLD", tile=tile) for tile in ("33UUU", "33UVU")]
+    job = job_of(tmp_path, {"method": "file", "folder": str(tmp_path)})
+
+    def marks() -> list[str]:
+        made = mask_parameters(job, scenes)
+        return [made.file_mark(scene.id, scene.tile) for scene in scenes]
+
+    assert marks() == ["", ""]
+    (tmp_path / "S2A_OLD_33UUU.tif").write_bytes(b"one")
+    first = marks()
+    (tmp_path / "S2A_OLD_33UVU.tif").write_bytes(b"other")
+    assert marks()[0] == first[0] != ""
+    assert marks()[1] not in ("", first[0])

@@ -72,3 +72,9 @@ def test_the_datastrips_of_a_pass_add_up():
     assert order[1:] == [[0]]
     again = replace(first, baseline="05.10", path="/again")
     assert order_of([scene(14), first, again], [0.6, 0.4, 0.4])[0] == [0], "the same ground twice"
+
+
+def test_without_its_datastrip_a_scene_may_show_the_same_ground():
+    one, other = scene(5, datastrip="20200605T102000"), scene(5, path="/other")
+    order = order_of([scene(14), one, other], [0.6, 0.4, 0.4])
+    assert order[0] == [0]

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import rasterio
+import shapely
 
 from transforms.assembly import read_mask
+from transforms.assembly.masks import make
 from transforms.assembly.masks.classes import MaskClass
 from transforms.assembly.masks.make import make_mask, user_mask
 from transforms.assembly.masks.parameters import MaskParameters, Method
@@ -97,3 +99,31 @@ def test_what_is_wrong_with_a_mask_of_the_users_own(scenes, plan, own):
         make_mask(scenes[0], plan, parameters)
     with pytest.raises(SceneError, match=r"does not exist; masks\.method is file"):
         make_mask(scenes[1], plan, parameters)
+
+
+@pytest.mark.parametrize("rows", [7, 50])
+def test_strips_make_no_difference(scenes, plan, monkeypatch, rows):
+    parameters = replace(PRODUCT, cloud_m=70)
+    whole = make_mask(scenes[2], plan, parameters)
+    monkeypatch.setattr(make, "_ROWS", rows)
+    strips = make_mask(scenes[2], plan, parameters)
+    np.testing.assert_array_equal(strips.classes, whole.classes)
+    assert strips.shares == whole.shares
+
+
+def test_an_area_smaller_than_a_cell_is_seen(scenes, plan):
+    tiny = shapely.to_wkb(shapely.box(300901, 5799001, 300904, 5799004), hex=True)
+    small = replace(plan, area_wkb=tiny, window=Window(95, 85, 12, 12))
+    assert make_mask(scenes[0], small, PRODUCT).shares == (1.0, 1.0)
+
+
+def test_the_rim_of_a_coarse_mask_has_the_class_beside_it():
+    classes = np.full((9, 12), MaskClass.NODATA, np.uint8)
+    classes[3:6, :4] = MaskClass.CLEAR
+    classes[3, 3] = MaskClass.CLOUD
+    found = make._with_rim(classes)
+    assert (found[3:6, :4] == classes[3:6, :4]).all()
+    assert (found[:, 6:] == MaskClass.NODATA).all()
+    assert (found[1:8, :6] != MaskClass.NODATA).all()
+    assert found[1, 5] == MaskClass.CLOUD
+    assert found[7, 0] == MaskClass.CLEAR

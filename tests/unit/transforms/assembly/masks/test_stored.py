@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import shapely
 
 from transforms.assembly.masks.block_masks import StoredMasks, cells_around
 from transforms.assembly.masks.choice import ChoiceParameters, Order
@@ -117,3 +118,26 @@ def test_a_choice_of_another_composite_is_none(files, scenes, plan):
     assert stored_choice(files, plan) is not None
     assert stored_choice(files, replace(plan, fingerprints={Layer.S2: "other"})) is None
     assert stored_choice(MaskFiles(files.output, "other"), plan) is None
+
+
+def test_bright_targets_do_not_depend_on_the_number_of_scenes_used(tmp_path, scenes, plan):
+    files = MaskFiles(str(tmp_path), "x")
+    cells = cells_of(scenes[0], 3)
+    cloudy = np.zeros(cells.shape, np.uint8)
+    cloudy[30:33, 40:44] = MaskClass.CLOUD
+    for one in scenes:
+        files.write(one, SceneMask(cloudy, cells, Shares(0.9, 1)), PRODUCT, "mark")
+    found = []
+    for most in (None, 2):
+        assert len(choose(plan, files, [Shares(0.9, 1)] * 6, at_most=most)[0]) == (most or 6)
+        found.append(files.read_bright("33UUU", plan.place(plan.window)))
+    assert found[0].any()
+    np.testing.assert_array_equal(*found)
+
+
+def test_an_area_smaller_than_a_cell_uses_its_scenes(files, scenes, plan):
+    tiny = shapely.to_wkb(shapely.box(300901, 5799001, 300904, 5799004), hex=True)
+    small = replace(plan, area_wkb=tiny, window=Window(95, 85, 12, 12))
+    _, choice = choose(small, files, [Shares(1.0, 1.0)] * 6)
+    assert choice["scenes"][0]["used"] > 0
+    assert choice["scenes"][0]["reason"] == ""
