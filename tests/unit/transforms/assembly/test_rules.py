@@ -119,11 +119,12 @@ def test_no_pixel_is_lost_to_a_mask(scenes, masks):
 def test_what_is_not_needed_is_not_decoded(scenes, monkeypatch):
     read = []
     real = assemble.read_band
-    monkeypatch.setattr(
-        assemble,
-        "read_band",
-        lambda path, grid, *a: read.append((path, tuple(grid.shape))) or real(path, grid, *a),
-    )
+
+    def noted(path, grid, *rest, **more):
+        read.append((path, tuple(grid.shape)))
+        return real(path, grid, *rest, **more)
+
+    monkeypatch.setattr(assemble, "read_band", noted)
     clear = {scene.id: np.zeros((ROWS, COLS), np.uint8) for scene in scenes}
     clear[scenes[0].id][5:9, 10:12] = MaskClass.CLOUD
     grid = grid_at(*GRID, WHOLE)
