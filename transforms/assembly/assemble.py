@@ -127,7 +127,7 @@ def assemble_block(
         grid,
         rules,
         access,
-        masks or ProductMasks(access),
+        masks or ProductMasks(grid, access),
         np.ones(grid.shape, np.bool_) if wanted is None else wanted,
     )
     scenes = list(scenes)
@@ -209,7 +209,7 @@ class _Block:
                     check_grid(scene, self.grid)
                     if not _reaches(scene, self.grid):
                         continue
-                    seen = self.masks.of(scene, self.grid)
+                    seen = self.masks.of(scene)
                 except SceneError as error:
                     self.failures.append((scene, error))
                     continue
@@ -246,7 +246,7 @@ class _Block:
             for scene in list(one):
                 last = scene is one[-1]
                 try:
-                    seen = self.masks.of(scene, self.grid)
+                    seen = self.masks.of(scene)  # again: all masks at once are too large
                     takes = seen.usable | (any_class & seen.masked)
                     left = need & ~taken & (takes if last else seen.classes != MaskClass.NODATA)
                     found = self._read(scene, left)

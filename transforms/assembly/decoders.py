@@ -18,7 +18,9 @@ from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.windows import Window
 
-OPENJPEG = "JP2OpenJPEG"
+from .raster_file import JPEG2000
+
+OPENJPEG = JPEG2000
 FASTER = ("JP2KAK", "JP2Grok")
 """Drivers of GDAL that decode faster, the fastest first."""
 DRIVERS = (OPENJPEG, *FASTER)

@@ -144,29 +144,48 @@ def with_raster(
 def _read(
     source: Any, path: str, found: RasterFile, grid: GeoBox, bands: Sequence[int], outside: int
 ) -> NDArray[np.uint16]:
+    def read(needed: Window) -> NDArray[np.uint16]:
+        if needed.height * needed.width * len(bands) > MAX_PIXELS:
+            pixel = source.transform.a
+            raise SceneError(path, f"pixels of {pixel:g} m are too fine for such a window")
+        raise_if_zeroed(path, found, needed)
+        return decode(source, path, needed, bands)
+
+    out = np.full((len(bands), *grid.shape), outside, np.uint16)
+    fill_nearest(out, source, grid, read)
+    return out
+
+
+def fill_nearest(
+    out: NDArray[Any], source: Any, grid: GeoBox, read: Callable[[Window], NDArray[Any]]
+) -> None:
+    """Fill an array with the pixels of an open raster under the centres of a grid.
+
+    Args:
+        out: (bands, h, w), the pixels of the grid; it stays as it is outside the raster.
+        source: the raster, north up, in the CRS of the grid.
+        grid: the wanted pixels, of any size.
+        read: reads a window of the raster, (bands, rows, columns); it is not called if no centre is
+            inside.
+    """
     height, width = grid.shape
-    out = np.full((len(bands), height, width), outside, np.uint16)
     place, target = source.transform, grid.affine
     rows = source_indices(0, height, -target.e, place.f - target.f, -place.e, source.height)
     cols = source_indices(0, width, target.a, target.c - place.c, place.a, source.width)
     inner_rows, inner_cols = np.flatnonzero(rows >= 0), np.flatnonzero(cols >= 0)
     if inner_rows.size == 0 or inner_cols.size == 0:
-        return out
+        return
     rows, cols = rows[inner_rows], cols[inner_cols]
     first_row, first_col = int(rows[0]), int(cols[0])
     needed = Window(
         first_row, first_col, int(rows[-1]) - first_row + 1, int(cols[-1]) - first_col + 1
     )
-    if needed.height * needed.width * len(bands) > MAX_PIXELS:
-        raise SceneError(path, f"pixels of {place.a:g} m are too fine for such a window")
-    raise_if_zeroed(path, found, needed)
-    values = decode(source, path, needed, bands)
+    values = read(needed)
     part = out[:, inner_rows[0] : inner_rows[-1] + 1, inner_cols[0] : inner_cols[-1] + 1]
     if values.shape == part.shape:
         part[...] = values
     else:
         part[...] = values.take(rows - first_row, axis=1).take(cols - first_col, axis=2)
-    return out
 
 
 def decode(

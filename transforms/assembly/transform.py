@@ -85,10 +85,13 @@ class AssembleScenes(StageTransform):
             inside = grown(area_mask(plan.area, grid.pad(self.margin)), self.margin)
             numbers = range(len(plan.scenes)) if task.scenes is None else task.scenes
             scenes = [plan.scenes[number] for number in numbers]
+            masks = None
+            if self.masks is not None:
+                masks = StoredMasks(self.masks, plan.tile, plan.grid, grid)
             made = assemble_block(
                 *(scenes, grid, self.percentile, self.access, self.bands),
                 rules=self.rules,
-                masks=StoredMasks(self.masks, plan.grid) if self.masks else None,
+                masks=masks,
                 wanted=inside,
                 temporal=self.temporal,
             )

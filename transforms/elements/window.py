@@ -67,6 +67,16 @@ class Window:
             Window(self.row + upper, self.col, self.height - upper, self.width),
         )
 
+    def strips(self, rows: int) -> Iterator[Window]:
+        """Parts of the window of at most so many rows, from its first row on.
+
+        Example:
+            >>> list(Window(3, 0, 5, 9).strips(4))
+            [Window(row=3, col=0, height=4, width=9), Window(row=7, col=0, height=1, width=9)]
+        """
+        for row in range(self.row, self.bottom, rows):
+            yield Window(row, self.col, min(rows, self.bottom - row), self.width)
+
     def split(self, size: int) -> Iterator[Window]:
         """Parts of the window, cut at the grid's multiples of `size`, row by row."""
         for row in range(self.row // size * size, self.bottom, size):

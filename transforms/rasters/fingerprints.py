@@ -29,8 +29,17 @@ def stored_fingerprint(path: str) -> str | None:
     Raises:
         RasterError: the storage does not say.
     """
+    return stored_tags(path).get(FINGERPRINT_TAG)
+
+
+def stored_tags(path: str) -> dict[str, str]:
+    """The tags of a raster that this job wrote and that has its full length; else empty.
+
+    Raises:
+        RasterError: the storage does not say.
+    """
     stored = storage.stored_or_none(path)
-    return _fingerprint_in(path, stored.size) if stored else None
+    return _tags_in(path, stored.size) if stored else {}
 
 
 def stored_fingerprints(
@@ -100,18 +109,21 @@ def _fingerprint_of(path: str, stored: storage.Stored) -> str | None:
 
 
 def _fingerprint_in(path: str, size: int) -> str | None:
+    return _tags_in(path, size).get(FINGERPRINT_TAG)
+
+
+def _tags_in(path: str, size: int) -> dict[str, str]:
+    tags: dict[str, str] = {}  # if it is no raster, it counts as absent and is written again
     try:
         tags = read_raster(path, lambda source: source.tags(), "GTiff")
     except RasterioError as error:
         if storage.is_url(path):  # the object may be complete, and the access to it may fail
             raise unreadable(path, f"cannot be opened: {error}", error) from error
-        tags = {}  # not a raster: it counts as absent and is written again
-    mark: str | None = tags.get(FINGERPRINT_TAG)
     # A block file has no seal: its pixels are checked when they are read.
     whole = SUMS_TAG in tags and (SEAL_TAG not in tags or has_its_size(tags[SEAL_TAG], size))
     if not whole:
         _say_not_whole(path, "is truncated, or is not a raster of this version")
-    return mark if whole else None
+    return tags if whole else {}
 
 
 @lru_cache(maxsize=1 << 12)

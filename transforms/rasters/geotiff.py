@@ -193,5 +193,4 @@ def is_damaged(path: str) -> bool:
 
 def strips(source: Any) -> Iterator[Window]:
     """Windows that cover a raster, so that it is never in memory as a whole."""
-    for row in range(0, source.height, STRIP):
-        yield Window(row, 0, min(STRIP, source.height - row), source.width)
+    return Window(0, 0, source.height, source.width).strips(STRIP)

@@ -126,9 +126,7 @@ def write_means(path: Path, beside: str) -> list[WrittenPixels]:
             written.append(WrittenPixels(source.dtypes[0], SMALLEST))
         side = max(SMALLEST, 2 ** len(targets))
         for square in Window(0, 0, source.height, source.width).split(side) if targets else ():
-            values = source.read(
-                window=rasterio.windows.Window(square.col, square.row, square.width, square.height)
-            )
+            values = _read(source, square)
             # Most of a tile of a grid is empty, and pixels that are not written are nodata.
             empty = bool((values == source.nodata).all())
             levels = _pyramid(values, source.nodata, square, len(targets), empty=empty)
@@ -153,10 +151,7 @@ def _holds(written: list[WrittenPixels], path: str) -> bool:
 
 def _holds_level(sums: WrittenPixels, path: str, level: int) -> bool:
     with rasterio.open(path, overview_level=level) as source:
-        return all(
-            sums.are_in(Window(row, 0, rows, source.width), source.read(window=strip))
-            for row, rows, strip in _strips(source)
-        )
+        return all(sums.are_in(strip, _read(source, strip)) for strip in _strips(source))
 
 
 def same_overviews(one: str, other: str) -> bool:
@@ -180,16 +175,20 @@ def _same_level(one: str, other: str, level: int) -> bool:
         if first.shape != second.shape:
             return False
         return all(
-            np.array_equal(first.read(window=strip), second.read(window=strip))
-            for _, _, strip in _strips(first)
+            np.array_equal(_read(first, strip), _read(second, strip)) for strip in _strips(first)
         )
 
 
-def _strips(source: Any) -> Iterator[tuple[int, int, Any]]:
-    """First row, rows, and window of the strips that cover a raster."""
-    for row in range(0, source.height, SMALLEST):
-        rows = min(SMALLEST, source.height - row)
-        yield row, rows, rasterio.windows.Window(0, row, source.width, rows)
+def _strips(source: Any) -> Iterator[Window]:
+    """The strips that cover a raster."""
+    return Window(0, 0, source.height, source.width).strips(SMALLEST)
+
+
+def _read(source: Any, part: Window) -> NDArray[Any]:
+    """The pixels of a window, axes (bands, rows, columns)."""
+    place = rasterio.windows.Window(part.col, part.row, part.width, part.height)
+    values: NDArray[Any] = source.read(window=place)
+    return values
 
 
 def _sizes(rows: int, cols: int) -> list[tuple[int, int]]:

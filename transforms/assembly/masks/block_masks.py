@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
@@ -48,8 +48,8 @@ class Seen(NamedTuple):
 class BlockMasks(Protocol):
     """Gives the masks of scenes over a block."""
 
-    def of(self, scene: Scene, grid: GeoBox) -> Seen:
-        """The mask of a scene.
+    def of(self, scene: Scene) -> Seen:
+        """The mask of a scene over the block.
 
         Raises:
             SceneError: the mask of the product cannot be used.
@@ -61,38 +61,34 @@ class BlockMasks(Protocol):
 class ProductMasks:
     """The masks in the products themselves, which is enough for a stage without a job."""
 
+    grid: GeoBox
     access: Access = DIRECT
 
-    def of(self, scene: Scene, grid: GeoBox) -> Seen:
+    def of(self, scene: Scene) -> Seen:
         """The mask in the product; that of L1C does not tell where the product has no data."""
-        return Seen(read_classes(scene, grid, self.access))
+        return Seen(read_classes(scene, self.grid, self.access))
 
 
 @dataclass(frozen=True)
 class StoredMasks:
-    """The masks that the mask stage has stored, over one block."""
+    """The masks that the mask stage has stored, over one block, and the bright targets around it.
 
-    files: MaskFiles
-    tile_grid: GeoBox
-    _cells: dict[tuple[float, ...], _Ground] = field(default_factory=dict)
-
-    def of(self, scene: Scene, grid: GeoBox) -> Seen:
-        """The stored mask; see `BlockMasks`."""
-        classes = self.files.read_classes(scene, grid)
-        key = (*grid.affine[:6], *grid.shape)
-        if key not in self._cells:
-            self._cells[key] = _Ground(self.files, scene.tile, self.tile_grid, grid)
-        return Seen(classes, self._cells[key].lifted(scene, classes))
-
-
-@dataclass
-class _Ground:
-    """The bright targets of a block and the cells around them."""
+    Attributes:
+        files: the masks.
+        tile: MGRS tile.
+        tile_grid: its 10 m grid, from which cells are counted.
+        grid: the pixels of the block.
+    """
 
     files: MaskFiles
     tile: str
     tile_grid: GeoBox
     grid: GeoBox
+
+    def of(self, scene: Scene) -> Seen:
+        """The stored mask; see `BlockMasks`."""
+        classes = self.files.read_classes(scene, self.grid)
+        return Seen(classes, self.lifted(scene, classes))
 
     @cached_property
     def bright(self) -> NDArray[np.bool_]:

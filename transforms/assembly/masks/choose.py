@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -78,8 +78,9 @@ def choose_scenes(
     used = np.zeros(len(plan.scenes), np.int64)
     area = 0
     # An area may be smaller than a cell.
-    small = not any(area_mask(plan.area, part_of(cells, r)).any() for r in _strips(cells.shape))
-    for rows in _strips(cells.shape):
+    strips = list(extent_of(cells).strips(_ROWS))
+    small = not any(area_mask(plan.area, part_of(cells, rows)).any() for rows in strips)
+    for rows in strips:
         part = part_of(cells, rows)
         place = rows.slices_in(extent_of(cells))
         inside = np.ones(part.shape, np.bool_) if small else area_mask(plan.area, part)
@@ -172,14 +173,8 @@ def _bright(masked: NDArray[np.uint16], seen: NDArray[np.uint16]) -> NDArray[np.
     """The bright targets of a tile, found strip by strip."""
     bright = np.zeros(masked.shape, np.bool_)
     whole = Window(0, 0, *masked.shape)
-    for rows in _strips(masked.shape):
+    for rows in whole.strips(_ROWS):
         wide = rows.expand(REACH).intersect(whole) or rows
         found = bright_targets(masked[wide.slices_in(whole)], seen[wide.slices_in(whole)])
         bright[rows.slices_in(whole)] = found[rows.slices_in(wide)]
     return bright
-
-
-def _strips(shape: tuple[int, int]) -> Iterator[Window]:
-    height, width = shape
-    for row in range(0, height, _ROWS):
-        yield Window(row, 0, min(_ROWS, height - row), width)

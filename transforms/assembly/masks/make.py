@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,7 +39,7 @@ from .product import read_classes
 METHOD_VERSION = "2"
 """Changes when the same inputs give another mask; it is part of the fingerprints of masks."""
 _ROWS = 1024
-"""Rows of cells that are read, or grow, at a time."""
+"""Rows of cells that are read, or grow, at a time, so that memory stays small."""
 _RIM = 2
 """Cells at the edge of the data that the coarse view of a network may lose."""
 _NODATA_OF_USERS = 255
@@ -95,11 +94,11 @@ def make_mask(
     inner = window.intersect(whole)
     if wide is not None and inner is not None:
         found = np.empty(wide.shape, np.uint8)
-        for strip in _strips(wide, _ROWS if parameters.cell == 1 else wide.height):
+        for strip in wide.strips(_ROWS if parameters.cell == 1 else wide.height):
             found[strip.slices_in(wide)] = _found(scene, parameters, access, strip)
         if parameters.cell > 1:
             found = _with_rim(found)
-        for strip in _strips(inner, _ROWS):
+        for strip in inner.strips(_ROWS):
             near = strip.expand(around).intersect(wide) or strip
             grown = dilated(
                 found[near.slices_in(wide)],
@@ -114,12 +113,6 @@ def make_mask(
     clear = np.count_nonzero(inside & (classes == MaskClass.CLEAR)) / number
     seen = np.count_nonzero(inside & (classes != MaskClass.NODATA)) / number
     return SceneMask(classes, grid, Shares(float(clear), float(seen)))
-
-
-def _strips(window: Window, rows: int) -> Iterator[Window]:
-    """Parts of a window of at most so many rows, so that memory stays small."""
-    for row in range(window.row, window.bottom, rows):
-        yield Window(row, window.col, min(rows, window.bottom - row), window.width)
 
 
 def _with_rim(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
-from transforms.elements import Scene, TilePlan, Window, fingerprint
-from transforms.rasters.fingerprints import stored_fingerprint
+from transforms.elements import Scene, TilePlan, fingerprint
+from transforms.rasters.fingerprints import stored_tags
 from transforms.rasters.geotiff import (
     FINGERPRINT_TAG,
     raster_profile,
@@ -23,7 +23,7 @@ from transforms.rasters.geotiff import (
 from transforms.rasters.tile_sums import read_checked
 from transforms.storage import storage
 
-from ..reading import source_indices
+from ..reading import fill_nearest
 from .classes import MaskClass
 from .make import METHOD_VERSION, SceneMask, Shares
 from .parameters import MaskParameters
@@ -69,10 +69,8 @@ class MaskFiles:
             RasterError: the storage does not say.
         """
         location = self.location(self.mask_of(scene))
-        if stored_fingerprint(location) != mark:
-            return None
-        tags = read_raster(location, lambda source: source.tags(), "GTiff")
-        return _shares(tags)
+        tags = stored_tags(location)
+        return _shares(tags) if tags.get(FINGERPRINT_TAG) == mark else None
 
     def write(self, scene: Scene, mask: SceneMask, parameters: MaskParameters, mark: str) -> None:
         """Store the mask of a scene.
@@ -150,21 +148,6 @@ def _read(location: str, grid: GeoBox, outside: int) -> NDArray[np.uint8]:
 
 
 def _nearest(source: Any, grid: GeoBox, outside: int) -> NDArray[np.uint8]:
-    place, target = source.transform, grid.affine
-    height, width = grid.shape
-    rows = source_indices(0, height, -target.e, place.f - target.f, -place.e, source.height)
-    cols = source_indices(0, width, target.a, target.c - place.c, place.a, source.width)
-    inner_rows, inner_cols = np.flatnonzero(rows >= 0), np.flatnonzero(cols >= 0)
-    out = np.full(grid.shape, outside, np.uint8)
-    if inner_rows.size and inner_cols.size:
-        rows, cols = rows[inner_rows], cols[inner_cols]
-        window = Window(
-            int(rows[0]),
-            int(cols[0]),
-            int(rows[-1] - rows[0]) + 1,
-            int(cols[-1] - cols[0]) + 1,
-        )
-        values = read_checked(source, window)[0]
-        part = out[inner_rows[0] : inner_rows[-1] + 1, inner_cols[0] : inner_cols[-1] + 1]
-        part[...] = values.take(rows - window.row, axis=0).take(cols - window.col, axis=1)
-    return out
+    out = np.full((1, *grid.shape), outside, np.uint8)
+    fill_nearest(out, source, grid, lambda window: read_checked(source, window))
+    return out[0]

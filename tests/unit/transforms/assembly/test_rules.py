@@ -1,6 +1,6 @@
 """Which observations a pixel of the composite uses, against a loop over pixels and scenes."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -12,7 +12,7 @@ from transforms.assembly import assemble, assemble_block, read_scene
 from transforms.assembly.assemble import Quality, Rules
 from transforms.assembly.masks.block_masks import Seen
 from transforms.assembly.masks.classes import MaskClass
-from transforms.elements import Window, window_in
+from transforms.elements import Window
 
 GRID = (32633, 300000, 5800020)
 ROWS, COLS = 24, 30
@@ -22,13 +22,14 @@ SCENES = 6
 
 @dataclass
 class Given:
-    """Masks over the whole grid, by scene."""
+    """Masks over a part of the grid; the arrays cover the whole grid, by scene."""
 
     classes: dict
     lifted: dict = field(default_factory=dict)
+    part: Window = WHOLE
 
-    def of(self, scene, grid):
-        place = window_in(grid, grid_at(*GRID, WHOLE)).slices_in(WHOLE)
+    def of(self, scene):
+        place = self.part.slices_in(WHOLE)
         lifted = self.lifted.get(scene.id)
         return Seen(self.classes[scene.id][place], None if lifted is None else lifted[place])
 
@@ -97,7 +98,9 @@ def test_a_pixel_uses_its_first_observations(scenes, masks, enough, fill, backwa
     rules, order = Rules(enough, fill), scenes[::-1] if backwards else scenes
     values, counts, quality = expected(order, masks, rules)
     for part in (WHOLE, *WHOLE.split(13)):
-        found = assemble_block(order, grid_at(*GRID, part), percentile=50, rules=rules, masks=masks)
+        found = assemble_block(
+            order, grid_at(*GRID, part), percentile=50, rules=rules, masks=replace(masks, part=part)
+        )
         place = part.slices_in(WHOLE)
         np.testing.assert_array_equal(found.composite[0], values[place])
         np.testing.assert_array_equal(found.count, counts[place])

@@ -76,9 +76,9 @@ def test_a_roof_is_lifted_where_the_ground_around_it_is_clear(tmp_path, scenes, 
     bright = np.zeros(at.shape, np.bool_)
     bright[29:35, 39:46] = True
     files.write_bright("33UUU", bright, at)
-    masks = StoredMasks(files, tile)
     grid = scenes[0].grid
-    clear, clouded = masks.of(scenes[0], grid), masks.of(scenes[1], grid)
+    masks = StoredMasks(files, "33UUU", tile, grid)
+    clear, clouded = masks.of(scenes[0]), masks.of(scenes[1])
     np.testing.assert_array_equal(clear.lifted, clear.classes == MaskClass.CLOUD)
     assert clear.usable.all()
     assert not clouded.lifted.any()
@@ -86,7 +86,7 @@ def test_a_roof_is_lifted_where_the_ground_around_it_is_clear(tmp_path, scenes, 
     assert clouded.masked.all()
     part = Window(80, 110, 37, 41)
     np.testing.assert_array_equal(
-        StoredMasks(files, tile).of(scenes[0], part_of(grid, part)).lifted,
+        StoredMasks(files, "33UUU", tile, part_of(grid, part)).of(scenes[0]).lifted,
         clear.lifted[part.slices_in(extent_of(grid))],
     )
 
