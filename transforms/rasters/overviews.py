@@ -160,11 +160,12 @@ def same_overviews(one: str, other: str) -> bool:
     Raises:
         RasterioError: one cannot be read.
     """
-    with rasterio.open(one) as first, rasterio.open(other) as second:
-        levels = first.overviews(1)
-        if levels != second.overviews(1):
-            return False
-    return all(_same_level(one, other, level) for level in range(len(levels)))
+    with rasterio.Env(**BESIDE):
+        with rasterio.open(one) as first, rasterio.open(other) as second:
+            levels = first.overviews(1)
+            if levels != second.overviews(1):
+                return False
+        return all(_same_level(one, other, level) for level in range(len(levels)))
 
 
 def _same_level(one: str, other: str, level: int) -> bool:

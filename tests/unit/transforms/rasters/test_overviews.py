@@ -5,7 +5,7 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from transforms.elements import LAYERS, Overviews, Window
+from transforms.elements import DTYPE, LAYERS, NODATA, Layer, Overviews, Window
 from transforms.rasters.cog import cog_writer
 
 KINDS = {"uint8": 255, "uint16": 65535, "uint32": 4294967295, "int16": -32768}
@@ -79,11 +79,12 @@ def test_large_equal_values_stay_as_they_are(tmp_path):
         assert (made == 10_000).all()
 
 
+@pytest.mark.parametrize("layer", ["GREENNESS", "RES_NRES"])
 @pytest.mark.parametrize("setting", ["TRUE", "FALSE", "EMPTY_DIR"])
-def test_overviews_do_not_depend_on_how_gdal_lists_folders(setting, tmp_path):
-    values = np.full((1, 1025, 30), 7, "int16")
+def test_overviews_do_not_depend_on_how_gdal_lists_folders(setting, layer, tmp_path):
+    values = np.full((1, 1025, 30), 7, DTYPE[Layer(layer)])
     with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN=setting):
-        levels = published(tmp_path / "x.tif", values, -32768, LAYERS["GREENNESS"])
+        levels = published(tmp_path / "x.tif", values, NODATA[Layer(layer)], LAYERS[layer])
     assert [factor for factor, _ in levels] == [2, 4]
 
 
