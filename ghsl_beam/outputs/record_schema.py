@@ -14,21 +14,26 @@ _closed = with_config(ConfigDict(extra="forbid"))
 class MachineRecord(TypedDict):
     """The machine of the launcher."""
 
-    system: str
-    architecture: str
-    cores: int | None
+    system: Annotated[str, Field(description="operating system")]
+    architecture: Annotated[str, Field(description="kind of processor")]
+    cores: Annotated[
+        int | None,
+        Field(description="cores that the launcher may use; null if the system does not say"),
+    ]
 
 
 @_closed
 class ModelRecord(TypedDict):
     """The network of a tile."""
 
-    file: str
-    sha256: str
+    file: Annotated[str, Field(description="name of the file")]
+    sha256: Annotated[str, Field(description="checksum of the file")]
     origin: Annotated[
         str, Field(description="who made it: published, own, starter, demonstration or unproven")
     ]
-    demonstration: bool
+    demonstration: Annotated[
+        bool, Field(description="whether it is the network of a demonstration")
+    ]
     fallback: Annotated[bool, Field(description="another grid zone's model")]
 
 
@@ -36,11 +41,11 @@ class ModelRecord(TypedDict):
 class SceneRecord(TypedDict):
     """A scene for the composite."""
 
-    id: str
+    id: Annotated[str, Field(description="name of the product")]
     sensing: Annotated[str, Field(description="start of the datatake, UTC")]
     cloud_cover: Annotated[float, Field(description="percent")]
-    baseline: str
-    level: str
+    baseline: Annotated[str, Field(description="processing baseline, such as 05.10")]
+    level: Annotated[str, Field(description="L1C or L2A")]
     clear: Annotated[
         float | None,
         Field(
@@ -60,32 +65,34 @@ class SceneRecord(TypedDict):
 class TileRecord(TypedDict):
     """An MGRS tile, its model and its scenes."""
 
-    tile: str
+    tile: Annotated[str, Field(description="name of the MGRS tile")]
     zone: Annotated[str, Field(description="grid zone")]
     owned_percent: Annotated[
         float,
         Field(description="percent of its part of the area that it owns; 100 if tiles: whole"),
     ]
-    model: ModelRecord
-    scenes: list[SceneRecord]
+    model: Annotated[ModelRecord, Field(description="the network of its grid zone")]
+    scenes: Annotated[list[SceneRecord], Field(description="its scenes, in the order of their use")]
 
 
 @_closed
 class ClassifierRecord(TypedDict):
     """The residential classifier."""
 
-    file: str
-    sha256: str
+    file: Annotated[str, Field(description="name of the file")]
+    sha256: Annotated[str, Field(description="checksum of the file")]
     origin: Annotated[str, Field(description="who made it: own, starter or demonstration")]
-    demonstration: bool
+    demonstration: Annotated[
+        bool, Field(description="whether it is the classifier of a demonstration")
+    ]
 
 
 @_closed
 class CalibrationRecord(TypedDict):
     """The calibration that was applied: BUFRAC is a fraction, and BUILT_S is in m²."""
 
-    file: str
-    sha256: str
+    file: Annotated[str, Field(description="name of the file")]
+    sha256: Annotated[str, Field(description="checksum of the file")]
     reference: Annotated[str, Field(description="what it was fitted on")]
 
 
@@ -95,64 +102,69 @@ class PredictionRecord(TypedDict):
 
     asked: Annotated[str, Field(description="precision of the job file")]
     precision: Annotated[str, Field(description="precision that the engine reaches")]
-    engine: str
+    engine: Annotated[str, Field(description="the code that computed the network")]
 
 
 @_closed
 class WindowRecord(TypedDict):
     """A block: rows and columns of the tile's 10 m grid."""
 
-    row: int
-    col: int
-    height: int
-    width: int
+    row: Annotated[int, Field(description="first row")]
+    col: Annotated[int, Field(description="first column")]
+    height: Annotated[int, Field(description="number of rows")]
+    width: Annotated[int, Field(description="number of columns")]
 
 
 @_closed
 class LossRecord(TypedDict):
     """Something that could not be made."""
 
-    stage: str
+    stage: Annotated[str, Field(description="stage that found the loss")]
     tile: Annotated[
         str, Field(description="MGRS tile or output cell; empty before either is known")
     ]
-    scene: str
-    file: str
-    reason: str
-    window: WindowRecord | None
+    scene: Annotated[str, Field(description="name of the scene; empty if it is not one scene's")]
+    file: Annotated[
+        str, Field(description="file that could not be read or written; empty if it is none")
+    ]
+    reason: Annotated[str, Field(description="what happened, one line")]
+    window: Annotated[
+        WindowRecord | None,
+        Field(description="the block that is lost; null if it is more or less than a block"),
+    ]
 
 
 @_closed
 class SetAsideRecord(TypedDict):
     """A scene that could not be used, or not everywhere."""
 
-    tile: str
-    scene: str
-    file: str
-    reason: str
+    tile: Annotated[str, Field(description="MGRS tile")]
+    scene: Annotated[str, Field(description="name of the scene")]
+    file: Annotated[str, Field(description="file that could not be read")]
+    reason: Annotated[str, Field(description="what happened, one line")]
 
 
 @_closed
 class LeftOutRecord(TypedDict):
     """A product that the catalogue offers and the job does not use."""
 
-    tile: str
-    scene: str
+    tile: Annotated[str, Field(description="MGRS tile")]
+    scene: Annotated[str, Field(description="name of the scene")]
     sensing: Annotated[str | None, Field(description="start of the datatake, UTC")]
     cloud_cover: Annotated[float | None, Field(description="percent")]
-    reason: str
+    reason: Annotated[str, Field(description="why it is not used")]
 
 
 @_closed
 class ProductRecord(TypedDict):
     """A raster of the output."""
 
-    layer: str
+    layer: Annotated[str, Field(description="name of the layer")]
     tile: Annotated[str, Field(description="MGRS tile, output cell or R/C tile")]
     grid: Annotated[str, Field(description="`utm` or an output grid at a resolution")]
     path: Annotated[str, Field(description="relative to the output")]
-    fingerprint: str
-    whole: bool
+    fingerprint: Annotated[str, Field(description="hash of everything that the product depends on")]
+    whole: Annotated[bool, Field(description="whether it was made without a loss")]
     size: Annotated[int, Field(description="bytes of the file; 0 if a failed run did not give it")]
     sha256: Annotated[str, Field(description="of the file; empty if a failed run did not give it")]
 
@@ -200,15 +212,15 @@ class FileRecord(TypedDict):
 
     path: Annotated[str, Field(description="relative to the output")]
     size: Annotated[int, Field(description="bytes")]
-    sha256: str
+    sha256: Annotated[str, Field(description="checksum of the file")]
 
 
 @_closed
 class StorageRecord(TypedDict):
     """A storage service that the job uses, its limits, and the share of each machine."""
 
-    service: str
-    buckets: list[str]
+    service: Annotated[str, Field(description="name of the service")]
+    buckets: Annotated[list[str], Field(description="its buckets that the job uses")]
     endpoint: Annotated[str | None, Field(description="null: Amazon S3")]
     keys: Annotated[str, Field(description="where the keys are; never a key")]
     connections: Annotated[int | None, Field(description="of the whole job; null: no limit")]
@@ -230,40 +242,53 @@ class RunRecord(TypedDict):
     a killed run leaves it as it was at the start. Times are UTC, ISO 8601.
     """
 
-    job: str
-    name: str
-    epoch: int
-    started: str
-    ended: str | None
-    seconds: float | None
+    job: Annotated[str, Field(description="name of the job, the same as `name`")]
+    name: Annotated[str, Field(description="name in the job file")]
+    epoch: Annotated[int, Field(description="year of the layers")]
+    started: Annotated[str, Field(description="when the run started")]
+    ended: Annotated[str | None, Field(description="when the run ended; null at start")]
+    seconds: Annotated[float | None, Field(description="how long the run took; null at start")]
     exit_code: Annotated[
         int | None, Field(description="0 whole, 1 failed, 3 finished with losses; null at start")
     ]
     error: Annotated[str | None, Field(description="why it failed, one line")]
     configuration: Annotated[dict[str, Any], Field(description="the job file, resolved")]
-    versions: dict[str, str]
-    machine: MachineRecord
-    tiles: list[TileRecord]
-    classifier: ClassifierRecord
+    versions: Annotated[
+        dict[str, str],
+        Field(description="versions of Python and of the packages that results depend on"),
+    ]
+    machine: Annotated[MachineRecord, Field(description="the machine of the launcher")]
+    tiles: Annotated[
+        list[TileRecord], Field(description="the MGRS tiles, with networks and scenes")
+    ]
+    classifier: Annotated[ClassifierRecord, Field(description="the residential classifier")]
     calibration: Annotated[
         CalibrationRecord | None,
         Field(description="null: BUFRAC is an uncalibrated probability, and BUILT_S its sum"),
     ]
-    prediction: PredictionRecord
-    masks: MasksRecord
+    prediction: Annotated[PredictionRecord, Field(description="how the networks were computed")]
+    masks: Annotated[MasksRecord, Field(description="how the masks of the scenes were made")]
     storage: Annotated[
         list[StorageRecord], Field(description="the services of the job's `s3://` locations")
     ]
-    warnings: list[str]
+    warnings: Annotated[list[str], Field(description="what the run warned of, one line each")]
     stages: Annotated[
         dict[str, dict[str, float]],
         Field(description="by stage: blocks, pixels, seconds, losses and other counters"),
     ]
-    counts: dict[str, int]
-    losses: list[LossRecord]
-    scenes_set_aside: list[SetAsideRecord]
-    scenes_left_out: list[LeftOutRecord]
-    products: list[ProductRecord]
+    counts: Annotated[dict[str, int], Field(description="number of blocks, pixels and scenes")]
+    losses: Annotated[
+        list[LossRecord],
+        Field(description="everything that could not be made; empty if the run is whole"),
+    ]
+    scenes_set_aside: Annotated[
+        list[SetAsideRecord], Field(description="scenes that could not be used, or not everywhere")
+    ]
+    scenes_left_out: Annotated[
+        list[LeftOutRecord],
+        Field(description="products that the catalogue offers and the job does not use"),
+    ]
+    products: Annotated[list[ProductRecord], Field(description="the rasters of the output")]
     files: Annotated[
         list[FileRecord],
         Field(description="catalogue, report and mosaics; empty until a run reaches its end"),
@@ -278,7 +303,7 @@ class RunRecord(TypedDict):
     ]
     computed: Annotated[int, Field(description="products that this run made")]
     reused: Annotated[int, Field(description="products that existed and were up to date")]
-    credits: list[str]
+    credits: Annotated[list[str], Field(description="whom a publication of the products must name")]
 
 
 RECORD = TypeAdapter(RunRecord)
