@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from transforms.elements import lazily
 
-from .classifier import ESTIMATORS, ResidentialClassifier
+from .classifier import ResidentialClassifier
 from .classify import classification_halo, classify, predict_classes
 from .features import FEATURE_SETS, bands_of, feature_halo, feature_table, valid_pixels
 from .holding_out import choose_blocks
@@ -18,10 +18,11 @@ from .majority import (
 )
 from .objects import OBJECT_REACH, object_majority
 from .smoothing import DEFAULT_SMOOTHING, Smoothing, smooth, smoothing_halo
-from .training import Scores, default_estimator, held_out_scores, train
 
 if TYPE_CHECKING:
+    from .training import Scores, default_estimator, held_out_scores, train
     from .transform import ClassifyResidential
+    from .trees import ESTIMATORS
 
 METHOD_VERSION = "2"
 """Part of the fingerprint of RES_NRES; increase it when the same inputs give other pixels."""
@@ -59,4 +60,11 @@ __all__ = [
     "valid_pixels",
 ]
 
-__getattr__ = lazily(__name__, {"ClassifyResidential": ".transform"})
+__getattr__ = lazily(
+    __name__,
+    {
+        "ClassifyResidential": ".transform",
+        "ESTIMATORS": ".trees",
+        **dict.fromkeys(("Scores", "default_estimator", "held_out_scores", "train"), ".training"),
+    },
+)

@@ -12,16 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
 from numpy.typing import NDArray
-from sklearn.ensemble import (
-    ExtraTreesClassifier,
-    GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-)
-from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from transforms.elements import ModelError, StorageError
@@ -32,21 +23,6 @@ from .features import FEATURE_SETS, bands_of, feature_halo
 from .linear import LinearClassifier
 from .majority import NON_RESIDENTIAL, RESIDENTIAL
 from .starter import stored_at
-from .trees import check_trees
-
-ESTIMATORS = (
-    DecisionTreeClassifier,
-    ExtraTreesClassifier,
-    GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
-    LinearClassifier,
-    RandomForestClassifier,
-)
-"""The supported estimators: trees and the own linear model, which decide on each pixel separately.
-
-Models that multiply matrices are not supported. With them, the last bit of a pixel's score can
-depend on how many pixels are predicted together, and so on the block size.
-"""
 
 _FORMAT = "ghsl-beam residential classifier 1"
 _MAX_BYTES = 1 << 30
@@ -94,12 +70,12 @@ class ResidentialClassifier:
             raise ValueError(
                 f"feature set is {self.feature_set!r}, expected one of {list(FEATURE_SETS)}"
             )
-        if type(self.estimator) not in ESTIMATORS:
-            allowed = ", ".join(kind.__name__ for kind in ESTIMATORS)
-            raise ValueError(f"estimator is {type(self.estimator).__name__}, expected {allowed}")
         linear = isinstance(self.estimator, LinearClassifier)
         if not linear:
-            check_is_fitted(self.estimator)
+            # Here and below, because scikit-learn and skops take two seconds of each process.
+            from .trees import check_trees, check_type
+
+            check_type(self.estimator)
         if self.estimator.n_features_in_ != len(self.features):
             raise ValueError(
                 f"estimator has {self.estimator.n_features_in_} features, but the feature set "
@@ -158,12 +134,16 @@ class ResidentialClassifier:
             )
         if not len(table):
             return np.empty(0, np.uint8)
+        if isinstance(self.estimator, LinearClassifier):
+            return self.estimator.predict(table)
         # The runner's workers already use all cores; more threads would only wait.
         with _threads().limit(limits=1, user_api="openmp"):
             return np.asarray(self.estimator.predict(table)).astype(np.uint8)
 
     def save(self, path: Path | str) -> None:
         """Write a skops file whole or not at all."""
+        import skops.io
+
         linear = isinstance(self.estimator, LinearClassifier)
         content = {
             "format": _FORMAT,

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from .majority import NON_RESIDENTIAL, RESIDENTIAL
 
@@ -126,6 +125,9 @@ class LinearFit:
             labels: (pixels), uint8, 1 residential, 2 non-residential.
             weights: (pixels), how much each pixel counts; None: alike.
         """
+        # Here, because a job that only predicts does without the two seconds that it takes.
+        from sklearn.linear_model import LogisticRegression
+
         table = features.astype(np.float64)
         means, scales = table.mean(axis=0), table.std(axis=0)
         scales[scales < 1e-9] = 1.0  # a feature that does not vary says nothing

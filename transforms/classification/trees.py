@@ -1,4 +1,4 @@
-"""Checks that the trees of an estimator are trees: each path from the root ends in a leaf."""
+"""Checks that an estimator is supported, and that each path of its trees ends in a leaf."""
 
 from __future__ import annotations
 
@@ -7,14 +7,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier
 from sklearn.tree._tree import Tree
+from sklearn.utils.validation import check_is_fitted
+
+from .linear import LinearClassifier
+
+ESTIMATORS = (
+    DecisionTreeClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    LinearClassifier,
+    RandomForestClassifier,
+)
+"""The supported estimators: trees and the own linear model, which decide on each pixel separately.
+
+Models that multiply matrices are not supported. With them, the last bit of a pixel's score can
+depend on how many pixels are predicted together, and so on the block size.
+"""
 
 MAX_TREES = 20_000
 
 _LEAF = -1
+
+
+def check_type(estimator: Any) -> None:
+    """Check that an estimator is of a supported type, and fitted.
+
+    Raises:
+        ValueError: it is not; the text gives the reason.
+    """
+    if type(estimator) not in ESTIMATORS:
+        allowed = ", ".join(kind.__name__ for kind in ESTIMATORS)
+        raise ValueError(f"estimator is {type(estimator).__name__}, expected {allowed}")
+    check_is_fitted(estimator)
 
 
 def check_trees(estimator: Any, features: int) -> None:
@@ -24,7 +58,7 @@ def check_trees(estimator: Any, features: int) -> None:
     a node that is its own child is followed for ever.
 
     Args:
-        estimator: a fitted estimator of `classifier.ESTIMATORS`.
+        estimator: a fitted estimator of `ESTIMATORS`.
         features: number of features.
 
     Raises:

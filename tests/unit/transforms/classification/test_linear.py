@@ -1,5 +1,7 @@
 """The linear model: its scores by hand, in every batch, and from its file."""
 
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -13,6 +15,7 @@ from transforms.classification import (
     ResidentialClassifier,
     train,
 )
+from transforms.classification.classifier_file import plain_content
 from transforms.elements import ModelError
 
 
@@ -98,3 +101,37 @@ def test_hostile_files_are_refused(tmp_path, changes, reason):
     skops.io.dump(content | {"estimator": sound | changes}, path)
     with pytest.raises(ModelError, match=reason):
         ResidentialClassifier.load(path)
+
+
+def test_its_file_is_read_without_skops_as_skops_reads_it(fitted, tmp_path):
+    classifier, _, _ = fitted
+    file = tmp_path / "linear.skops"
+    classifier.save(file)
+    read, expected = plain_content(file.read_bytes()), skops.io.load(file)
+    vectors = {name: expected["estimator"].pop(name) for name in ("means", "scales", "weights")}
+    for name, vector in vectors.items():
+        made = read["estimator"].pop(name)
+        assert (made.dtype, made.tobytes()) == (vector.dtype, vector.tobytes())
+    assert read == expected
+    assert [type(value) for value in read.values()] == [type(value) for value in expected.values()]
+
+
+@pytest.mark.parametrize(
+    "content", [{1: "a"}, {"a": np.float64(1)}, {"a": (1, 2)}, {"a": {"b": {2: np.zeros(3)}}}]
+)
+def test_what_is_not_plain_is_left_to_skops(content):
+    assert plain_content(skops.io.dumps(content)) is None
+
+
+def test_prediction_with_it_imports_no_scikit_learn():
+    """skops and scikit-learn take two seconds of every process of a job."""
+    code = (
+        "import sys\n"
+        "from transforms.classification import ResidentialClassifier\n"
+        "from transforms.classification.starter import STARTER_CLASSIFIER\n"
+        "import transforms.classification.transform\n"
+        "ResidentialClassifier.load(STARTER_CLASSIFIER)\n"
+        "heavy = {'skops', 'sklearn'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
