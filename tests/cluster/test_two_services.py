@@ -74,23 +74,6 @@ def options(running):
     return ["--worker_machines=2"] if running.engine == "spark" else []
 
 
-def test_the_same_pixels_and_limits_that_hold(running, services, four_tiles_made, tmp_path):
-    file, url, far, own, models = services
-    ended = running.launch(file, url, *options(running))
-    assert ended.stderr == ""
-    assert ended.returncode == 0
-    assert [front.refused for front in (far, own, models)] == [0, 0, 0]
-    assert 0 < models.most <= 4
-    assert 0 < far.most <= 4
-    folder = get_folder(f"s3://{url.removeprefix('s3://')}", tmp_path / "got")
-    assert not any(differing(layers(four_tiles_made[0]), layers(folder)).values())
-    record = json.loads((folder / "run.json").read_text())
-    (told,) = [one for one in record["storage"] if one["service"] == "models"]
-    assert (told["machines"], told["connections_each"]) == SHARES[running.engine]
-    text = (folder / "run.json").read_text() + ended.stdout
-    assert not any(planted in text for planted in PLANTED)
-
-
 def test_more_machines_than_connections(running, services):
     file, url, far, _, models = services
     ended = running.launch(file, url, "--worker_machines=5")
@@ -100,9 +83,11 @@ def test_more_machines_than_connections(running, services):
     assert not far.arrivals + models.arrivals
 
 
-def test_keys_that_expire_in_the_middle(running, services, four_tiles_made, tmp_path):
-    """The launch says so in one line, and the next one goes on."""
-    file, url, far, _, _ = services
+def test_keys_that_expire_then_the_same_pixels_and_limits_that_hold(
+    running, services, four_tiles_made, tmp_path
+):
+    """The launch says in one line that keys are refused; the next one goes on to the end."""
+    file, url, far, own, models = services
     far.expires = ".jp2", 6
     ended = running.launch(file, url, *options(running))
     far.expires = None
@@ -111,7 +96,17 @@ def test_keys_that_expire_in_the_middle(running, services, four_tiles_made, tmp_
     (line,) = ended.stderr.splitlines()
     assert "storage service far refuses the keys in FAR_ACCESS_KEY_ID" in line
     assert not any(planted in line for planted in PLANTED)
+
+    refused = far.refused
     ended = running.launch(file, url, *options(running))
     assert (ended.returncode, ended.stderr) == (0, "")
+    assert [front.refused for front in (far, own, models)] == [refused, 0, 0]
+    assert 0 < models.most <= 4
+    assert 0 < far.most <= 4
     folder = get_folder(url, tmp_path / "got")
     assert not any(differing(layers(four_tiles_made[0]), layers(folder)).values())
+    record = json.loads((folder / "run.json").read_text())
+    (told,) = [one for one in record["storage"] if one["service"] == "models"]
+    assert (told["machines"], told["connections_each"]) == SHARES[running.engine]
+    text = (folder / "run.json").read_text() + ended.stdout
+    assert not any(planted in text for planted in PLANTED)
