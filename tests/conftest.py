@@ -34,7 +34,8 @@ class BySharing(LoadScopeScheduling):
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """Divide the tests among processes with `BySharing`."""
+    """Divide the tests among processes with `BySharing`, in their order."""
+    config.option.loadscopereorder = False
     return BySharing(config, log)
 
 
