@@ -14,7 +14,7 @@ setup(
     description="Built-up fraction and settlement layers from Sentinel-2, as an Apache Beam job",
     license="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
-    python_requires=">=3.11,<3.13",
+    python_requires=">=3.11,<3.14",
     packages=find_packages(include=["ghsl_beam*", "transforms*"]),
     package_data={
         "ghsl_beam": ["py.typed", "**/*.html", "**/*.json", "**/*.yaml"],

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 from urllib.parse import urlsplit
 
 import typer
@@ -21,6 +21,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from ghsl_beam.cli.jobs import learn_credentials
 from ghsl_beam.process.terminal import say, say_json, say_table, stderr
 from transforms.elements import RequestError
 
@@ -33,6 +34,11 @@ app = typer.Typer(no_args_is_help=True, help="The GHS-S2Net models, one for each
 
 Folder = Annotated[str, typer.Option(help="folder or URL of the models")]
 Prefix = Annotated[str, typer.Option(help="prefix of the file names")]
+Job = Annotated[
+    Path | None,
+    typer.Argument(help="job file: exactly the zones that its run asks for", show_default=False),
+]
+_OF_JOB = "; by default that of the job file, or"
 Aoi = Annotated[
     str | None, typer.Option(help="vector file, WKT, or west,south,east,north in degrees")
 ]
@@ -40,12 +46,17 @@ Aoi = Annotated[
 
 @app.command("list")
 def list_command(
+    job_file: Job = None,
     aoi: Aoi = None,
-    folder: Folder = "cnn_models",
-    prefix: Prefix = "",
+    folder: Annotated[
+        str | None, typer.Option(help=f"folder or URL of the models{_OF_JOB} cnn_models")
+    ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help=f"prefix of the file names{_OF_JOB} none")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> None:
-    """List the models that an area needs: here, published, or in need of a fallback."""
+    """List the models that a job or an area needs: here, published, or in need of a fallback."""
     from ghsl_beam.models.manifest import read_manifest
     from ghsl_beam.models.status import State, status, zones_of_area
     from transforms.inference.models import available
@@ -54,9 +65,15 @@ def list_command(
     from transforms.inference.zones import normal
     from transforms.storage.storage import name
 
+    _check_one("list", job_file, aoi)
+    asked = _asked_by(job_file) if job_file else None
+    folder = folder or (asked.folder if asked else "cnn_models")
+    prefix = prefix if prefix is not None else (asked.prefix if asked else "")
     manifest = read_manifest(folder)
     here = available(folder, prefix)
-    if aoi is not None:
+    if asked is not None:
+        zones = asked.zones
+    elif aoi is not None:
         zones = zones_of_area(aoi)
     else:
         known = {normal(zone) for zone in here} | {model.zone for model in manifest.models}
@@ -69,14 +86,50 @@ def list_command(
         say_json({"zones": zones_json, "published": about, "starter": starter}, indent=2)
         return
     if rows:
-        _print_table(rows, with_tiles=aoi is not None)
+        _print_table(rows, with_tiles=aoi is not None or asked is not None)
     counts = {state: sum(row.state is state for row in rows) for state in State}
     say(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "no zones")
     say(_about(manifest))
+    if asked is not None and asked.starter:
+        say(f"this job uses {name(STARTER_MODEL)} in all zones and asks for none of these files")
+    if aoi is not None and len(rows) > 1:
+        say(
+            "where tiles overlap, the scenes decide which of these zones a run asks for; name the "
+            "job file in place of --aoi to see exactly those"
+        )
     say(
         f"for any zone: {name(STARTER_MODEL)}, the starter network (models.starter: true in the "
         "job file); it is not a model of the JRC"
     )
+
+
+class _Asked(NamedTuple):
+    """What a job asks for: tiles by grid zone, and where it looks for their models."""
+
+    zones: dict[str, tuple[str, ...]]
+    folder: str
+    prefix: str
+    starter: bool
+
+
+def _asked_by(job_file: Path) -> _Asked:
+    """The zones of the tiles that a run of a job would make, with its own scenes."""
+    from ghsl_beam.jobfile.configuration import load_job
+    from ghsl_beam.planning.scenes.chosen import choose_scenes
+
+    learn_credentials(job_file)
+    job = load_job(job_file)
+    zones: dict[str, tuple[str, ...]] = {}
+    for tile in choose_scenes(job).tiles:
+        zones[tile.zone] = (*zones.get(tile.zone, ()), tile.tile)
+    settings = job.models
+    return _Asked(dict(sorted(zones.items())), settings.folder, settings.prefix, settings.starter)
+
+
+def _check_one(command: str, *given: object) -> None:
+    """Refuse more than one way to name the zones."""
+    if sum(map(bool, given)) > 1:
+        raise RequestError(f"models {command}: give either --aoi or --zone or a job file")
 
 
 def _print_table(rows: list[ZoneStatus], *, with_tiles: bool) -> None:
@@ -120,6 +173,7 @@ def refresh_command(
 
 @app.command("fetch")
 def fetch_command(
+    job_file: Job = None,
     aoi: Aoi = None,
     zone: Annotated[
         list[str] | None, typer.Option(help="grid zone such as 33U; repeat the option for several")
@@ -128,20 +182,33 @@ def fetch_command(
         str | None,
         typer.Option("--from", help="folder or URL of the files; by default that of manifest.json"),
     ] = None,
-    folder: Annotated[Path, typer.Option(help="folder for the models")] = Path("cnn_models"),
+    folder: Annotated[
+        Path | None, typer.Option(help=f"folder for the models{_OF_JOB} cnn_models")
+    ] = None,
 ) -> None:
-    """Download models by area or zone. Each file is checked before it gets its name."""
+    """Download models by job, area or zone. Each file is checked before it gets its name."""
     from ghsl_beam.models.checksums import record
     from ghsl_beam.models.download import Fetched, fetch_models
     from ghsl_beam.models.manifest import read_manifest
     from ghsl_beam.models.status import zones_of_area
     from transforms.inference.zones import normal, zone_bounds
 
-    if (aoi is None) == (not zone):
+    _check_one("fetch", job_file, aoi, zone)
+    if not (job_file or aoi or zone):
         raise RequestError(
-            "models fetch: give either --aoi or --zone, such as --aoi berlin.gpkg or --zone 33U"
+            "models fetch: give either --aoi or --zone or a job file, such as: "
+            "ghsl-beam models fetch --zone 33U"
         )
-    wanted = [normal(item) for item in zone] if zone else list(zones_of_area(aoi or ""))
+    asked = _asked_by(job_file) if job_file else None
+    if asked is not None and asked.starter:
+        say("this job uses the starter network in all zones: there is nothing to fetch")
+        return
+    if folder is None:
+        folder = _local(asked.folder) if asked else Path("cnn_models")
+    if asked is not None:
+        wanted = list(asked.zones)
+    else:
+        wanted = [normal(item) for item in zone] if zone else list(zones_of_area(aoi or ""))
     for item in wanted:
         zone_bounds(item)
     manifest = read_manifest(str(folder))
@@ -166,6 +233,18 @@ def fetch_command(
     if failed:
         say(f"failed: {', '.join(sorted(failed))}", to=stderr())
     raise typer.Exit(1 if failed else 0)
+
+
+def _local(folder: str) -> Path:
+    """The folder of a job's models, if files can be put into it."""
+    from transforms.storage.storage import is_url, masked
+
+    if is_url(folder):
+        raise RequestError(
+            f"models fetch: the job's models.folder is {masked(folder)}; give --folder, and copy "
+            "the files there"
+        )
+    return Path(folder)
 
 
 def _not_published(zone: str, manifest: Manifest) -> str:

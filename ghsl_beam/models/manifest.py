@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import shlex
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -95,7 +96,7 @@ def read_manifest(folder: str) -> Manifest:
     if not manifest.complete:
         raise RequestError(
             f"{masked(join(folder, MANIFEST))}: has only a part of the list of models; read it "
-            f"again: ghsl-beam models refresh --folder {masked(folder)}"
+            f"again: ghsl-beam models refresh --folder {shlex.quote(masked(folder))}"
         )
     return manifest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -128,7 +129,7 @@ def _missing(missing: Collection[str], folder: str, fallback: str, prefix: str) 
     zones = ", ".join(missing)
     example = model_names(next(iter(missing)), prefix)[0]
     text = f"models: no file for grid zone {zones} in {masked(folder)} ({example})"
-    into = "" if is_url(folder) else f" --folder {masked(folder)}"
+    into = "" if is_url(folder) else f" --folder {shlex.quote(masked(folder))}"
     zones_asked = (f"--zone {normal(zone)}" for zone in missing)
     fetch = " ".join(["ghsl-beam models fetch", *zones_asked]) + into
     if fallback == NEAREST:

@@ -268,7 +268,8 @@ NO_SCENE = {
     ),
     "all scenes cloudier than allowed": (
         "input.max_cloud_cover=0.9",
-        "max_cloud_cover is in percent; 2 scenes are too cloudy, the clearest has 98.9 %",
+        "max_cloud_cover is in percent; 2 scenes are too cloudy, the clearest has 98.9 %: "
+        "raise input.max_cloud_cover (--set input.max_cloud_cover=99): S2A_MSIL1C_",
     ),
 }
 for name in NO_SCENE:

@@ -132,6 +132,8 @@ def test_verify_says_what_is_wrong(call, folder):
         (["fetch"], "either --aoi or --zone"),
         (["fetch", "--zone", "33U", "--aoi=1,2,3,4"], "either --aoi or --zone"),
         (["fetch", "--zone", "32X"], "grid zone '32X'"),
+        (["list", "nowhere.yaml", "--aoi=1,2,3,4"], "give either --aoi or --zone or a job file"),
+        (["list", "nowhere.yaml"], "nowhere.yaml: cannot read the job file"),
         (["list", "--aoi", "nowhere.gpkg"], "no such file"),
         (["refresh", "--from", "https://u:planted@host/m"], "the URL holds credentials"),
         (["list", "--folder", "ftp://host/m"], "scheme 'ftp'"),
