@@ -2,14 +2,24 @@
 
 Source: the percentile is numpy's default definition (linear interpolation, Hyndman and Fan 1996,
 type 7).
+
+The observations of many pixels are sorted at once by a sorting network. It compares the same pairs
+of places for every pixel, so numpy compares whole rows of pixels at a time.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
-_EMPTY = np.iinfo(np.uint16).max
+_PIXELS = 1 << 14
+"""Pixels that are sorted together: ten observations of them fit the cache of a core."""
+_MOST_IN_NETWORK = 256
+"""With more observations, numpy sorts them: a network has more and more pairs."""
 
 
 def percentile_of_stack(
@@ -44,23 +54,99 @@ def percentile_of_stack(
     if not 0 <= percentile <= 100:
         raise ValueError(f"percentile is {percentile}, expected 0 to 100")
     n, bands, height, width = stack.shape
-    counts = np.count_nonzero(valid, axis=0)
+    out = np.zeros((bands, height, width), np.uint16)
+    counts = np.count_nonzero(valid, axis=0).ravel()
     if n == 0 or not counts.any():
-        return np.zeros((bands, height, width), np.uint16)
-    # Observations are the last axis, so that those of a pixel are adjacent; invalid ones sort last.
-    lanes = np.empty((bands, height, width, n), np.uint16)
-    np.copyto(lanes, np.moveaxis(stack, 0, -1))
-    np.copyto(lanes, _EMPTY, where=~np.moveaxis(valid, 0, -1))
-    lanes.sort(axis=-1)
-    position = np.maximum(counts - 1, 0) * (percentile / 100)
-    lower = np.floor(position).astype(np.intp)
-    upper = np.minimum(lower + 1, np.maximum(counts - 1, 0))
-    weight = position - lower
-    out = np.empty((bands, height, width), np.uint16)
-    for band in range(bands):
-        a = np.take_along_axis(lanes[band], lower[..., np.newaxis], -1)[..., 0].astype(np.float64)
-        b = np.take_along_axis(lanes[band], upper[..., np.newaxis], -1)[..., 0].astype(np.float64)
-        # Interpolate from the nearer end, as numpy does: the last bit decides how a half rounds.
-        value = np.where(weight < 0.5, a + (b - a) * weight, b - (b - a) * (1 - weight))
-        out[band] = np.where(counts > 0, np.maximum(np.rint(value), 1), 0)
+        return out
+    position = np.maximum(np.arange(n + 1) - 1, 0) * (percentile / 100)
+    flat, flat_valid, result = (item.reshape(*item.shape[:-2], -1) for item in (stack, valid, out))
+    for start in range(0, height * width, _PIXELS):
+        part = slice(start, start + _PIXELS)
+        # All bits are set where an observation does not count, so that it comes last.
+        last = flat_valid[:, part].astype(np.uint16) - np.uint16(1)
+        groups = [
+            (count, np.flatnonzero(counts[part] == count)) for count in _present(counts[part])
+        ]
+        most = groups[-1][0] if groups else 0
+        for band in range(bands):
+            lanes = _sorted(flat[:, band, part] | last, math.floor(position[most]) + 1)
+            for count, pixels in groups:
+                values = _between(lanes, position[count], count, pixels)
+                result[band, part][pixels] = np.maximum(np.rint(values), 1)
     return out
+
+
+def _present(counts: NDArray[np.intp]) -> list[int]:
+    """The numbers above 0 that occur, in ascending order."""
+    return [int(count) for count in np.unique(counts) if count]
+
+
+def _sorted(lanes: NDArray[np.uint16], last: int) -> Sequence[NDArray[np.uint16]]:
+    """The values of each pixel in ascending order, right up to place `last`.
+
+    Args:
+        lanes: (n, pixels); its content changes.
+        last: the last place that has to be right.
+    """
+    n = len(lanes)
+    if n > _MOST_IN_NETWORK:
+        return list(np.sort(lanes, axis=0))
+    rows, spare = list(lanes), np.empty_like(lanes[0])
+    for one, other in comparators(n, min(last, n - 1)):
+        np.minimum(rows[one], rows[other], out=spare)
+        np.maximum(rows[one], rows[other], out=rows[other])
+        rows[one], spare = spare, rows[one]
+    return rows
+
+
+def _between(
+    lanes: Sequence[NDArray[np.uint16]], position: float, count: int, pixels: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """The values at a position between two places, for some pixels."""
+    lower = math.floor(position)
+    weight = position - lower
+    a = lanes[lower].take(pixels).astype(np.float64)
+    if not weight:
+        return a
+    b = lanes[min(lower + 1, count - 1)].take(pixels).astype(np.float64)
+    # Interpolate from the nearer end, as numpy does: the last bit decides how a half rounds.
+    return a + (b - a) * weight if weight < 0.5 else b - (b - a) * (1 - weight)
+
+
+@lru_cache(maxsize=256)
+def comparators(n: int, last: int) -> tuple[tuple[int, int], ...]:
+    """The pairs of places to compare, one after the other, to sort n values.
+
+    Source: the odd-even merge of Batcher (1968), without the pairs that change nothing up to the
+    place `last`.
+
+    Args:
+        n: number of values.
+        last: the last place that has to be right, counted from 0.
+
+    Returns:
+        Pairs of a lower and a higher place; the smaller value goes to the lower one.
+    """
+    pairs = []
+    for merged in _doubled_below(n):
+        for step in reversed(list(_doubled_below(2 * merged))):
+            pairs += [
+                (place, place + step)
+                for start in range(step % merged, n - step, 2 * step)
+                for place in range(start, min(start + step, n - step))
+                if place // (2 * merged) == (place + step) // (2 * merged)
+            ]
+    needed, kept = set(range(last + 1)), []
+    for pair in reversed(pairs):
+        if needed.intersection(pair):
+            kept.append(pair)
+            needed.update(pair)
+    return tuple(reversed(kept))
+
+
+def _doubled_below(limit: int) -> Iterator[int]:
+    """1, 2, 4 and so on, below a limit."""
+    number = 1
+    while number < limit:
+        yield number
+        number *= 2
