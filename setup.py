@@ -83,6 +83,7 @@ setup(
             "nbformat>=5.10",
             "pytest>=8",
             "pytest-xdist>=3.7",
+            "rio-cogeo>=5",
             "ruff>=0.6",
         ],
         "s2cloudless": ["lightgbm>=4", "s2cloudless>=1.7,<2"],

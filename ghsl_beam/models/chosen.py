@@ -18,6 +18,8 @@ from transforms.inference.weights import ModelFile, describe_model
 from transforms.storage import storage
 
 _SHOWN = 5
+_LONGEST = 500
+"""Characters of a classifier's note about itself in a credit."""
 
 
 @dataclass(frozen=True)
@@ -170,12 +172,16 @@ class ChosenClassifier:
 
     @property
     def credit(self) -> str:
-        """The credit that products made with it need; empty for the classifier of a user."""
-        if not self.starter:
-            return ""
+        """The credit that products made with it need. No classifier is the JRC's."""
+        about = " ".join(self.description.replace(";", ",").split())[:_LONGEST]
+        note = f": {about}" if about else ""
+        if self.starter:
+            return f"classifier {self.file}: starter classifier of ghsl-beam, not of the JRC{note}"
+        name = self.file.replace(";", ",")
+        if self.demonstration:
+            return f"classifier {name}: a demonstration of ghsl-beam, not of the JRC"
         return (
-            f"classifier {self.file}: starter classifier of ghsl-beam, not of the JRC: "
-            f"{self.description}"
+            f"classifier {name} (SHA-256 {self.sha256[:12]}): its user's own, not of the JRC{note}"
         )
 
 

@@ -12,6 +12,10 @@ JRC = (
     "2020), CC BY 4.0"
 )
 
+_SENTINEL_TERMS = (
+    "Copernicus Sentinel data: https://sentinels.copernicus.eu/documents/247904/690755/"
+    "Sentinel_Data_Legal_Notice"
+)
 CREDITS_TAG = "CREDITS"
 """Tag of a product with the credits of its inputs, and of nothing else."""
 _BETWEEN = "; "
@@ -89,6 +93,21 @@ def licence_of(text: str) -> str:
     The networks of the JRC are published under CC BY 4.0. The licence of other networks is unknown.
     """
     return "CC-BY-4.0" if set(lines_of(text)) == {SENTINEL, JRC} else "other"
+
+
+def licence_text(text: str) -> str:
+    """The licence of a product with these credits, in words for a person.
+
+    A product of a network that is not the JRC's belongs to whoever made it; only they can say its
+    licence.
+    """
+    lines = set(lines_of(text))
+    if lines == {SENTINEL}:
+        return _SENTINEL_TERMS
+    if licence_of(text) == "CC-BY-4.0":
+        return f"CC BY 4.0; {_SENTINEL_TERMS}"
+    named = f"CC BY 4.0 for {JRC.partition(':')[0]}; " if JRC in lines else ""
+    return f"{named}set by the makers of the models that {CREDITS_TAG} names; {_SENTINEL_TERMS}"
 
 
 def _line(network: Network) -> str:

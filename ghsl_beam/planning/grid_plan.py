@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.jobfile.sections import Grid
 from ghsl_beam.models.calibration import ChosenCalibration
-from ghsl_beam.models.credits import CREDITS_TAG, lines_of
+from ghsl_beam.models.credits import CREDITS_TAG, licence_text, lines_of
 from ghsl_beam.planning.mosaic import write_vrt
 from ghsl_beam.planning.products import grid_pattern
 from transforms import aggregation
@@ -19,7 +20,14 @@ from transforms.aggregation.footprint import cells_of_source
 from transforms.aggregation.grid import GridLevel, OutputGrid, from_config
 from transforms.aggregation.source import TileSource
 from transforms.aggregation.transform import CellPlan, GridSpec
-from transforms.elements import GridLayer, Layer, RequestError, TilePlan, fingerprint
+from transforms.elements import (
+    GridLayer,
+    Layer,
+    RequestError,
+    TilePlan,
+    fingerprint,
+    package_version,
+)
 from transforms.storage import storage
 
 
@@ -88,8 +96,11 @@ def plan_grid(
     job: Job,
     tiles: Sequence[TilePlan],
     calibration: ChosenCalibration | None = None,
+    classifier: Mapping[str, str] = MappingProxyType({}),
 ) -> GridPlan:
-    """Cells and fingerprints of one grid for the tiles of a job, and of its calibration if any.
+    """Cells and fingerprints of one grid for the tiles of a job.
+
+    `calibration` is that of the job, if any. `classifier` are the tags of its classifier.
 
     Raises:
         RequestError: the grid is not possible, ends before the tiles, or cannot hold the built-up.
@@ -106,8 +117,9 @@ def plan_grid(
             tuple(sorted(tile.tile for tile in mine)),
             _mark(grid, key, mine),
             tuple(sorted({_model(tile) for tile in mine})),
-            tuple(dict.fromkeys(line for tile in mine for line in _credits(tile))),
+            _credits(mine, Layer.BUFRAC_RAW),
             tuple(sorted({day for tile in mine for day in tile.days})),
+            _credits(mine, Layer.RES_NRES),
         )
         for key, mine in sorted(of_cell.items())
     )
@@ -119,7 +131,28 @@ def plan_grid(
     pattern = grid_pattern(job.epoch, job.name)
     chosen = () if calibration is None else tuple(calibration.tags.items())
     credit = "" if calibration is None else calibration.credit
-    return GridPlan(GridSpec(grid, pattern, cells, marks, chosen, credit))
+    return GridPlan(
+        GridSpec(
+            grid,
+            pattern,
+            cells,
+            marks,
+            chosen,
+            credit,
+            tuple(classifier.items()),
+            tuple(job_tags(job).items()),
+            licence_text,
+        )
+    )
+
+
+def job_tags(job: Job) -> dict[str, str]:
+    """The tags of all layers of a job: its name, its epoch, and the software."""
+    return {
+        "JOB": job.name,
+        "EPOCH": str(job.epoch),
+        "SOFTWARE": f"ghsl-beam {package_version('ghsl-beam')}",
+    }
 
 
 def _check_capacity(grid: OutputGrid, tiles: Sequence[TilePlan]) -> None:
@@ -145,12 +178,10 @@ def _source(tile: TilePlan) -> TileSource:
     return TileSource(tile.tile, tile.place(tile.window), tile.center_lon, tile.center_lat)
 
 
-def _credits(tile: TilePlan) -> list[str]:
-    """The credits of network and classifier; the calibration has its own in the grid."""
-    network, classes = (
-        lines_of(tile.tags[layer][CREDITS_TAG]) for layer in (Layer.BUFRAC_RAW, Layer.RES_NRES)
-    )
-    return [*network, *(line for line in classes if line not in network)]
+def _credits(tiles: Iterable[TilePlan], layer: Layer) -> tuple[str, ...]:
+    """The credits of a layer of tiles; the calibration has its own in the grid."""
+    lines = (line for tile in tiles for line in lines_of(tile.tags[layer][CREDITS_TAG]))
+    return tuple(dict.fromkeys(lines))
 
 
 def _model(tile: TilePlan) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
+
+from rasterio.enums import ColorInterp
 
 from ghsl_beam.models.calibration import CALIBRATION_TAGS
 from ghsl_beam.models.credits import CREDITS_TAG, line_of, lines_of
 from ghsl_beam.planning.products import read_product
-from transforms.elements import Window
+from transforms.elements import LAYERS, Window
 from transforms.rasters.geotiff import FINGERPRINT_TAG
 from transforms.storage import storage
 
+_SHARED = ("LAYER", "VALUES", "CLASSES", "JOB", "EPOCH", "SOFTWARE", "LICENCE", *CALIBRATION_TAGS)
+"""Tags that a mosaic has if all its files have the same."""
 _TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32"}
 
 
@@ -26,16 +30,12 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
         return
     parts, tags = [], []
     for file in files:
-        bounds, shape, crs, pixel, dtype, nodata, title, colour, file_tags = read_product(
+        bounds, shape, crs, pixel, bands, file_tags = read_product(
             storage.join(folder, file),
-            lambda s: (
-                s.bounds, s.shape, s.crs, s.transform.a, s.dtypes[0], s.nodata, s.descriptions[0],
-                s.colorinterp[0], s.tags(),
-            ),
-        )  # fmt: skip
+            lambda s: (s.bounds, s.shape, s.crs, s.transform.a, bands_of(s), s.tags()),
+        )
         parts.append((file, bounds, shape))
         tags.append(file_tags)
-    bands = [Band(_TYPES[dtype], title, colour.name.capitalize(), nodata)]
     left, top = min(b.left for _, b, _ in parts), max(b.top for _, b, _ in parts)
     places = []
     for file, bounds, (rows, cols) in parts:
@@ -47,12 +47,20 @@ def write_vrt(folder: str, name: str, files: Sequence[str]) -> None:
 
 
 class Band(NamedTuple):
-    """A band of a mosaic: GDAL's name of its type, its title, its colour and its nodata."""
+    """A band of a mosaic: GDAL's name of its type, its title, its colour and its nodata.
+
+    `colours`: its colour table, with red, green, blue and opacity of each value. `classes`: the
+    names of its values 0, 1, 2 and so on.
+    """
 
     dtype: str
     title: str | None
     colour: str
     nodata: float
+    unit: str = ""
+    scale: float = 1.0
+    colours: tuple[tuple[int, ...], ...] = ()
+    classes: tuple[str, ...] = ()
 
 
 class Part(NamedTuple):
@@ -61,6 +69,25 @@ class Part(NamedTuple):
     file: str
     source: Window
     place: Window
+
+
+def bands_of(source: Any) -> list[Band]:
+    """The bands of an open product, for a mosaic of it and of others of its layer."""
+    spec = LAYERS.get(source.tags().get("LAYER", ""))
+    names = tuple(name for name, _ in spec.picture.classes) if spec else ()
+    return [
+        Band(
+            _TYPES[source.dtypes[number]],
+            source.descriptions[number],
+            colour.name.capitalize(),
+            source.nodatavals[number],
+            source.units[number] or "",
+            source.scales[number],
+            tuple(source.colormap(1).values()) if colour is ColorInterp.palette else (),
+            names,
+        )
+        for number, colour in enumerate(source.colorinterp)
+    ]
 
 
 def document(
@@ -98,6 +125,11 @@ def document(
             ET.SubElement(band, "Description").text = described.title
         ET.SubElement(band, "NoDataValue").text = f"{described.nodata:g}"
         ET.SubElement(band, "ColorInterp").text = described.colour
+        if described.unit:
+            ET.SubElement(band, "UnitType").text = described.unit
+        if described.scale != 1:
+            ET.SubElement(band, "Scale").text = repr(described.scale)
+        _add_classes(band, described)
         for part in parts:
             source = ET.SubElement(band, "ComplexSource" if over else "SimpleSource")
             ET.SubElement(source, "SourceFilename", relativeToVRT="1").text = part.file
@@ -107,6 +139,19 @@ def document(
             if over:
                 ET.SubElement(source, "NODATA").text = f"{described.nodata:g}"
     return ET.tostring(root, encoding="utf-8")
+
+
+def _add_classes(element: ET.Element, band: Band) -> None:
+    """Add the colours and the names of the values of a band of classes."""
+    if band.colours:
+        table = ET.SubElement(element, "ColorTable")
+        for colour in band.colours:
+            parts = zip(("c1", "c2", "c3", "c4"), map(str, colour), strict=True)
+            ET.SubElement(table, "Entry", dict(parts))
+    if band.classes:
+        names = ET.SubElement(element, "CategoryNames")
+        for name in band.classes:
+            ET.SubElement(names, "Category").text = name
 
 
 def _rectangle(window: Window) -> dict[str, str]:
@@ -120,7 +165,7 @@ def mosaic_tags(files: Sequence[Mapping[str, str]]) -> dict[str, str]:
     With these tags, a file is recognised as a product of this program, wherever it is.
     """
     result = {}
-    for key in ("LAYER", "VALUES", *CALIBRATION_TAGS):
+    for key in _SHARED:
         found = {tags.get(key) for tags in files}
         if len(found) == 1 and (value := found.pop()):
             result[key] = value

@@ -23,8 +23,8 @@ from ghsl_beam.models.chosen import (
     classifier_warnings,
     model_warnings,
 )
-from ghsl_beam.models.credits import CREDITS_TAG, credit_line
-from ghsl_beam.planning.grid_plan import GridPlan, plan_grid
+from ghsl_beam.models.credits import CREDITS_TAG, credit_line, licence_text
+from ghsl_beam.planning.grid_plan import GridPlan, job_tags, plan_grid
 from ghsl_beam.planning.lines import Lines, lines_of
 from ghsl_beam.planning.owned import GROUND_TAG, RIM, halo_of, with_halo
 from ghsl_beam.planning.products import utm_path
@@ -127,9 +127,13 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
                     tags[layer] |= {GROUND_TAG: f"owned pixels and {beyond} pixels around them"}
         classified = credit_line([model], classifier.credit)
         tags[Layer.RES_NRES] |= classifier.tags | {CREDITS_TAG: classified}
+        for made_with in tags.values():
+            made_with |= {**job_tags(job), "LICENCE": licence_text(made_with[CREDITS_TAG])}
         made = {layer: mark for layer, mark in marks.items() if layer in tags}
         plans.append(replace(plan, fingerprints=made, tags=tags))
-    grids = tuple(_grid(number, job, plans, calibration) for number in range(len(job.grids)))
+    grids = tuple(
+        _grid(number, job, plans, calibration, classifier) for number in range(len(job.grids))
+    )
     warnings = [*chosen.warnings]
     if 0 < job.input.max_cloud_cover < 1:
         warnings.append(
@@ -202,10 +206,15 @@ def _tags(
 
 
 def _grid(
-    number: int, job: Job, tiles: Sequence[TilePlan], calibration: ChosenCalibration | None
+    number: int,
+    job: Job,
+    tiles: Sequence[TilePlan],
+    calibration: ChosenCalibration | None,
+    classifier: ChosenClassifier | None = None,
 ) -> GridPlan:
+    tags = {} if classifier is None else classifier.tags
     try:
-        return plan_grid(job.grids[number], job, tiles, calibration)
+        return plan_grid(job.grids[number], job, tiles, calibration, tags)
     except (CRSError, ValueError, RequestError) as error:
         raise RequestError(f"grids.{number}: {error}") from error
 

@@ -7,12 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from rasterio.crs import CRS
 
 from ghsl_beam.jobfile.sections import Tiles
-from ghsl_beam.planning.mosaic import Band, Part, document, mosaic_tags
+from ghsl_beam.planning.mosaic import Part, bands_of, document, mosaic_tags
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.products import read_product, zone_path
 from transforms.elements import (
-    DTYPE,
-    NODATA,
     PIXEL,
     Layer,
     Product,
@@ -23,8 +21,6 @@ from transforms.elements import (
 from transforms.rasters.area_mask import pixel_bounds
 from transforms.rasters.geotiff import FINGERPRINT_TAG
 from transforms.storage import storage
-
-_TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16"}
 
 
 def zone_mosaics(plan: JobPlan) -> Iterator[str]:
@@ -64,11 +60,7 @@ def _mosaic(
     output: str, layer: Layer, tiles: Sequence[TilePlan], products: Sequence[Product]
 ) -> bytes:
     location = storage.join(output, products[0].path)
-    titles, colours = read_product(location, lambda made: (made.descriptions, made.colorinterp))
-    bands = [
-        Band(_TYPES[DTYPE[layer]], title, colour.name.capitalize(), NODATA[layer])
-        for title, colour in zip(titles, colours, strict=True)
-    ]
+    bands = read_product(location, bands_of)
     cuts = [_cut(tile) for tile in tiles]
     corners = [origin_of(tile.place(cut)) for tile, cut in zip(tiles, cuts, strict=True)]
     top, left = (min(edges) for edges in zip(*corners, strict=True))

@@ -41,7 +41,12 @@ _SOURCE = re.compile(r"([A-Za-z0-9]+/)?[A-Za-z0-9][A-Za-z0-9._-]*\.tif")
 _OF_MOSAIC = {
     "VRTDataset": {"SRS", "GeoTransform", "Metadata", "VRTRasterBand"},
     "Metadata": {"MDI"},
-    "VRTRasterBand": {"Description", "NoDataValue", "ColorInterp", "SimpleSource", "ComplexSource"},
+    "VRTRasterBand": {
+        *("Description", "NoDataValue", "ColorInterp", "SimpleSource", "ComplexSource"),
+        *("UnitType", "Scale", "ColorTable", "CategoryNames"),
+    },
+    "ColorTable": {"Entry"},
+    "CategoryNames": {"Category"},
     "SimpleSource": {"SourceFilename", "SourceBand", "SrcRect", "DstRect"},
     "ComplexSource": {"SourceFilename", "SourceBand", "SrcRect", "DstRect", "NODATA"},
 }

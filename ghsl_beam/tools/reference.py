@@ -151,6 +151,8 @@ def meaning(
         result = Meaning(CLASSES, "--built", band, chosen, 1.0, 0.0, values)
     else:
         name, proof = _unit(source, where, band, unit, own)
+        if own:  # the unit of a layer of this program is that of its stored values
+            scale, offset = 1.0, 0.0
         result = Meaning(
             name or "mask",
             proof,

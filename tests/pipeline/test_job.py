@@ -6,12 +6,16 @@ import shutil
 import numpy as np
 import pytest
 import rasterio
+from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
+from rio_cogeo.cogeo import cog_validate
 from scipy.ndimage import binary_dilation
 
+from ghsl_beam import __version__
 from ghsl_beam.outputs.record_schema import RECORD
 from tests.pipeline.conftest import COLS, ROWS, ULX, ULY
 from tests.support.jobs import differing, layers, make
+from transforms.elements import LAYERS
 
 TYPES = {
     "S2": ("uint16", 0),
@@ -39,6 +43,38 @@ def test_every_layer_is_there_in_its_encoding(made):
             assert source.crs.to_epsg() == 32633
             assert source.transform.almost_equals(from_origin(ULX, ULY, 10, 10))
             assert source.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+
+
+def test_every_file_says_what_it_is_and_where_it_comes_from(made):
+    output, record = made
+    for product in record["products"]:
+        path, layer = output / product["path"], product["layer"]
+        assert cog_validate(str(path), strict=True) == (True, [], []), path
+        with rasterio.open(path) as source:
+            tags = source.tags()
+            assert (tags["LAYER"], tags["JOB"], tags["EPOCH"]) == (layer, "town", "2020")
+            assert tags["SOFTWARE"] == f"ghsl-beam {__version__}"
+            assert tags["PERIOD"] == "2020-06-15/2020-06-15"
+            models = tags.get("MODELS") or tags.get("MODEL_SHA256", "")
+            assert (record["tiles"][0]["model"]["sha256"] in models) == (layer[:2] != "S2")
+            classified = layer in ("RES_NRES", "BUILT_C_FUN", "BUILT_S_NRES")
+            assert (tags.get("CLASSIFIER_SHA256") == record["classifier"]["sha256"]) == classified
+            assert ("classifier" in tags["CREDITS"]) == classified
+            assert "Joint Research Centre" not in tags["CREDITS"]
+            assert "Copernicus Sentinel data" in tags["LICENCE"]
+            assert source.scales[0] == LAYERS[layer].scale
+            values = source.read(1, masked=True)
+            mean = source.tags(1).get("STATISTICS_MEAN")
+            assert float(mean) == pytest.approx(values.mean(dtype=float), rel=1e-9)
+            shared = {key: tags[key] for key in ("LAYER", "JOB", "EPOCH", "SOFTWARE", "LICENCE")}
+            described = source.units, source.scales, source.colorinterp
+            palette = source.colorinterp[0] is ColorInterp.palette
+            colours = source.colormap(1) if palette else None
+        if product["grid"] == "utm":
+            with rasterio.open(output / f"utm/{layer}_E2020_town_32633.vrt") as mosaic:
+                assert mosaic.tags().items() >= shared.items()
+                assert (mosaic.units, mosaic.scales, mosaic.colorinterp) == described
+                assert colours is None or mosaic.colormap(1) == colours
 
 
 def test_the_composite_of_one_clear_scene_is_the_scene(made, scene):

@@ -263,7 +263,10 @@ def test_the_starter_classifier_is_used_if_the_starter_models_are_asked_for(job_
     assert credit in tile.tags[Layer.RES_NRES]["CREDITS"]
     assert tile.tags[Layer.RES_NRES]["CLASSIFIER_ORIGIN"] == "starter"
     assert "classifier" not in tile.tags[Layer.BUFRAC]["CREDITS"]
-    assert all(credit in " ".join(cell.credits) for grid in plan.grids for cell in grid.spec.cells)
+    for grid in plan.grids:
+        for cell in grid.spec.cells:
+            assert credit in " ".join(cell.class_credits)
+            assert "classifier" not in " ".join(cell.credits), "it has no part in BUILT_S"
     with pytest.raises(
         RequestError, match=r"residential: no model is given; give the file of a cl"
     ):

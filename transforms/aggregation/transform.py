@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,13 +40,18 @@ from .source import TileSource
 
 _LOG = logging.getLogger(__name__)
 STAGE = "aggregation"
+_OF_CLASSES = (GridLayer.BUILT_S_NRES, GridLayer.BUILT_C_FUN)
+"""The layers that the residential classifier has a part in."""
 _LARGEST_FILE = 20_000
 """Pixels along a side; a larger R/C tile is published cell by cell."""
 
 
 @dataclass(frozen=True)
 class CellPlan:
-    """An output cell, its MGRS tiles, its fingerprint; models, credits and days of the tiles."""
+    """An output cell, its MGRS tiles, its fingerprint; models, credits and days of the tiles.
+
+    `credits` are those of the networks, `class_credits` also those of the classifier.
+    """
 
     key: str
     tiles: tuple[str, ...]
@@ -54,6 +59,7 @@ class CellPlan:
     models: tuple[str, ...] = ()
     credits: tuple[str, ...] = ()
     days: tuple[str, ...] = ()
+    class_credits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,12 @@ class GridSpec:
     calibration: tuple[tuple[str, str], ...] = ()
     """Tags about the calibration of all tiles; empty if there is none."""
     calibration_credit: str = ""
+    classifier: tuple[tuple[str, str], ...] = ()
+    """Tags about the classifier of all tiles."""
+    job: tuple[tuple[str, str], ...] = ()
+    """Tags about the job."""
+    licence: Callable[[str], str] = str
+    """Gives the licence of a product with these credits."""
 
     @cached_property
     def cell_plans(self) -> dict[str, CellPlan]:
@@ -76,12 +88,14 @@ class GridSpec:
 
     def tags(self, layer: GridLayer, mark: str, cells: Sequence[CellPlan]) -> dict[str, str]:
         """The tags of a product: what it holds, and what it was made with."""
-        tags = {**_tags(mark, cells), **layer.spec.tags}
-        if not (self.calibration and layer.spec.follows_calibration):
-            return tags
-        credits = f"{tags['CREDITS']}; {self.calibration_credit}"
-        described = layer.spec.described(calibrated=True).tags
-        return {**tags, **described, **dict(self.calibration), "CREDITS": credits}
+        classified = layer in _OF_CLASSES
+        tags = {**_tags(mark, cells, classified=classified), **layer.spec.tags, **dict(self.job)}
+        if classified:
+            tags |= dict(self.classifier)
+        if self.calibration and layer.spec.follows_calibration:
+            tags |= layer.spec.described(calibrated=True).tags | dict(self.calibration)
+            tags["CREDITS"] += f"; {self.calibration_credit}"
+        return {**tags, "LICENCE": self.licence(tags["CREDITS"])}
 
     def by_cell(self, level: GridLevel) -> bool:
         """Whether a level is published by cell, not by R/C tile."""
@@ -119,9 +133,10 @@ class CellRef:
     path: str
 
 
-def _tags(mark: str, cells: Sequence[CellPlan]) -> dict[str, str]:
+def _tags(mark: str, cells: Sequence[CellPlan], *, classified: bool = False) -> dict[str, str]:
     models = sorted({model for cell in cells for model in cell.models})
-    credits = dict.fromkeys(line for cell in cells for line in cell.credits)
+    lines = (cell.class_credits if classified else cell.credits for cell in cells)
+    credits = dict.fromkeys(line for of_cell in lines for line in of_cell)
     made = {"CREDITS": "; ".join(credits), "MODELS": "; ".join(models)}
     days = (day for cell in cells for day in cell.days)
     return {FINGERPRINT_TAG: mark, **made, **period_tag(days)}

@@ -130,7 +130,14 @@ class LayerSpec:
     @property
     def tags(self) -> dict[str, str]:
         """The tags of a file that say what it holds."""
-        return {"LAYER": self.name, "VALUES": self.values}
+        classes = [f"{value} {name}" for value, (name, _) in enumerate(self.picture.classes)]
+        named = {"CLASSES": "; ".join(classes)} if classes else {}
+        return {"LAYER": self.name, "VALUES": self.values, **named}
+
+    @property
+    def stated_unit(self) -> str:
+        """The unit that its files state: 1 for quantities without a unit, none for classes."""
+        return self.unit or ("" if self.picture.classes else "1")
 
     @property
     def bands(self) -> tuple[str, ...]:

@@ -12,13 +12,13 @@ import rasterio
 import rasterio.shutil
 import rasterio.windows
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioIOError
 
 from transforms.elements import LayerSpec, Window
 from transforms.storage.room import ask_for_room
 from transforms.storage.storage import published
 
+from .bands import Statistics, describe, description
 from .geotiff import FINGERPRINT_TAG, LOST, STRIP, strips
 from .overviews import BESIDE, with_overviews
 from .seal import BLANK_SEAL, SEAL_TAG, Sum, fill, has_its_size, seal
@@ -65,7 +65,8 @@ def cog_writer(
     """Write a cloud-optimised GeoTIFF part by part; publish it if the body ends without error.
 
     Yields a function that takes a window, counted from the corner of the raster, and its pixels.
-    Windows must not overlap. Pixels that no window covers are nodata.
+    Windows must not overlap. Pixels that no window covers are nodata. The bands get their names,
+    colours, units and scales from the layer, and their statistics from the pixels.
 
     Args:
         path: location of the raster.
@@ -74,7 +75,7 @@ def cog_writer(
         dtype: type of the pixels.
         nodata: value of pixels without data.
         tags: tags of the file; `VALID_PIXELS` is added to them, and `CLASS_PIXELS` for classes.
-        spec: gives the names of the bands and the kind of overviews.
+        spec: describes the bands, and gives the kind of overviews.
         tell: called with size and SHA-256 of the file before it gets its final name.
 
     Raises:
@@ -84,6 +85,7 @@ def cog_writer(
     pixels = bands * shape[0] * shape[1] * np.dtype(dtype).itemsize
     blank = blank_tag(shape, STRIP)
     given, valid = WrittenPixels(dtype, STRIP), 0
+    statistics = [Statistics(nodata) for _ in range(bands)]
     of_class = [0] * len(spec.picture.classes)
     # Two files, the plain one and the final one, each with a third for its overviews.
     with published(path, 8 * pixels // 3) as beside:
@@ -98,7 +100,7 @@ def cog_writer(
                 dtype=dtype,
                 nodata=nodata,
             ) as target:
-                _name_bands(target, spec)
+                describe(target, spec, nodata)
 
                 def write(window: Window, array: NDArray[Any]) -> None:
                     nonlocal valid
@@ -109,6 +111,8 @@ def cog_writer(
                     target.write(part, window=place)
                     given.add(window, part)
                     valid += int((part != nodata).all(axis=0).sum())
+                    for band, values in zip(statistics, part, strict=True):
+                        band.add(values)
                     for value in range(len(of_class)):
                         of_class[value] += int(np.count_nonzero(part == value))
 
@@ -116,6 +120,8 @@ def cog_writer(
                 counted = {VALID_TAG: str(valid)}
                 if of_class:
                     counted[CLASSES_TAG] = " ".join(map(str, of_class))
+                for number, band in enumerate(statistics, 1):
+                    target.update_tags(number, **band.tags(shape[0] * shape[1]))
                 target.update_tags(**tags, **counted, **{SEAL_TAG: BLANK_SEAL, SUMS_TAG: blank})
             with with_overviews(plain, spec.overviews) as (both, has_overviews):
                 # GDAL's driver crashes on a disk that is full before all headers are written.
@@ -182,17 +188,5 @@ def _is_labelled(path: Path, like: str, mark: str | None, sums: str, size: int) 
             and made.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG"
             and made.crs is not None
             and (made.crs, made.transform) == (given.crs, given.transform)
-            and (made.nodatavals, made.descriptions) == (given.nodatavals, given.descriptions)
+            and description(made) == description(given)
         )
-
-
-def _name_bands(target: Any, spec: LayerSpec) -> None:
-    """Give each band its name, and the colour of its picture, or that of its name in GDAL."""
-    for band, name in enumerate(spec.bands, 1):
-        target.set_band_description(band, name)
-    if len(spec.bands) > 1:
-        shown = dict(zip(spec.picture.composed, ("red", "green", "blue"), strict=False))
-        target.colorinterp = [
-            getattr(ColorInterp, shown.get(band, name), ColorInterp.undefined)
-            for band, name in enumerate(spec.bands, 1)
-        ]

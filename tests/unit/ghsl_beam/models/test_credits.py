@@ -4,7 +4,17 @@ from dataclasses import dataclass
 
 import pytest
 
-from ghsl_beam.models.credits import JRC, SENTINEL, Origin, credit_line, credits_of, licence_of
+from ghsl_beam.models.chosen import ChosenClassifier
+from ghsl_beam.models.credits import (
+    JRC,
+    SENTINEL,
+    Origin,
+    credit_line,
+    credits_of,
+    licence_of,
+    licence_text,
+    lines_of,
+)
 
 
 @dataclass(frozen=True)
@@ -43,3 +53,28 @@ def test_a_classifier_is_named_last():
 )
 def test_a_licence_is_that_of_the_networks(networks, licence):
     assert licence_of(credit_line(networks)) == licence
+
+
+def test_what_a_user_trained_is_the_users():
+    note = "three towns; by hand\nin QGIS"
+    mine = ChosenClassifier("my;own.skops", "e" * 64, demonstration=False, halo=1, description=note)
+    line = "classifier my,own.skops (SHA-256 eeeeeeeeeeee): its user's own, not of the JRC: "
+    assert mine.credit == f"{line}three towns, by hand in QGIS"
+    credits = credit_line([THEIRS], mine.credit)
+    assert lines_of(credits) == [SENTINEL, JRC, mine.credit]
+    assert licence_of(credits) == "other"
+    demonstration = ChosenClassifier("d.skops", "f" * 64, demonstration=True, halo=1)
+    assert demonstration.credit.endswith("a demonstration of ghsl-beam, not of the JRC")
+
+
+@pytest.mark.parametrize(
+    ("networks", "starts"),
+    [
+        ([], "Copernicus Sentinel data: https://"),
+        ([THEIRS], "CC BY 4.0; Copernicus"),
+        ([OWN], "set by the makers of the models that CREDITS names; Copernicus"),
+        ([THEIRS, OWN], "CC BY 4.0 for GHS-S2Net models; set by the makers"),
+    ],
+)
+def test_a_licence_in_words(networks, starts):
+    assert licence_text(credit_line(networks)).startswith(starts)

@@ -129,6 +129,10 @@ def test_own_products_prove_their_unit(tmp_path: Path) -> None:
     assert validate(str(tmp_path), bufrac, unit="percent")["rmse"] == 0
     with pytest.raises(RequestError, match="is BUFRAC in percent, but --unit says mask"):
         validate(str(tmp_path), bufrac, unit="mask")
+    raw = own(tmp_path, "raw.tif", PERCENT.astype("uint16") * 100, 65535, LAYER="BUFRAC_RAW")
+    with rasterio.open(raw, "r+") as target:
+        target.units, target.scales = ("1",), (1e-4,)
+    assert validate(str(tmp_path), raw)["rmse"] == 0, "its stored values are scaled once"
     area = own(tmp_path, "BUILT_S_E2017_x_54009_10_R3C4.tif", PERCENT, 255)
     assert validate(str(tmp_path), area)["unit_from"] == "its layer, BUILT_S"
     for other in ("RES_NRES", "BUILT_S_NRES", "GREENNESS", "S2_COUNT"):
