@@ -1,6 +1,18 @@
 """`ghsl-beam`, also `python -m ghsl_beam`: prepares the process before anything else is loaded."""
 
-from ghsl_beam.process.environment import leave_current_folder, open_standard_files
+# A signal waits until it is listened to: before, and within an import, Python would print a
+# traceback. This module is a part of Python itself, so the current folder cannot replace it.
+import _signal  # type: ignore[import-not-found]
+import sys
+
+_BEFORE = _signal.pthread_sigmask(
+    _signal.SIG_BLOCK, (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP)
+)
+
+from ghsl_beam.process.environment import (  # noqa: E402 - signals wait already
+    leave_current_folder,
+    open_standard_files,
+)
 
 
 def main() -> None:
@@ -9,13 +21,11 @@ def main() -> None:
     open_standard_files()
     import signal
 
-    # A signal waits until it is listened to: within an import Python would print a traceback.
-    words = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, words)
-    from ghsl_beam.process import stopping
+    from ghsl_beam.process import status, stopping
 
     stopping.begin()
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    signal.pthread_sigmask(signal.SIG_SETMASK, _BEFORE)
+    status.begin(sys.argv[1:])
     from ghsl_beam.cli.main import main as command_line
 
     command_line()

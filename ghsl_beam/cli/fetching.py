@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ghsl_beam.cli.jobs import JobFile, Output, Settings, Today, learn_credentials
+from ghsl_beam.cli.jobs import JobFile, Output, Settings, Today, read_job
 from ghsl_beam.cli.losses import say_command_again, say_losses
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
@@ -49,16 +49,14 @@ def fetch_command(
 
     You can start it again after any interruption: files in the cache are not fetched again.
     """
-    from ghsl_beam.jobfile.configuration import load_job
+    logs.configure(log_level, as_json=log_json)
+    job = read_job(job_file, setting, output, today)
+    logs.set_job(job.name)
     from ghsl_beam.observing.progress import display
     from ghsl_beam.planning.inventory import read_inventory
     from ghsl_beam.planning.plan import make_plan
     from ghsl_beam.running.fetching import fetch, new_counts
 
-    logs.configure(log_level, as_json=log_json)
-    learn_credentials(job_file)
-    job = load_job(job_file, tuple(setting or ()), output, today and today.date())
-    logs.set_job(job.name)
     plan = make_plan(job)
     counts = new_counts()
     with nullcontext() if quiet else display(counts):

@@ -14,12 +14,13 @@ from ghsl_beam.cli.errors import errors_in_one_line
 from ghsl_beam.cli.losses import say_command_again, say_losses
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
-from ghsl_beam.process import stopping
+from ghsl_beam.process import status, stopping
 from ghsl_beam.process.terminal import say, say_json, say_table
 from transforms.elements import RequestError
 from transforms.storage.redaction import learn
 
 if TYPE_CHECKING:
+    from ghsl_beam.jobfile.configuration import Job
     from ghsl_beam.observing.run_events import RunEvents
     from ghsl_beam.outputs.record_schema import RunRecord
     from ghsl_beam.planning.inventory import Inventory
@@ -61,6 +62,22 @@ def learn_credentials(job_file: Path) -> None:
             learn(file.read(_MAX_JOB_BYTES).decode(errors="replace"))
 
 
+def read_job(
+    job_file: Path,
+    setting: list[str] | None = None,
+    output: str | None = None,
+    today: datetime | None = None,
+) -> Job:
+    """Read a job file, before anything is imported that a wrong one does not need."""
+    status.now("reading the job file")
+    learn_credentials(job_file)
+    from ghsl_beam.jobfile.configuration import load_job
+
+    job = load_job(job_file, tuple(setting or ()), output, today and today.date())
+    status.now("loading libraries")
+    return job
+
+
 @app.command("run", context_settings=_BEAM)
 def run_command(
     context: typer.Context,
@@ -80,18 +97,16 @@ def run_command(
     verify: Verify = False,
 ) -> None:
     """Run a job. Products that are up to date are not made again. Takes any Beam option."""
-    from ghsl_beam.jobfile.configuration import load_job
+    logs.configure(log_level, as_json=log_json)
+    if log_json:
+        stopping.speak_json()
+    job = read_job(job_file, setting, output, today)
+    logs.set_job(job.name)
     from ghsl_beam.observing.progress import follow
     from ghsl_beam.observing.run_log import RunLog
     from ghsl_beam.runners.profiles import arguments
     from ghsl_beam.running.launch import run
 
-    logs.configure(log_level, as_json=log_json)
-    if log_json:
-        stopping.speak_json()
-    learn_credentials(job_file)
-    job = load_job(job_file, tuple(setting or ()), output, today and today.date())
-    logs.set_job(job.name)
     log = RunLog(job.output)
 
     def watch(inventory: Inventory, events: RunEvents) -> AbstractContextManager[None]:
@@ -130,13 +145,11 @@ def plan_command(
     verify: Verify = False,
 ) -> None:
     """Show what a run would do. Writes nothing."""
+    job = read_job(job_file, setting, output, today)
     from ghsl_beam.estimating.plan_summary import summary
-    from ghsl_beam.jobfile.configuration import load_job
     from ghsl_beam.planning.plan import make_plan
     from ghsl_beam.running.lock import check_work_area
 
-    learn_credentials(job_file)
-    job = load_job(job_file, tuple(setting or ()), output, today and today.date())
     check_work_area(job.output)
     with stopping.in_order():  # the estimate uses a temporary folder
         content = summary(make_plan(job, verify=verify))

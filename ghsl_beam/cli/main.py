@@ -12,7 +12,7 @@ from ghsl_beam.cli import calibration, fetching, jobs, models, roads, scenes, tr
 from ghsl_beam.cli.errors import errors_in_one_line
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
-from ghsl_beam.process import stopping
+from ghsl_beam.process import status, stopping
 from ghsl_beam.process.environment import leave_current_folder, limit_libraries, open_standard_files
 from ghsl_beam.process.native_output import native_output_logged
 from ghsl_beam.process.terminal import failure, protect_streams, say
@@ -26,6 +26,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Map human settlement from Sentinel-2.",
 )
+
+_DOES = {
+    "report": "writing the report",
+    "validate": "comparing",
+    "calibrate": "fitting",
+    "roads": "reading the road lines",
+    "train": "training",
+}
+"""What the commands do for long, if they do not say it themselves."""
 
 
 def _show_version(asked: bool) -> None:
@@ -61,11 +70,14 @@ def main() -> None:
     _begin()
     limit_libraries()
     logs.configure(LogLevel.WARNING, as_json=False)
+    status.now(_DOES.get(sys.argv[1] if sys.argv[1:] else "", "working"))
+    status.tell_by(logs.tell_progress)
     restore_records()
     with native_output_logged():
         try:
             _main()
         finally:
+            status.end()
             if stopping.requested():
                 stopping.end()
 

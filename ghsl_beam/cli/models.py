@@ -21,7 +21,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from ghsl_beam.cli.jobs import learn_credentials
+from ghsl_beam.cli.jobs import read_job
+from ghsl_beam.process import status
 from ghsl_beam.process.terminal import say, say_json, say_table, stderr
 from transforms.elements import RequestError
 
@@ -114,11 +115,9 @@ class _Asked(NamedTuple):
 
 def _asked_by(job_file: Path) -> _Asked:
     """The zones of the tiles that a run of a job would make, with its own scenes."""
-    from ghsl_beam.jobfile.configuration import load_job
+    job = read_job(job_file)
     from ghsl_beam.planning.scenes.chosen import choose_scenes
 
-    learn_credentials(job_file)
-    job = load_job(job_file)
     zones: dict[str, tuple[str, ...]] = {}
     for tile in choose_scenes(job).tiles:
         zones[tile.zone] = (*zones.get(tile.zone, ()), tile.tile)
@@ -265,13 +264,16 @@ def _progress() -> Iterator[Report]:
         yield lambda zone, done, total: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Progress(
-        *columns,
-        TransferSpeedColumn(),
-        console=console,
-        transient=True,
-        redirect_stdout=sys.stdout.isatty(),  # otherwise lines would mix with bars
-    ) as bars:
+    with (
+        status.hidden(),
+        Progress(
+            *columns,
+            TransferSpeedColumn(),
+            console=console,
+            transient=True,
+            redirect_stdout=sys.stdout.isatty(),  # otherwise lines would mix with bars
+        ) as bars,
+    ):
         tasks: dict[str, TaskID] = {}
 
         def report(zone: str, done: int, total: int | None) -> None:

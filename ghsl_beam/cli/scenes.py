@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ghsl_beam.cli.jobs import JobFile, Settings, Today, learn_credentials
+from ghsl_beam.cli.jobs import JobFile, Settings, Today, read_job
 from ghsl_beam.process.terminal import say, say_json, say_table
 
 app = typer.Typer()
@@ -31,13 +31,11 @@ def scenes_command(
     form: Annotated[Form, typer.Option("--format", help="how the list is printed")] = Form.TABLE,
 ) -> None:
     """List the scenes that a run would use, and the others with the reason. Writes nothing."""
-    from ghsl_beam.jobfile.configuration import load_job
+    job = read_job(job_file, setting, None, today)
     from ghsl_beam.planning.scenes.chosen import choose_scenes
     from ghsl_beam.planning.scenes.masking import last_shares, masks_in_words
     from ghsl_beam.tools.scene_list import as_geojson, scene_list
 
-    learn_credentials(job_file)
-    job = load_job(job_file, tuple(setting or ()), None, today and today.date())
     chosen = choose_scenes(job)
     rows = scene_list(chosen, last_shares(job, chosen.tiles))
     if form is Form.JSON:

@@ -18,6 +18,7 @@ from ghsl_beam.planning.inventory import Inventory, read_inventory
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.scenes.access import access_of, access_problem, bytes_to_fetch
 from ghsl_beam.planning.scenes.masking import masks_in_words
+from ghsl_beam.process import status
 from transforms.elements import GhslBeamError
 
 
@@ -84,6 +85,7 @@ def _estimate(inventory: Inventory, works: list[TileWork]) -> dict[str, Any]:
     left = [work for work in works if work.missing]
     if not inventory.has_work:
         return {**unknown, "basis": "nothing to do"}
+    status.now("measuring the time on this machine")
     start = time.perf_counter()
     tile = max(left or works, key=lambda work: work.area_pixels).tile
     try:

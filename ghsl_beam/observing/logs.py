@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TextIO
 
-from ghsl_beam.process import stopping
+from ghsl_beam.process import status, stopping
 from ghsl_beam.process.terminal import stderr
 from transforms.observe.events import place
 from transforms.storage.redaction import MASK, harmless, is_secret_name, redact
@@ -107,6 +107,11 @@ class _Stderr(logging.StreamHandler[TextIO]):
     def stream(self) -> TextIO:  # type: ignore[override]
         return stderr()
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record in place of the line about the present work."""
+        with status.hidden():
+            super().emit(record)
+
 
 def configure(level: LogLevel, *, as_json: bool) -> None:
     """Log to stderr from `level` on; other libraries only at a higher level."""
@@ -186,6 +191,11 @@ def end_file(path: Path) -> None:
 def failed(text: str, *, with_traceback: bool = False) -> None:
     """Log the error that ends the program; the traceback goes to the log file, or to JSON lines."""
     _FAILURE.error(text, exc_info=with_traceback)
+
+
+def tell_progress(doing: str, seconds: int) -> None:
+    """Log what the program does, as a line of progress."""
+    logging.getLogger(_PROGRESS).info("progress", extra={"doing": doing, "seconds": seconds})
 
 
 def log_thread_errors() -> None:

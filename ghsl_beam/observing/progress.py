@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from ghsl_beam.observing.run_events import RunEvents
 from ghsl_beam.planning.inventory import Inventory
 from ghsl_beam.planning.lines import Lines
+from ghsl_beam.process import status
 from ghsl_beam.process.terminal import stderr, stderr_through
 from transforms.observe.events import Event
 
@@ -167,11 +168,16 @@ def display(
     """
     console = Console(file=stderr(), force_terminal=terminal)
     if not console.is_terminal:
-        with _polled(_Lines(line_every), counts, look):
+        with status.hidden(), _polled(_Lines(line_every), counts, look):
             yield
         return
     around = cast(TextIO, FileProxy(console, stderr()))
-    with _bars(console) as bars, stderr_through(around), _polled(_Bars(bars), counts, look):
+    with (
+        status.hidden(),
+        _bars(console) as bars,
+        stderr_through(around),
+        _polled(_Bars(bars), counts, look),
+    ):
         yield
 
 

@@ -14,6 +14,7 @@ from ghsl_beam.planning.planned_products import (
     products_of_grid,
     products_of_tiles,
 )
+from ghsl_beam.process import status
 from transforms.elements import Layer, Product, TilePlan
 from transforms.rasters.fingerprints import stored_fingerprints
 
@@ -59,6 +60,7 @@ def read_inventory(plan: JobPlan) -> Inventory:
     Raises:
         RasterError: The storage does not say.
     """
+    status.now("looking which products exist")
     paths = [planned.path for planned in planned_products(plan)]
     return inventory_of(plan, stored_fingerprints(plan.job.output, paths, verify=plan.verify))
 

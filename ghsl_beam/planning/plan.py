@@ -31,6 +31,7 @@ from ghsl_beam.planning.products import utm_path
 from ghsl_beam.planning.roads import roads_fingerprint
 from ghsl_beam.planning.scenes.chosen import choose_scenes
 from ghsl_beam.planning.scenes.masking import mask_parameters, masking_facts
+from ghsl_beam.process import status
 from transforms import assembly, classification, cleaning, greenness, inference
 from transforms.assembly import LeftOut
 from transforms.assembly.decoders import FASTER, OPENJPEG, Decoder, driver_for
@@ -101,8 +102,10 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
     """
     services.use(job.services)
     chosen = choose_scenes(job, verify)
+    status.now("checking the models")
     models = chosen_models(job, sorted({tile.zone for tile in chosen.tiles}))
     calibration = chosen_calibration(job, models)
+    status.now("planning")
     engine = choose(job.models.precision)
     classifier = chosen_classifier(job)
     roads_mark = roads_fingerprint(job)

@@ -23,6 +23,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from ghsl_beam.process import status
+
 GRACE = 7.0
 """Seconds that an orderly end may take."""
 _LAST_DUTIES = 2.0
@@ -183,6 +185,7 @@ def _last_duties() -> None:
         text = f"ghsl-beam: {line()}"
         if _STATE.as_json:
             text = json.dumps({"level": "error", "message": line()})
+        status.end()
         shown = b"\r\x1b[?25h" if os.isatty(_STATE.stderr) else b""  # bars hide the cursor
         with suppress(OSError):
             os.write(_STATE.stderr, shown + text.encode() + b"\n")

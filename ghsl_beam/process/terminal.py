@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from ghsl_beam.process import status
 from transforms.storage.redaction import harmless, redact
 
 _PATIENCE = 1.0
@@ -25,12 +26,14 @@ _PATIENCE = 1.0
 def say(*fields: str, to: TextIO | None = None) -> None:
     """Print a line on stdout or on another stream; several fields are separated by tabs."""
     line = "\t".join(harmless(redact(field)) for field in fields)
-    print(line, file=to, flush=True)
+    with status.hidden():
+        print(line, file=to, flush=True)
 
 
 def say_json(content: Any, indent: int | None = None) -> None:
     """Print JSON; credentials in its texts are masked."""
-    print(json.dumps(_redacted(content), indent=indent), flush=True)  # noqa: T201 - here alone
+    with status.hidden():
+        print(json.dumps(_redacted(content), indent=indent), flush=True)  # noqa: T201 - here alone
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], kept: str = "") -> None:

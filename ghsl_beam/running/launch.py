@@ -26,7 +26,7 @@ from ghsl_beam.outputs.run_record import new_record, stages_of, write_record
 from ghsl_beam.planning.inventory import Inventory, read_inventory
 from ghsl_beam.planning.plan import JobPlan, make_plan
 from ghsl_beam.planning.scenes.access import check_cache
-from ghsl_beam.process import stopping
+from ghsl_beam.process import status, stopping
 from ghsl_beam.runners import beam_options, cluster, local_workers
 from ghsl_beam.runners.worker import tell_workers
 from ghsl_beam.running.completion import finish, finish_earlier_run
@@ -156,6 +156,7 @@ def _make(
                     raise
             products = read_inventory(plan).products
             complete_record(record, plan, before, products, work.losses.recorded(), start)
+            status.now("writing mosaics, catalogue and report")
             finish(plan, record, products, lock)
         except KeysError as error:
             failure = LaunchError(str(error))

@@ -25,6 +25,7 @@ from ghsl_beam.planning.scenes.catalogue import catalogue_of
 from ghsl_beam.planning.scenes.manifest import manifest_problem
 from ghsl_beam.planning.scenes.masking import mask_bands
 from ghsl_beam.planning.scenes.no_scene import no_archive, why_none
+from ghsl_beam.process import status
 from transforms.assembly import FoundScenes, LeftOut, Wanted, scenes_of
 from transforms.assembly.masks.parameters import Method
 from transforms.elements import (
@@ -66,12 +67,15 @@ def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
         RequestError: one line that names what is wrong and the remedy.
         UnavailableError: a storage or a catalogue does not answer now.
     """
+    status.now("reading the area")
     area = area_of(job)
     candidates = tiles_of(area)
     if not candidates:
         raise RequestError("area: no MGRS tile covers it (Sentinel-2's grid ends at 84 N, 80 S)")
+    status.now(f"searching scenes of {len(candidates)} tiles")
     found = wanted_of(job, scenes_of_job(job, candidates, verify))
     check_some(job, area, candidates, found)
+    status.now(f"planning with {len(found.scenes)} scenes")
     scenes = {
         tile.id: tuple(scene for scene in found.scenes if scene.tile == tile.id)
         for tile in candidates

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from transforms.elements import Scene
 
 from ..products.passes import passes
-from .make import Shares
+
+if TYPE_CHECKING:
+    from .make import Shares
 
 
 class Order(StrEnum):

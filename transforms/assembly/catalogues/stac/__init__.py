@@ -3,7 +3,15 @@
 `pages.py` gets the pages of an answer, and `items.py` reads the items in them.
 """
 
+from typing import TYPE_CHECKING
+
+from transforms.elements import lazily
+
 from .presets import PRESETS, Collection, Preset
-from .search import StacCatalogue
+
+if TYPE_CHECKING:
+    from .search import StacCatalogue
 
 __all__ = ["PRESETS", "Collection", "Preset", "StacCatalogue"]
+
+__getattr__ = lazily(__name__, {"StacCatalogue": ".search"})
