@@ -256,11 +256,11 @@ class _Block:
                     continue
                 if found is None:
                     continue
-                there = left & found.all(axis=0)
+                there = left & (found.min(axis=0) > 0)
                 taken |= there
                 self._note(seen, there & takes)
-                dn = np.zeros_like(found) if dn is None else dn
-                np.copyto(dn, found, where=there & takes)
+                found *= (there & takes).astype(np.uint16)
+                dn = found if dn is None else dn | found  # no pixel has both
             if dn is not None:
                 day = one[0].sensing.timetuple().tm_yday
                 composite.add(dn, np.zeros(self.grid.shape, np.bool_), day)

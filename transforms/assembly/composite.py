@@ -113,13 +113,13 @@ class Composite:
             raise ValueError(f"shapes are {dn.shape} and {masked.shape}, expected {self.shape}")
         if dn.dtype != np.uint16:
             raise ValueError(f"digital numbers have dtype {dn.dtype}, expected uint16")
-        valid = dn.all(axis=0) & ~masked
+        valid = (dn.min(axis=0) > 0) & ~masked
         if not valid.any():
             return
         if self._scenes == MAX_OBSERVATIONS:
             raise ValueError(f"more than {MAX_OBSERVATIONS} scenes in one composite")
-        rows = np.zeros((height, self.bands, width), np.uint16)  # row by row: a strip is one read
-        np.copyto(rows, dn.transpose(1, 0, 2), where=valid[:, np.newaxis])
+        rows = np.empty((height, self.bands, width), np.uint16)  # row by row: a strip is one read
+        np.multiply(dn.transpose(1, 0, 2), valid[:, np.newaxis].astype(np.uint16), out=rows)
         with _in_temporary_folder():
             self._spool.seek(self._scenes * rows.nbytes)
             self._spool.write(rows.data)

@@ -55,24 +55,25 @@ def percentile_of_stack(
         raise ValueError(f"percentile is {percentile}, expected 0 to 100")
     n, bands, height, width = stack.shape
     out = np.zeros((bands, height, width), np.uint16)
-    counts = np.count_nonzero(valid, axis=0).ravel()
+    counts = np.count_nonzero(valid, axis=0)
     if n == 0 or not counts.any():
         return out
     position = np.maximum(np.arange(n + 1) - 1, 0) * (percentile / 100)
-    flat, flat_valid, result = (item.reshape(*item.shape[:-2], -1) for item in (stack, valid, out))
-    for start in range(0, height * width, _PIXELS):
-        part = slice(start, start + _PIXELS)
+    step = max(1, _PIXELS // width)
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
         # All bits are set where an observation does not count, so that it comes last.
-        last = flat_valid[:, part].astype(np.uint16) - np.uint16(1)
-        groups = [
-            (count, np.flatnonzero(counts[part] == count)) for count in _present(counts[part])
-        ]
+        last = valid[:, rows].astype(np.uint16) - np.uint16(1)
+        seen = counts[rows].ravel()
+        groups = [(count, np.flatnonzero(seen == count)) for count in _present(seen)]
         most = groups[-1][0] if groups else 0
         for band in range(bands):
-            lanes = _sorted(flat[:, band, part] | last, math.floor(position[most]) + 1)
+            lanes = (stack[:, band, rows] | last).reshape(n, -1)
+            ordered = _sorted(lanes, math.floor(position[most]) + 1)
+            made = out[band, rows].reshape(-1)
             for count, pixels in groups:
-                values = _between(lanes, position[count], count, pixels)
-                result[band, part][pixels] = np.maximum(np.rint(values), 1)
+                values = _between(ordered, position[count], count, pixels)
+                made[pixels] = np.maximum(np.rint(values), 1)
     return out
 
 

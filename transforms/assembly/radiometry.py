@@ -67,7 +67,7 @@ def to_composite_dn(
         tables[offset] = np.clip(values, every[0] > 0, 65535).astype(np.uint16)
     out = np.empty(dn.shape, np.uint16)
     for band, offset in enumerate(offsets):
-        np.take(tables[offset], dn[band], out=out[band])
+        np.take(tables[offset], dn[band], out=out[band], mode="clip")  # no number is out of range
     return out
 
 
