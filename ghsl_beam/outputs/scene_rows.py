@@ -36,7 +36,7 @@ def scene_rows(
         tiles: `tiles` of a record; keys may be missing.
         left_out: `scenes_left_out` of the record.
 
-    Example:
+    Examples:
         >>> tile = {"tile": "33UUU", "scenes": [{"id": "S2A_X", "clear": 0.5, "used": 0.25}]}
         >>> scene_rows([tile], [])[0][3:6]
         ('', '50', '25')

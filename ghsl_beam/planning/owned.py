@@ -124,7 +124,7 @@ def square_buffer(region: shapely.Geometry, distance: float) -> shapely.Geometry
 
     A region of very many corners is made simpler and a little larger before.
 
-    Example:
+    Examples:
         >>> square_buffer(shapely.box(0, 0, 10, 10), 5).bounds
         (-5.0, -5.0, 15.0, 15.0)
     """

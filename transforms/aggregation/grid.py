@@ -225,7 +225,7 @@ def ghsl_mollweide(resolutions: Sequence[float] = (10, 100, 1000)) -> OutputGrid
 
     A 10 m cell holds 0..100 m², as GHS-BUILT-S does.
 
-    Example:
+    Examples:
         >>> grid = ghsl_mollweide()
         >>> [level.name for level in grid.levels]
         ['54009_10', '54009_100', '54009_1000']

@@ -40,7 +40,7 @@ class Decoder(StrEnum):
 def driver_for(decoder: Decoder) -> str:
     """GDAL's driver for JPEG 2000; one that decodes other pixels than OpenJPEG is not used.
 
-    Example:
+    Examples:
         >>> driver_for(Decoder.OPENJPEG)
         'JP2OpenJPEG'
     """

@@ -39,7 +39,7 @@ def percentile_of_stack(
     Raises:
         ValueError: shapes, dtype or percentile do not fit.
 
-    Example:
+    Examples:
         Three observations of one pixel in one band; the last is a cloud.
 
         >>> stack = np.array([800, 1000, 9000], np.uint16).reshape(3, 1, 1, 1)

@@ -53,7 +53,7 @@ def to_composite_dn(
     Raises:
         ValueError: the number of offsets is not the number of bands.
 
-    Example:
+    Examples:
         >>> dn = np.array([[0, 900, 1500]], np.uint16)
         >>> to_composite_dn(dn, [-1000.0], 10000.0).tolist()
         [[0, 1, 500]]

@@ -69,7 +69,7 @@ def ndvi_percentiles(stack: NDArray[np.uint16], valid: NDArray[np.bool_]) -> NDA
     Returns:
         int16 (3, h, w), -10 000 to 10 000, nodata -32768.
 
-    Example:
+    Examples:
         >>> stack = np.array([[[[1000]], [[1]], [[1]], [[3000]]]], np.uint16)
         >>> ndvi_percentiles(stack, np.ones((1, 1, 1), np.bool_)).ravel().tolist()
         [5000, 5000, 5000]

@@ -27,7 +27,7 @@ def majority(classes: NDArray[np.uint8], bufrac: NDArray[np.uint8]) -> NDArray[n
     Returns:
         (rows, columns), uint8, values as in `classes`.
 
-    Example:
+    Examples:
         >>> classes = np.array([[1, 2, 1]], np.uint8)
         >>> majority(classes, np.full((1, 3), 40, np.uint8)).tolist()
         [[1, 1, 1]]

@@ -45,7 +45,7 @@ def object_majority(
         The geodesic disk of mathematical morphology: Soille, Morphological Image Analysis (2003),
         chapter 6.
 
-    Example:
+    Examples:
         The field at the third place separates two objects.
 
         >>> classes = np.array([[1, 2, 0, 2, 2, 1]], np.uint8)

@@ -116,7 +116,7 @@ def calibrate(
     Raises:
         ValueError: a value of `raw` is out of range where `percent` has data.
 
-    Example:
+    Examples:
         >>> curve = Curve(((0, 0, 0), (10_000, 5_000, 2_000)))
         >>> raw = np.array([[8000, 8000, 8000, 65535]], np.uint16)
         >>> bufrac, sd = calibrate(raw, np.array([[80, 40, 0, 255]], np.uint8), curve)

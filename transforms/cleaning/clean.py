@@ -59,7 +59,7 @@ def clean(
         The post-processing of GHS-BUILT-S2 (Corbane et al., 2021, Neural Computing and
         Applications 33); NDWI = (green - NIR) / (green + NIR), McFeeters (1996).
 
-    Example:
+    Examples:
         A house, a field that is too green, and a pixel without data.
 
         >>> raw = np.array([[6000, 6000, 65535]], np.uint16)

@@ -27,7 +27,7 @@ def utm_grid(epsg: int, ulx: float, uly: float, rows: int, cols: int) -> GeoBox:
         rows: number of rows.
         cols: number of columns.
 
-    Example:
+    Examples:
         >>> utm_grid(32633, 300000, 5900040, 10980, 10980).boundingbox.bbox
         (300000.0, 5790240.0, 409800.0, 5900040.0)
     """
@@ -37,7 +37,7 @@ def utm_grid(epsg: int, ulx: float, uly: float, rows: int, cols: int) -> GeoBox:
 def part_of(grid: GeoBox, window: Window) -> GeoBox:
     """The grid of a window of another grid; the window may reach past the edge of that grid.
 
-    Example:
+    Examples:
         >>> grid = utm_grid(32633, 300000, 5900040, 100, 100)
         >>> part_of(grid, Window(10, 20, 5, 5)).boundingbox.bbox
         (300200.0, 5899890.0, 300250.0, 5899940.0)
@@ -57,7 +57,7 @@ def window_in(part: GeoBox, grid: GeoBox) -> Window:
         part: a grid of the same CRS and pixel size.
         grid: the grid in which rows and columns are counted.
 
-    Example:
+    Examples:
         >>> grid = utm_grid(32633, 300000, 5900040, 100, 100)
         >>> window_in(part_of(grid, Window(10, -20, 5, 5)), grid)
         Window(row=10, col=-20, height=5, width=5)

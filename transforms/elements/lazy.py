@@ -14,7 +14,7 @@ def lazily(package: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         package: its name, `__name__`.
         names: for each name, the module that defines it, relative to the package (`.transform`).
 
-    Example:
+    Examples:
         >>> get = lazily("transforms", {"Window": ".elements"})
         >>> get("Window")(0, 0, 2, 3).shape
         (2, 3)

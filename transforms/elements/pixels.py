@@ -48,7 +48,7 @@ class Pixels:
             area: area of interest in the grid's CRS, None for the whole grid.
             layers: arrays by the names of their layers.
 
-        Example:
+        Examples:
             >>> import numpy as np
             >>> from transforms.elements import utm_grid
             >>> grid = utm_grid(32633, 300000, 5900040, 2, 3)

@@ -21,7 +21,7 @@ PERIOD_TAG = "PERIOD"
 def period_tag(days: Iterable[str]) -> dict[str, str]:
     """The tag of a layer that is made from scenes of these days; none if there are no days.
 
-    Example:
+    Examples:
         >>> period_tag(["2020-06-15", "2020-06-10", "2020-06-12"])
         {'PERIOD': '2020-06-10/2020-06-15'}
     """

@@ -70,7 +70,7 @@ class Window:
     def strips(self, rows: int) -> Iterator[Window]:
         """Parts of the window of at most so many rows, from its first row on.
 
-        Example:
+        Examples:
             >>> list(Window(3, 0, 5, 9).strips(4))
             [Window(row=3, col=0, height=4, width=9), Window(row=7, col=0, height=1, width=9)]
         """

@@ -120,7 +120,7 @@ def greenness(
         The greenness of the built-up domain of the GHSL workflow; NDVI = (NIR - red) / (NIR +
         red), Rouse et al. (1974).
 
-    Example:
+    Examples:
         A garden between houses counts; the field beside them does not.
 
         >>> bufrac = np.array([[50, 50, 50, 0], [50, 0, 50, 0], [50, 50, 50, 0]], np.uint8)

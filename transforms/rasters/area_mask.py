@@ -27,7 +27,7 @@ def area_mask(geometry: shapely.Geometry, grid: GeoBox) -> NDArray[np.bool_]:
     Returns:
         bool (rows, columns) of the grid; a centre exactly on the boundary is outside.
 
-    Example:
+    Examples:
         >>> from transforms.elements import utm_grid
         >>> grid = utm_grid(32633, 300000, 5900040, 1, 3)
         >>> area_mask(shapely.box(300000, 5900000, 300018, 5900040), grid).tolist()

@@ -28,7 +28,7 @@ def small_components(support: NDArray[np.bool_], minimum_pixels: int) -> NDArray
     Source:
         The sieve filter of GDAL (`gdal_sieve -8`), with zero around each component.
 
-    Example:
+    Examples:
         >>> small_components(np.array([[1, 1, 0, 1]], bool), 2).tolist()
         [[False, False, False, True]]
     """

@@ -29,7 +29,7 @@ def index_above(plus: NDArray[Any], minus: NDArray[Any], threshold: float) -> ND
     Returns:
         The same shape, bool; exact, because everything is computed in whole numbers.
 
-    Example:
+    Examples:
         >>> index_above(np.array([3000, 1000]), np.array([1000, 1000]), 0.3).tolist()
         [True, False]
     """

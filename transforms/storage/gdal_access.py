@@ -72,7 +72,7 @@ def split_zip_path(path: str) -> tuple[str, str] | None:
     Raises:
         StorageError: the storage does not say which of several parts is a file.
 
-    Example:
+    Examples:
         >>> split_zip_path("/vsizip//data/product.zip/MTD_MSIL1C.xml")
         ('/data/product.zip', 'MTD_MSIL1C.xml')
     """

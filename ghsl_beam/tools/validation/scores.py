@@ -55,7 +55,7 @@ def sums_of(
     Returns:
         (number, WIDTH), float64, with the sums of `COLUMNS` by group.
 
-    Example:
+    Examples:
         >>> float(sums_of(np.array([0.9, np.nan]), np.array([1.0, 1.0]))[0, 0])
         1.0
     """
@@ -149,7 +149,7 @@ def ratio(part: Floats, whole: Floats) -> Floats:
 def as_numbers(scores: Mapping[str, Any]) -> dict[str, float | int | None]:
     """Scores of one group as numbers for JSON; None for an undefined one, whole numbers of pixels.
 
-    Example:
+    Examples:
         >>> as_numbers({"pixels": 3.0, "f1": float("nan")})
         {'pixels': 3, 'f1': None}
     """

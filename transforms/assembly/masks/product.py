@@ -46,7 +46,7 @@ def cloud_from_scl(
     Returns:
         bool (h, w), True where masked. A value above 11 is not a class and is masked.
 
-    Example:
+    Examples:
         Vegetation, cloud, and a value that is not a class.
 
         >>> cloud_from_scl(np.array([[4, 9, 12]], np.uint16)).tolist()

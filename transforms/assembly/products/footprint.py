@@ -23,7 +23,7 @@ def footprint_of(positions: Iterable[str]) -> str:
         Hexadecimal WKB of polygons in longitude and latitude, degrees. A ring across the
         antimeridian continues beyond 180. Empty if the metadata states no ring that can be used.
 
-    Example:
+    Examples:
         >>> footprint_of(["50 10 50 11 51 11 51 10 50 10"])[:10]
         '0103000000'
         >>> footprint_of(["50 10 north"])

@@ -20,7 +20,7 @@ def from_multihash(text: str) -> str:
 
     The result is "" if the algorithm is unknown or the text is not a multihash.
 
-    Example:
+    Examples:
         >>> from_multihash("d50110" + 32 * "a") == "md5:" + 32 * "a"
         True
         >>> from_multihash("ffff")

@@ -121,7 +121,7 @@ def make_room(entries: Iterable[Entry], needed: int, remove: Callable[[Entry], b
     Returns:
         The bytes that were freed.
 
-    Example:
+    Examples:
         >>> old, new = Entry("a.file", 5, 1.0), Entry("b.file", 5, 2.0)
         >>> gone = []
         >>> make_room([new, old], 3, lambda entry: not gone.append(entry.name))

@@ -103,7 +103,7 @@ class Service:
 def host_of(endpoint: str) -> str:
     """The host of an endpoint, however the endpoint is written; with a port that is not the usual.
 
-    Example:
+    Examples:
         >>> host_of("https://S3.example.org/") == host_of("http://s3.example.org:80")
         True
     """

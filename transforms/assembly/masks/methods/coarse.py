@@ -139,7 +139,7 @@ def _taps(
     `ends` are the distances from the raster's origin to the beginning and the end of the grid. The
     raster has `size` pixels of `pixel`. All lengths are in metres.
 
-    Example:
+    Examples:
         Cells of 30 m over pixels of 20 m.
 
         >>> taps = _taps(0, 2, 30.0, (0.0, 60.0), 20.0, 3)

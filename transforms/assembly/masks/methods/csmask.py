@@ -50,7 +50,7 @@ def reach(window: Window, shape: tuple[int, int]) -> Window:
     Raises:
         ValueError: the window is not inside the grid.
 
-    Example:
+    Examples:
         >>> reach(Window(100, 300, 20, 20), (256, 600))
         Window(row=0, col=172, height=256, width=256)
     """
@@ -133,7 +133,7 @@ def version(level: Level) -> str:
 def _starts(size: int) -> list[int]:
     """First cells of the patches along an axis of a grid: evenly spread from its start to its end.
 
-    Example:
+    Examples:
         >>> _starts(700)
         [0, 148, 296, 444]
     """

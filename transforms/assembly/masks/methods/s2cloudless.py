@@ -49,7 +49,7 @@ def reach(window: Window, shape: tuple[int, int]) -> Window:
     Raises:
         ValueError: the window is not inside the grid.
 
-    Example:
+    Examples:
         >>> reach(Window(1, 10, 4, 4), (100, 100))
         Window(row=0, col=8, height=7, width=8)
     """
