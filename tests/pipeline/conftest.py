@@ -1,13 +1,17 @@
 """Archives and runs that several tests look at."""
 
+import importlib.util
+
 import pytest
 
+from tests.conftest import ROOT
 from tests.support.archive import Product, write_product
 from tests.support.jobs import lonlat_box, make, write_job
 from tests.support.scenes import town
 
 ROWS, COLS = 720, 910
 ULX, ULY = 330000, 5820000
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +41,20 @@ def job_file(archive, whole_area, tmp_path_factory):
 def made(job_file):
     """The job, run once: output folder and record."""
     return make(job_file)
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory):
+    """The demonstration's archive; the test skips where its package cannot be downloaded."""
+    there = EXAMPLES.parent / "data" / "sample"
+    if there.is_dir():
+        return there
+    folder = tmp_path_factory.mktemp("demonstration") / "sample"
+    spec = importlib.util.spec_from_file_location("arrange", EXAMPLES / "arrange_sample.py")
+    arranging = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(arranging)
+    try:
+        arranging.arrange(folder)
+    except ValueError as error:
+        pytest.skip(f"no sample: {error}")
+    return folder

@@ -1,31 +1,13 @@
 """The notebook of the stages runs, on the scene of the demonstration."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import nbformat
-import pytest
 from nbclient import NotebookClient
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NOTEBOOK = EXAMPLES / "stages.ipynb"
-
-
-@pytest.fixture
-def sample(tmp_path):
-    """The demonstration's archive; the test skips where its package cannot be downloaded."""
-    there = EXAMPLES.parent / "data" / "sample"
-    if there.is_dir():
-        return there
-    spec = importlib.util.spec_from_file_location("arrange", EXAMPLES / "arrange_sample.py")
-    arranging = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(arranging)
-    try:
-        arranging.arrange(tmp_path / "sample")
-    except ValueError as error:
-        pytest.skip(f"no sample: {error}")
-    return tmp_path / "sample"
 
 
 def test_every_cell_runs_and_shows_a_picture_of_each_layer(sample, monkeypatch):

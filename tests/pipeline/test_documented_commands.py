@@ -1,0 +1,95 @@
+"""Every command of README.md and docs runs, or is parsed where it needs more than this machine.
+
+The comment `<!-- parsed: reason -->` before a block of a page says why its commands are not run.
+"""
+
+import shlex
+from datetime import date
+
+import pytest
+import yaml
+
+from ghsl_beam.jobfile.configuration import Job
+from tests.conftest import ROOT
+from tests.support.command import call
+from tests.support.documented import commands, inline_commands, parse, run, words
+from tests.support.jobs import make
+from tests.support.pages import fences
+from tests.support.workplace import add_inputs, workplace
+
+ALL = commands()
+BASE = {
+    "name": "berlin",
+    "area": {"bbox": [13.0, 52.3, 13.8, 52.7]},
+    "period": {"start": "2025-05-01", "end": "2025-09-30"},
+    "input": {"source": "stac"},
+    "residential": {"model": "own.skops"},
+    "output": "berlin",
+}
+
+
+@pytest.fixture(scope="module")
+def place(sample, tmp_path_factory):
+    """The folder in which the commands run, after the first of them: the demonstration's run."""
+    folder = workplace(tmp_path_factory.mktemp("documented"), sample)
+    make(folder / "examples" / "havelland.yaml")
+    add_inputs(folder)
+    return folder
+
+
+@pytest.mark.parametrize("command", [one for one in ALL if not one.parsed], ids=str)
+def test_a_command_runs(command, place, monkeypatch, capfd):
+    program, *rest = words(command.line)
+    if program != "ghsl-beam":
+        done = run(command.line, place)
+        assert done.returncode == 0, done.stderr
+        return
+    (place / "calibration.json").unlink(missing_ok=True)  # a result is never overwritten
+    monkeypatch.chdir(place)
+    code, _, printed = call(monkeypatch, capfd, *rest)
+    assert code == 0, printed
+
+
+@pytest.mark.parametrize("command", [one for one in ALL if one.parsed], ids=str)
+def test_a_command_that_needs_more_is_well_formed(command):
+    program, *rest = words(command.line)
+    if program == "ghsl-beam":
+        parse(command.line)
+    for word in rest:
+        if word.startswith(("deploy/", "examples/", "benchmarks/")) and "*" not in word:
+            assert (ROOT / word).exists() or word == "deploy/s3.env", word
+    assert run(f"bash -n -c {shlex.quote(command.line)}", ROOT).returncode == 0
+
+
+def test_the_commands_in_sentences_are_well_formed():
+    found = inline_commands()
+    assert len(found) >= 15
+    for command in found:
+        parse(command.line)
+
+
+@pytest.mark.parametrize("fence", fences("yaml"), ids=lambda fence: f"{fence.page}:{fence.line}")
+def test_a_job_file_or_a_part_of_one_is_valid(fence):
+    """A key that stands twice gives alternatives: each is tried alone."""
+    for part in alternatives(fence.text):
+        content = yaml.safe_load(part)
+        assert Job.model_validate(BASE | content, context={"today": date(2026, 1, 5)})
+
+
+@pytest.mark.parametrize(
+    "fence", [one for one in fences("python") if not one.mark], ids=lambda one: one.page
+)
+def test_python_of_a_page_runs(fence, place, monkeypatch):
+    monkeypatch.chdir(place)
+    exec(compile(fence.text, f"{fence.page}:{fence.line}", "exec"), {})  # noqa: S102
+
+
+def alternatives(text):
+    """The text in parts, in which no key of the top stands twice."""
+    parts = [[]]
+    for line in text.splitlines():
+        key = line.partition(":")[0] + ":"
+        if line[:1].isalpha() and any(before.startswith(key) for before in parts[-1]):
+            parts.append([])
+        parts[-1].append(line)
+    return ["\n".join(part) for part in parts]
