@@ -31,6 +31,8 @@ from .tile_sums import WrittenPixels
 
 SMALLEST = 512
 """A raster of at most this many pixels a side needs no further overview: a tile of the file."""
+_KEPT = 1e-3
+"""Largest change of the sum of a layer in an overview, as a share of it."""
 _IN_MEMORY = {
     "COMPRESS_OVERVIEW": "ZSTD",
     "ZSTD_LEVEL_OVERVIEW": "1",
@@ -100,7 +102,8 @@ def write_means(path: Path, beside: str) -> list[WrittenPixels]:
 
     A pixel is the mean of the valid pixels at full resolution below it, or nodata if there is none.
     A mean between two whole numbers is rounded up or down by a threshold that varies evenly from
-    pixel to pixel, so that the mean over many pixels is kept. One square of the raster is in memory
+    pixel to pixel. Where the sum would change by more than 0.1 %, some are rounded the other way:
+    then the sum is kept to half a unit of one pixel. One square of the raster is in memory
     at a time. A raster of at most 512 pixels a side has no overviews.
 
     Args:
@@ -124,12 +127,13 @@ def write_means(path: Path, beside: str) -> list[WrittenPixels]:
                 stack.enter_context(rasterio.open(beside + ".ovr" * level, "w", **profile))
             )
             written.append(WrittenPixels(source.dtypes[0], SMALLEST))
+        errors = [[(0, 0)] * source.count for _ in targets]
         side = max(SMALLEST, 2 ** len(targets))
         for square in Window(0, 0, source.height, source.width).split(side) if targets else ():
             values = _read(source, square)
             # Most of a tile of a grid is empty, and pixels that are not written are nodata.
             empty = bool((values == source.nodata).all())
-            levels = _pyramid(values, source.nodata, square, len(targets), empty=empty)
+            levels = _pyramid(values, source.nodata, square, errors, empty=empty)
             for level, (target, means) in enumerate(zip(targets, levels, strict=True), 1):
                 _, rows, cols = means.shape
                 place = Window(square.row >> level, square.col >> level, rows, cols)
@@ -202,9 +206,19 @@ def _sizes(rows: int, cols: int) -> list[tuple[int, int]]:
 
 
 def _pyramid(
-    values: NDArray[Any], nodata: float, square: Window, levels: int, *, empty: bool
+    values: NDArray[Any],
+    nodata: float,
+    square: Window,
+    errors: list[list[tuple[int, int]]],
+    *,
+    empty: bool,
 ) -> list[NDArray[Any]]:
-    """Means of each level over one square of a raster, axes (bands, rows, columns)."""
+    """Means of each level over one square of a raster, axes (bands, rows, columns).
+
+    `errors` has, for each level and band, by how much the means of the squares before are too high
+    in sum, and the exact sum. It is updated.
+    """
+    levels = len(errors)
     if empty:
         bands, rows, cols = values.shape
         sizes = [(-(-rows >> level), -(-cols >> level)) for level in range(1, levels + 1)]
@@ -228,8 +242,56 @@ def _pyramid(
         means -= low
         means += limits
         rounded = low + (means >= 1)  # a whole mean stays as it is
+        for band, (error, total) in enumerate(errors[level - 1]):
+            weights = counts[band if len(counts) > 1 else 0]
+            exact = int(sums[band].sum(dtype=np.int64))
+            total += exact
+            error += _summed(rounded[band], weights) - exact
+            if abs(error) > _KEPT * abs(total):
+                error += _even_out(rounded[band], means[band] - 1, weights, sums[band], error)
+            errors[level - 1][band] = error, total
         made.append(np.where(counts > 0, rounded, nodata).astype(values.dtype))
     return made
+
+
+def _summed(rounded: NDArray[Any], counts: NDArray[Any]) -> int:
+    """The sum of the pixels that rounded means stand for; exact, as all numbers are whole."""
+    first = counts.flat[0]
+    if (counts == first).all():  # nearly everywhere
+        return int(first) * int(rounded.sum(dtype=np.float64))
+    return int(np.multiply(rounded, counts, dtype=np.float64).sum())
+
+
+def _even_out(
+    rounded: NDArray[Any],
+    above: NDArray[Any],
+    counts: NDArray[Any],
+    sums: NDArray[Any],
+    error: int,
+) -> int:
+    """Round some means of a band the other way, so that their sum is nearer to the exact one.
+
+    Those nearest to their threshold are changed first.
+
+    Args:
+        rounded: the rounded means; updated.
+        above: how far each mean is above its threshold; from 0 on it was rounded up.
+        counts: number of the valid pixels below each mean.
+        sums: their sum.
+        error: by how much the sum is too high.
+
+    Returns:
+        The change of the sum; after it, the error is at most half of the pixels below one mean, if
+        enough means can be changed.
+    """
+    exact = rounded.astype(np.float64) * counts
+    places = np.flatnonzero(exact > sums if error > 0 else exact < sums)
+    order = places[np.argsort(np.abs(above.flat[places]), kind="stable")]
+    changed = np.concatenate([[0], np.cumsum(counts.flat[order], dtype=np.int64)])
+    number = int(np.argmin(np.abs(changed - abs(error))))
+    step = -1 if error > 0 else 1
+    rounded.flat[order[:number]] += step
+    return step * int(changed[number])
 
 
 def _squares(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -65,6 +65,24 @@ def test_overviews_keep_the_sum_of_what_is_sparse(kind, share, shape, tmp_path):
         assert abs(drift) < 0.01
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_few_small_values_keep_their_sum_to_half_a_pixel(kind, tmp_path):
+    """Scattered built-up in a small area of a large tile: a mean of an overview is below 1."""
+    rng = np.random.default_rng(2)
+    values = np.full((2600, 2700), KINDS[kind], kind)
+    area = np.hypot(*np.ogrid[-900:900, -700:700]) < 690  # its edge is in no square of 2 x 2
+    inside = np.where(rng.random(area.shape) < 0.002, rng.integers(1, 100, area.shape), 0)
+    values[301:2101, 502:1902][area] = inside[area]
+    valid = values != KINDS[kind]
+    levels = published(tmp_path / "x.tif", values[np.newaxis], KINDS[kind], LAYERS["BUILT_S"])
+    assert [factor for factor, _ in levels] == [2, 4, 8]
+    for factor, (made,) in levels:
+        total, count = below(values, valid, factor)
+        kept = (made.filled(0).astype(float) * count).sum()
+        assert abs(kept - total.sum()) <= max(factor**2 / 2, total.sum() / 1000)
+        assert (np.abs(made.filled(0) - total / np.maximum(count, 1))[count > 0] < 1).all()
+
+
 def test_a_lone_pixel_is_there_at_every_overview(tmp_path):
     values = np.full((1, 3000, 3000), -32768, "int16")
     values[0, 2000, 1001] = 4321
