@@ -32,7 +32,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["ghsl_beam*", "transforms*"]),
     package_data={
-        "ghsl_beam": ["py.typed", "**/*.html", "**/*.json", "**/*.yaml"],
+        "ghsl_beam": ["py.typed", "**/*.html", "**/*.json", "**/*.yaml", "**/assets/*"],
         "transforms": ["py.typed", "**/STARTER_*"],
     },
     install_requires=[
@@ -97,6 +97,7 @@ setup(
             "mgrs>=1.5",
             "moto[server]>=5",
             "mypy>=1.10",
+            "playwright>=1.45",
             "pytest>=8",
             "pytest-xdist>=3.7",
             "rio-cogeo>=5",

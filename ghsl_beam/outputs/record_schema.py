@@ -301,6 +301,13 @@ class RunRecord(TypedDict):
         ObservationsRecord | None,
         Field(description="null until a run reaches its end, or if a product does not state it"),
     ]
+    outline: Annotated[
+        list[list[list[list[float]]]],
+        Field(
+            description="simplified polygons of the area, coordinates of a MultiPolygon of "
+            "GeoJSON in degrees, cut at the antimeridian"
+        ),
+    ]
     computed: Annotated[int, Field(description="products that this run made")]
     reused: Annotated[int, Field(description="products that existed and were up to date")]
     credits: Annotated[list[str], Field(description="whom a publication of the products must name")]

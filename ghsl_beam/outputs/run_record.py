@@ -13,6 +13,7 @@ from typing import Any
 
 from ghsl_beam.models.chosen import Model
 from ghsl_beam.models.credits import credits_of
+from ghsl_beam.outputs.outline import outline_of
 from ghsl_beam.outputs.record_schema import (
     LossRecord,
     ProductRecord,
@@ -22,6 +23,7 @@ from ghsl_beam.outputs.record_schema import (
 )
 from ghsl_beam.outputs.stored_record import first_wrong
 from ghsl_beam.planning.plan import JobPlan
+from ghsl_beam.planning.scenes.chosen import area_of
 from transforms.assembly.masks.choose import Choice
 from transforms.elements import Loss, Product, StorageError, TilePlan, package_version
 from transforms.observe.events import Event
@@ -120,6 +122,7 @@ def new_record(plan: JobPlan) -> RunRecord:
         "files": [],
         "greenness_domain": None,
         "observations": None,
+        "outline": outline_of(area_of(job).geometry),
         "computed": 0,
         "reused": 0,
         "credits": list(
