@@ -43,6 +43,7 @@ setup(
         "apache-beam>=2.70",
         "botocore>=1.35",
         "defusedxml>=0.7",
+        "exactextract>=0.2",
         "fsspec>=2024.2",
         "grpcio>=1.60",
         "h5py>=3.10",

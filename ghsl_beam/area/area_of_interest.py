@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,13 +13,13 @@ import numpy as np
 import pyogrio
 import pyproj
 import shapely
-from numpy.typing import NDArray
 from shapely.errors import GEOSException, ShapelyError
 
 from ghsl_beam.area.antimeridian import all_unwrapped, polygonal, shift, within_180
 from ghsl_beam.area.bounding_box import checked_box
 from ghsl_beam.area.crossings import crossings
 from ghsl_beam.area.geojson import polygons_of
+from ghsl_beam.area.projecting import POLYGONS, crs_of, project, to_lonlat, transformer
 from ghsl_beam.area.wkt import looks_like_wkt, mistake
 from transforms.elements import RequestError, StorageError, request_error
 from transforms.storage import storage
@@ -36,13 +35,10 @@ MAX_OVERLAPS = 300_000
 """Largest number of crossings of all edges; to join such polygons takes about ten seconds."""
 EDGE_DEGREES = 0.01
 """Edges are straight in lon/lat; before a projection they are split into pieces of this length."""
-_MOST_PIECES = 2_000_000
-"""Largest number of pieces that all edges together are split into in a projected CRS."""
 _WKT = re.compile(
     r"\s*(SRID=\d+;)?\s*(MULTI)?(POLYGON|POINT|LINESTRING|GEOMETRYCOLLECTION)\b", re.I
 )
 _KINDS = f"{FORMATS}, WKT or a bounding box [west, south, east, north]"
-_POLYGONS = (3, 6)
 _GEOD = pyproj.Geod(ellps="WGS84")
 
 
@@ -95,11 +91,11 @@ def read_area(source: str | Mapping[str, Any] | Sequence[float], base_dir: str |
     if isinstance(source, Mapping):
         if "type" not in source and "bbox" in source:
             return _box_area(source["bbox"])
-        return _area("the area", _geojson_shapes("the area", source))
+        return checked_area("the area", _geojson_shapes("the area", source))
     if not isinstance(source, str):
         return _box_area(source)
     if _WKT.match(source):
-        return _area("the area", [_from_wkt("the area", source)])
+        return checked_area("the area", [_from_wkt("the area", source)])
     numbers = source.replace(",", " ").split()
     if len(numbers) == 4 and all(_is_number(number) for number in numbers):
         return _box_area([float(number) for number in numbers])
@@ -119,7 +115,7 @@ def _read_file(source: str, base_dir: Path) -> Area:
             )
         suffix = Path(name).suffix.lower()
         if suffix == ".wkt":
-            return _area(label, [_from_wkt(label, _text(label))])
+            return checked_area(label, [_from_wkt(label, _text(label))])
         if suffix in {".geojson", ".json"}:
             text = _text(label)
             if text.count(",") > 4 * MAX_VERTICES or text.count("[") > 2 * MAX_VERTICES:
@@ -132,8 +128,8 @@ def _read_file(source: str, base_dir: Path) -> Area:
                 raise RequestError(
                     f"{label}: is not valid JSON ({error}); export the area as GeoJSON again"
                 ) from error
-            return _area(label, _geojson_shapes(label, document))
-        return _area(label, _from_vector(label, layer.removeprefix("layername=")))
+            return checked_area(label, _geojson_shapes(label, document))
+        return checked_area(label, _from_vector(label, layer.removeprefix("layername=")))
     except (StorageError, UnicodeDecodeError) as error:
         absent = isinstance(error, StorageError) and error.absent
         if absent and looks_like_wkt(source):
@@ -152,7 +148,7 @@ def _geojson_shapes(label: str, document: Any) -> list[shapely.Geometry]:
     geometries, crs = polygons_of(label, document)
     if not crs:
         return geometries
-    return _to_lonlat(label, geometries, _crs(label, crs))
+    return to_lonlat(label, geometries, crs_of(label, crs))
 
 
 def _from_wkt(label: str, text: str) -> shapely.Geometry:
@@ -186,69 +182,8 @@ def _from_vector(path: str, layer: str) -> list[shapely.Geometry]:
         raise RequestError(f"{path}: cannot be read ({_line(error)}); give {_KINDS}") from error
     if not meta.get("crs"):
         raise RequestError(f"{path}: has no CRS; assign one and save it again")
-    crs = _crs(path, str(meta["crs"]))
-    return _to_lonlat(path, shapes, crs)
-
-
-def _crs(label: str, text: str) -> pyproj.CRS:
-    try:
-        return pyproj.CRS.from_user_input(text)
-    except pyproj.exceptions.CRSError as error:
-        raise RequestError(f"{label}: unknown CRS {text[:80]!r}; save it in EPSG:4326") from error
-
-
-def _to_lonlat(
-    label: str, shapes: Sequence[shapely.Geometry], crs: pyproj.CRS
-) -> list[shapely.Geometry]:
-    if crs.to_epsg() == 4326 or crs.to_authority() == ("OGC", "CRS84"):
-        return list(shapes)
-    if crs.is_projected:
-        metres = crs.axis_info[0].unit_conversion_factor or 1.0
-        around = shapely.length(np.asarray(shapes, dtype=object))
-        whole = float(np.sum(around))
-        length = max(250 / metres, whole / _MOST_PIECES) if np.isfinite(whole) else np.inf
-        shapes = [
-            _cut_into_pieces(shape, length) if own > length else shape
-            for shape, own in zip(shapes, around, strict=True)
-        ]
-    return _project(label, shapes, _transformer(crs.to_wkt(), "EPSG:4326"))
-
-
-def _cut_into_pieces(shape: shapely.Geometry, length: float) -> shapely.Geometry:
-    """Polygons with no edge longer than a length; other geometries stay as they are.
-
-    It works ring by ring, because GEOS first makes a whole polygon valid: where one crosses itself,
-    GEOS silently drops parts of it.
-    """
-    if shapely.get_type_id(shape) not in _POLYGONS or not np.isfinite(length):
-        return shape
-    return shapely.MultiPolygon(
-        [
-            shapely.Polygon(
-                shapely.segmentize(part.exterior, length),
-                [shapely.segmentize(ring, length) for ring in part.interiors],
-            )
-            for part in shapely.get_parts(shape)
-        ]
-    )
-
-
-def _project(
-    label: str, shapes: Sequence[shapely.Geometry], transformer: pyproj.Transformer
-) -> list[shapely.Geometry]:
-    def apply(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        x, y = transformer.transform(points[:, 0], points[:, 1])
-        return np.column_stack([x, y])
-
-    projected = shapely.transform(np.asarray(shapes, dtype=object), apply)
-    if not np.isfinite(shapely.get_coordinates(projected)).all():
-        raise RequestError(f"{label}: is outside its CRS; check it, or save it in EPSG:4326")
-    return list(projected)
-
-
-@lru_cache(maxsize=256)
-def _transformer(source: str, target: str) -> pyproj.Transformer:
-    return pyproj.Transformer.from_crs(source, target, always_xy=True)
+    crs = crs_of(path, str(meta["crs"]))
+    return to_lonlat(path, shapes, crs)
 
 
 def _box_area(numbers: Any) -> Area:
@@ -259,14 +194,25 @@ def _box_area(numbers: Any) -> Area:
         raise RequestError(f"{label}: {error}") from error
     if west > east:
         east += 360
-    return _area(label, [shapely.box(west, south, min(east, west + 360), north)], unwrap=False)
+    return checked_area(
+        label, [shapely.box(west, south, min(east, west + 360), north)], unwrap=False
+    )
 
 
-def _area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True) -> Area:
-    """Check polygons, unwrap them, cut them at the antimeridian, and make them valid."""
+def checked_area(label: str, shapes: Sequence[shapely.Geometry], *, unwrap: bool = True) -> Area:
+    """Check polygons in lon/lat, unwrap them, cut them at the antimeridian, and make them valid.
+
+    Args:
+        label: what names them in errors.
+        shapes: polygons in longitude and latitude, degrees.
+        unwrap: whether an edge of more than 180 degrees crosses the antimeridian.
+
+    Raises:
+        RequestError: they are not polygons, have no area, or are not in degrees.
+    """
     polygons: list[shapely.Polygon] = []
     for shape in shapes:
-        if shapely.get_type_id(shape) not in _POLYGONS:
+        if shapely.get_type_id(shape) not in POLYGONS:
             raise RequestError(f"{label}: {shape.geom_type} is not a polygon; give polygons only")
         polygons.extend(part for part in shapely.get_parts(shape) if not part.is_empty)
     if not polygons:
@@ -355,14 +301,14 @@ def to_crs(geometry: shapely.Geometry, crs: str) -> shapely.Geometry:
     Raises:
         RequestError: the geometry is outside the CRS.
     """
-    (projected,) = _project("the area", [geometry], _transformer("EPSG:4326", crs))
+    (projected,) = project("the area", [geometry], transformer("EPSG:4326", crs))
     return projected
 
 
 def lonlat_bounds(box: shapely.Polygon, epsg: int) -> tuple[float, float, float, float]:
     """Lon/lat bounds of a box in UTM, around its central meridian (may reach beyond ±180)."""
     edge = shapely.get_coordinates(shapely.segmentize(box, 5000))
-    lon, lat = _transformer(f"EPSG:{epsg}", "EPSG:4326").transform(edge[:, 0], edge[:, 1])
+    lon, lat = transformer(f"EPSG:{epsg}", "EPSG:4326").transform(edge[:, 0], edge[:, 1])
     middle = 6 * (epsg % 100) - 183
     lon = middle + (np.asarray(lon) - middle + 180) % 360 - 180
     return float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max())

@@ -31,6 +31,7 @@ from ghsl_beam.jobfile.sections import (
     STARTER_MINIMUM,
     Cleaning,
     Composite,
+    Districts,
     Greenness,
     Grid,
     Masks,
@@ -147,6 +148,9 @@ class Job(Section):
         description="short name, part of file names; may hold {period} and {epoch}, as output may",
     )
     area: Area
+    districts: Districts | None = Field(
+        None, description="polygons with totals of their own; they have no effect on the layers"
+    )
     input: Input
     masks: Masks = Masks()
     scenes: Scenes = Scenes()

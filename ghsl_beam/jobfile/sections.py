@@ -219,6 +219,17 @@ class Greenness(Section):
     )
 
 
+class Districts(Section):
+    """Polygons for which run.json and the report have totals of their own."""
+
+    file: Location = Field(
+        description="file of polygons, as for area.file; `file.gpkg|layer` for one of its layers"
+    )
+    name: str | None = Field(
+        None, description="field with the names of the polygons; without one they are numbered"
+    )
+
+
 def _span(bounds: tuple[float, float]) -> str:
     return f"{bounds[0]:g} to {bounds[1]:g}"
 

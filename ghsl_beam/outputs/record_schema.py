@@ -207,6 +207,63 @@ class ObservationsRecord(TypedDict):
 
 
 @_closed
+class TotalRecord(TypedDict):
+    """Totals of some ground in hectares; null where the layer does not exist.
+
+    All ground counts once, also where MGRS tiles overlap. A pixel in UTM counts as 100 m². At an
+    edge, the part of a pixel that is inside counts.
+    """
+
+    area_ha: Annotated[float, Field(description="inside the job's area")]
+    observed_ha: Annotated[float, Field(description="with data")]
+    built_up_ha: Annotated[
+        float | None, Field(description="pixels of class 1 and 2 in RES_NRES, residential and not")
+    ]
+    residential_ha: Annotated[float | None, Field(description="pixels of class 1 in RES_NRES")]
+    non_residential_ha: Annotated[float | None, Field(description="pixels of class 2 in RES_NRES")]
+    built_up_sum_ha: Annotated[
+        float | None,
+        Field(
+            description="sum of BUFRAC as a fraction, each times the area of its pixel: built-up "
+            "area if calibrated, otherwise a sum of probabilities, which is no area"
+        ),
+    ]
+    greenness: Annotated[
+        float | None,
+        Field(description="mean NDVI of the built-up domain, -1 to 1; null without such pixels"),
+    ]
+
+
+@_closed
+class NamedTotalRecord(TotalRecord):
+    """Totals of a tile, a UTM zone or a district."""
+
+    name: Annotated[str, Field(description="`33UUU`, `EPSG:32633`, or the district's name")]
+
+
+@_closed
+class TotalsRecord(TypedDict):
+    """Totals of the layers in UTM: of the area, and of its parts."""
+
+    calibrated: Annotated[
+        bool, Field(description="whether BUFRAC is a fraction, so that its sum is an area")
+    ]
+    area: Annotated[
+        TotalRecord, Field(description="the job's area, with the ground that no tile has")
+    ]
+    tiles: Annotated[list[NamedTotalRecord], Field(description="each MGRS tile, by name")]
+    zones: Annotated[list[NamedTotalRecord], Field(description="each UTM zone, by name")]
+    districts: Annotated[
+        list[NamedTotalRecord],
+        Field(description="in the order of their file; inside the job's area"),
+    ]
+    mark: Annotated[
+        str,
+        Field(description="of what they are counted from; empty if they are to be counted again"),
+    ]
+
+
+@_closed
 class FileRecord(TypedDict):
     """A file of the output that is not a product: of the catalogue, the report, or a mosaic."""
 
@@ -306,6 +363,13 @@ class RunRecord(TypedDict):
         Field(
             description="simplified polygons of the area, coordinates of a MultiPolygon of "
             "GeoJSON in degrees, cut at the antimeridian"
+        ),
+    ]
+    totals: Annotated[
+        TotalsRecord | None,
+        Field(
+            description="null until a run reaches its end, or if a product cannot be read (see "
+            "warnings)"
         ),
     ]
     computed: Annotated[int, Field(description="products that this run made")]

@@ -123,6 +123,7 @@ def new_record(plan: JobPlan) -> RunRecord:
         "greenness_domain": None,
         "observations": None,
         "outline": outline_of(area_of(job).geometry),
+        "totals": None,
         "computed": 0,
         "reused": 0,
         "credits": list(

@@ -49,8 +49,9 @@ a pixel is inside if its centre is, and the pixels of two zones have other centr
 _MOST_CORNERS = 500
 _STEP, _HALF = 2000.0, 200_000.0
 """Step between points of the line between two tiles, and half its length, metres."""
-_RADIUS = 6_371_000.0
-_NEAR = 230_000.0
+RADIUS = 6_371_000.0
+"""Of the sphere on which distances to the centres of tiles are measured, metres."""
+NEAR = 230_000.0
 """Tiles with centres farther apart than this in metres do not overlap."""
 
 Floats = NDArray[np.float64]
@@ -78,7 +79,7 @@ def with_owned_parts(tiles: Sequence[TilePlan], some: bool = False) -> tuple[Til
     centers = np.array([item.center for item in known]).reshape(-1, 3)
     result = []
     for item in known:
-        close = np.flatnonzero(np.linalg.norm(centers - item.center, axis=1) * _RADIUS < _NEAR)
+        close = np.flatnonzero(np.linalg.norm(centers - item.center, axis=1) * RADIUS < NEAR)
         part = _owned(item, [known[i] for i in close if known[i] is not item])
         if part is not None:
             result.append(part)
@@ -152,9 +153,11 @@ def _owned(item: _Sure, others: Sequence[_Sure]) -> TilePlan | None:
     data = shapely.box(*tile.grid.boundingbox.bbox)
     part, abroad = data, []
     for other in others:
-        ground = _moved(other.ground, other.plan, tile)
+        epsg = tile.grid.crs.epsg
+        ground = moved(other.ground, other.plan.grid.crs.epsg, epsg)
         if not ground.is_empty and shapely.intersects(ground, data):
-            theirs = ground.intersection(_nearer(item, other))
+            centres = [(p.center_lon, p.center_lat) for p in (tile, other.plan)]
+            theirs = ground.intersection(nearer_ground(epsg, *centres))
             part = part.difference(theirs)
             if other.plan.grid.crs != tile.grid.crs:
                 abroad.append(theirs)
@@ -241,44 +244,56 @@ def _continued(points: Floats) -> Floats:
     return np.column_stack([turned, points[:, 1]])
 
 
-def _moved(ground: shapely.Geometry, owner: TilePlan, tile: TilePlan) -> shapely.Geometry:
-    """The ground of another tile in this tile's zone."""
-    here, there = tile.grid.crs.epsg, owner.grid.crs.epsg
-    if here == there or ground.is_empty:
+def moved(ground: shapely.Geometry, source: int, target: int) -> shapely.Geometry:
+    """Ground of one UTM zone in the metres of another; the zones are EPSG codes."""
+    if source == target or ground.is_empty:
         return ground
-    moved = shapely.transform(
-        shapely.segmentize(ground, 5000), _between(there, here).transform, interleaved=False
+    there = shapely.transform(
+        shapely.segmentize(ground, 5000), _between(source, target).transform, interleaved=False
     )
-    return shapely.make_valid(moved)
+    return shapely.make_valid(there)
 
 
-def _nearer(item: _Sure, other: _Sure) -> shapely.Geometry:
-    """The ground in the tile's zone that is nearer to the other tile, on its side of the line.
+def nearer_ground(
+    epsg: int, mine: tuple[float, float], theirs: tuple[float, float]
+) -> shapely.Geometry:
+    """The ground around a tile that is nearer to the centre of another tile.
 
     The line between two tiles is a great circle, as distances are chords on a sphere. Its points
     are found from a straight line by Newton's method.
+
+    Args:
+        epsg: the tile's UTM zone.
+        mine: longitude and latitude of its centre, degrees.
+        theirs: longitude and latitude of the other's centre, degrees.
+
+    Returns:
+        A polygon in metres of the zone, up to 400 km from the line.
     """
-    tile = item.plan
-    to_here, to_degrees = _between(4326, tile.grid.crs.epsg), _between(tile.grid.crs.epsg, 4326)
-    mine, theirs = (
-        np.array(to_here.transform(plan.center_lon, plan.center_lat)) for plan in (tile, other.plan)
-    )
-    towards = (theirs - mine) / np.linalg.norm(theirs - mine)
+    to_here, to_degrees = _between(4326, epsg), _between(epsg, 4326)
+    here, there = (np.array(to_here.transform(*centre)) for centre in (mine, theirs))
+    towards = (there - here) / np.linalg.norm(there - here)
     along = np.arange(-_HALF, _HALF + 1, _STEP)[:, np.newaxis] * np.array([-towards[1], towards[0]])
-    points = (mine + theirs) / 2 + along
-    normal = (item.center - other.center) / np.linalg.norm(item.center - other.center)
+    points = (here + there) / 2 + along
+    normal = unit_vector(*mine) - unit_vector(*theirs)
+    normal /= np.linalg.norm(normal)
     for _ in range(6):
-        lead = _vectors(*to_degrees.transform(*points.T)) @ normal * _RADIUS
+        lead = unit_vectors(*to_degrees.transform(*points.T)) @ normal * RADIUS
         points = points + lead[:, np.newaxis] * towards
     beyond = points[[-1, 0]] + 2 * _HALF * towards
     return shapely.make_valid(shapely.Polygon(np.vstack([points, beyond])))
 
 
 def _center(tile: TilePlan) -> Floats:
-    return _vectors(np.array([tile.center_lon]), np.array([tile.center_lat]))[0]
+    return unit_vector(tile.center_lon, tile.center_lat)
 
 
-def _vectors(lon: Floats, lat: Floats) -> Floats:
+def unit_vector(lon: float, lat: float) -> Floats:
+    """The unit vector (3,) of a longitude and latitude in degrees."""
+    return unit_vectors(np.array([lon]), np.array([lat]))[0]
+
+
+def unit_vectors(lon: Floats, lat: Floats) -> Floats:
     """Unit vectors of longitude and latitude in degrees, axes (points, 3)."""
     lon, lat = np.radians(lon), np.radians(lat)
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)

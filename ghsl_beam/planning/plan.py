@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from uuid import uuid4
 
 from pyproj.exceptions import CRSError
 
+from ghsl_beam.area.districts import District, read_districts
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.models.calibration import (
     ChosenCalibration,
@@ -67,6 +69,8 @@ class JobPlan:
     """Turns the probability of each network into a fraction; None leaves it as it is."""
     masks: MaskParameters = field(default_factory=MaskParameters)
     """How the masks of the scenes are made."""
+    districts: tuple[District, ...] = ()
+    """The polygons with totals of their own."""
     left_out: tuple[LeftOut, ...] = ()
     """Products that the catalogue offers and the job does not use."""
     launch: str = field(default_factory=lambda: uuid4().hex)
@@ -101,6 +105,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         RequestError: one line that names the mistake and the remedy.
     """
     services.use(job.services)
+    districts = _districts(job)
     chosen = choose_scenes(job, verify)
     status.now("checking the models")
     models = chosen_models(job, sorted({tile.zone for tile in chosen.tiles}))
@@ -183,8 +188,16 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         verify,
         calibration,
         masks,
+        districts,
         chosen.left_out,
     )
+
+
+def _districts(job: Job) -> tuple[District, ...]:
+    """The districts of a job; a mistake in their file is found before a run starts."""
+    if job.districts is None:
+        return ()
+    return tuple(read_districts(job.districts.file, Path.cwd(), job.districts.name))
 
 
 def _tags(

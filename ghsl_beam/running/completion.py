@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from typing import cast
 
 from ghsl_beam.outputs.counted_pixels import greenness_domain, observations
-from ghsl_beam.outputs.record_schema import RunRecord
+from ghsl_beam.outputs.record_schema import RunRecord, TotalsRecord
 from ghsl_beam.outputs.report import write_report
 from ghsl_beam.outputs.run_record import is_of, read_record, with_choices, write_record
 from ghsl_beam.outputs.stac import write_catalog
+from ghsl_beam.outputs.stored_record import first_wrong
+from ghsl_beam.outputs.totals.totals import totals_mark, totals_of
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.planned_products import planned_products
+from ghsl_beam.planning.scenes.chosen import area_of
 from ghsl_beam.planning.scenes.masking import mask_files
 from ghsl_beam.planning.zone_mosaics import write_zone_mosaics
 from ghsl_beam.running.lock import Lock, only_launch
@@ -31,12 +34,19 @@ from transforms.work import work_files
 _LOG = logging.getLogger(__name__)
 
 
-def finish(plan: JobPlan, record: RunRecord, products: Sequence[Product], lock: Lock) -> None:
+def finish(
+    plan: JobPlan,
+    record: RunRecord,
+    products: Sequence[Product],
+    lock: Lock,
+    earlier: TotalsRecord | None = None,
+) -> None:
     """Write mosaics, catalogue and report, then the record; after a whole run clear the work area.
 
-    If the lock was lost, the work area stays, because another launch uses it.
+    If the lock was lost, the work area stays, because another launch uses it. `earlier` are the
+    totals that `recorded_totals` gave before the launch.
     """
-    _complete(plan, record, products)
+    _complete(plan, record, products, earlier)
     if record["exit_code"] == 0 and lock.held:
         _clear_work_area(plan)
 
@@ -53,9 +63,14 @@ def finish_earlier_run(plan: JobPlan, record: RunRecord, products: Sequence[Prod
     output = plan.job.output
     stored = read_record(output)
     kept = cast(RunRecord, stored) if is_of(stored, record) else None
-    if kept is None or not are_as_recorded(plan, dict(kept)):
+    earlier = recorded_totals(output)
+    if (
+        kept is None
+        or not are_as_recorded(plan, dict(kept))
+        or not _are_of(earlier, plan, products)
+    ):
         with only_launch(output):
-            _complete(plan, kept or record, products)
+            _complete(plan, kept or record, products, earlier)
             if record["exit_code"] == 0 and not _is_of_use(plan):
                 _remove_work_area(output)
     elif record["exit_code"] == 0 and "work" in storage.listing(output) and not _is_of_use(plan):
@@ -68,7 +83,31 @@ def finish_earlier_run(plan: JobPlan, record: RunRecord, products: Sequence[Prod
             _LOG.warning("the work area is no longer needed but cannot be locked: %s", error)
 
 
-def _complete(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> None:
+def recorded_totals(output: str) -> TotalsRecord | None:
+    """The totals in the record on storage, if it is one of this version.
+
+    Raises:
+        StorageError: the storage cannot be read.
+    """
+    stored = read_record(output)
+    if stored is None or first_wrong(stored, whole=True) is not None:
+        return None
+    return cast(RunRecord, stored)["totals"]
+
+
+def _are_of(totals: TotalsRecord | None, plan: JobPlan, products: Sequence[Product]) -> bool:
+    """Whether totals are those of the products, the area and the districts of a plan."""
+    calibrated = plan.calibration is not None
+    mark = totals_mark(products, area_of(plan.job), plan.districts, calibrated=calibrated)
+    return totals is not None and totals["mark"] == mark
+
+
+def _complete(
+    plan: JobPlan,
+    record: RunRecord,
+    products: Sequence[Product],
+    earlier: TotalsRecord | None,
+) -> None:
     output = plan.job.output
     for grid in plan.grids:
         grid.write_mosaics(output)
@@ -79,9 +118,36 @@ def _complete(plan: JobPlan, record: RunRecord, products: Sequence[Product]) -> 
     write_catalog(output, products, record, tiles_of)
     record["greenness_domain"] = greenness_domain(output, products)
     record["observations"] = observations(output, products)
+    record["totals"] = _totals(plan, record, products, earlier)
     write_report(output, record)
     record["files"] = other_files(plan)
     write_record(output, record)
+
+
+def _totals(
+    plan: JobPlan,
+    record: RunRecord,
+    products: Sequence[Product],
+    earlier: TotalsRecord | None,
+) -> TotalsRecord | None:
+    """The totals, counted again if anything has changed; None if a product is damaged.
+
+    All products exist, so the run does not fail: a warning names the damaged file.
+    """
+    try:
+        return totals_of(
+            plan.job.output,
+            products,
+            area_of(plan.job),
+            plan.districts,
+            calibrated=plan.calibration is not None,
+            earlier=earlier,
+        )
+    except RasterError as error:
+        text = f"totals: {error}; run again with --verify to make damaged products again"
+        _LOG.warning(text)
+        record["warnings"].append(text)
+        return None
 
 
 def _is_of_use(plan: JobPlan) -> bool:

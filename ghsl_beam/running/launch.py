@@ -29,7 +29,7 @@ from ghsl_beam.planning.scenes.access import check_cache
 from ghsl_beam.process import status, stopping
 from ghsl_beam.runners import beam_options, cluster, local_workers
 from ghsl_beam.runners.worker import tell_workers
-from ghsl_beam.running.completion import finish, finish_earlier_run
+from ghsl_beam.running.completion import finish, finish_earlier_run, recorded_totals
 from ghsl_beam.running.lock import check_work_area, only_launch
 from ghsl_beam.running.outcome import complete_record, in_brief, record_failure
 from ghsl_beam.running.pipeline import build, work_area
@@ -141,6 +141,7 @@ def _make(
         try:
             remove_changed(plan)
             keep_recorded_sums(plan)
+            earlier = recorded_totals(output)
             write_record(output, record)
             work = work_area(plan)
             work.reporter.forget()
@@ -157,7 +158,7 @@ def _make(
             products = read_inventory(plan).products
             complete_record(record, plan, before, products, work.losses.recorded(), start)
             status.now("writing mosaics, catalogue and report")
-            finish(plan, record, products, lock)
+            finish(plan, record, products, lock, earlier)
         except KeysError as error:
             failure = LaunchError(str(error))
             record_failure(record, plan, before, start, failure)

@@ -1,8 +1,12 @@
 """Archives and runs that several tests look at."""
 
 import importlib.util
+from itertools import pairwise
 
+import numpy as np
+import pyogrio
 import pytest
+import shapely
 
 from tests.conftest import ROOT
 from tests.support.archive import Product, write_product
@@ -33,8 +37,22 @@ def whole_area():
 
 
 @pytest.fixture(scope="session")
-def job_file(archive, whole_area, tmp_path_factory):
-    return write_job(tmp_path_factory.mktemp("job"), whole_area, archive, block_size=512)
+def districts(tmp_path_factory):
+    """The west and the east of the scene, and a district beyond it: a GeoPackage."""
+    file = tmp_path_factory.mktemp("districts") / "districts.gpkg"
+    edges = (ULX - 900, ULX + 3333, ULX + 10 * COLS + 900, ULX + 20 * COLS)
+    boxes = [shapely.box(w, ULY - 10 * ROWS - 900, e, ULY + 900) for w, e in pairwise(edges)]
+    names = np.array(["West", "East", "Beyond"], object)
+    geometry = np.array(shapely.to_wkb(boxes), object)
+    pyogrio.raw.write(file, geometry, [names], ["name"], geometry_type="Polygon", crs="EPSG:32633")
+    return file
+
+
+@pytest.fixture(scope="session")
+def job_file(archive, whole_area, districts, tmp_path_factory):
+    named = {"file": str(districts), "name": "name"}
+    folder = tmp_path_factory.mktemp("job")
+    return write_job(folder, whole_area, archive, block_size=512, districts=named)
 
 
 @pytest.fixture(scope="session")

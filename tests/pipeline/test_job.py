@@ -107,6 +107,34 @@ def test_values_are_in_range_and_consistent(made, scene):
     assert green.max() <= 10000
 
 
+def test_the_totals_are_those_of_the_layers(made):
+    output, record = made
+    totals, classes = record["totals"], utm(output, "RES_NRES").read(1)
+    bufrac, green = utm(output, "BUFRAC").read(1), utm(output, "GREENNESS").read(1)
+    expected = {
+        "observed_ha": (classes != 255).sum() / 100,
+        "built_up_ha": np.isin(classes, (1, 2)).sum() / 100,
+        "residential_ha": (classes == 1).sum() / 100,
+        "non_residential_ha": (classes == 2).sum() / 100,
+        "built_up_sum_ha": bufrac[bufrac != 255].sum(dtype=float) / 1e4,
+    }
+    assert {key: totals["area"][key] for key in expected} == pytest.approx(expected, abs=1e-4)
+    mean = green[green != -32768].mean() / 1e4
+    assert totals["area"]["greenness"] == pytest.approx(mean, abs=1e-4)
+    # The area is 500 m larger than the scene on each side.
+    assert totals["area"]["area_ha"] == pytest.approx((ROWS + 100) * (COLS + 100) / 100, rel=2e-3)
+    assert not totals["calibrated"]
+    assert [part["name"] for part in totals["tiles"]] == ["33UUU"]
+    assert [part["name"] for part in totals["zones"]] == ["EPSG:32633"]
+    west, east, beyond = totals["districts"]
+    assert (west["name"], east["name"], beyond["name"]) == ("West", "East", "Beyond")
+    for key in ("area_ha", *expected):
+        parts = (west[key] or 0) + (east[key] or 0) + (beyond[key] or 0)
+        assert parts == pytest.approx(totals["area"][key], abs=0.05), key
+    assert west["observed_ha"] == pytest.approx((classes[:, :333] != 255).sum() / 100, abs=3)
+    assert beyond["observed_ha"] == 0
+
+
 def test_nothing_is_left_behind(made):
     output, _ = made
     assert not (output / "work").exists()

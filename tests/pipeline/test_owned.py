@@ -54,6 +54,19 @@ def test_the_grids_are_the_same_to_the_last_pixel(both):
     assert set(differing(grids["whole"], grids["owned"]).values()) == {0}
 
 
+def test_shared_ground_counts_once_in_both_modes(both):
+    whole, owned = (record["totals"] for _, record, _ in both.values())
+    assert whole["area"] == pytest.approx(owned["area"], rel=1e-6)
+    assert [part["name"] for part in owned["zones"]] == ["EPSG:32632", "EPSG:32633"]
+    for one, other in zip(whole["tiles"], owned["tiles"], strict=True):
+        assert one.pop("name") == other.pop("name")
+        # A few pixels at the line: `whole` has data where `owned` looks beyond its own ground.
+        assert one == pytest.approx(other, rel=1e-3)
+    assert owned["area"]["area_ha"] == pytest.approx(280 * 280 / 100, rel=1e-3)
+    assert 0.8 < owned["area"]["observed_ha"] / owned["area"]["area_ha"] < 1
+    assert owned["area"]["built_up_ha"] > 0
+
+
 def test_a_run_computes_what_its_plan_counts(both):
     for mode, (_, record, file) in both.items():
         plan = make_plan(load_job(file))

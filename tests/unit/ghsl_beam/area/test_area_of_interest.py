@@ -9,7 +9,7 @@ import pytest
 import shapely
 from pyproj import Transformer
 
-from ghsl_beam.area import area_of_interest
+from ghsl_beam.area import projecting
 from ghsl_beam.area.area_of_interest import area_in_tile, read_area
 from ghsl_beam.area.mgrs_tiles import tile
 from transforms.elements import RequestError
@@ -162,7 +162,7 @@ def test_polygons_with_long_edges_are_cut_into_so_many_pieces_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a file of kilobytes asks for gigabytes."""
-    monkeypatch.setattr(area_of_interest, "_MOST_PIECES", 1000)
+    monkeypatch.setattr(projecting, "_MOST_PIECES", 1000)
     width = 20_000_000
     bands = [shapely.box(-width, y, width, y + 50) for y in range(0, 2000, 100)]
     write(tmp_path / "bands.gpkg", bands, 3857)
@@ -235,8 +235,8 @@ def test_many_footprints_are_projected_together(
 ) -> None:
     """A city has half a million; a call for each of them takes minutes."""
     calls = []
-    projected = area_of_interest._project
-    monkeypatch.setattr(area_of_interest, "_project", lambda *a: calls.append(a) or projected(*a))
+    projected = projecting.project
+    monkeypatch.setattr(projecting, "project", lambda *a: calls.append(a) or projected(*a))
     corners = [(330000 + 30 * n, 5822000) for n in range(50)]
     houses = [shapely.box(x, y, x + 10, y + 10) for x, y in corners]
     write(tmp_path / "houses.gpkg", houses, 32633)
