@@ -112,7 +112,9 @@ def _main() -> None:
             use_those_of_environment()
         if os.environ.get(starting.COMPLETE):
             completion_init()
-        code = app(standalone_mode=False, prog_name="ghsl-beam")  # the code of `typer.Exit`, or None
+        code = app(
+            standalone_mode=False, prog_name="ghsl-beam"
+        )  # the code of `typer.Exit`, or None
         if not code:
             _check_printed()
         sys.exit(code)
