@@ -9,17 +9,8 @@ from typing import Annotated
 import typer
 from typer.completion import completion_init  # type: ignore[attr-defined]
 
-from ghsl_beam.cli import (
-    calibration,
-    fetching,
-    jobs,
-    models,
-    roads,
-    scenes,
-    starting,
-    training,
-    validation,
-)
+from ghsl_beam.cli import fetching, jobs, models, roads, scenes, starting, training
+from ghsl_beam.cli.comparing import calibration, validation
 from ghsl_beam.cli.errors import errors_in_one_line
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel

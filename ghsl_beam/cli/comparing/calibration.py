@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ghsl_beam.cli.comparing.reference_options import Band, Nodata, Product
 from ghsl_beam.cli.examples import examples
-from ghsl_beam.cli.reference_options import Band, Nodata, Product
 from ghsl_beam.process.terminal import say, stderr
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ghsl_beam.cli.comparing.reference_options import Band, Nodata, Product
 from ghsl_beam.cli.examples import examples
-from ghsl_beam.cli.reference_options import Band, Nodata, Product
 from ghsl_beam.process import stopping
 from ghsl_beam.process.terminal import say, say_json, say_table, stderr
 
