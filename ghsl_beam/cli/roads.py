@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from ghsl_beam.cli.examples import examples
 from ghsl_beam.process import stopping
 from ghsl_beam.process.terminal import say_json
 
 app = typer.Typer()
 
 
-@app.command("roads", epilog=examples("roads"))
+@app.command("roads")
 def roads_command(
     file: Annotated[
         str,

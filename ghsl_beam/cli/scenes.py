@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ghsl_beam.cli.examples import examples
 from ghsl_beam.cli.jobs import JobFile, Settings, Today, read_job
 from ghsl_beam.process.terminal import say, say_json, say_table
 
@@ -24,7 +23,7 @@ class Form(StrEnum):
     GEOJSON = "geojson"
 
 
-@app.command("scenes", epilog=examples("scenes"))
+@app.command("scenes")
 def scenes_command(
     job_file: JobFile,
     setting: Settings = None,

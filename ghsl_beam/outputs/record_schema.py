@@ -128,6 +128,13 @@ class LossRecord(TypedDict):
         str, Field(description="file that could not be read or written; empty if it is none")
     ]
     reason: Annotated[str, Field(description="what happened, one line")]
+    cause: Annotated[
+        str,
+        Field(
+            description="what kind of thing happened: damaged, storage, missing, model, memory, "
+            "offline, no scene, file; empty if no stage said why"
+        ),
+    ]
     window: Annotated[
         WindowRecord | None,
         Field(description="the block that is lost; null if it is more or less than a block"),

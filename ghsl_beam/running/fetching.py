@@ -28,6 +28,7 @@ from transforms.elements import (
     SourceFile,
     StorageError,
     TilePlan,
+    cause_of,
 )
 from transforms.storage.caching import Access, Cache, CacheError
 from transforms.storage.room import in_words
@@ -214,7 +215,8 @@ def _each(
             if keys_error := refused(error):
                 raise keys_error from error
             wanted = whose(item)
-            return Loss(STAGE, wanted.tile.tile, error.reason, wanted.scene.id, error.file)
+            where = (wanted.scene.id, error.file)
+            return Loss(STAGE, wanted.tile.tile, error.reason, *where, cause=cause_of(error))
 
     found = []
     for one in pool.map(try_it, items):

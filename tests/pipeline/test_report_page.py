@@ -123,6 +123,42 @@ def test_pictures_lie_where_the_rasters_do(page, made):
     )
 
 
+def numbers(page, table):
+    """The numbers of a table by the first cell of their row."""
+    rows = page.locator(f"table.{table} tbody tr")
+    return dict(
+        rows.evaluate_all(
+            """rows => rows.map(row => [row.querySelector("th").textContent,
+              [...row.querySelectorAll("[data-value]")].map(cell => Number(cell.dataset.value))])"""
+        )
+    )
+
+
+def test_its_numbers_are_those_of_the_rasters(page, made):
+    def read(layer):
+        with rasterio.open(next(made[0].glob(f"utm/33UUU/{layer}_*.tif"))) as source:
+            return source.read(1, masked=True)
+
+    count = read("S2_COUNT").compressed()
+    shown = {int(name): values[0] for name, values in numbers(page, "counts").items()}
+    assert shown == dict(enumerate(np.bincount(count).tolist()))
+    classes, green = read("RES_NRES").compressed(), read("GREENNESS").compressed()
+    hectares = [(classes == value).sum() / 100 for value in (1, 2)]
+    whole = numbers(page, "totals")["Whole area"]
+    _, observed, built, residential, other, share, greenness, _ = whole
+    assert 0 < observed <= 1
+    # The rim of the rasters lies outside the area.
+    assert (residential, other) == pytest.approx(hectares, rel=0.02)
+    assert built == pytest.approx(sum(hectares), rel=0.02)
+    assert share == pytest.approx(residential / built)
+    assert greenness == pytest.approx(green.mean() / 1e4, abs=0.005)
+    record = made[1]["totals"]["area"]
+    keys = ("built_up_ha", "residential_ha", "non_residential_ha")
+    assert whole[2:5] == [record[key] for key in keys]
+    facts = page.locator(".facts.main dd").evaluate_all("all => all.map(e => e.dataset.value)")
+    assert float(facts[0]) == record["built_up_ha"]
+
+
 def test_it_fits_a_phone(page):
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == 390

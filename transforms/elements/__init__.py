@@ -1,6 +1,7 @@
 """The frozen values that travel between the stages."""
 
 from .errors import (
+    Cause,
     GhslBeamError,
     ModelError,
     RasterError,
@@ -10,6 +11,7 @@ from .errors import (
     StrictError,
     UnavailableError,
     VersionError,
+    cause_of,
     check_planned,
     request_error,
 )
@@ -59,6 +61,7 @@ __all__ = [
     "TEN_BANDS",
     "Block",
     "BlockTask",
+    "Cause",
     "Coarser",
     "GhslBeamError",
     "Grid",
@@ -86,6 +89,7 @@ __all__ = [
     "UnavailableError",
     "VersionError",
     "Window",
+    "cause_of",
     "centre_of",
     "check_planned",
     "extent_of",

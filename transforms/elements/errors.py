@@ -1,5 +1,30 @@
 """The errors of the job, by kind; each names the thing at fault in one line."""
 
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """Why something could not be made; it decides what a person can do."""
+
+    DAMAGED = "damaged"
+    """A product of Sentinel-2 is damaged or cannot be used: another run finds the same."""
+    STORAGE = "storage"
+    """A storage or a service does not answer now: another run may succeed."""
+    MISSING = "missing"
+    """A file does not exist."""
+    MODEL = "model"
+    """A model cannot be used: another run finds the same."""
+    MEMORY = "memory"
+    """A worker had too little memory."""
+    OFFLINE = "offline"
+    """The service has the product in an archive: it must be ordered first."""
+    NO_SCENE = "no scene"
+    """No scene covers a part of the area."""
+    FILE = "file"
+    """A file of the work area or of the output cannot be read or written."""
+    UNKNOWN = ""
+    """No stage said why."""
+
 
 class GhslBeamError(Exception):
     """Base of every error that the job raises on purpose; its text is one line for the user."""
@@ -64,6 +89,29 @@ class StorageError(RasterError):
 
     def __reduce__(self) -> tuple[type["StorageError"], tuple[str, str, bool, bool]]:
         return type(self), (self.file, self.reason, self.absent, self.passing)
+
+
+def cause_of(error: BaseException) -> Cause:
+    """The cause of an error.
+
+    Example:
+        >>> cause_of(SceneError("B04.jp2", "cannot be read"))
+        <Cause.DAMAGED: 'damaged'>
+    """
+    earlier: BaseException | None = error
+    while earlier is not None:
+        if isinstance(earlier, StorageError) and earlier.passing:
+            return Cause.STORAGE
+        earlier = earlier.__cause__
+    if isinstance(error, MemoryError):
+        return Cause.MEMORY
+    if isinstance(error, SceneError):
+        return Cause.DAMAGED
+    if isinstance(error, ModelError):
+        return Cause.MODEL
+    if isinstance(error, StorageError) and error.absent:
+        return Cause.MISSING
+    return Cause.FILE
 
 
 def check_planned(file: str, found: str, planned: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .errors import Cause
 from .layers import Layer
 from .window import Window
 
@@ -61,6 +62,7 @@ class Loss:
     scene: str = ""
     file: str = ""
     window: Window | None = None
+    cause: str = Cause.UNKNOWN
 
     @property
     def summary(self) -> str:

@@ -20,6 +20,7 @@ from transforms.elements import (
     StorageError,
     StrictError,
     Window,
+    cause_of,
     fingerprint,
 )
 from transforms.storage import storage
@@ -116,7 +117,7 @@ def loss_of(
         reason = str(getattr(error, "reason", error))
     reason = " ".join(reason.split())
     lost(reporter, stage, tile, reason, window, scene)
-    loss = Loss(stage, tile, reason, scene, file, window)
+    loss = Loss(stage, tile, reason, scene, file, window, cause_of(error))
     if isinstance(error, StorageError) and not error.passing:
         reporter.discard(error.file)
     if reporter.strict:

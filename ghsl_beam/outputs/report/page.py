@@ -22,7 +22,9 @@ from ghsl_beam.planning.products import check_inside, read_product, recorded_loc
 from transforms.elements import RasterError, RequestError
 from transforms.storage import storage
 
-from .backdrop import (
+from .clear_counts import clear_counts
+from .losses import grouped
+from .map.backdrop import (
     STEPS,
     Backdrop,
     as_latlng,
@@ -32,9 +34,11 @@ from .backdrop import (
     path,
     scale_bar,
 )
-from .frame import Frame, footprint_of, frame_around
-from .pictures import Plate, plates
+from .map.frame import Frame, footprint_of, frame_around
+from .map.pictures import Plate, plates
 from .progress import last_events
+from .timeline import timeline
+from .totals import headline, tables
 
 _MAX_ROWS = 2000
 """Largest number of rows in a table of the page; run.json has the rest."""
@@ -71,14 +75,6 @@ def write_report(output: str, record: Mapping[str, Any] | None = None) -> str:
 
 def rendered(output: str, run: Mapping[str, Any]) -> str:
     """The page of a run, HTML."""
-    environment = Environment(
-        loader=PackageLoader("ghsl_beam.outputs.report"),
-        autoescape=True,
-        undefined=ChainableUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"share": share, "cut": cut}
     stages = run.get("stages") or {}
     if not run.get("ended"):
         stages = last_events(output)
@@ -88,36 +84,57 @@ def rendered(output: str, run: Mapping[str, Any]) -> str:
     outline = recorded_outline(run)
     frame = _frame(output, outline, products)
     layers = plates(output, products, frame, bool(run.get("calibration")))
-    lines = backdrop_of(frame, outline)
+    shown = any(plate.image for plate in layers)
+    lines = backdrop_of(frame, outline) if shown else Backdrop.empty(frame)
     script = _script()
-    return environment.get_template(
-        "report.html"
-    ).render(
-        run=run,
-        style=Markup(_style()),  # noqa: S704 - a file of this package
-        script=Markup(script),  # noqa: S704 - files of this package
-        script_hash=_hash(script),
-        leaflet_licence=_asset("LEAFLET_LICENSE.txt"),
-        map_data=_map_data(frame, lines),
-        sketch=_sketch(frame, lines),
-        layers=layers,
-        first=_first(layers),
-        tiles=run.get("tiles") or [],
-        classifier=run.get("classifier") or {},
-        scenes=scene_rows(run.get("tiles") or [], run.get("scenes_left_out") or []),
-        scenes_shown=MAX_ROWS,
-        losses=run.get("losses") or [],
-        stages=[
-            (name, stage, 100 * float(stage.get("seconds") or 0) / longest)
-            for name, stage in sorted(stages.items())
-        ],
-        configuration=configuration[:_MAX_CONFIGURATION],
-        configuration_cut=len(configuration) > _MAX_CONFIGURATION,
-        rows=_MAX_ROWS,
-        counts=run.get("counts") or {},
-        versions=run.get("versions") or {},
-        machine=run.get("machine") or {},
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            run=run,
+            style=Markup(_style()),  # noqa: S704 - a file of this package
+            script=Markup(script),  # noqa: S704 - files of this package
+            script_hash=_hash(script),
+            leaflet_licence=_asset("LEAFLET_LICENSE.txt"),
+            map_data=_map_data(frame, lines),
+            sketch=_sketch(frame, lines),
+            layers=layers,
+            first=_first(layers),
+            tiles=run.get("tiles") or [],
+            classifier=run.get("classifier") or {},
+            scenes=scene_rows(run.get("tiles") or [], run.get("scenes_left_out") or []),
+            scenes_shown=MAX_ROWS,
+            timeline=timeline(run.get("tiles") or [], run.get("scenes_left_out") or []),
+            losses=run.get("losses") or [],
+            loss_groups=grouped(run.get("losses") or []),
+            headline=headline(run.get("totals") or {}),
+            total_tables=tables(run.get("totals") or {}),
+            clear=clear_counts(output, products),
+            stages=[
+                (name, stage, 100 * float(stage.get("seconds") or 0) / longest)
+                for name, stage in sorted(stages.items())
+            ],
+            configuration=configuration[:_MAX_CONFIGURATION],
+            configuration_cut=len(configuration) > _MAX_CONFIGURATION,
+            rows=_MAX_ROWS,
+            counts=run.get("counts") or {},
+            versions=run.get("versions") or {},
+            machine=run.get("machine") or {},
+        )
     )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ghsl_beam.outputs.report"),
+        autoescape=True,
+        undefined=ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"share": share, "cut": cut}
+    return environment
 
 
 def share(value: Any) -> str:

@@ -29,6 +29,7 @@ from ghsl_beam.process import status
 from transforms.assembly import FoundScenes, LeftOut, Wanted, scenes_of
 from transforms.assembly.masks.parameters import Method
 from transforms.elements import (
+    Cause,
     Loss,
     RequestError,
     Scene,
@@ -240,7 +241,7 @@ def _not_seen(
             reason = f"no {job.input.level} scene {days}"
             if scenes[tile.id]:
                 reason += " with data in the area"
-            losses.append(Loss("plan", tile.id, reason))
+            losses.append(Loss("plan", tile.id, reason, cause=Cause.NO_SCENE))
     return losses
 
 

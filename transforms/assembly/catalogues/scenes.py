@@ -24,7 +24,17 @@ from transforms.assembly.products.naming import (
 from transforms.assembly.products.passes import SAME_PASS, clear_enough, reduce_duplicates
 from transforms.assembly.products.product import granules, read_granule, read_product, tile_of
 from transforms.assembly.products.product_files import ProductFiles, open_products
-from transforms.elements import BANDS, Level, Loss, Scene, SceneError, SourceFile, StorageError
+from transforms.elements import (
+    BANDS,
+    Cause,
+    Level,
+    Loss,
+    Scene,
+    SceneError,
+    SourceFile,
+    StorageError,
+    cause_of,
+)
 from transforms.storage import storage
 from transforms.storage.gdal_access import location_of
 from transforms.storage.services import refused
@@ -268,7 +278,7 @@ def _scenes_in(
         if reason is None:
             yield scene
         else:
-            yield Loss(STAGE, tile, reason, scene.id, scene.path)
+            yield Loss(STAGE, tile, reason, scene.id, scene.path, cause=Cause.DAMAGED)
 
 
 def _check_names(
@@ -304,7 +314,8 @@ def _loss(error: SceneError | StorageError, tile: str = "") -> Loss:
     if keys_error := refused(error):  # nothing else can be read then
         raise keys_error
     kind = _NotNow if _does_not_answer(error) else Loss
-    return kind(STAGE, tile, printable(error.reason), file=printable(error.file))
+    reason, file = printable(error.reason), printable(error.file)
+    return kind(STAGE, tile, reason, file=file, cause=cause_of(error))
 
 
 def _does_not_answer(error: BaseException | None) -> bool:

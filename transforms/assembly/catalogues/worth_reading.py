@@ -13,7 +13,7 @@ from itertools import groupby
 
 from transforms.assembly.products.naming import ProductName, parse_name
 from transforms.assembly.products.passes import SAME_DATASTRIP, SAME_PASS
-from transforms.elements import Loss
+from transforms.elements import Cause, Loss
 
 from .catalogue import Answer, Candidate, LeftOut, Wanted
 
@@ -110,7 +110,8 @@ def _offline(candidate: Candidate, name: ProductName, online: list[Candidate]) -
     if any(_same_datastrip(candidate, other) for other in online):
         return _left_out(candidate, name, "not online; another processing of it is online")
     reason = "not online: order it in the workspace of its service, and run again when it is there"
-    return Loss(STAGE, name.tile or "", reason, name.text, candidate.location)
+    tile, place = name.tile or "", candidate.location
+    return Loss(STAGE, tile, reason, name.text, place, cause=Cause.OFFLINE)
 
 
 def _same_datastrip(one: Candidate, other: Candidate) -> bool:

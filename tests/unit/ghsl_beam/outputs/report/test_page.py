@@ -147,3 +147,27 @@ def test_how_far_a_launch_came_that_did_not_end(tmp_path: Path) -> None:
     reporter.write_sums()
     there = {"inference": {"blocks": 2, "seconds": 1.0}}
     assert last_events(str(tmp_path)) == {"last": {"blocks": 1, "seconds": 0}} | there
+
+
+def test_a_page_of_a_continent_stays_small(output: Path) -> None:
+    noise = np.random.default_rng(0).integers(1, 9000, (4, 1500, 1500)).astype("uint16")
+    path = "utm/33UUU/S2_E2017_x_33UUU.tif"
+    with rasterio.open(output / path) as source:
+        profile = source.profile | {"height": 1500, "width": 1500}
+    with rasterio.open(output / path, "w", **profile) as target:
+        target.write(noise)
+    long = "a reason of some length, with <markup> & more " * 20
+    scenes = [{"id": long, "sensing": f"2020-01-{1 + n % 28:02}T10:00:00", "clear": 0.5,
+               "reason": long if n % 3 else ""} for n in range(40)]  # fmt: skip
+    total = {"area_ha": 1.0, "observed_ha": 0.5, "built_up_ha": 0.1}
+    run = {
+        "products": [{"layer": "S2", "tile": "33UUU", "grid": "utm", "path": path}],
+        "tiles": [{"tile": f"tile {n}", "scenes": scenes} for n in range(1000)],
+        "losses": [{"cause": cause, "file": long, "scene": long, "reason": f"{n} {long}"}
+                   for cause in ("damaged", "storage", "") for n in range(1000)],
+        "warnings": [long] * 1000, "credits": [long] * 1000,
+        "totals": {"tiles": [{"name": long, **total}] * 1000},
+        "configuration": {"wkt": "0 0, " * 1_000_000},
+        "outline": [[[[12.0, 52.5], [12.2, 52.5], [12.2, 52.7], [12.0, 52.5]]]],
+    }  # fmt: skip
+    assert Path(write_report(str(output), run)).stat().st_size < 5_000_000

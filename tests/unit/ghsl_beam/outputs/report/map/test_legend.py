@@ -2,7 +2,7 @@
 
 import pytest
 
-from ghsl_beam.outputs.report.legend import highest_of, legend_of, marks
+from ghsl_beam.outputs.report.map.legend import highest_of, legend_of, marks
 from transforms.elements import LAYERS
 
 

@@ -20,7 +20,7 @@ from .frame import Frame
 from .legend import Legend, highest_of, legend_of
 from .mosaic import Mosaic, mosaic
 
-BUDGET = 2_400_000
+BUDGET = 1_800_000
 """Bytes of all pictures together; in the page they take a third more."""
 MAX_LAYERS = 60
 """Largest number of layers of all grids; a job has about ten on a grid."""

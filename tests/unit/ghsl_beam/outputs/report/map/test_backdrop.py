@@ -5,9 +5,9 @@ import shapely
 
 from ghsl_beam.area.area_of_interest import read_area
 from ghsl_beam.outputs.outline import outline_of, recorded_outline
-from ghsl_beam.outputs.report.backdrop import backdrop_of, graticule, in_words, scale_bar
-from ghsl_beam.outputs.report.frame import frame_around
-from ghsl_beam.outputs.report.land import land
+from ghsl_beam.outputs.report.map.backdrop import backdrop_of, graticule, in_words, scale_bar
+from ghsl_beam.outputs.report.map.frame import frame_around
+from ghsl_beam.outputs.report.map.land import land
 
 FIJI = (176.8, -19.3, -178.2, -16.0)
 

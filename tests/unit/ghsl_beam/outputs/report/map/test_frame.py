@@ -4,7 +4,7 @@ import pytest
 import shapely
 from pyproj import Transformer
 
-from ghsl_beam.outputs.report.frame import LONGEST, frame_around
+from ghsl_beam.outputs.report.map.frame import LONGEST, frame_around
 
 BOXES = {
     "a town": (12.53, 52.455, 12.72, 52.515),

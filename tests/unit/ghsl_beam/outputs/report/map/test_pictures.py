@@ -10,10 +10,10 @@ from PIL import Image
 from pyproj import Transformer
 from rasterio.transform import from_origin
 
-from ghsl_beam.outputs.report.colours import categories, in_colour, on_scale
-from ghsl_beam.outputs.report.frame import Frame, footprint_of, frame_around
-from ghsl_beam.outputs.report.mosaic import mosaic
-from ghsl_beam.outputs.report.pictures import coloured, encoded
+from ghsl_beam.outputs.report.map.colours import categories, in_colour, on_scale
+from ghsl_beam.outputs.report.map.frame import Frame, footprint_of, frame_around
+from ghsl_beam.outputs.report.map.mosaic import mosaic
+from ghsl_beam.outputs.report.map.pictures import coloured, encoded
 from transforms.elements import LAYERS, Layer
 
 TOWN = ("EPSG:32633", 330000.0, 5822040.0)

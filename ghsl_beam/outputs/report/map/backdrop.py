@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +38,12 @@ class Backdrop:
     land: shapely.Geometry
     coast: shapely.Geometry
     surroundings: Bounds
+
+    @classmethod
+    def empty(cls, frame: Frame) -> Backdrop:
+        """No lines, for a page without a map."""
+        none = shapely.MultiPolygon()
+        return cls(none, none, shapely.MultiLineString(), frame.degrees)
 
 
 def backdrop_of(frame: Frame, outline: shapely.Geometry | None) -> Backdrop:
@@ -125,8 +131,3 @@ def scale_bar(frame: Frame) -> tuple[float, str]:
     metres = max((step * power for step in (1, 2, 5) if step * power <= most), default=most)
     text = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:.0f} m"
     return metres / frame.ground, text
-
-
-def clipped(geometry: shapely.Geometry, box: Sequence[float]) -> shapely.Geometry:
-    """The part of a geometry in a box."""
-    return shapely.clip_by_rect(geometry, *box)

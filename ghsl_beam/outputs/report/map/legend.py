@@ -11,7 +11,7 @@ from transforms.elements import Layer, LayerSpec
 
 from .colours import as_text, colour_at
 
-_HECTARES = 100_000.0
+_HECTARES = 20_000.0
 """An area of so many m² and more reads better in hectares."""
 _UNITS = {
     Layer.GREENNESS: (1e-4, "NDVI"),

@@ -1,1 +1,0 @@
-"""The commands that compare the built-up of a run with a reference."""

@@ -1,1 +1,0 @@
-"""For the first steps: a commented job file, and a check of the installation."""
