@@ -36,11 +36,17 @@ R/C tile, the others in another."""
 
 
 def synthetic_job(
-    folder: Path, tiles: int, side: int, data_rows: int | None = None, scenes: int = 1
+    folder: Path,
+    tiles: int,
+    side: int,
+    data_rows: int | None = None,
+    scenes: int = 1,
+    **keys: Any,
 ) -> Path:
     """Write an archive with a crop of `side` x `side` px of each of a number of tiles.
 
-    Of every 1024 rows, the rows from `data_rows` on have no data. Returns the job file.
+    Of every 1024 rows, the rows from `data_rows` on have no data. `keys` are further keys of the
+    job. Returns the job file.
     """
     dn = town(side, side)
     if data_rows is not None:
@@ -56,7 +62,8 @@ def synthetic_job(
         box = lonlat_box(place.epsg, ulx, uly - 10 * side, ulx + 10 * side, uly)
         parts.append(box.removeprefix("POLYGON "))
     grids = [{"crs": "ESRI:54009", "resolutions": [10, 100, 1000]}]
-    return write_job(folder, f"MULTIPOLYGON ({', '.join(parts)})", folder / "archive", grids=grids)
+    area = f"MULTIPOLYGON ({', '.join(parts)})"
+    return write_job(folder, area, folder / "archive", **{"grids": grids, **keys})
 
 
 def _corner(tile: MgrsTile, cell: str, side: int) -> tuple[int, int]:

@@ -11,9 +11,11 @@ the record counts is decoded once by GDAL, each pixel is predicted once at the s
 engine, and each product is encoded once, without its overviews.
 
 With `--tile` the tile is whole. Otherwise the numbers of a whole tile are extrapolated: stages by
-pixels, the rest once. With `--year` there are 73 scenes in which 60 % of the pixels are clouded.
+pixels, the rest once. With `--year` there are 73 scenes in which 60 % of the pixels are clouded,
+and the job runs a second time with `scenes.enough: null`, which reads all of them as earlier
+versions did. `--columns` takes a part of the row, for a quick look.
 
-    python benchmarks/whole_job.py [--tile] [--year] [--set key.path=value ...]
+    python benchmarks/whole_job.py [--tile] [--year] [--columns N] [--set key.path=value ...]
 """
 
 from __future__ import annotations
@@ -66,23 +68,23 @@ class Archive:
     bits: float
 
 
-def land(rows: int, seed: int) -> NDArray[np.uint16]:
+def land(rows: int, cols: int, seed: int) -> NDArray[np.uint16]:
     """A town and its fields, repeated, with noise: axes (bands, rows, columns)."""
     rng = np.random.default_rng(seed)
     small = town(BLOCK, BLOCK).astype(np.int32)
-    times = (1, -(-rows // BLOCK), -(-SIDE // BLOCK))
-    whole = np.tile(small, times)[:, :rows, :SIDE]
+    times = (1, -(-rows // BLOCK), -(-cols // BLOCK))
+    whole = np.tile(small, times)[:, :rows, :cols]
     for band in whole:
         band += np.rint(rng.standard_normal(band.shape, np.float32) * NOISE).astype(np.int32)
     return np.clip(whole, 1, 65535).astype(np.uint16)
 
 
-def clouds(rows: int, ulx: float, uly: float, seed: int) -> list[str]:
+def clouds(rows: int, cols: int, ulx: float, uly: float, seed: int) -> list[str]:
     """Squares of 5 km that hide `CLOUDED` of the pixels."""
     rng, step = np.random.default_rng(seed), 512
     polygons = []
     for row in range(0, rows, step):
-        for col in range(0, SIDE, step):
+        for col in range(0, cols, step):
             if rng.random() < CLOUDED:
                 left, top = ulx + 10 * col, uly - 10 * row
                 right, bottom = left + 10 * step, top - 10 * step
@@ -91,14 +93,14 @@ def clouds(rows: int, ulx: float, uly: float, seed: int) -> list[str]:
     return polygons
 
 
-def write_archive(folder: Path, rows: int, scenes: int, *, cloudy: bool) -> Archive:
+def write_archive(folder: Path, rows: int, cols: int, scenes: int, *, cloudy: bool) -> Archive:
     """Write the scenes of the upper rows of a tile, and a job over them."""
     place = mgrs_tile(TILE)
     ulx, uly = place.grid.pix2wld(0, 0)
     images: list[list[Path]] = []
     for scene in range(scenes):
         own = scene < DIFFERENT
-        pixels = land(rows, scene) if own else np.zeros((4, rows, SIDE), np.uint16)
+        pixels = land(rows, cols, scene) if own else np.zeros((4, rows, cols), np.uint16)
         product = Product(
             TILE,
             place.epsg,
@@ -107,7 +109,7 @@ def write_archive(folder: Path, rows: int, scenes: int, *, cloudy: bool) -> Arch
             pixels,
             date(2020, 1, 3) + timedelta(days=5 * scene),
             cloud_cover=100 * CLOUDED if cloudy else 0.0,
-            cloud_polygons=clouds(rows, ulx, uly, scene) if cloudy else [],
+            cloud_polygons=clouds(rows, cols, ulx, uly, scene) if cloudy else [],
             tiling=BLOCK,
         )
         safe = write_product(folder / "archive", product)
@@ -116,7 +118,7 @@ def write_archive(folder: Path, rows: int, scenes: int, *, cloudy: bool) -> Arch
             path.unlink()
             os.link(same, path)
         images.append(bands)
-    box = lonlat_box(place.epsg, ulx, uly - 10 * rows, ulx + 10 * SIDE, uly)
+    box = lonlat_box(place.epsg, ulx, uly - 10 * rows, ulx + 10 * cols, uly)
     grids = [{"crs": "ESRI:54009", "resolutions": [10, 100, 1000]}]
     job = write_job(
         folder,
@@ -126,7 +128,7 @@ def write_archive(folder: Path, rows: int, scenes: int, *, cloudy: bool) -> Arch
         period={"start": "2020-01-01", "end": "2020-12-31"},
     )
     size = sum(path.stat().st_size for path in images[0])
-    return Archive(job, tuple(images[0]), 8 * size / (4 * rows * SIDE))
+    return Archive(job, tuple(images[0]), 8 * size / (4 * rows * cols))
 
 
 def launch(job: Path, settings: list[str]) -> tuple[float, float]:
@@ -198,30 +200,64 @@ def main() -> None:
     parser.add_argument("--tile", action="store_true", help="a whole tile, not one block row")
     parser.add_argument("--year", action="store_true", help="73 scenes, 60 %% clouded")
     parser.add_argument("--scenes", type=int, default=10)
+    parser.add_argument("--columns", type=int, default=SIDE, help="columns of the tile")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--folder", type=Path, help="where the archive is written; by default TMP")
     wanted = parser.parse_args()
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    rows = SIDE if wanted.tile else BLOCK
+    rows, cols = SIDE if wanted.tile else BLOCK, wanted.columns
     scenes = 73 if wanted.year else wanted.scenes
     print(machine())
     with tempfile.TemporaryDirectory(dir=wanted.folder) as name:
         folder = Path(name)
-        archive = write_archive(folder, rows, scenes, cloudy=wanted.year)
-        print(f"{rows} x {SIDE} px, {scenes} scenes, {archive.bits:.1f} bits a pixel", flush=True)
+        archive = write_archive(folder, rows, cols, scenes, cloudy=wanted.year)
+        print(f"{rows} x {cols} px, {scenes} scenes, {archive.bits:.1f} bits a pixel", flush=True)
         used, wall = launch(archive.job, wanted.set)
         record = json.loads((folder / "output" / "run.json").read_text())
+        if wanted.year:
+            every = ["scenes.enough=null", f"output={folder / 'every'}"]
+            before = launch(archive.job, [*wanted.set, *every])
+            earlier = json.loads((folder / "every" / "run.json").read_text())
+            compare((record, used, wall), (earlier, *before))
+            return
         products = sorted((folder / "output").glob("*/**/*.tif"))
         products = [path for path in products if "work" not in path.parts]
         taken = decoded_scenes(record)
         pixels = record["stages"]["inference"]["pixels"]
         one_scene = core_seconds(lambda: decode(archive.bands))
         unavoidable = {
-            "decode": one_scene * taken * pixels / (rows * SIDE),
-            "predict": prediction_speed(land(BLOCK, 0)) * pixels,
+            "decode": one_scene * taken * pixels / (rows * cols),
+            "predict": prediction_speed(land(BLOCK, BLOCK, 0)) * pixels,
             "encode": sum(encode(path, folder) for path in products),
         }
     report(record, unavoidable, used, wall, pixels / SIDE**2, taken / scenes)
+
+
+def stage_seconds(record: dict[str, Any], scale: float) -> dict[str, float]:
+    """Core seconds of each stage."""
+    return {
+        name: values["seconds"] * scale
+        for name, values in record["stages"].items()
+        if values.get("seconds")
+    }
+
+
+def compare(*runs: tuple[dict[str, Any], float, float]) -> None:
+    """Print core seconds of two runs, each a record with its core and wall seconds."""
+    stages = [stage_seconds(record, min(1.0, used / wall)) for record, used, wall in runs]
+    print("\n| stage | with enough, core s | with all scenes, core s |\n|---|---|---|")
+    for name in sorted(stages[1], key=lambda name: -stages[1][name]):
+        print(f"| {name} | {stages[0].get(name, 0):.1f} | {stages[1][name]:.1f} |")
+    tiles = []
+    for seconds, (record, used, _) in zip(stages, runs, strict=True):
+        part = record["stages"]["inference"]["pixels"] / SIDE**2
+        stage = sum(seconds.values())
+        tiles.append(stage / part + used - stage)
+    print(f"a whole tile of a year (extrapolated): {tiles[0]:.0f} and {tiles[1]:.0f} core s")
+    print(
+        f"result: year_share={tiles[0] / tiles[1]:.3f} core_hours_per_tile={tiles[0] / 3600:.3f} "
+        f"core_hours_with_all={tiles[1] / 3600:.3f}"
+    )
 
 
 def report(
@@ -235,11 +271,7 @@ def report(
     """Print core seconds by stage, what cannot be avoided, and the result line."""
     scale = min(1.0, used / wall)
     print(f"the process had {scale:.0%} of its core; {used:.1f} core s in all")
-    stages = {
-        name: values["seconds"] * scale
-        for name, values in record["stages"].items()
-        if values.get("seconds")
-    }
+    stages = stage_seconds(record, scale)
     rest = used - sum(stages.values())
     print("\n| stage | core s | % |\n|---|---|---|")
     for name, seconds in sorted(stages.items(), key=lambda item: -item[1]):

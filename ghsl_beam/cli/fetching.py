@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ghsl_beam.cli.examples import examples
 from ghsl_beam.cli.jobs import JobFile, Output, Settings, Today, read_job
 from ghsl_beam.cli.losses import say_command_again, say_losses
 from ghsl_beam.observing import logs
@@ -22,7 +23,7 @@ _MOST = 64
 _WITH_LOSSES = 3
 
 
-@app.command("fetch")
+@app.command("fetch", epilog=examples("fetch"))
 def fetch_command(
     job_file: JobFile,
     output: Output = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ghsl_beam.cli.errors import errors_in_one_line
+from ghsl_beam.cli.examples import examples
 from ghsl_beam.cli.losses import say_command_again, say_losses
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
@@ -29,7 +32,19 @@ app = typer.Typer()
 
 _MAX_JOB_BYTES = 1 << 20
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
-JobFile = Annotated[Path, typer.Argument(help="job file, YAML")]
+
+
+def _job_files(incomplete: str) -> list[str]:
+    """Folders and YAML files that begin like this, for the completion of a shell."""
+    found = sorted(glob.glob(f"{glob.escape(incomplete)}*"))
+    return [
+        f"{path}/" if os.path.isdir(path) else path
+        for path in found
+        if os.path.isdir(path) or path.endswith((".yaml", ".yml"))
+    ]
+
+
+JobFile = Annotated[Path, typer.Argument(help="job file, YAML", autocompletion=_job_files)]
 Output = Annotated[
     str | None, typer.Option(help="folder or URL of the products; replaces output in the job file")
 ]
@@ -78,7 +93,7 @@ def read_job(
     return job
 
 
-@app.command("run", context_settings=_BEAM)
+@app.command("run", context_settings=_BEAM, epilog=examples("run"))
 def run_command(
     context: typer.Context,
     job_file: JobFile,
@@ -135,7 +150,7 @@ def _say_outcome(record: RunRecord, output: str) -> None:
         say_command_again("make only what was lost")
 
 
-@app.command("plan")
+@app.command("plan", epilog=examples("plan"))
 def plan_command(
     job_file: JobFile,
     output: Output = None,
@@ -202,7 +217,7 @@ def _say_estimate(content: dict[str, Any]) -> None:
     say(f"basis of the estimate: {estimate['basis']}")
 
 
-@app.command("schema")
+@app.command("schema", epilog=examples("schema"))
 def schema_command(
     record: Annotated[
         bool, typer.Option("--record", help="print the schema of run.json instead")
@@ -215,7 +230,7 @@ def schema_command(
     say_json(record_schema() if record else schema(), indent=2)
 
 
-@app.command("report")
+@app.command("report", epilog=examples("report"))
 def report_command(output: Annotated[str, typer.Argument(help="folder or URL of a run")]) -> None:
     """Write the report of a run again."""
     from ghsl_beam.outputs.report import write_report

@@ -7,8 +7,10 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.completion import completion_init  # type: ignore[attr-defined]
 
-from ghsl_beam.cli import calibration, fetching, jobs, models, roads, scenes, training, validation
+from ghsl_beam.cli import fetching, jobs, models, roads, scenes, starting, training
+from ghsl_beam.cli.comparing import calibration, validation
 from ghsl_beam.cli.errors import errors_in_one_line
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
@@ -55,6 +57,7 @@ def _options(
     """The options of the program itself."""
 
 
+app.add_typer(starting.app)
 app.add_typer(jobs.app)
 app.add_typer(scenes.app)
 app.add_typer(fetching.app)
@@ -98,7 +101,11 @@ def _main() -> None:
             from ghsl_beam.jobfile.storage_services import use_those_of_environment
 
             use_those_of_environment()
-        code = app(standalone_mode=False)  # the code of `typer.Exit`, or None
+        if os.environ.get(starting.COMPLETE):
+            completion_init()
+        code = app(
+            standalone_mode=False, prog_name="ghsl-beam"
+        )  # the code of `typer.Exit`, or None
         if not code:
             _check_printed()
         sys.exit(code)

@@ -21,6 +21,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from ghsl_beam.cli.examples import examples
 from ghsl_beam.cli.jobs import read_job
 from ghsl_beam.process import status
 from ghsl_beam.process.terminal import say, say_json, say_table, stderr
@@ -45,7 +46,7 @@ Aoi = Annotated[
 ]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("models list"))
 def list_command(
     job_file: Job = None,
     aoi: Aoi = None,
@@ -150,7 +151,7 @@ def _about(manifest: Manifest) -> str:
     return f"{manifest.count} published at {masked(manifest.base)}, listed {manifest.date}"
 
 
-@app.command("refresh")
+@app.command("refresh", epilog=examples("models refresh"))
 def refresh_command(
     source: Annotated[str | None, typer.Option("--from", help="folder or URL of the files")] = None,
     folder: Annotated[Path, typer.Option(help="folder of the models")] = Path("cnn_models"),
@@ -170,7 +171,7 @@ def refresh_command(
     say(_about(manifest))
 
 
-@app.command("fetch")
+@app.command("fetch", epilog=examples("models fetch"))
 def fetch_command(
     job_file: Job = None,
     aoi: Aoi = None,
@@ -296,7 +297,7 @@ def _check_any(folder: str, prefix: str) -> None:
         )
 
 
-@app.command("verify")
+@app.command("verify", epilog=examples("models verify"))
 def verify_command(folder: Folder = "cnn_models", prefix: Prefix = "") -> None:
     """Check the structure and the numbers of each model, and its SHA-256 in SHA256SUMS."""
     from ghsl_beam.models.checksums import Verdict, verify

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
+from ghsl_beam.cli.examples import examples
 from ghsl_beam.process import stopping
 from ghsl_beam.process.terminal import say_json
 
 app = typer.Typer()
 
 
-@app.command("roads")
+@app.command("roads", epilog=examples("roads"))
 def roads_command(
     file: Annotated[
         str,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ghsl_beam.cli.examples import examples
 from ghsl_beam.cli.jobs import JobFile, Settings, Today, read_job
 from ghsl_beam.process.terminal import say, say_json, say_table
 
@@ -23,7 +24,7 @@ class Form(StrEnum):
     GEOJSON = "geojson"
 
 
-@app.command("scenes")
+@app.command("scenes", epilog=examples("scenes"))
 def scenes_command(
     job_file: JobFile,
     setting: Settings = None,

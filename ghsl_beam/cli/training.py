@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from ghsl_beam.cli.examples import examples
 from ghsl_beam.process.terminal import say, say_json, stderr
 from transforms.elements import request_error
 
@@ -24,7 +25,7 @@ Overwrite = Annotated[
 Files = list[str] | None
 
 
-@app.command("network")
+@app.command("network", epilog=examples("train network"))
 def train_network_command(
     model: Annotated[str, typer.Option(help="weight file to write (h5)")],
     outputs: Annotated[
@@ -125,7 +126,7 @@ def _one_of(kind: type[Choice], text: str, option: str) -> Choice:
         raise request_error(f"{option} {text!r}: expected one of {allowed}", error) from error
 
 
-@app.command("residential")
+@app.command("residential", epilog=examples("train residential"))
 def train_residential_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run that has S2 and BUFRAC")],
     labels: Annotated[

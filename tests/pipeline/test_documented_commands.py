@@ -3,14 +3,19 @@
 The comment `<!-- parsed: reason -->` before a block of a page says why its commands are not run.
 """
 
+import re
 import shlex
 from datetime import date
 
+import nbformat
 import pytest
+import rasterio
 import yaml
+from nbclient import NotebookClient
 
 from ghsl_beam.jobfile.configuration import Job
 from tests.conftest import ROOT
+from tests.pipeline.conftest import EXAMPLES
 from tests.support.command import call
 from tests.support.documented import commands, inline_commands, parse, run, words
 from tests.support.jobs import make
@@ -82,6 +87,24 @@ def test_a_job_file_or_a_part_of_one_is_valid(fence):
 def test_python_of_a_page_runs(fence, place, monkeypatch):
     monkeypatch.chdir(place)
     exec(compile(fence.text, f"{fence.page}:{fence.line}", "exec"), {})  # noqa: S102
+
+
+def test_the_notebook_of_an_output_runs(place, monkeypatch):
+    monkeypatch.setenv("GHSL_BEAM_OUTPUT", str(place / "output" / "havelland"))
+    notebook = nbformat.read(EXAMPLES / "explore.ipynb", as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code)
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute(cwd=str(EXAMPLES))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+    printed = "".join(output.get("text", "") for output in outputs)
+    (kept,) = re.findall(r"on the grid: [\d.]+ ha, ([+-][\d.]+)%", printed)
+    assert abs(float(kept)) < 0.5
+    with rasterio.open(next((place / "output").glob("*/utm/*/RES_NRES_E*.tif"))) as file:
+        classes = file.read(1)
+    for name, value in (("residential", 1), ("non-residential", 2)):
+        (hectares,) = re.findall(rf"^{name}: ([\d.]+) ha", printed, re.M)
+        assert float(hectares) == pytest.approx((classes == value).sum() / 100, abs=0.05)
 
 
 def alternatives(text):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ghsl_beam.cli.reference_options import Band, Nodata, Product
+from ghsl_beam.cli.comparing.reference_options import Band, Nodata, Product
+from ghsl_beam.cli.examples import examples
 from ghsl_beam.process.terminal import say, stderr
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Omitted(StrEnum):
     LEFT_OUT = "left-out"
 
 
-@app.command("calibrate")
+@app.command("calibrate", epilog=examples("calibrate"))
 def calibrate_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run without a calibration")],
     reference: Annotated[

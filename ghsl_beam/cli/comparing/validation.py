@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from ghsl_beam.cli.reference_options import Band, Nodata, Product
+from ghsl_beam.cli.comparing.reference_options import Band, Nodata, Product
+from ghsl_beam.cli.examples import examples
 from ghsl_beam.process import stopping
 from ghsl_beam.process.terminal import say, say_json, say_table, stderr
 
 app = typer.Typer()
 
 
-@app.command("validate")
+@app.command("validate", epilog=examples("validate"))
 def validate_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run")],
     reference: Annotated[

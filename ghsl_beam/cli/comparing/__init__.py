@@ -1,0 +1,1 @@
+"""The commands that compare the built-up of a run with a reference."""

@@ -1,0 +1,1 @@
+"""For the first steps: a commented job file, and a check of the installation."""
