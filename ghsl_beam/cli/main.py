@@ -34,6 +34,7 @@ _DOES = {
     "validate": "comparing",
     "calibrate": "fitting",
     "roads": "reading the road lines",
+    "stats": "counting",
     "train": "training",
 }
 """What the commands do for long, if they do not say it themselves."""

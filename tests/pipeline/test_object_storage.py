@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pyogrio
 import pystac
 import pytest
 import rasterio
@@ -12,6 +13,8 @@ import yaml
 
 from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.running.launch import run
+from ghsl_beam.tools.stats.results import write
+from ghsl_beam.tools.stats.stats import stats
 from tests.pipeline.test_bad_requests import spoiled
 from tests.pipeline.test_observation import FAILING
 from tests.support.jobs import differing, layers, models_folder
@@ -100,6 +103,18 @@ def test_record_report_and_catalogue_can_be_read(made_in_bucket, made, tmp_path)
             source.tags()["GHSL_FINGERPRINT"]
             == item.assets["BUFRAC"].extra_fields["ghsl:fingerprint"]
         )
+
+
+def test_totals_are_counted_in_the_bucket(made_in_bucket, districts, tmp_path):
+    url, record = made_in_bucket
+    counted = stats(url, str(districts), "name")
+    assert [row.totals for row in counted.rows] == [
+        {key: value for key, value in one.items() if key != "name"}
+        for one in record["totals"]["districts"]
+    ]
+    write(counted, f"{url.rpartition('/')[0]}/stats.gpkg")
+    folder = get_folder(url.rpartition("/")[0], tmp_path)
+    assert pyogrio.read_info(folder / "stats.gpkg")["features"] == 3
 
 
 def test_no_credential_is_left_behind(made_in_bucket):

@@ -55,6 +55,9 @@ def add_inputs(folder: Path) -> None:
     _rasters(folder, homes, epsg)
     _points(folder, homes, epsg)
     _write(folder / "berlin.gpkg", "berlin", [shapely.box(*AREA)], 4326)
+    west, south, east, north = AREA
+    halves = [shapely.box(west, south, 12.62, north), shapely.box(12.62, south, east, north)]
+    _write(folder / "districts.gpkg", "districts", halves, 4326, NAME=["West", "East"])
 
 
 def _land_use(folder):

@@ -1,4 +1,4 @@
-"""ghsl-beam validate."""
+"""ghsl-beam validate and stats: what an output says."""
 
 from __future__ import annotations
 
@@ -129,3 +129,53 @@ def validate_command(
             say_table(table.columns, table.rows, kept=table.columns[0])
     if out is not None:
         say(f"written to {out}: {', '.join(comparison['written'])}")
+
+
+@app.command("stats")
+def stats_command(
+    output: Annotated[str, typer.Argument(help="folder or URL of a run")],
+    zones: Annotated[
+        str | None,
+        typer.Option(
+            help="vector file of polygons, such as districts.gpkg (file.gpkg|layer for one of "
+            "several layers); without it: the area, its tiles, its UTM zones, the job's districts"
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="field with the names of the polygons; by default they are numbered"),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(help="file or URL to write: .csv, or .gpkg with the polygons")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace an existing file")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json/--table", help="print JSON, or a table (default)")
+    ] = False,
+) -> None:
+    """Count hectares of built-up, residential and green ground, also in your own polygons."""
+    from ghsl_beam.tools.stats import results
+    from ghsl_beam.tools.stats.stats import stats
+    from transforms.elements import RequestError
+    from transforms.storage import storage
+
+    if to is not None:
+        results.check_ending(to, polygons=zones is not None)
+        if not overwrite and storage.is_file(to):
+            raise RequestError(f"--to {to}: exists; give another name, or add --overwrite")
+    with stopping.in_order():  # it may write
+        counted = stats(output, zones, name)
+        if to is not None:
+            results.write(counted, to)
+    for warning in counted.warnings:
+        say(f"warning: {warning}", to=stderr())
+    if as_json:
+        say_json(results.as_json(counted), indent=2)
+        return
+    columns, rows = results.table(counted)
+    say_table(columns, rows, kept=columns[0])
+    say(results.NOTE)
+    if to is not None:
+        say(f"written to {to}")

@@ -84,8 +84,9 @@ def _blocks(
     tile: TileFiles, polygons: Sequence[shapely.Geometry]
 ) -> Iterator[tuple[Grid, dict[Layer, NDArray[Any]]]]:
     """The parts of the layers that polygons may touch, and their places."""
-    reached = shapely.box(*shapely.total_bounds([*polygons]))
-    window = None if reached.is_empty else pixel_bounds(reached, tile.grid)
+    there = [polygon for polygon in polygons if not polygon.is_empty]
+    reached = shapely.box(*shapely.total_bounds(there)) if there else shapely.Polygon()
+    window = pixel_bounds(reached, tile.grid)
     if window is None:
         return
     bottom, right = tile.grid.shape
