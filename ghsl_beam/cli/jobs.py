@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 _MAX_JOB_BYTES = 1 << 20
+_SHOWN = 5
+_WHOLE = 99.5
+"""Percent of the area from which on nothing is said of the rest: pixels at its edge lack data."""
 _BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -145,9 +148,25 @@ def _say_outcome(record: RunRecord, output: str) -> None:
         say(f"nothing to do: all {record['reused']} products exist and are up to date")
     say(f"layers: {output}")
     say(f"report: {output.rstrip('/')}/report/index.html")
+    _say_cover(record["cover"]["scenes_percent"], record["cover"]["data_percent"])
+    if others := record["earlier_files"]:
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        shown = ", ".join(others[:_SHOWN]) + more
+        say(
+            f"not of this job any more, but of an earlier configuration: {shown}; remove them if "
+            "nobody needs them (earlier_files in run.json)"
+        )
     if record["losses"]:
         say_losses(record["losses"], "losses in run.json")
         say_command_again("make only what was lost")
+
+
+def _say_cover(reached: float, share: float | None) -> None:
+    """Print how much of the area has scenes and data, in percent."""
+    known = "" if share is None else f", {share:g} % has data"
+    least = reached if share is None else min(reached, share)
+    rest = "; the rest has no data" if least < _WHOLE else ""
+    say(f"cover: scenes reach {reached:g} % of the area{known}{rest}")
 
 
 @app.command("plan", epilog=examples("plan"))
@@ -186,6 +205,8 @@ def plan_command(
     names = ("tile", "zone", "model", "scenes", "days", "cloud", "blocks", "exists")
     say_table(names, rows, kept="days")
     say(f"masks: {content['masks']}")
+    if cover := content.get("cover"):
+        _say_cover(cover["scenes_percent"], None)
     for grid in content["grids"]:
         say(f"grid {grid['grid']}: {grid['cells']} cells, {grid['missing']} to do")
     _say_estimate(content)

@@ -57,6 +57,7 @@ def summary(plan: JobPlan) -> dict[str, Any]:
             }
             for tile, work in zip(plan.tiles, works, strict=True)
         ],
+        "cover": asdict(plan.cover),
         "grids": [
             {
                 "grid": grid.name,
@@ -85,11 +86,11 @@ def _estimate(inventory: Inventory, works: list[TileWork]) -> dict[str, Any]:
     left = [work for work in works if work.missing]
     if not inventory.has_work:
         return {**unknown, "basis": "nothing to do"}
-    status.now("measuring the time on this machine")
     start = time.perf_counter()
     tile = max(left or works, key=lambda work: work.area_pixels).tile
     try:
-        speed = calibrate(plan, tile)
+        with status.kept("measuring the time on this machine"):
+            speed = calibrate(plan, tile)
     except GhslBeamError as error:
         return {**unknown, "basis": f"not measured: {error}"}
     stages = seconds_by_stage(inventory, works, speed)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from ghsl_beam.outputs.cover_record import CoverRecord
+
 _closed = with_config(ConfigDict(extra="forbid"))
 
 
@@ -377,6 +379,14 @@ class RunRecord(TypedDict):
         Field(
             description="null until a run reaches its end, or if a product cannot be read (see "
             "warnings)"
+        ),
+    ]
+    cover: CoverRecord
+    earlier_files: Annotated[
+        list[str],
+        Field(
+            description="layers in the output with this name and epoch that are not of this job, "
+            "but of an earlier configuration of it"
         ),
     ]
     computed: Annotated[int, Field(description="products that this run made")]

@@ -124,6 +124,12 @@ def new_record(plan: JobPlan) -> RunRecord:
         "observations": None,
         "outline": outline_of(area_of(job).geometry),
         "totals": None,
+        "cover": {
+            "area_km2": round(plan.cover.area_km2, 6),
+            "scenes_percent": plan.cover.scenes_percent,
+            "data_percent": None,
+        },
+        "earlier_files": [],
         "computed": 0,
         "reused": 0,
         "credits": list(

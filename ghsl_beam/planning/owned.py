@@ -218,12 +218,18 @@ def _ground(tile: TilePlan, some: bool) -> shapely.Geometry:
     return ground
 
 
-def sure_ground(scene: Scene) -> shapely.Geometry:
+def stated_ground(scene: Scene) -> shapely.Geometry:
+    """The ground on which a scene has data by its footprint, in its UTM zone."""
+    return sure_ground(scene, _ROUNDED)
+
+
+def sure_ground(scene: Scene, inner: float = _INNER) -> shapely.Geometry:
     """The ground on which a scene surely has data, in its UTM zone; empty if that is not known.
 
     A product with data everywhere has the four corners of its grid as its footprint. Its edges are
     straight in degrees, and those of the grid are not. So the footprint is compared with the
-    corners in degrees. Ground that is missing there, and what is near to it, may have no data.
+    corners in degrees. Ground that is missing there, and what is within `inner` metres of it, may
+    have no data.
     """
     box = shapely.box(*scene.grid.boundingbox.bbox)
     stated = shapely.from_wkb(bytes.fromhex(scene.footprint))
@@ -234,7 +240,7 @@ def sure_ground(scene: Scene) -> shapely.Geometry:
     missing = shapely.segmentize(corners.difference(shapely.make_valid(stated)), 0.02)
     back = _between(4326, scene.epsg)
     left = shapely.make_valid(shapely.transform(missing, back.transform, interleaved=False))
-    return box.difference(left.buffer(-_ROUNDED).buffer(_INNER, join_style="mitre"))
+    return box.difference(left.buffer(-_ROUNDED).buffer(inner, join_style="mitre"))
 
 
 def _continued(points: Floats) -> Floats:

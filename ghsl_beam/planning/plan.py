@@ -26,6 +26,7 @@ from ghsl_beam.models.chosen import (
     model_warnings,
 )
 from ghsl_beam.models.credits import CREDITS_TAG, credit_line, licence_text
+from ghsl_beam.planning.cover import Cover
 from ghsl_beam.planning.grid_plan import GridPlan, job_tags, plan_grid
 from ghsl_beam.planning.lines import Lines, lines_of
 from ghsl_beam.planning.owned import GROUND_TAG, RIM, halo_of, with_halo
@@ -73,6 +74,8 @@ class JobPlan:
     """The polygons with totals of their own."""
     left_out: tuple[LeftOut, ...] = ()
     """Products that the catalogue offers and the job does not use."""
+    cover: Cover = field(default_factory=Cover)
+    """How much of the area the scenes reach."""
     launch: str = field(default_factory=lambda: uuid4().hex)
 
     def path_of(self, layer: Layer, tile: str) -> str:
@@ -190,6 +193,7 @@ def make_plan(job: Job, *, verify: bool = False) -> JobPlan:
         masks,
         districts,
         chosen.left_out,
+        chosen.cover,
     )
 
 

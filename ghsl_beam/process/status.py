@@ -31,6 +31,7 @@ class _Status:
         self.since = 0.0
         self.shown = False
         self.hidden = 0
+        self.kept = 0
         self.tell: Callable[[str, int], None] = lambda text, seconds: None
         self.ended = threading.Event()
         self.lock = threading.RLock()
@@ -56,7 +57,20 @@ def begin(arguments: Sequence[str]) -> None:
 
 def now(text: str) -> None:
     """Note what the program does now, in a few words, such as "searching the archive"."""
+    if _STATE.kept:
+        return
     _STATE.text, _STATE.since = text, time.monotonic()
+
+
+@contextmanager
+def kept(text: str) -> Iterator[None]:
+    """Say this text within the context, whatever the parts of the work say."""
+    now(text)
+    _STATE.kept += 1
+    try:
+        yield
+    finally:
+        _STATE.kept -= 1
 
 
 def tell_by(tell: Callable[[str, int], None]) -> None:

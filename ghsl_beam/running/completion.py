@@ -64,8 +64,12 @@ def finish_earlier_run(plan: JobPlan, record: RunRecord, products: Sequence[Prod
     stored = read_record(output)
     kept = cast(RunRecord, stored) if is_of(stored, record) else None
     earlier = recorded_totals(output)
+    others = kept["earlier_files"] if kept else None
+    if kept is not None:
+        kept["earlier_files"], record["cover"] = record["earlier_files"], kept["cover"]
     if (
         kept is None
+        or others != kept["earlier_files"]
         or not are_as_recorded(plan, dict(kept))
         or not _are_of(earlier, plan, products)
     ):
@@ -118,10 +122,19 @@ def _complete(
     write_catalog(output, products, record, tiles_of)
     record["greenness_domain"] = greenness_domain(output, products)
     record["observations"] = observations(output, products)
-    record["totals"] = _totals(plan, record, products, earlier)
+    record["totals"] = totals = _totals(plan, record, products, earlier)
+    record["cover"]["data_percent"] = _data_percent(totals)
     write_report(output, record)
     record["files"] = other_files(plan)
     write_record(output, record)
+
+
+def _data_percent(totals: TotalsRecord | None) -> float | None:
+    """The percent of the area with data."""
+    observed = totals and totals["area"]["observed_ha"]
+    if not totals or observed is None or not totals["area"]["area_ha"]:
+        return None
+    return round(min(100.0, 100.0 * observed / totals["area"]["area_ha"]), 1)
 
 
 def _totals(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ghsl_beam.outputs.record_schema import FileRecord
 from ghsl_beam.planning.plan import JobPlan
+from ghsl_beam.planning.planned_products import planned_products
 from ghsl_beam.planning.scenes.masking import mask_files
 from ghsl_beam.planning.zone_mosaics import zone_mosaics
 from transforms.storage import storage
@@ -29,6 +31,30 @@ def other_files(plan: JobPlan) -> list[FileRecord]:
             {"path": path, "size": about.size, "sha256": digest}
             for (path, about), digest in zip(stored.items(), sums, strict=True)
         ]
+
+
+def earlier_files(plan: JobPlan) -> list[str]:
+    """Layers with the job's name and epoch that the plan does not make: of earlier configurations.
+
+    Another job, or another epoch, may share the output; its layers are not among them.
+
+    Returns:
+        Paths of GeoTIFFs and mosaics relative to the output, sorted.
+
+    Raises:
+        StorageError: the output cannot be listed.
+    """
+    planned = {product.path for product in planned_products(plan)} | set(_single(plan))
+    of_job = re.compile(
+        rf"[A-Z0-9_]+_E{plan.job.epoch}_{re.escape(plan.job.name)}_[^/]*\.(tif|vrt)"
+    )
+    found = []
+    for folder in ("utm", "grid"):
+        for name in storage.files_below(storage.join(plan.job.output, folder)):
+            path = f"{folder}/{name}"
+            if of_job.fullmatch(storage.name(path)) and path not in planned:
+                found.append(path)
+    return sorted(found)
 
 
 def are_as_recorded(plan: JobPlan, record: dict[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from ghsl_beam.outputs.run_record import (
 from ghsl_beam.planning.inventory import read_inventory
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.planned_products import planned_products
+from ghsl_beam.running.other_files import earlier_files
 from ghsl_beam.running.pipeline import work_area
 from ghsl_beam.running.product_sums import sums_of
 from transforms.elements import GhslBeamError, Loss, Product
@@ -55,6 +56,7 @@ def complete_record(
     _fill(record, before, products, sums_of(plan, products), lost, start)
     # An incomplete product that was made again has the same mark as before.
     marks = {product.path: product.fingerprint for product in before}
+    record["earlier_files"] = earlier_files(plan)
     record["computed"] += sum(marks.get(p.path) == p.fingerprint == INCOMPLETE for p in products)
     record["exit_code"] = WITH_LOSSES if record["losses"] else WHOLE
 

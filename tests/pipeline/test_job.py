@@ -123,6 +123,12 @@ def test_the_totals_are_those_of_the_layers(made):
     assert totals["area"]["greenness"] == pytest.approx(mean, abs=1e-4)
     # The area is 500 m larger than the scene on each side.
     assert totals["area"]["area_ha"] == pytest.approx((ROWS + 100) * (COLS + 100) / 100, rel=2e-3)
+    cover, whole = record["cover"], (ROWS + 100) * (COLS + 100)
+    assert cover["area_km2"] == pytest.approx(whole / 1e4, rel=2e-3)
+    assert cover["scenes_percent"] == pytest.approx(100 * ROWS * COLS / whole, abs=0.3)
+    observed = 100 * totals["area"]["observed_ha"] / totals["area"]["area_ha"]
+    assert cover["data_percent"] == pytest.approx(observed, abs=0.06)
+    assert record["earlier_files"] == []
     assert not totals["calibrated"]
     assert [part["name"] for part in totals["tiles"]] == ["33UUU"]
     assert [part["name"] for part in totals["zones"]] == ["EPSG:32633"]

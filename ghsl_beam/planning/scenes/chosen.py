@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import shapely
@@ -20,6 +20,7 @@ from ghsl_beam.area.mgrs_tiles import (
 from ghsl_beam.jobfile.configuration import Job
 from ghsl_beam.jobfile.sections import Tiles
 from ghsl_beam.jobfile.sources import Input, Source
+from ghsl_beam.planning.cover import Cover, cover_of
 from ghsl_beam.planning.owned import overlap_warnings, with_owned_parts, with_whole_parts
 from ghsl_beam.planning.scenes.catalogue import catalogue_of
 from ghsl_beam.planning.scenes.manifest import manifest_problem
@@ -49,12 +50,14 @@ class ChosenScenes:
     """The tiles that a job needs, each with its scenes, before models are chosen.
 
     `left_out` are products that exist and are not used; `tiles` are plans without fingerprints.
+    `cover` says how much of the area the scenes reach.
     """
 
     tiles: tuple[TilePlan, ...]
     left_out: tuple[LeftOut, ...]
     losses: tuple[Loss, ...]
     warnings: tuple[str, ...]
+    cover: Cover = field(default_factory=Cover)
 
 
 def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
@@ -117,6 +120,7 @@ def choose_scenes(job: Job, verify: bool = False) -> ChosenScenes:
         (*found.left_out, *elsewhere),
         (*found.losses, *_not_seen(job, area, candidates, seen, scenes)),
         (*area.warnings, *found.warnings, *overlaps),
+        cover_of(area, reached.values()),
     )
 
 
