@@ -12,7 +12,8 @@ A tile shows a town or a plant from edge to edge. On a map there are villages in
 other light. So each tile is also used in variants: turned, with other light and haze, and cut out
 and laid on a tile of fields or forest. The scores come from classifiers with the same settings that
 never saw the tiles they are tested on: the tiles of each class are dealt at random into five parts,
-several times, and each part is held out once.
+several times, and each part is held out once. A second table holds out whole blocks of ground: no
+tile of a training is then within 150 km of a tile that is tested.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ import rasterio
 import shapely
 import train_starter_network as network
 from numpy.typing import NDArray
+from pyproj import Geod
 from rasterio.features import rasterize
+from rasterio.warp import transform_bounds
+from scipy.sparse.csgraph import connected_components
 
 from transforms.classification import (
     NON_RESIDENTIAL,
@@ -67,6 +71,8 @@ GAIN, HAZE = 0.35, 600
 PIXELS = 300
 """Pixels of a variant that are used, drawn at random."""
 DEALS, PARTS = 4, 5
+APART = 150_000
+"""Tiles nearer to each other than this, in metres, are in one block of ground."""
 SHARE = 0.07
 """Share of the built-up that GHSL calls non-residential."""
 
@@ -197,6 +203,44 @@ def deals(plain: list[Image]) -> Iterator[set[int]]:
         yield from ({tile for tile, of in part.items() if of == n} for n in range(PARTS))
 
 
+def blocks_of_ground(places: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The block of each tile: tiles are in one if a chain of them has gaps of at most `APART`.
+
+    Args:
+        places: (tiles, 2), longitude and latitude in degrees.
+    """
+    lon, lat = places.T
+    pairs = np.meshgrid(np.arange(len(lon)), np.arange(len(lon)))
+    _, _, metres = Geod(ellps="WGS84").inv(*(v[p.ravel()] for p in pairs for v in (lon, lat)))
+    near = metres.reshape(len(lon), -1) <= APART
+    return np.asarray(connected_components(near)[1])
+
+
+def print_scores_by_blocks(images: Material, places: NDArray[np.float64]) -> None:
+    """Scores of the starter classifier where whole blocks of ground are held out.
+
+    A part of the blocks may have one class alone, so the pixels of all parts of a deal are counted
+    together.
+    """
+    block = blocks_of_ground(places)
+    taught = [*images.plain, *images.training]
+    rows = []
+    for seed in range(DEALS):
+        part = np.random.default_rng(seed).permutation(np.arange(block.max() + 1) % PARTS)[block]
+        made = [fit(one for one in taught if part[one.tile] != held) for held in range(PARTS)]
+        row = []
+        for some in (images.plain, images.testing):
+            tested = [one for one in some if one.used.any()]
+            guesses = [made[part[one.tile]].predict(table_of(one, FEATURE_SET)) for one in tested]
+            labels = np.repeat([one.label for one in tested], [len(one) for one in guesses])
+            row.append(counted(labels.astype(np.uint8), np.concatenate(guesses)).balanced_accuracy)
+        rows.append(row)
+    mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0)
+    print(f"\n{block.max() + 1} blocks of ground; mean and standard deviation over {DEALS} deals\n")
+    print("| held out | whole tiles | cut out, on fields, in other light |\n|---|---|---|")
+    print(f"| blocks | {mean[0]:.2f} ± {spread[0]:.2f} | {mean[1]:.2f} ± {spread[1]:.2f} |")
+
+
 def print_scores(images: Material) -> None:
     """Scores on tiles that were held out, of the starter classifier and of simpler ones."""
     both = [*images.plain, *images.training]
@@ -259,6 +303,13 @@ def on_sample(sample: Path, engine: Engine) -> None:
         print(f"| {name} | {len(chosen)} | {(chosen == RESIDENTIAL).mean():.2f} |")
 
 
+def place(eurosat: Path, label: str, name: str) -> tuple[float, float]:
+    """Longitude and latitude of the middle of a tile, degrees."""
+    with rasterio.open(eurosat / label / f"{name}.tif") as file:
+        west, south, east, north = transform_bounds(file.crs, "EPSG:4326", *file.bounds)
+    return (west + east) / 2, (south + north) / 2
+
+
 def read_sample(
     sample: Path,
 ) -> tuple[NDArray[np.uint16], rasterio.Affine, NDArray[np.object_], NDArray[np.object_]]:
@@ -291,9 +342,12 @@ def main() -> int:
 def run(wanted: argparse.Namespace) -> int:
     """Do what the options ask for; return the exit code."""
     engine = load_engine(starter_file())
-    images = material(network.read_tiles(wanted.eurosat, network.TEN_BANDS), engine)
+    tiles = network.read_tiles(wanted.eurosat, network.TEN_BANDS)
+    images = material(tiles, engine)
     if wanted.scores:
         print_scores(images)
+        names = [(tile.label, tile.name) for tile in tiles if tile.label in LABELS]
+        print_scores_by_blocks(images, np.array([place(wanted.eurosat, *one) for one in names]))
         if wanted.sample:
             on_sample(wanted.sample, engine)
         return 0
