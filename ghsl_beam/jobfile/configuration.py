@@ -209,10 +209,12 @@ class Job(Section):
     def _with_classifier(cls, given: Residential, info: ValidationInfo) -> Residential:
         """Refuse a job without a classifier: the starter classifier is never chosen silently."""
         models = info.data.get("models")
-        if given.model is None and models is not None and not models.starter:
+        asked = given.model is not None or given.starter
+        if not asked and models is not None and not models.starter:
             raise ValueError(
                 "no model is given; give the file of a classifier (residential: {model: "
-                "own.skops}), or ask for the starter models (models: {starter: true})"
+                "own.skops}), take the starter classifier (residential: {starter: true}), or ask "
+                "for the starter models (models: {starter: true})"
             )
         return given
 

@@ -193,11 +193,22 @@ class Residential(Section):
         description="classifier file (skops); without one, a job with models.starter: true uses "
         "the starter classifier of this program",
     )
+    starter: bool = Field(
+        False,
+        description="true: use the starter classifier of this program, also with other networks; "
+        "it is not of the JRC",
+    )
     smoothing: Literal["none", "majority", "objects"] = Field(
         "objects",
         description="how neighbours change the class of a pixel: none; majority, of 3 x 3 pixels; "
         "objects, of the built-up that is connected with it within 100 m",
     )
+
+    @model_validator(mode="after")
+    def _one_classifier(self) -> Residential:
+        if self.starter and self.model is not None:
+            raise ValueError(f"found both model: {self.model} and starter: true: give one of them")
+        return self
 
 
 class Greenness(Section):

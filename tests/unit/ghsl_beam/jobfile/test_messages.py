@@ -5,6 +5,7 @@ import pytest
 from ghsl_beam.area.area_of_interest import read_area
 from ghsl_beam.area.wkt import mistake
 from ghsl_beam.jobfile.configuration import load_job
+from ghsl_beam.models.chosen import chosen_classifier
 from transforms.elements import RequestError
 
 GOOD = """
@@ -55,6 +56,10 @@ def test_a_job_file_without_a_classifier(tmp_path):
     with pytest.raises(RequestError, match=says):
         load_job(tmp_path / "job.yaml")
     load_job(tmp_path / "job.yaml", ("models.starter=true",))
+    job = load_job(tmp_path / "job.yaml", ("residential.starter=true",))
+    assert chosen_classifier(job).starter
+    with pytest.raises(RequestError, match=r"residential: found both .*: give one of them"):
+        load_job(tmp_path / "job.yaml", ("residential={model: own.skops, starter: true}",))
 
 
 TEXT_AREAS = {
