@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import cast
 
+from ghsl_beam.outputs import qgis
 from ghsl_beam.outputs.counted_pixels import greenness_domain, observations
 from ghsl_beam.outputs.record_schema import RunRecord, TotalsRecord
 from ghsl_beam.outputs.report import write_report
@@ -71,6 +72,7 @@ def finish_earlier_run(plan: JobPlan, record: RunRecord, products: Sequence[Prod
         kept is None
         or others != kept["earlier_files"]
         or not are_as_recorded(plan, dict(kept))
+        or not qgis.are_there(plan, products)
         or not _are_of(earlier, plan, products)
     ):
         with only_launch(output):
@@ -116,6 +118,7 @@ def _complete(
     for grid in plan.grids:
         grid.write_mosaics(output)
     write_zone_mosaics(plan, products)
+    qgis.write_styles(plan, products)
     tiles_of = {planned.path: planned.tiles for planned in planned_products(plan)}
     files = mask_files(plan.job)
     with_choices(record, {tile.tile: stored_choice(files, tile) for tile in plan.tiles})

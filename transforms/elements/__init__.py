@@ -29,7 +29,18 @@ from .grid import (
     utm_grid,
     window_in,
 )
-from .layers import DTYPE, LAYERS, NODATA, Coarser, GridLayer, Layer, LayerSpec, Overviews, Picture
+from .layers import (
+    DTYPE,
+    LAYERS,
+    NODATA,
+    Coarser,
+    GridLayer,
+    Layer,
+    LayerSpec,
+    Overviews,
+    Picture,
+    Theme,
+)
 from .lazy import lazily
 from .pixels import Pixels
 from .references import Block, Loss, RasterRef, StoredTile
@@ -85,6 +96,7 @@ __all__ = [
     "StorageError",
     "StoredTile",
     "StrictError",
+    "Theme",
     "TilePlan",
     "UnavailableError",
     "VersionError",

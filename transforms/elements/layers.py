@@ -23,6 +23,16 @@ class Overviews(StrEnum):
     """The most frequent class; classes have no mean."""
 
 
+class Theme(StrEnum):
+    """The group that a layer is shown in."""
+
+    BUILT_UP = "Built-up"
+    CLASSES = "Residential and non-residential"
+    GREENNESS = "Greenness"
+    OBSERVATIONS = "Observations"
+    COMPOSITE = "Composite"
+
+
 class Coarser(StrEnum):
     """The content of a layer on a coarser level of an output grid."""
 
@@ -90,6 +100,7 @@ class LayerSpec:
         overviews: How its overviews are computed.
         coarser: Its content on a coarser level of an output grid.
         picture: How the report shows it.
+        theme: The group that it is shown in.
         named_bands: The names of its bands, if it has more than one.
         calibrated: Its title and the meaning of its values if a calibration was applied. Empty if
             they stay.
@@ -110,6 +121,7 @@ class LayerSpec:
     overviews: Overviews = Overviews.MEAN
     coarser: Coarser = Coarser.NONE
     picture: Picture = Picture()
+    theme: Theme = Theme.BUILT_UP
     named_bands: tuple[str, ...] = ()
     calibrated: tuple[str, str] | tuple[()] = ()
     needs_calibration: bool = False
@@ -175,6 +187,7 @@ class Layer(_Specified):
         nodata=0,
         scale=1e-4,
         overviews=Overviews.MEAN,
+        theme=Theme.COMPOSITE,
         picture=Picture(composed=(1, 2, 3)),
         named_bands=("red", "green", "blue", "nir"),
     )
@@ -188,6 +201,7 @@ class Layer(_Specified):
         nodata=0,
         scale=1e-4,
         overviews=Overviews.MEAN,
+        theme=Theme.COMPOSITE,
         picture=Picture(composed=(6, 4, 1)),
         named_bands=("rededge071", "rededge075", "rededge078", "nir08", "swir16", "swir22"),
         optional=True,
@@ -200,6 +214,7 @@ class Layer(_Specified):
         stage="assembly",
         dtype="uint16",
         nodata=65535,
+        theme=Theme.OBSERVATIONS,
         picture=Picture(counts=True),
     )
     S2_QUALITY = LayerSpec(
@@ -211,6 +226,7 @@ class Layer(_Specified):
         dtype="uint8",
         nodata=255,
         overviews=Overviews.MODE,
+        theme=Theme.OBSERVATIONS,
         picture=Picture(classes=_QUALITIES),
     )
     S2_NDVI = LayerSpec(
@@ -222,6 +238,7 @@ class Layer(_Specified):
         dtype="int16",
         nodata=-32768,
         scale=1e-4,
+        theme=Theme.OBSERVATIONS,
         picture=Picture(_GREEN, -1000, 8000, legend=1e-4),
         named_bands=("ndvi_p10", "ndvi_p50", "ndvi_p90"),
         optional=True,
@@ -236,6 +253,7 @@ class Layer(_Specified):
         dtype="uint16",
         nodata=65535,
         scale=1e-4,
+        theme=Theme.OBSERVATIONS,
         picture=Picture(composed=(1, 2, 3)),
         named_bands=("spread_red", "spread_green", "spread_blue", "spread_nir"),
         optional=True,
@@ -248,6 +266,7 @@ class Layer(_Specified):
         stage="assembly",
         dtype="uint16",
         nodata=0,
+        theme=Theme.OBSERVATIONS,
         picture=Picture(lowest=1, highest=366),
         optional=True,
     )
@@ -302,6 +321,7 @@ class Layer(_Specified):
         dtype="uint8",
         nodata=255,
         overviews=Overviews.MODE,
+        theme=Theme.CLASSES,
         picture=Picture(classes=_USES),
     )
     GREENNESS = LayerSpec(
@@ -313,6 +333,7 @@ class Layer(_Specified):
         dtype="int16",
         nodata=-32768,
         scale=1e-4,
+        theme=Theme.GREENNESS,
         picture=Picture(_GREEN, -1000, 8000, legend=1e-4),
     )
 
@@ -356,6 +377,7 @@ class GridLayer(_Specified):
         dtype="uint8",
         nodata=255,
         overviews=Overviews.MODE,
+        theme=Theme.CLASSES,
         picture=Picture(classes=_USES),
     )
     GREENNESS = replace(

@@ -44,8 +44,8 @@ _PARTIAL = re.compile(
 )
 """A file that is still being written, or that a killed process left."""
 _PRODUCT = re.compile(
-    r"(run|catalog)\.json|report/index\.html|stac/[^/]+/[^/]+\.json|utm/[^/]+\.vrt"
-    r"|(utm|grid)/[^/]+/[^/]+\.(tif|vrt)"
+    r"(run|catalog)\.json|ghsl-beam\.qgs|report/index\.html|stac/[^/]+/[^/]+\.json"
+    r"|utm/[^/]+\.(vrt|qml)|(utm|grid)/[^/]+/[^/]+\.(tif|vrt|qml|tif\.aux\.xml)"
     r"|masks/[^/]+/[^/]+\.(tif|json)"
 )
 """Files that a launch makes beside its work area, relative to the output."""
