@@ -12,10 +12,11 @@ JRC = (
     "2020), CC BY 4.0"
 )
 
-_SENTINEL_TERMS = (
-    "Copernicus Sentinel data: https://sentinels.copernicus.eu/documents/247904/690755/"
-    "Sentinel_Data_Legal_Notice"
+SENTINEL_TERMS = (
+    "https://sentinels.copernicus.eu/documents/247904/690755/Sentinel_Data_Legal_Notice"
 )
+JRC_TERMS = "https://creativecommons.org/licenses/by/4.0/"
+_SENTINEL_TERMS = f"Copernicus Sentinel data: {SENTINEL_TERMS}"
 CREDITS_TAG = "CREDITS"
 """Tag of a product with the credits of its inputs, and of nothing else."""
 _BETWEEN = "; "

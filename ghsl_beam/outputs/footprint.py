@@ -78,7 +78,10 @@ def _outline(lon: Floats, lat: Floats) -> shapely.Geometry | None:
     bend = float(np.abs(points[1::2] - between).max())
     valid = shapely.make_valid(shapely.Polygon(points[::2]))
     # A quarter more: the bend is measured in the middle of a piece, where it is nearly the largest.
-    return valid.buffer(1.25 * bend + 2 * _ROUNDED, join_style="mitre")
+    around = valid.buffer(1.25 * bend + 2 * _ROUNDED, join_style="mitre")
+    # A rectangle in degrees that ends at 180 does not cross it.
+    straight = bend < _ROUNDED**2 and lon.min() >= -180 and lon.max() <= 180
+    return shapely.intersection(around, _WORLD) if straight else around
 
 
 def _ring(bounds: Bounds, pieces: int) -> Floats:

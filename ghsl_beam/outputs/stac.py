@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -15,7 +16,7 @@ import shapely
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 from rasterio.errors import RasterioError
 
-from ghsl_beam.models.credits import JRC, SENTINEL, licence_of
+from ghsl_beam.models.credits import JRC, JRC_TERMS, SENTINEL, SENTINEL_TERMS, licence_of
 from ghsl_beam.outputs.footprint import Bounds, footprint, narrowest_box, oriented
 from ghsl_beam.planning.products import Product, read_product
 from transforms.elements import LAYERS, Layer, RasterError, StorageError
@@ -27,11 +28,25 @@ _ROOT = "/output/"
 """Stands for the output while links are made; the links are relative, so its name has no effect."""
 _EXTENSIONS = {
     prefix: f"https://stac-extensions.github.io/{name}/v2.0.0/schema.json"
-    for prefix, name in (("eo:", "eo"), ("proj:", "projection"), ("raster:", "raster"))
+    for prefix, name in (
+        ("eo:", "eo"),
+        ("proj:", "projection"),
+        ("raster:", "raster"),
+        ("classification:", "classification"),
+    )
 }
 _COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _COLOURS = {name for layer in (Layer.S2, Layer.S2_20M) for name in layer.spec.bands}
 """Band names that are also common names of the extension eo."""
+_STATED = "STATISTICS_"
+_STATISTICS = {
+    "MINIMUM": "minimum",
+    "MAXIMUM": "maximum",
+    "MEAN": "mean",
+    "STDDEV": "stddev",
+    "VALID_PERCENT": "valid_percent",
+}
+"""GDAL's names of the statistics of a band, and those of STAC."""
 _MAX_BYTES = 8 << 20
 _LOG = logging.getLogger(__name__)
 
@@ -135,9 +150,10 @@ def _collection(
     boxes = [item.bbox for item, _ in made if item.bbox] + [list(item.bbox) for item in kept]
     starts = [times[0], *(item.properties.start_datetime for item in kept)]
     ends = [times[1], *(item.properties.end_datetime for item in kept)]
-    providers = [pystac.Provider("European Union, Copernicus Sentinel", roles=None)]
+    roles = [pystac.ProviderRole.PRODUCER, pystac.ProviderRole.LICENSOR]
+    providers = [pystac.Provider("European Union, Copernicus Sentinel", roles=roles)]
     if JRC in credit:
-        providers.append(pystac.Provider("European Commission, Joint Research Centre", roles=None))
+        providers.append(pystac.Provider("European Commission, Joint Research Centre", roles=roles))
     collection = pystac.Collection(
         id=name,
         description=f"Settlement layers on {grid}. {credit}",
@@ -150,6 +166,9 @@ def _collection(
         extra_fields={"ghsl:credits": credit},
     )
     collection.set_self_href(f"{_ROOT}stac/{name}/collection.json")
+    collection.add_link(pystac.Link("license", SENTINEL_TERMS, "application/pdf"))
+    if JRC in credit:
+        collection.add_link(pystac.Link("license", JRC_TERMS, "text/html"))
     for item in kept:
         link = f"{_ROOT}stac/{grid}/{item.id}.json"
         collection.add_link(pystac.Link("item", link, "application/geo+json"))
@@ -216,7 +235,10 @@ def _georeference(path: str, layer: str) -> tuple[dict[str, Any], tuple[str, Bou
 
     def read(source: Any) -> tuple[Any, ...]:
         absent = {} if source.nodata is None else {"nodata": source.nodata}
-        kinds = [{"data_type": kind, **absent} for kind in source.dtypes]
+        kinds = [
+            {"data_type": kind, **absent, **_statistics(source.tags(number))}
+            for number, kind in enumerate(source.dtypes, 1)
+        ]
         return source.crs, source.transform, [source.height, source.width], source.bounds, kinds
 
     try:
@@ -236,6 +258,9 @@ def _georeference(path: str, layer: str) -> tuple[dict[str, Any], tuple[str, Bou
         "proj:geometry": json.loads(shapely.to_geojson(shapely.box(left, bottom, right, top))),
         "bands": [{**_band(layer, number), **band} for number, band in enumerate(bands)],
     }
+    if crs.is_projected:
+        metres = float(transform[0]) * crs.linear_units_factor[1]
+        fields["raster:spatial_resolution"] = metres
     return fields, (crs.to_wkt(), (left, bottom, right, top))
 
 
@@ -252,7 +277,24 @@ def _band(layer: str, number: int) -> dict[str, Any]:
         fields["unit"] = spec.unit
     if spec.scale != 1:
         fields["raster:scale"] = spec.scale
+    if spec.picture.classes:
+        fields["classification:classes"] = [
+            {
+                "value": value,
+                "name": re.sub(r"[^0-9A-Za-z]+", "-", title),
+                "title": title,
+                "color_hint": colour.removeprefix("#").upper(),
+            }
+            for value, (title, colour) in enumerate(spec.picture.classes)
+        ]
     return fields
+
+
+def _statistics(tags: Mapping[str, str]) -> dict[str, Any]:
+    """The statistics of the stored values of a band, in the form of STAC; empty if not stated."""
+    stated = {key.removeprefix(_STATED): tags[key] for key in tags if key.startswith(_STATED)}
+    found = {_STATISTICS[key]: float(stated[key]) for key in _STATISTICS if key in stated}
+    return {"statistics": found} if found else {}
 
 
 def _earlier_collections(output: str, own: Collection[str]) -> Iterator[dict[str, Any]]:

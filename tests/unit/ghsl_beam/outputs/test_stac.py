@@ -1,18 +1,24 @@
 """The STAC catalogue of a run."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import pystac
 import pytest
 import rasterio
 import shapely
+from pystac.extensions.classification import Classification
+from pystac.validation.local_validator import LocalValidator
 from rasterio.transform import from_origin
 
 from ghsl_beam.outputs.stac import narrowest_box, write_catalog
 from ghsl_beam.planning.products import Product, grid_path, utm_path
-from transforms.elements import RasterError, RequestError
+from transforms.elements import LAYERS, RasterError, RequestError, Window, utm_grid
+from transforms.rasters.cog import cog_writer
+from transforms.rasters.geotiff import raster_profile
 
 RUN = {
     "name": "berlin",
@@ -246,15 +252,41 @@ def test_bands_have_names_units_and_scales(tmp_path: Path) -> None:
         {"name": "GREENNESS", "raster:scale": 1e-4, "data_type": "uint16", "nodata": 0}
     ]
     assert bands["BUILT_S"][0]["unit"] == "m²"
+    assert item.assets["S2"].extra_fields["raster:spatial_resolution"] == 10
     names = {url.split("/")[3] for url in item.stac_extensions}
     assert names == {"eo", "projection", "raster"}
 
 
+def test_a_layer_says_its_classes_and_statistics(tmp_path: Path) -> None:
+    spec, path = LAYERS["RES_NRES"], utm_path("33UUU", "RES_NRES", 2017, "berlin")
+    place = raster_profile(utm_grid(32633, 330000, 5822040, 20, 30))
+    asked = {"bands": 1, "dtype": spec.dtype, "nodata": spec.nodata, "tags": {}, "spec": spec}
+    with cog_writer(str(tmp_path / path), place, **asked) as write:
+        write(Window(0, 0, 20, 15), np.full((20, 15), 2, "uint8"))
+    write_catalog(str(tmp_path), [Product("RES_NRES", "33UUU", "utm", path, "f")], RUN, {})
+    (item,) = catalogued(tmp_path).values()
+    (band,) = item.assets["RES_NRES"].extra_fields["bands"]
+    classes = [Classification(one) for one in band["classification:classes"]]
+    assert [(one.value, one.name, one.color_hint) for one in classes] == [
+        (0, "not-built-up", "F2F0EA"),
+        (1, "residential", "D1495B"),
+        (2, "non-residential", "33658A"),
+    ]
+    assert all(re.fullmatch("[0-9A-Za-z_-]+", one.name) for one in classes)
+    assert band["statistics"] == {
+        "minimum": 2,
+        "maximum": 2,
+        "mean": 2,
+        "stddev": 0,
+        "valid_percent": 50,
+    }
+    assert {url.split("/")[3] for url in item.stac_extensions} >= {"classification", "raster"}
+    licences = [link.href for link in item.get_collection().get_links("license")]
+    assert len(licences) == 1
+
+
 @pytest.mark.filterwarnings("ignore:.*LocalValidator")
 def test_what_is_written_is_valid_stac(tmp_path: Path, products: list[Product]) -> None:
-    pytest.importorskip("jsonschema", reason="pystac validates with it")
-    from pystac.validation.local_validator import LocalValidator
-
     write_catalog(str(tmp_path), products, RUN, TILES_OF)
     local = LocalValidator()
     kinds = {
@@ -272,6 +304,47 @@ def test_rings_run_as_geojson_asks_for(tmp_path: Path, products: list[Product]) 
     for item in catalogued(tmp_path).values():
         for part in shapely.get_parts(shapely.geometry.shape(item.geometry)):
             assert part.exterior.is_ccw
+
+
+PLACES = {
+    "Fiji, across 180 degrees": ("EPSG:32701", 99960, 8200000, 3000),
+    "a grid across 180 degrees": ("EPSG:3832", 3330000, -1900000, 5000),
+    "70 degrees north": ("EPSG:32633", 399960, 7800000, 2700),
+    "84 degrees north": ("EPSG:32633", 399960, 9330000, 1000),
+    "the pole": ("EPSG:3413", -20000, 20000, 1000),
+    "polar": ("EPSG:3413", -2000000, -500000, 10000),
+    "the edge of Mollweide": ("ESRI:54009", -18041000, 100000, 5000),
+    "the north of Mollweide": ("ESRI:54009", -100000, 9000000, 5000),
+    "degrees": ("EPSG:4326", 179.0, 10.0, 0.025),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*LocalValidator")
+@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
+def test_a_box_and_a_geometry_hold_the_data(place: tuple, tmp_path: Path) -> None:
+    crs, x, y, step = place
+    path = grid_path("g", "BUILT_S", 2017, "berlin", "R1_C1")
+    raster(tmp_path / path, crs, x, y, step)
+    write_catalog(str(tmp_path), [Product("BUILT_S", "R1_C1", "g", path, "f")], RUN, {})
+    (item,) = catalogued(tmp_path).values()
+    written = json.loads(Path(item.get_self_href()).read_text())
+    assert not list(LocalValidator().item_validator().iter_errors(written))
+    geometry = shapely.geometry.shape(item.geometry)
+    assert geometry.is_valid
+    assert all(part.exterior.is_ccw for part in shapely.get_parts(geometry))
+    cols, rows = np.meshgrid(np.arange(40) + 0.5, np.arange(30) + 0.5)
+    to_degrees = pyproj.Transformer.from_crs(crs, 4326, always_xy=True)
+    lon, lat = to_degrees.transform(x + cols.ravel() * step, y - rows.ravel() * step)
+    there = np.isfinite(lon + lat)
+    lon, lat = (lon[there] + 180) % 360 - 180, lat[there]
+    assert there.any()
+    assert shapely.intersects_xy(geometry, lon, lat).all()
+    west, south, east, north = item.bbox
+    assert ((lat >= south) & (lat <= north)).all()
+    inside = (lon >= west) & (lon <= east) if west <= east else (lon >= west) | (lon <= east)
+    assert inside.all()
+    if crs == "EPSG:4326":
+        assert east == 180, "what ends at 180 degrees does not cross them"
 
 
 def test_missing_product_is_one_line(tmp_path: Path) -> None:
