@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import rasterio
 
+from ghsl_beam.outputs.report import write_report
+from tests.unit.ghsl_beam.outputs.report.map.test_pictures import layer_file
+
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="no Playwright: pip install playwright"
 )
@@ -23,23 +26,25 @@ def browser():
         launched.close()
 
 
+def opened(browser, output, pictures):
+    """The report of an output at the size of a screen; what it complains of is in `faults`."""
+    page = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True).new_page()
+    page.faults = []
+    page.on("console", lambda message: page.faults.append(message.text))
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("request", lambda request: page.faults.append(request.url))
+    address = (output / "report" / "index.html").as_uri()
+    page.goto(address)
+    page.wait_for_function(
+        f"document.querySelectorAll('#map img.leaflet-image-layer').length == {pictures}"
+    )
+    page.faults = [text for text in page.faults if text != address and text[:5] != "data:"]
+    return page
+
+
 @pytest.fixture(scope="module")
 def page(browser, made):
-    """The report of a run at the size of a screen; what it complains of is in `page.faults`."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
-    opened = context.new_page()
-    opened.faults = []
-    opened.on("console", lambda message: opened.faults.append(message.text))
-    opened.on("pageerror", lambda error: opened.faults.append(str(error)))
-    opened.on("request", lambda request: opened.faults.append(request.url))
-    address = (made[0] / "report" / "index.html").as_uri()
-    opened.goto(address)
-    opened.wait_for_function(
-        "document.querySelectorAll('#map img.leaflet-image-layer').length == 2"
-    )
-    opened.faults = [text for text in opened.faults if text != address and text[:5] != "data:"]
-    yield opened
-    context.close()
+    return opened(browser, made[0], 2)
 
 
 def right(page):
@@ -187,3 +192,24 @@ def test_it_can_be_used_with_the_keyboard_and_heard(page):
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.id") == expected
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+
+def test_180_degrees_are_no_edge(browser, tmp_path):
+    products = []
+    for tile, epsg, left in (("60KYF", 32760, 780_000), ("01KAA", 32701, 180_000)):
+        path = f"utm/{tile}/BUFRAC_E2020_fiji_{tile}.tif"
+        (tmp_path / path).parent.mkdir(parents=True)
+        layer_file(
+            tmp_path / path, np.full((300, 300), 50, "uint8"), 255,
+            (f"EPSG:{epsg}", left, 8_100_040), 100.0,
+        )  # fmt: skip
+        products.append({"layer": "BUFRAC", "tile": tile, "grid": "utm", "path": path})
+    write_report(str(tmp_path), {"name": "fiji", "products": products, "ended": "2020"})
+    page = opened(browser, tmp_path, 1)
+    assert page.faults == []
+    image, whole = right(page).bounding_box(), page.locator("#map").bounding_box()
+    assert image["width"] > 0.5 * whole["width"]
+    assert page.locator("#map .coast").count() == 1
+    degrees = page.locator("#map .degree.lon").all_text_contents()
+    assert any("E" in text for text in degrees)
+    assert any("W" in text for text in degrees)
