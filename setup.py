@@ -98,6 +98,7 @@ setup(
             "mgrs>=1.5",
             "moto[server]>=5",
             "mypy>=1.10",
+            "packaging>=24",
             "playwright>=1.45",
             "pytest>=8",
             "pytest-xdist>=3.7",

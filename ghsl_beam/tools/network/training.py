@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,11 @@ def train_network(request: NetworkRequest, tell: Say | None = None) -> dict[str,
     """
     tell = tell or (lambda line: say(line, to=stderr()))
     request.check()
+    if lacking := [name for name in ("tensorflow", "keras") if find_spec(name) is None]:
+        raise RequestError(
+            f"train network: {' and '.join(lacking)} not installed, which only training needs: pip "
+            f"install {' '.join(lacking)}"
+        )
     check_model(request.model, request.overwrite)
     check_model(scores_file(request.model), request.overwrite)
     labels = Labels.read(request)
