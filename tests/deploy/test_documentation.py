@@ -59,7 +59,10 @@ def test_a_page_fetches_nothing_from_another_host(site):
 def test_formulas_are_shown_without_a_script(site):
     page = (site / "greenness.html").read_text()
     assert "<math" in page
-    assert "arithmatex" not in page
+    for page in site.rglob("*.html"):
+        content = page.read_text()
+        assert "arithmatex" not in content, page
+        assert not re.search(r"<m[a-z]+>\\[a-z]", content), f"{page.name}: an unknown word of LaTeX"
 
 
 def test_every_command_has_its_help_in_the_reference(site):

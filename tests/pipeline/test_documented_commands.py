@@ -19,7 +19,7 @@ from tests.pipeline.conftest import EXAMPLES
 from tests.support.command import call
 from tests.support.documented import commands, inline_commands, parse, run, words
 from tests.support.jobs import make
-from tests.support.pages import fences
+from tests.support.pages import fences, pages
 from tests.support.workplace import add_inputs, workplace
 
 ALL = commands()
@@ -43,14 +43,15 @@ def place(sample, tmp_path_factory):
 
 
 @pytest.mark.parametrize("command", [one for one in ALL if not one.parsed], ids=str)
-def test_a_command_runs(command, place, monkeypatch, capfd):
+def test_a_command_runs(command, place, tmp_path, monkeypatch, capfd):
     program, *rest = words(command.line)
     if program != "ghsl-beam":
         done = run(command.line, place)
         assert done.returncode == 0, done.stderr
         return
-    (place / "calibration.json").unlink(missing_ok=True)  # a result is never overwritten
-    monkeypatch.chdir(place)
+    for result in ("calibration.json", "totals.csv", "totals.gpkg"):  # it is never overwritten
+        (place / result).unlink(missing_ok=True)
+    monkeypatch.chdir(tmp_path if rest[0] == "init" else place)  # it writes a new job file
     code, _, printed = call(monkeypatch, capfd, *rest)
     assert code == 0, printed
 
@@ -71,6 +72,15 @@ def test_the_commands_in_sentences_are_well_formed():
     assert len(found) >= 15
     for command in found:
         parse(command.line)
+
+
+def test_every_command_is_in_a_fenced_block():
+    """An indented line may also stand in a fenced block within a list."""
+    inside = {line.strip() for fence in fences("sh", "text") for line in fence.text.splitlines()}
+    for page in pages():
+        for line in page.read_text().splitlines():
+            if line.startswith(("    ghsl-beam ", "    python ")):
+                assert line.strip() in inside, f"{page.name}: {line}"
 
 
 @pytest.mark.parametrize("fence", fences("yaml"), ids=lambda fence: f"{fence.page}:{fence.line}")

@@ -52,6 +52,10 @@ def add_inputs(folder: Path) -> None:
     _write(folder / "residential.gpkg", "residential", homes, epsg)
     kinds = np.where(np.arange(len(homes)) % 2, "housing", "industry")
     _write(folder / "landuse.gpkg", "polygons", homes, epsg, use=kinds, fclass=kinds)
+    left, bottom, right, top = AREA
+    middle = (left + right) / 2
+    halves = [shapely.box(left, bottom, middle, top), shapely.box(middle, bottom, right, top)]
+    _write(folder / "districts.gpkg", "districts", halves, 4326, NAME=["West", "East"])
     _rasters(folder, homes, epsg)
     _points(folder, homes, epsg)
     _write(folder / "berlin.gpkg", "berlin", [shapely.box(*AREA)], 4326)
