@@ -45,6 +45,8 @@ class Fetched(HTMLParser):
 
 
 def test_a_page_fetches_nothing_from_another_host(site):
+    for style in site.rglob("*.css"):
+        assert not re.search(r"""(url\(|@import)\s*["']?(https?:)?//""", style.read_text()), style
     pages = sorted(site.rglob("*.html"))
     assert len(pages) > 30
     for page in pages:
