@@ -77,7 +77,7 @@ def write_styles(plan: JobPlan, products: Sequence[Product]) -> None:
                 files[f"{path}.aux.xml"] = names
         places = {product.path: (headers[product.path], product.key) for product in made}
         entries += _entries(output, grid, look, mosaics[grid, layer], places)
-    crs, extent = _view(plan)
+    crs, extent = view(plan)
     files[PROJECT] = project(f"{plan.job.name} {plan.job.epoch}", _ordered(entries), crs, extent)
     _write(output, files)
 
@@ -225,7 +225,7 @@ def _ordered(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(entries, key=key)
 
 
-def _view(plan: JobPlan) -> tuple[str, Bounds]:
+def view(plan: JobPlan) -> tuple[str, Bounds]:
     """CRS and extent of the map: the UTM zone of the tiles, or one around the area."""
     codes = {tile.grid.crs.epsg for tile in plan.tiles}
     if len(codes) == 1:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,14 +12,22 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
-from transforms.elements import Scene, TilePlan, fingerprint
+from transforms.elements import (
+    LayerSpec,
+    Overviews,
+    Picture,
+    Scene,
+    TilePlan,
+    Window,
+    fingerprint,
+)
+from transforms.rasters.cog import cog_writer
 from transforms.rasters.fingerprints import stored_tags
 from transforms.rasters.geotiff import (
     FINGERPRINT_TAG,
     raster_profile,
     read_raster,
     unreadable,
-    write_block,
 )
 from transforms.rasters.tile_sums import read_checked
 from transforms.storage import storage
@@ -30,6 +39,31 @@ from .parameters import MaskParameters
 
 _NONE = 255
 """Nodata of the files; no cell has it."""
+_MASK = LayerSpec(
+    "MASK",
+    title="Mask of a scene",
+    values="0 clear, 1 cloud, 2 cloud shadow, 3 no data",
+    line="assembly",
+    stage="masks",
+    dtype="uint8",
+    nodata=_NONE,
+    overviews=Overviews.MODE,
+    picture=Picture(
+        classes=(
+            ("clear", "#e6f2d5"),
+            ("cloud", "#ffffff"),
+            ("cloud shadow", "#4a4a68"),
+            ("no data", "#1a1a1a"),
+        )
+    ),
+)
+_BRIGHT = replace(
+    _MASK,
+    name="BRIGHT",
+    title="Bright targets",
+    values="1 bright target, 0 other",
+    picture=Picture(classes=(("other", "#f2f0ea"), ("bright target", "#fdbb84"))),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +113,13 @@ class MaskFiles:
             RasterError: it cannot be written.
         """
         tags = {
-            "LAYER": "MASK",
-            "VALUES": "0 clear, 1 cloud, 2 cloud shadow, 3 no data",
             "SCENE": scene.id,
             "METHOD": str(parameters.method),
             "CLEAR": repr(mask.shares.clear),
             "SEEN": repr(mask.shares.seen),
             FINGERPRINT_TAG: mark,
         }
-        _write(self.location(self.mask_of(scene)), mask.classes, mask.grid, tags)
+        _write(self.location(self.mask_of(scene)), mask.classes, mask.grid, _MASK, tags)
 
     def write_bright(self, tile: str, bright: NDArray[np.bool_], grid: GeoBox) -> None:
         """Store the bright targets of a tile: 1 where one is, else 0.
@@ -95,8 +127,8 @@ class MaskFiles:
         Raises:
             RasterError: they cannot be written.
         """
-        tags = {"LAYER": "BRIGHT", "VALUES": "1 bright target, 0 other", FINGERPRINT_TAG: "bright"}
-        _write(self.location(self.bright_of(tile)), bright.astype(np.uint8), grid, tags)
+        tags = {FINGERPRINT_TAG: "bright"}
+        _write(self.location(self.bright_of(tile)), bright.astype(np.uint8), grid, _BRIGHT, tags)
 
     def read_classes(self, scene: Scene, grid: GeoBox) -> NDArray[np.uint8]:
         """Classes of a scene over a grid of any pixel size, by nearest neighbour.
@@ -136,8 +168,23 @@ def _shares(tags: dict[str, str]) -> Shares | None:
         return None
 
 
-def _write(location: str, array: NDArray[np.uint8], grid: GeoBox, tags: dict[str, str]) -> None:
-    write_block(location, array, raster_profile(grid), _NONE, tags)
+def _write(
+    location: str,
+    array: NDArray[np.uint8],
+    grid: GeoBox,
+    spec: LayerSpec,
+    tags: Mapping[str, str],
+) -> None:
+    with cog_writer(
+        location,
+        raster_profile(grid),
+        bands=1,
+        dtype=spec.dtype,
+        nodata=spec.nodata,
+        tags={**spec.tags, **tags},
+        spec=spec,
+    ) as write:
+        write(Window(0, 0, *array.shape), array)
 
 
 def _read(location: str, grid: GeoBox, outside: int) -> NDArray[np.uint8]:

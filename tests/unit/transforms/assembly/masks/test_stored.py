@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import rasterio
 import shapely
+from rio_cogeo.cogeo import cog_validate
 
 from transforms.assembly.masks.block_masks import StoredMasks, cells_around
 from transforms.assembly.masks.choice import ChoiceParameters, Order
@@ -55,8 +57,12 @@ def test_a_mask_is_read_over_any_grid(files, scenes, plan):
 
 def test_a_damaged_mask_is_named(files, scenes, plan):
     path = files.location(files.mask_of(scenes[1]))
+    assert cog_validate(path, strict=True) == (True, [], [])
+    with rasterio.open(path) as source:
+        assert source.tags()["CLASSES"].startswith("0 clear; 1 cloud; ")
+        first_tile = int(source.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
     with open(path, "r+b") as file:
-        file.seek(-40, 2)
+        file.seek(first_tile + 8)
         file.write(bytes(40))
     with pytest.raises(StorageError, match="cannot be read") as caught:
         files.read_classes(scenes[1], plan.place(plan.window))
