@@ -37,6 +37,7 @@ _PLAIN = {
     "sparse_ok": True,
     "interleave": "band",
     "bigtiff": "IF_SAFER",
+    "photometric": "MINISBLACK",  # without it, GDAL warns when the bands get their colours
 }
 """The plain file is not compressed: it is written and read once, and only the product stays."""
 

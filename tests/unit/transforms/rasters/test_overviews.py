@@ -131,7 +131,7 @@ def test_every_layer_has_overviews_that_leave_nothing_out():
         assert (spec.overviews is Overviews.MODE) == classes
 
 
-def test_the_composites_bands_have_names_and_colours(tmp_path):
+def test_the_composites_bands_have_names_and_colours(tmp_path, caplog):
     values = np.full((4, 600, 600), 1000, "uint16")
     published(tmp_path / "x.tif", values, 0, LAYERS["S2"])
     with rasterio.open(tmp_path / "x.tif") as source:
@@ -139,6 +139,7 @@ def test_the_composites_bands_have_names_and_colours(tmp_path):
         assert [colour.name for colour in source.colorinterp] == ["red", "green", "blue", "nir"]
         assert source.nodata == 0
         assert (source.dataset_mask() == 255).all()  # near infrared is no transparency
+    assert not caplog.records, "GDAL has nothing to say"
 
 
 @pytest.mark.parametrize("layer", [name for name, spec in LAYERS.items() if not spec.named_bands])
