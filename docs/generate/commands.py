@@ -32,9 +32,9 @@ def commands_page() -> str:
             "",
             "This page has the help of each command, as `ghsl-beam COMMAND --help` prints it.",
             "",
-            "The exit code says how a command ended: 0: whole; 1: failed, or stopped; 2: the request "
-            "is wrong, and nothing was written; 3: finished with losses, which are all listed. See "
-            "[operation](../operation.md#after-exit-codes).",
+            "The exit code says how a command ended: 0: whole; 1: failed, or stopped; 2: the "
+            "request is wrong, and nothing was written; 3: finished with losses, which are all "
+            "listed. See [operation](../operation.md#after-exit-codes).",
             *(line for words in commands() for line in _section(words)),
         )
     )

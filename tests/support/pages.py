@@ -25,8 +25,9 @@ class Fence:
 
 
 def pages():
-    """README.md and all pages of docs."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """All pages of docs, and those beside them."""
+    beside = ("README.md", "CONTRIBUTING.md", "examples/README.md", "cnn_models/README.md")
+    return [*(ROOT / name for name in beside), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def fences(*languages):
