@@ -51,6 +51,7 @@ setup(
         "joblib>=1.3",
         "keras>=3",
         "llvmlite>=0.44",
+        "markupsafe>=2.1",
         "numpy>=1.26",
         "odc-geo>=0.5",
         "onnxruntime>=1.20",

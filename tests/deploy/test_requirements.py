@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import ROOT
 
-OWN = {"benchmarks", "deploy", "examples", "ghsl_beam", "tests", "transforms"}
-ABSENT = {"airflow", "kubernetes"}
+OWN = {"benchmarks", "deploy", "docs", "examples", "ghsl_beam", "tests", "transforms"}
+ABSENT = {"airflow", "kubernetes", "qgis"}
 """The test that wants them skips without."""
 
 
