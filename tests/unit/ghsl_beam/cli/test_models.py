@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+import shlex
 from functools import partial
 
 import pytest
@@ -10,6 +12,8 @@ from ghsl_beam.models.manifest import published_manifest, write_manifest
 from tests.support import command
 from tests.support.file_server import FileServer
 from tests.support.jobs import NETWORK, models_folder
+from transforms.elements import RequestError
+from transforms.inference.models import resolve
 
 GOOD = NETWORK.read_bytes()
 DIGEST = hashlib.sha256(GOOD).hexdigest()
@@ -169,3 +173,17 @@ def test_a_folder_without_a_model_is_no_success(call, tmp_path):
     assert call("verify", "--folder", tmp_path)[0] == 2  # it has a prefix
     code, out, _ = call("verify", "--folder", tmp_path, "--prefix", "OWN_")
     assert (code, "1 models" in out) == (0, True)
+
+
+def test_the_remedies_work_as_they_are_printed(call, folder, tmp_path):
+    """From a folder without a model and with half a list, by what the messages say alone."""
+    spaced = tmp_path / "my models"
+    folder.rename(spaced)
+    _, _, err = call("list", "--folder", spaced)
+    remedy = re.search(r"ghsl-beam models (refresh .*)$", err.strip())[1]
+    assert call(*shlex.split(remedy))[0] == 0
+    with pytest.raises(RequestError) as lacking:
+        resolve(["33U"], str(spaced))
+    remedy = re.search(r"\(ghsl-beam models (fetch .*?)\), or", str(lacking.value))[1]
+    assert call(*shlex.split(remedy))[0] == 0
+    assert [model.of for model in resolve(["33U"], str(spaced))] == ["33U"]
