@@ -11,7 +11,7 @@ import typer
 
 from ghsl_beam.cli.examples import examples
 from ghsl_beam.cli.jobs import JobFile, Output, Settings, Today, read_job
-from ghsl_beam.cli.losses import say_command_again, say_losses
+from ghsl_beam.cli.losses import say_command_again, say_losses, say_remedies
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
 from ghsl_beam.process.terminal import say, say_json
@@ -75,5 +75,6 @@ def fetch_command(
         say(f"in the cache before: {found.files_there} files, {found.bytes_there / 1e6:.1f} MB")
         if losses:
             say_losses(map(asdict, losses), "losses with --json")
+            say_remedies([asdict(loss) for loss in losses])
             say_command_again("fetch only what was lost")
     sys.exit(_WITH_LOSSES if losses else 0)

@@ -14,7 +14,7 @@ import typer
 
 from ghsl_beam.cli.errors import errors_in_one_line
 from ghsl_beam.cli.examples import examples
-from ghsl_beam.cli.losses import say_command_again, say_losses
+from ghsl_beam.cli.losses import say_command_again, say_losses, say_remedies
 from ghsl_beam.observing import logs
 from ghsl_beam.observing.logs import LogLevel
 from ghsl_beam.process import status, stopping
@@ -158,6 +158,7 @@ def _say_outcome(record: RunRecord, output: str) -> None:
         )
     if record["losses"]:
         say_losses(record["losses"], "losses in run.json")
+        say_remedies(record["losses"])
         say_command_again("make only what was lost")
 
 

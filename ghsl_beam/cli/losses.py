@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ghsl_beam.process.terminal import say
@@ -27,6 +27,14 @@ def say_losses(losses: Iterable[Mapping[str, Any]], elsewhere: str) -> None:
         say(f"lost in {stage}: {' '.join(part for part in where if part)}: {reason}{blocks}")
     if len(counts) > _SHOWN:
         say(f"and {len(counts) - _SHOWN} more: see {elsewhere}")
+
+
+def say_remedies(losses: Sequence[Mapping[str, Any]]) -> None:
+    """Print for each cause of losses what a person can do."""
+    from ghsl_beam.outputs.report.losses import grouped
+
+    for group in grouped(losses):
+        say(f"{group.title}: {group.remedy}")
 
 
 def say_command_again(purpose: str) -> None:

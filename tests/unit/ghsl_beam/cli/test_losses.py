@@ -2,7 +2,7 @@
 
 import sys
 
-from ghsl_beam.cli.losses import say_command_again, say_losses
+from ghsl_beam.cli.losses import say_command_again, say_losses, say_remedies
 
 
 def test_equal_losses_of_blocks_are_one_line(capsys):
@@ -27,3 +27,11 @@ def test_the_command_is_named(capsys, monkeypatch):
     say_command_again("fetch only what was lost")
     expected = "to fetch only what was lost, run again: ghsl-beam fetch 'my job.yaml'\n"
     assert capsys.readouterr().out == expected
+
+
+def test_a_damaged_file_is_not_repaired_by_running_again(capsys):
+    damaged = {"stage": "assembly", "tile": "33UUU", "reason": "is damaged", "cause": "damaged"}
+    say_remedies([damaged, damaged, {**damaged, "cause": "storage"}])
+    first, second = capsys.readouterr().out.splitlines()
+    assert "To run again does not repair it" in first
+    assert "Run the same command again" in second
