@@ -16,7 +16,7 @@ from rasterio.features import rasterize
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ghsl_beam.outputs.report import MAX_RECORD_BYTES
+from ghsl_beam.outputs.stored_record import MAX_RECORD_BYTES
 from ghsl_beam.planning.products import utm_path
 from ghsl_beam.tools.label_file import found_values, read_polygons
 from ghsl_beam.tools.plain_rasters import opened_product, read_all

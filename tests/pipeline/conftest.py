@@ -8,6 +8,7 @@ import pyogrio
 import pytest
 import shapely
 
+from ghsl_beam.outputs.report.map import frame
 from tests.conftest import ROOT
 from tests.support.archive import Product, write_product
 from tests.support.jobs import lonlat_box, make, write_job
@@ -16,6 +17,17 @@ from tests.support.scenes import town
 ROWS, COLS = 720, 910
 ULX, ULY = 330000, 5820000
 EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_pictures():
+    """Reports have small pictures here, because there is one for each of some hundred launches.
+
+    Those of the runs that many tests look at are made before this fixture, in their full size.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frame, "LONGEST", 200)
+        yield
 
 
 @pytest.fixture(scope="session")

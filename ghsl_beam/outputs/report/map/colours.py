@@ -12,32 +12,32 @@ from transforms.elements.layers import Picture
 
 Floats = NDArray[Any]
 RGBA = NDArray[np.uint8]
+_COLOURS = 255
+"""Colours of a scale."""
 
 
 def in_colour(bands: Floats) -> RGBA:
-    """RGBA (4, rows, columns) of three bands, shown as red, green and blue; NaN is transparent.
+    """RGBA (rows, columns, 4) of three bands, shown as red, green and blue; NaN is transparent.
 
     Each is stretched from its 2nd to its 98th percentile.
     """
-    hidden = np.isnan(bands).any(axis=0)
-    result = np.zeros((4, *hidden.shape), np.uint8)
-    if hidden.all():
+    shown = ~np.isnan(bands).any(axis=0)
+    result = np.zeros((*shown.shape, 4), np.uint8)
+    if not shown.any():
         return result
-    shown = ~hidden
     for index, band in enumerate(bands):
         known = band[shown]
         low, high = np.percentile(known, [2, 98])
-        result[index][shown] = np.clip((known - low) * (255 / max(high - low, 1)), 0, 255)
-    result[3][shown] = 255
+        result[shown, index] = np.clip((known - low) * (255 / max(high - low, 1)), 0, 255)
+    result[shown, 3] = 255
     return result
 
 
 def categories(band: Floats, classes: Sequence[tuple[str, str]]) -> RGBA:
     """RGBA of classes 0, 1, 2 and so on, each (name, colour); other values are transparent."""
-    result = np.zeros((4, *band.shape), np.uint8)
-    for value, (_, colour) in enumerate(classes):
-        result[:, band == value] = np.array([*_rgb(colour), 255], np.uint8)[:, np.newaxis]
-    return result
+    known = (band >= 0) & (band < len(classes))  # not where it is NaN
+    places = np.where(known, band, len(classes)).astype(np.uint8)
+    return _of_table(places, [_rgb(colour) for _, colour in classes])
 
 
 def on_scale(band: Floats, picture: Picture, highest: float) -> RGBA:
@@ -45,29 +45,31 @@ def on_scale(band: Floats, picture: Picture, highest: float) -> RGBA:
 
     A value above 0 that is too faint to be seen gets the faintest colour of the layer.
     """
-    # 256 steps: so many colours are enough for an eye, and few colours make a small picture.
+    # So many colours are enough for an eye, and few colours make a small picture.
     steps = np.asarray(band - picture.lowest, np.float32)
-    steps *= 255 / ((highest - picture.lowest) or 1)
-    faintest = np.float32(255 * picture.faintest)
-    steps[(steps > 0) & (steps < faintest)] = faintest
-    hidden = np.isnan(steps)
-    steps[hidden] = 0
-    places = np.clip(np.rint(steps), 0, 255).astype(np.uint8)
-    stops = np.linspace(0, 1, len(picture.colours))
-    ends = np.array([_rgb(colour) for colour in picture.colours], float)
-    result = np.empty((4, *band.shape), np.uint8)
-    for channel in range(3):
-        table = np.interp(np.linspace(0, 1, 256), stops, ends[:, channel]).round()
-        result[channel] = table.astype(np.uint8)[places]
-    result[3] = 255
-    result[:, hidden] = 0
-    return result
+    steps *= (_COLOURS - 1) / ((highest - picture.lowest) or 1)
+    if picture.faintest:
+        faintest = np.float32((_COLOURS - 1) * picture.faintest)
+        np.copyto(steps, faintest, where=(steps > 0) & (steps < faintest))
+    np.clip(steps, 0, _COLOURS - 1, out=steps)
+    np.copyto(steps, np.float32(_COLOURS), where=np.isnan(steps))
+    ramp = [colour_at(place / (_COLOURS - 1), picture.colours) for place in range(_COLOURS)]
+    return _of_table(np.rint(steps).astype(np.uint8), ramp)
+
+
+def _of_table(places: NDArray[np.uint8], colours: Sequence[Sequence[int]]) -> RGBA:
+    """RGBA of numbers of colours; the number after the last is transparent."""
+    table = np.zeros((len(colours) + 1, 4), np.uint8)
+    table[:-1, :3], table[:-1, 3] = colours, 255
+    return table.view(np.uint32)[:, 0][places].view(np.uint8).reshape(*places.shape, 4)
 
 
 def colour_at(at: float, colours: Sequence[str]) -> list[int]:
     """Red, green and blue at a place on a scale of colours, 0 to 1."""
-    stops = np.linspace(0, 1, len(colours))
-    return [round(float(np.interp(at, stops, [_rgb(c)[i] for c in colours]))) for i in range(3)]
+    place = min(max(at, 0.0), 1.0) * (len(colours) - 1)
+    first = min(int(place), len(colours) - 2)
+    ends = zip(_rgb(colours[first]), _rgb(colours[first + 1]), strict=True)
+    return [round(low + (high - low) * (place - first)) for low, high in ends]
 
 
 def as_text(colour: Sequence[int]) -> str:

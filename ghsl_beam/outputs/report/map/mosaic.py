@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Geod
 from rasterio.enums import Resampling
@@ -36,16 +37,22 @@ _AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A product in its part of the frame.
+    """What the frame needs of a product.
 
     Attributes:
-        part: The part of the frame.
+        part: The part of the frame that it reaches.
         values: The stored values, axes (bands, rows, columns); NaN without data.
+        transform: From column and row of the values to x and y.
+        crs: The CRS of the product.
+        resampling: How its pixels become those of the frame.
         cell: The area in m² of the largest pixel of the product.
     """
 
     part: Window
     values: Floats
+    transform: Affine
+    crs: Any
+    resampling: Resampling
     cell: float
 
 
@@ -96,7 +103,7 @@ def mosaic(
             continue
         made.products += 1
         if piece is not None:
-            _put(made, piece)
+            _put(made, piece, frame)
     return made
 
 
@@ -105,17 +112,36 @@ def _in_order(read: Callable[[Any], Any], products: Iterable[Any]) -> Iterator[A
     queue = list(products)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for start in range(0, len(queue), _AT_ONCE):
-            yield from pool.map(read, queue[start : start + _AT_ONCE])
+            # No thread runs while the caller works: `reproject` is not safe beside other threads.
+            yield from list(pool.map(read, queue[start : start + _AT_ONCE]))
 
 
-def _put(made: Mosaic, piece: Piece) -> None:
+def _put(made: Mosaic, piece: Piece, frame: Frame) -> None:
+    values = _in_part(piece, frame)
     rows, cols = piece.part.toslices()
-    there = made.values[: len(piece.values), rows, cols]
-    empty = np.isnan(there[0])
-    np.copyto(there, piece.values, where=empty)
-    if len(piece.values) < len(made.values):  # fewer bands than a composite has
-        made.values[len(piece.values) :, rows, cols] = np.nan
+    there = made.values[: len(values), rows, cols]
+    np.copyto(there, values, where=np.isnan(there[0]))
+    if len(values) < len(made.values):  # fewer bands than a composite has
+        made.values[len(values) :, rows, cols] = np.nan
     made.cell = max(made.cell, piece.cell)
+
+
+def _in_part(piece: Piece, frame: Frame) -> Floats:
+    """The values of a piece in its part of the frame, axes (bands, rows, columns)."""
+    size = (len(piece.values), piece.part.height, piece.part.width)
+    result = np.full(size, np.nan, np.float32)
+    reproject(
+        piece.values,
+        result,
+        src_transform=piece.transform,
+        src_crs=piece.crs,
+        src_nodata=np.nan,
+        dst_transform=part_transform(piece.part, frame.transform),
+        dst_crs=MERCATOR,
+        dst_nodata=np.nan,
+        resampling=piece.resampling,
+    )
+    return result
 
 
 def _piece(path: str, source: Any, spec: LayerSpec, frame: Frame) -> Piece | None:
@@ -151,20 +177,15 @@ def _piece(path: str, source: Any, spec: LayerSpec, frame: Frame) -> Piece | Non
     )
     values = np.ma.filled(shown.astype(np.float32), np.nan)
     kind = Resampling.average if picture.composed else Resampling.max
-    result = np.full((len(bands), part.height, part.width), np.nan, np.float32)
-    reproject(
+    along = source.transform.scale(window.width / size[1], window.height / size[0])
+    return Piece(
+        part,
         values,
-        result,
-        src_transform=part_transform(window, source.transform)
-        * source.transform.scale(window.width / size[1], window.height / size[0]),
-        src_crs=source.crs,
-        src_nodata=np.nan,
-        dst_transform=part_transform(part, frame.transform),
-        dst_crs=MERCATOR,
-        dst_nodata=np.nan,
-        resampling=kind if step > 1.5 * shrink else Resampling.nearest,
+        part_transform(window, source.transform) * along,
+        source.crs,
+        kind if step > 1.5 * shrink else Resampling.nearest,
+        largest_cell(source, window),
     )
-    return Piece(part, result, largest_cell(source, window))
 
 
 def _seen(source: Any, crs: str, part: Window, frame: Frame) -> tuple[Window | None, float]:

@@ -106,7 +106,7 @@ def _place(
 
 
 def coloured(found: Mosaic, spec: LayerSpec) -> tuple[RGBA, Legend]:
-    """The picture of a mosaic, RGBA (4, rows, columns), and its legend."""
+    """The picture of a mosaic, RGBA (rows, columns, 4), and its legend."""
     picture = spec.picture
     if picture.composed and not np.isnan(found.values).all(axis=(1, 2)).any():
         return in_colour(found.values), legend_of(spec, 0)
@@ -124,11 +124,11 @@ def encoded(shown: RGBA, budget: float, *, exact: bool) -> bytes:
     Where exact pixels need too much, the picture loses some of its detail, and then of its size.
 
     Args:
-        shown: RGBA, axes (4, rows, columns).
+        shown: RGBA, axes (rows, columns, 4).
         budget: bytes; a picture of a few pixels may be larger.
         exact: whether to try exact pixels at all.
     """
-    image = Image.fromarray(np.ascontiguousarray(np.moveaxis(shown, 0, -1)))
+    image = Image.fromarray(shown)
     ways = [{"lossless": True, "quality": 20, "method": 1}] if exact else []
     ways += [{"quality": quality, "method": 2} for quality in (85, 75)]
     while True:
