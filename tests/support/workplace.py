@@ -31,6 +31,7 @@ def workplace(folder: Path, sample: Path) -> Path:
     (folder / "data" / "sample").symlink_to(sample)
     content = yaml.safe_load((folder / "examples" / "havelland.yaml").read_text())
     content["area"] = {"bbox": list(AREA)}
+    content["grids"] = [{"crs": "ESRI:54009", "resolutions": [100, 1000]}]  # no page needs 10 m
     (folder / "examples" / "havelland.yaml").write_text(yaml.safe_dump(content))
     content |= {"output": "output/havelland"}
     content["input"] = {"archive": "data/sample", "access": "download"}
