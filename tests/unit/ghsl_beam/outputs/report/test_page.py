@@ -57,6 +57,8 @@ def output(tmp_path: Path) -> Path:
         "masks": {"method": "csmask", "network": "1", "cloud_m": 60.0, "shadow_m": 30.0},
         "observations": {"pixels_of_area": 9, "clear": 0.729, "bright": 0.0, "masked": 0.0001,
                          "none": 0.2709},
+        "cover": {"area_km2": 86.16, "scenes_percent": 98.66, "data_percent": 70.5},
+        "earlier_files": ["utm/33UUU/S2_20M_E2017_x_33UUU.tif"],
         "stages": {"inference": {"seconds": 8.5, "blocks": 12}, "read": {}},
     }  # fmt: skip
     (tmp_path / "run.json").write_text(json.dumps(run))
@@ -81,6 +83,8 @@ def test_report_stands_alone_and_escapes(output: Path) -> None:
     assert all(legend in text for legend in ("bright target</li>", "masked observations only</li>"))
     for said in (
         "demonstration",
+        "Scenes reach 98.7 % of the area of 86.2 km², and 70.5 % has data in BUFRAC.",
+        "S2_20M_E2017_x_33UUU.tif",
         "S2A_X",
         "1,234",
         "gone.tif",
