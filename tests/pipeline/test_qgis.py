@@ -2,13 +2,17 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 
+from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.outputs import qgis
 from ghsl_beam.outputs.qgis.style import MARK
+from ghsl_beam.planning.inventory import read_inventory
+from ghsl_beam.planning.plan import make_plan
 from tests.conftest import ROOT
 from tests.support.jobs import make
 from transforms.elements import LAYERS
@@ -43,6 +47,16 @@ def test_what_a_person_changed_stays_and_what_is_missing_is_made_again(made, job
     assert record["computed"] == 0
     assert project.read_text() == style.read_text() == "<qgis/>"
     assert other.read_bytes() == before
+
+    project.unlink()  # products of another epoch are in the project too, in their own group
+    for path in output.glob("utm/33UUU/*_E2020_*.tif"):
+        shutil.copy(path, str(path).replace("E2020", "E2016"))
+    plan = make_plan(load_job(job_file, (f"output={output}",)))
+    qgis.write_styles(plan, read_inventory(plan).products)
+    groups = re.findall(r'layer-tree-group name="(E[^"]*)"', project.read_text())
+    assert groups == ["E2020 town", "E2016 town"]
+    assert "./utm/33UUU/RES_NRES_E2016_town_33UUU.tif" in project.read_text()
+    assert (output / "utm/33UUU/RES_NRES_E2016_town_33UUU.qml").is_file()
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from __future__ import annotations
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 import pyproj
@@ -36,6 +36,21 @@ _AROUND = 0.05
 _LOG = logging.getLogger(__name__)
 
 
+_FILE = re.compile(
+    r"(?:utm/(?P<tile>[^/]+)|grid/(?P<grid>[^/]+))/(?P<layer>[A-Z0-9_]+?)_(?P<label>E\d{1,4}_[^/]+)"
+    r"_(?:(?P=tile)|(?P=grid)_[^/]+)\.tif"
+)
+"""The path of a product of any job, relative to the output."""
+
+
+class _Group(NamedTuple):
+    """The files of one layer of a job on a grid: epoch and name of the job, grid, layer."""
+
+    label: str
+    grid: str
+    layer: str
+
+
 @dataclass(frozen=True)
 class _Header:
     """What the header of a product says."""
@@ -45,41 +60,65 @@ class _Header:
     crs: str
     bounds: Bounds
     spreads: tuple[Spread, ...]
+    calibrated: bool
 
 
 def write_styles(plan: JobPlan, products: Sequence[Product]) -> None:
     """Write a style beside each product and each mosaic, and the project that opens all of them.
 
-    Mosaics must exist. A product that cannot be read has no style.
+    Mosaics must exist. Products of other jobs in the output are in the project too. A product that
+    cannot be read has no style.
 
     Raises:
         StorageError: the storage does not answer.
     """
-    output = plan.job.output
-    known = [product for product in products if product.layer in LAYERS]
+    output, own = plan.job.output, f"E{plan.job.epoch}_{plan.job.name}"
+    existing = {*_below(output)}
+    known = {
+        p.path: _Group(own, p.grid, p.layer)
+        for p in products
+        if p.layer in LAYERS and p.path in existing
+    }
+    known |= {path: group for path in sorted(existing) if (group := _group(path))}
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        read = pool.map(lambda product: _header(storage.join(output, product.path)), known)
-        headers = {p.path: header for p, header in zip(known, read, strict=True) if header}
-    of_layer: dict[tuple[str, str], list[Product]] = defaultdict(list)
-    for product in known:
-        if product.path in headers:
-            of_layer[product.grid, product.layer].append(product)
-    mosaics = _mosaics(plan, of_layer)
+        read = pool.map(lambda path: _header(storage.join(output, path)), known)
+        headers = {path: header for path, header in zip(known, read, strict=True) if header}
+    groups: dict[_Group, list[str]] = defaultdict(list)
+    for path in headers:
+        groups[known[path]].append(path)
+    in_mosaics = {product.path for product in products}
+    several = len({group.label for group in groups}) > 1
     files: dict[str, bytes] = {}
     entries: list[Entry] = []
-    for (grid, layer), made in of_layer.items():
-        spec = _spec(grid, layer).described(calibrated=plan.calibration is not None)
-        look = _look(spec, [headers[product.path] for product in made])
+    for group, paths in groups.items():
+        spec = _spec(group).described(calibrated=any(headers[path].calibrated for path in paths))
+        look = _look(spec, [headers[path] for path in paths])
+        mosaics = _mosaics(group, existing)
         drawn, names = style(look), _names(spec)
-        for path in [*(product.path for product in made), *mosaics[grid, layer]]:
+        for path in [*paths, *mosaics]:
             files[str(PurePosixPath(path).with_suffix(".qml"))] = drawn
             if names and path.endswith(".tif"):
                 files[f"{path}.aux.xml"] = names
-        places = {product.path: (headers[product.path], product.key) for product in made}
-        entries += _entries(output, grid, look, mosaics[grid, layer], places)
+        covered = in_mosaics if group.label == own else {*paths}
+        alone = [path for path in paths if not (mosaics and path in covered)]
+        places = [(path, *_place(storage.join(output, path))) for path in mosaics]
+        places += [(path, headers[path].crs, headers[path].bounds) for path in alone]
+        above = (group.label.replace("_", " "),) if several else ()
+        entries += _entries(above, group, look, places, shown=group.label == own)
     crs, extent = view(plan)
-    files[PROJECT] = project(f"{plan.job.name} {plan.job.epoch}", _ordered(entries), crs, extent)
-    _write(output, files)
+    title = f"{plan.job.name} {plan.job.epoch}"
+    files[PROJECT] = project(title, _ordered(entries, own), crs, extent)
+    if storage.is_file(storage.join(output, PROJECT)):
+        existing.add(PROJECT)
+    _write(output, files, existing)
+
+
+def _group(path: str) -> _Group | None:
+    """The layer of a file, by its path; None for other files."""
+    found = _FILE.fullmatch(path)
+    if found is None or found["layer"] not in LAYERS:
+        return None
+    return _Group(found["label"], found["grid"] or "utm", found["layer"])
 
 
 def are_there(plan: JobPlan, products: Iterable[Product]) -> bool:
@@ -106,9 +145,9 @@ def _header(path: str) -> _Header | None:
         count = int(source.tags().get(VALID_TAG, 0))
         spreads = tuple(_spread(source.tags(band), count) for band in source.indexes)
         width, height = source.res
-        return _Header(
-            source.scales[0], width * height, source.crs.to_wkt(), source.bounds, spreads
-        )
+        crs, calibrated = source.crs.to_wkt(), "CALIBRATION" in source.tags()
+        cell = width * height
+        return _Header(source.scales[0], cell, crs, source.bounds, spreads, calibrated)
 
     try:
         return read_product(path, read)
@@ -123,9 +162,10 @@ def _spread(tags: Mapping[str, str], count: int) -> Spread:
     return Spread(count if numbers[0] == numbers[0] else 0, *numbers)
 
 
-def _spec(grid: str, layer: str) -> LayerSpec:
+def _spec(group: _Group) -> LayerSpec:
     of_grids = {str(member): member.spec for member in GridLayer}
-    return of_grids[layer] if grid != "utm" and layer in of_grids else LAYERS[layer]
+    on_grid = group.grid != "utm" and group.layer in of_grids
+    return of_grids[group.layer] if on_grid else LAYERS[group.layer]
 
 
 def _look(spec: LayerSpec, headers: Sequence[_Header]) -> Look:
@@ -150,42 +190,35 @@ def _names(spec: LayerSpec) -> bytes:
     return f"<!-- {MARK} -->\n{ET.tostring(root, encoding='unicode')}\n".encode()
 
 
-def _mosaics(
-    plan: JobPlan, of_layer: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], list[str]]:
-    """The mosaics of each grid and layer, by their names."""
-    output, job = plan.job.output, plan.job
-    found: dict[tuple[str, str], list[str]] = {}
-    listed: dict[str, list[str]] = {}
-    for grid, layer in of_layer:
-        folder = "utm" if grid == "utm" else f"grid/{grid}"
-        if folder not in listed:
-            listed[folder] = storage.listing(storage.join(output, folder))
-        name = re.compile(rf"{re.escape(f'{layer}_E{job.epoch}_{job.name}_')}[^/]*\.vrt")
-        found[grid, layer] = [f"{folder}/{n}" for n in listed[folder] if name.fullmatch(n)]
-    return found
+def _mosaics(group: _Group, existing: Iterable[str]) -> list[str]:
+    """The mosaics of a layer, by their names."""
+    folder = "utm" if group.grid == "utm" else f"grid/{group.grid}"
+    name = re.compile(rf"{re.escape(f'{folder}/{group.layer}_{group.label}_')}[^/_]*\.vrt")
+    on_grid = re.compile(
+        rf"{re.escape(f'{folder}/{group.layer}_{group.label}_{group.grid}')}(_[^/]*)?\.vrt"
+    )
+    chosen = name if group.grid == "utm" else on_grid
+    return sorted(path for path in existing if chosen.fullmatch(path))
 
 
 def _entries(
-    output: str,
-    grid: str,
+    above: tuple[str, ...],
+    group: _Group,
     look: Look,
-    mosaics: Sequence[str],
-    files: Mapping[str, tuple[_Header, str]],
+    places: Sequence[tuple[str, str, Bounds]],
+    *,
+    shown: bool,
 ) -> Iterator[Entry]:
-    """The mosaics of a layer in the project; the files themselves if there is no mosaic."""
+    """The files of a layer in the project, each with its CRS and its bounds."""
     spec = look.spec
-    where = "UTM, 10 m" if grid == "utm" else _grid_title(grid)
-    shown = grid == "utm" and spec.name in ("BUFRAC", "S2")
-    places = [(path, *_place(storage.join(output, path))) for path in mosaics]
-    if not places:
-        places = [(path, header.crs, header.bounds) for path, (header, _) in files.items()]
+    where = "UTM, 10 m" if group.grid == "utm" else _grid_title(group.grid)
+    drawn = shown and group.grid == "utm" and spec.name in ("BUFRAC", "S2")
     for path, crs, bounds in places:
         more = "" if len(places) == 1 else f", {_last(path)}"
         scaled = f"; QGIS shows stored values x {look.scale:g}" if look.scale != 1 else ""
         about = f"{spec.name}: {spec.values}{scaled}"
-        title = f"{spec.title}{more}"
-        yield Entry(path, title, (where, spec.theme.value), look, crs, bounds, about, shown)
+        groups = (*above, where, spec.theme.value)
+        yield Entry(path, f"{spec.title}{more}", groups, look, crs, bounds, about, drawn)
 
 
 def _last(path: str) -> str:
@@ -207,20 +240,20 @@ def _place(mosaic: str) -> tuple[str, Bounds]:
     return root.findtext("SRS") or "", bounds
 
 
-def _ordered(entries: Iterable[Entry]) -> list[Entry]:
-    """UTM first; within a grid by theme, with the composite below all others.
+def _ordered(entries: Iterable[Entry], own: str) -> list[Entry]:
+    """The own job first, and UTM before grids; the composite below all others.
 
     What the network predicts comes after what is made from it.
     """
     themes, names = [theme.value for theme in Theme], list(LAYERS)
 
     def key(entry: Entry) -> tuple[Any, ...]:
-        grid, theme = entry.groups
-        first = list(map(int, re.findall(r"\d+", grid)))
-        place = (not grid.startswith("UTM"), first, grid)
+        *above, grid, theme = entry.groups
+        job = (above != [own.replace("_", " ")], above)
+        place = (not grid.startswith("UTM"), list(map(int, re.findall(r"\d+", grid))), grid)
         spec = entry.look.spec
-        own = names.index(spec.name) + len(names) * (spec.line == "inference")
-        return (*place, themes.index(theme), own, entry.path)
+        order = names.index(spec.name) + len(names) * (spec.line == "inference")
+        return (*job, *place, themes.index(theme), order, entry.path)
 
     return sorted(entries, key=key)
 
@@ -254,11 +287,8 @@ def _around(centres: Sequence[shapely.Point]) -> pyproj.CRS:
     )
 
 
-def _write(output: str, files: Mapping[str, bytes]) -> None:
+def _write(output: str, files: Mapping[str, bytes], existing: Collection[str]) -> None:
     """Write files, but leave those that a person has changed, and those that are up to date."""
-    existing = {*_below(output)}
-    if storage.is_file(storage.join(output, PROJECT)):
-        existing.add(PROJECT)
 
     def write(item: tuple[str, bytes]) -> str | None:
         path, content = item
