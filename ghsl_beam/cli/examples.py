@@ -26,6 +26,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "report": (f"ghsl-beam report {OUTPUT}",),
     "schema": ("ghsl-beam schema", "ghsl-beam schema --record"),
+    "stats": (
+        f"ghsl-beam stats {OUTPUT}",
+        f"ghsl-beam stats {OUTPUT} --zones districts.gpkg --name name --to districts.csv",
+    ),
     "validate": (f"ghsl-beam validate {OUTPUT} --reference footprints.gpkg --out scores",),
     "calibrate": (
         f"ghsl-beam calibrate {OUTPUT} --reference footprints.gpkg --out calibration.json",

@@ -131,7 +131,7 @@ def validate_command(
         say(f"written to {out}: {', '.join(comparison['written'])}")
 
 
-@app.command("stats")
+@app.command("stats", epilog=examples("stats"))
 def stats_command(
     output: Annotated[str, typer.Argument(help="folder or URL of a run")],
     zones: Annotated[
