@@ -245,6 +245,13 @@ def _span(bounds: tuple[float, float]) -> str:
     return f"{bounds[0]:g} to {bounds[1]:g}"
 
 
+class Extent(StrEnum):
+    """How much of a grid's cell or R/C tile its files have."""
+
+    AREA = "area"
+    TILE = "tile"
+
+
 class Grid(Section):
     """An output grid."""
 
@@ -254,6 +261,12 @@ class Grid(Section):
         min_length=1,
         description=f"metres, {_span(METRES)}, or arc seconds for EPSG:4326, {_span(ARC_SECONDS)}; "
         "each a multiple of the next finer",
+    )
+
+    extent: Extent = Field(
+        Extent.AREA,
+        description="area: files end with the area, at pixels of the coarsest resolution; tile: "
+        "files have the whole tile, as those of GHSL; the pixels are the same",
     )
 
     @model_validator(mode="after")

@@ -8,9 +8,10 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from ghsl_beam.jobfile.configuration import Job
-from ghsl_beam.jobfile.sections import Grid
+from ghsl_beam.jobfile.sections import Extent, Grid
 from ghsl_beam.models.calibration import ChosenCalibration
 from ghsl_beam.models.credits import CREDITS_TAG, licence_text, lines_of
+from ghsl_beam.planning.grid_extent import needed_windows
 from ghsl_beam.planning.mosaic import write_vrt
 from ghsl_beam.planning.products import grid_pattern
 from transforms import aggregation
@@ -25,6 +26,7 @@ from transforms.elements import (
     Layer,
     RequestError,
     TilePlan,
+    Window,
     fingerprint,
     package_version,
 )
@@ -68,24 +70,28 @@ class GridPlan:
         return len(tiles) * sum(len(published_layers(level)) for level in levels)
 
     def write_mosaics(self, output: str) -> None:
-        """Write a VRT over the files of each level that is published cell by cell."""
-        for level in self._mosaic_levels():
+        """Write a VRT over the files of each level and layer, also if there is only one file."""
+        for level in self.spec.grid.levels:
+            keys = self._keys(level)
             for layer in published_layers(level):
                 mosaic = self._mosaic(level, layer)
                 folder = storage.join(output, str(mosaic.parent))
                 existing = set(storage.listing(folder))
-                paths = [self.spec.path(level, layer, cell.key) for cell in self.cells]
+                paths = [self.spec.path(level, layer, key) for key in keys]
                 files = [file for file in map(storage.name, paths) if file in existing]
                 write_vrt(folder, mosaic.name, files)
 
     def mosaics(self) -> Iterator[str]:
         """Paths of the mosaics, relative to the output."""
-        for level in self._mosaic_levels():
+        for level in self.spec.grid.levels:
             for layer in published_layers(level):
                 yield str(self._mosaic(level, layer))
 
-    def _mosaic_levels(self) -> Iterator[GridLevel]:
-        return (level for level in self.spec.grid.levels if self.spec.by_cell(level))
+    def _keys(self, level: GridLevel) -> list[str]:
+        """The cells or R/C tiles that have a file of a level each."""
+        if self.spec.by_cell(level):
+            return [cell.key for cell in self.cells]
+        return [tile for tile, _ in self.spec.tiles]
 
     def _mosaic(self, level: GridLevel, layer: GridLayer) -> PurePosixPath:
         return PurePosixPath(self.spec.path(level, layer, "all")).with_suffix(".vrt")
@@ -111,11 +117,19 @@ def plan_grid(
     for tile in tiles:
         for cell in cells_of_source(grid, _source(tile)):
             of_cell.setdefault(grid.cell_key(cell), []).append(tile)
+    windows: dict[str, Window] = {}
+    if settings.extent is Extent.AREA:
+        places = {key: grid.fine_window(grid.parse_cell(key)) for key in of_cell}
+        windows = needed_windows(grid, tiles, places)
+        of_cell = {key: mine for key, mine in of_cell.items() if key in windows}
+        by_key = {tile.key: tile for tile in (grid.tile_of(grid.parse_cell(k)) for k in of_cell)}
+        whole = {key: grid.tile_window(tile) for key, tile in by_key.items()}
+        windows |= needed_windows(grid, tiles, whole)
     cells = tuple(
         CellPlan(
             key,
             tuple(sorted(tile.tile for tile in mine)),
-            _mark(grid, key, mine),
+            _mark(grid, key, mine, windows),
             tuple(sorted({_model(tile) for tile in mine})),
             _credits(mine, Layer.BUFRAC_RAW),
             tuple(sorted({day for tile in mine for day in tile.days})),
@@ -127,7 +141,10 @@ def plan_grid(
     for planned in cells:
         key = grid.tile_of(grid.parse_cell(planned.key)).key
         by_tile.setdefault(key, []).append(planned.fingerprint)
-    marks = tuple((key, fingerprint("R/C tile", prints)) for key, prints in sorted(by_tile.items()))
+    marks = tuple(
+        (key, fingerprint("R/C tile", prints, *_place(key, windows)))
+        for key, prints in sorted(by_tile.items())
+    )
     pattern = grid_pattern(job.epoch, job.name)
     chosen = () if calibration is None else tuple(calibration.tags.items())
     credit = "" if calibration is None else calibration.credit
@@ -142,8 +159,15 @@ def plan_grid(
             tuple(classifier.items()),
             tuple(job_tags(job).items()),
             licence_text,
+            tuple(sorted(windows.items())),
         )
     )
+
+
+def _place(key: str, windows: Mapping[str, Window]) -> list[list[int]]:
+    """The part of a cell or tile that its file has, for its fingerprint; none if it has all."""
+    window = windows.get(key)
+    return [] if window is None else [[window.row, window.col, window.height, window.width]]
 
 
 def job_tags(job: Job) -> dict[str, str]:
@@ -191,8 +215,9 @@ def _model(tile: TilePlan) -> str:
     return f"{tile.zone}: {tags['MODEL']}{of} {tags['MODEL_SHA256']}"
 
 
-def _mark(grid: OutputGrid, key: str, tiles: list[TilePlan]) -> str:
+def _mark(grid: OutputGrid, key: str, tiles: list[TilePlan], windows: Mapping[str, Window]) -> str:
     inputs = sorted(
         [tile.tile, *(tile.fingerprints[layer] for layer in aggregation.INPUTS)] for tile in tiles
     )
-    return fingerprint("cell", aggregation.METHOD_VERSION, asdict(grid), key, inputs)
+    place = _place(key, windows)
+    return fingerprint("cell", aggregation.METHOD_VERSION, asdict(grid), key, inputs, *place)

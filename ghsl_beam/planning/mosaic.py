@@ -123,7 +123,7 @@ def document(
         band = ET.SubElement(root, "VRTRasterBand", dataType=described.dtype, band=str(number))
         if described.title:
             ET.SubElement(band, "Description").text = described.title
-        ET.SubElement(band, "NoDataValue").text = f"{described.nodata:g}"
+        ET.SubElement(band, "NoDataValue").text = f"{described.nodata:.17g}"
         ET.SubElement(band, "ColorInterp").text = described.colour
         if described.unit:
             ET.SubElement(band, "UnitType").text = described.unit
@@ -137,7 +137,7 @@ def document(
             ET.SubElement(source, "SrcRect", _rectangle(part.source))
             ET.SubElement(source, "DstRect", _rectangle(part.place))
             if over:
-                ET.SubElement(source, "NODATA").text = f"{described.nodata:g}"
+                ET.SubElement(source, "NODATA").text = f"{described.nodata:.17g}"
     return ET.tostring(root, encoding="utf-8")
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rasterio.crs import CRS
 
-from ghsl_beam.jobfile.sections import Tiles
 from ghsl_beam.planning.mosaic import Part, bands_of, document, mosaic_tags
 from ghsl_beam.planning.plan import JobPlan
 from ghsl_beam.planning.products import read_product, zone_path
@@ -24,7 +23,7 @@ from transforms.storage import storage
 
 
 def zone_mosaics(plan: JobPlan) -> Iterator[str]:
-    """Paths of the mosaics of a plan, relative to the output; none if tiles are whole."""
+    """Paths of the mosaics of a plan, relative to the output."""
     for layer, epsg, _ in _groups(plan):
         yield zone_path(layer, plan.job.epoch, plan.job.name, epsg)
 
@@ -32,7 +31,8 @@ def zone_mosaics(plan: JobPlan) -> Iterator[str]:
 def write_zone_mosaics(plan: JobPlan, products: Iterable[Product]) -> None:
     """Write a VRT for each layer and UTM zone of a job, over those products that exist.
 
-    Each tile is cut to the pixels that it owns, though some products reach further.
+    A tile that is cut to what it owns shows only that, though some products reach further. Whole
+    tiles lie over each other: where several have data, the last by name is shown.
     """
     marks = {(p.key, p.layer): p for p in products if p.grid == "utm"}
     for layer, epsg, tiles in _groups(plan):
@@ -46,8 +46,6 @@ def write_zone_mosaics(plan: JobPlan, products: Iterable[Product]) -> None:
 
 def _groups(plan: JobPlan) -> Iterator[tuple[Layer, int, list[TilePlan]]]:
     """Each layer and UTM zone, with its tiles."""
-    if plan.job.tiles is Tiles.WHOLE:
-        return
     zones: dict[int, list[TilePlan]] = {}
     for tile in plan.tiles:
         zones.setdefault(tile.grid.crs.epsg, []).append(tile)

@@ -201,6 +201,11 @@ class OutputGrid:
         size = self.cell_pixels
         return Window(cell.row * size, cell.col * size, size, size)
 
+    def tile_window(self, tile: GridTile) -> Window:
+        """A tile in fine pixels of the whole grid."""
+        size = self.cell_pixels * self.tile_cells
+        return Window((tile.row - 1) * size, (tile.col - 1) * size, size, size)
+
     def cell_geobox(self, cell: Cell, level: GridLevel) -> GeoBox:
         """The pixels of a cell at a level."""
         return self._geobox(cell.row, cell.col, 1, level)

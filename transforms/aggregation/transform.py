@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import apache_beam as beam
@@ -20,8 +20,10 @@ from transforms.elements import (
     GridLayer,
     Layer,
     Product,
+    RasterError,
     RasterRef,
     Window,
+    part_of,
     period_tag,
 )
 from transforms.rasters.cog import cog_writer
@@ -40,6 +42,8 @@ from .source import TileSource
 
 _LOG = logging.getLogger(__name__)
 STAGE = "aggregation"
+Write = Callable[[Window, NDArray[Any]], None]
+"""Writes pixels into a window of a product."""
 _OF_CLASSES = (GridLayer.BUILT_S_NRES, GridLayer.BUILT_C_FUN)
 """The layers that the residential classifier has a part in."""
 _LARGEST_FILE = 20_000
@@ -80,6 +84,22 @@ class GridSpec:
     """Tags about the job."""
     licence: Callable[[str], str] = str
     """Gives the licence of a product with these credits."""
+    windows: tuple[tuple[str, Window], ...] = ()
+    """The parts of cells and R/C tiles that their products have, by key, in fine pixels from their
+    corner, in whole pixels of every level. A product of another key has all of its cell or tile."""
+
+    @cached_property
+    def _window_of(self) -> dict[str, Window]:
+        return dict(self.windows)
+
+    def window(self, key: str, level: GridLevel) -> Window:
+        """The part of a cell or R/C tile that its product has, in pixels of a level."""
+        grid = self.grid
+        if (part := self._window_of.get(key)) is None:
+            side = grid.cell_pixels * (1 if self.by_cell(level) else grid.tile_cells)
+            part = Window(0, 0, side, side)
+        edges = (part.row, part.col, part.height, part.width)
+        return Window(*(edge // level.factor for edge in edges))
 
     @cached_property
     def cell_plans(self) -> dict[str, CellPlan]:
@@ -232,11 +252,11 @@ class AggregateCells(StageTransform):
                 for layer in published_layers(level):
                     dtype, nodata = layer_dtype(layer, level)
                     if spec.by_cell(level):
-                        path = spec.path(level, layer, task.key)
-                        writers[level.name, layer] = stack.enter_context(
+                        path, kept = spec.path(level, layer, task.key), spec.window(task.key, level)
+                        write = stack.enter_context(
                             cog_writer(
                                 storage.join(self.output, path),
-                                raster_profile(box),
+                                raster_profile(part_of(box, kept)),
                                 bands=1,
                                 dtype=dtype,
                                 nodata=nodata,
@@ -245,6 +265,7 @@ class AggregateCells(StageTransform):
                                 spec=layer.spec,
                             )
                         )
+                        writers[level.name, layer] = partial(_write_kept, write, kept, nodata)
                     else:
                         parts[level.name, layer] = np.full(box.shape, nodata, dtype)
             for chunk in aggregate_cell(grid, cell, sources, self._read):
@@ -258,6 +279,23 @@ class AggregateCells(StageTransform):
                     path = self._block(level, layer, task.key)
                     nodata = layer_dtype(layer, level)[1]
                     write_block(path, parts[level.name, layer], raster_profile(box), nodata, tags)
+
+
+def _write_kept(
+    write: Write, kept: Window, nodata: int, window: Window, values: NDArray[Any]
+) -> None:
+    """Write the part of a window that a product has; both are counted from the whole's corner.
+
+    Raises:
+        RasterError: there are data beyond it, which would be lost.
+    """
+    part = window.intersect(kept)
+    inside = values[:0] if part is None else values[part.slices_in(window)]
+    if part != window and (values != nodata).sum() != (inside != nodata).sum():
+        raise RasterError(f"data in {window} lie outside the extent {kept} of the product")
+    if part is not None:
+        place = Window(part.row - kept.row, part.col - kept.col, part.height, part.width)
+        write(place, inside)
 
 
 def _put(arrays: LevelArrays, writers: dict[Any, Any], parts: dict[Any, NDArray[Any]]) -> None:
@@ -321,7 +359,8 @@ class PublishGridTiles(StageTransform):
         if whole and stored_fingerprint(location) == mark:
             reused(self.work.reporter, "publish", key)
             return product
-        box = grid.tile_geobox(tile, level)
+        kept = self.spec.window(key, level)
+        box = part_of(grid.tile_geobox(tile, level), kept)
         with (
             measured(self.work.reporter, "publish", tile=key),
             cog_writer(
@@ -339,6 +378,7 @@ class PublishGridTiles(StageTransform):
                 window = grid.window_in_tile(grid.parse_cell(part.cell), level)
                 whole_part = Window(0, 0, window.height, window.width)
                 reference = RasterRef(key, Layer.BUFRAC, whole_part, part.path)
-                write(window, read_window([reference], whole_part, 1, dtype, nodata))
+                values = read_window([reference], whole_part, 1, dtype, nodata)
+                _write_kept(write, kept, nodata, window, values)
         _LOG.info("published", extra={"tile": key, "path": path, "whole": whole})
         return product
