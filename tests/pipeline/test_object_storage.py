@@ -95,7 +95,7 @@ def test_record_report_and_catalogue_can_be_read(made_in_bucket, made, tmp_path)
     assert written == json.loads(json.dumps(record))
     assert written["configuration"]["output"] == url
     page = storage.read_bytes(f"{url}/report/index.html", 1 << 24).decode()
-    assert page.count("data:image/png;base64") >= 6
+    assert page.count("data:image/webp;base64") >= 6
     catalog = pystac.Catalog.from_file(str(get_folder(url, tmp_path) / "catalog.json"))
     (item,) = [item for item in catalog.get_items(recursive=True) if item.id.endswith("33UUU")]
     with rasterio.open(item.assets["BUFRAC"].get_absolute_href()) as source:
