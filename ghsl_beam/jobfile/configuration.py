@@ -23,7 +23,14 @@ from pydantic import (
 
 from ghsl_beam.area.bounding_box import checked_box
 from ghsl_beam.area.wkt import is_no_location, looks_like_wkt, mistake
-from ghsl_beam.jobfile.fields import Float, Int, Location, LocationText, Section
+from ghsl_beam.jobfile.fields import (
+    Float,
+    Int,
+    Location,
+    LocationText,
+    Section,
+    absolute_location,
+)
 from ghsl_beam.jobfile.mistakes import first_mistake
 from ghsl_beam.jobfile.period import FORMS, days_of, label
 from ghsl_beam.jobfile.plain_yaml import parse_yaml, shown, text_of
@@ -48,7 +55,6 @@ from ghsl_beam.jobfile.storage_services import (
 )
 from transforms.assembly.masks.parameters import Method
 from transforms.elements import Level, RequestError
-from transforms.storage import storage
 from transforms.storage.services import Services, use
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.A)
@@ -279,7 +285,7 @@ class Job(Section):
 
         def absolute(value: Any, key: str) -> Any:
             if isinstance(value, LocationText):
-                return LocationText(_absolute(value, folder, key))
+                return LocationText(absolute_location(value, folder, key))
             if isinstance(value, BaseModel):
                 changed = {
                     name: absolute(getattr(value, name), f"{key}.{name}".lstrip("."))
@@ -290,17 +296,6 @@ class Job(Section):
             return value
 
         return absolute(self, "")
-
-
-def _absolute(location: str, folder: Path, key: str) -> str:
-    try:
-        absolute = storage.absolute(location, folder)
-        if not storage.is_url(absolute):
-            Path(absolute).resolve()  # it finds links in a circle
-        return absolute
-    except (OSError, RuntimeError) as error:  # no such home folder, or links in a circle
-        reason = str(error).rstrip(".")
-        raise RequestError(f"{key}: {reason}, given {location!r}") from error
 
 
 def load_job(
@@ -368,7 +363,7 @@ def _validated(
     today: date | None = None,
 ) -> Job:
     if output is not None:
-        content["output"] = _absolute(output, Path.cwd(), "output")
+        content["output"] = absolute_location(output, Path.cwd(), "output")
     section = content.get("storage", {})
     if isinstance(section, Mapping) and (merged := with_those_of_environment(section)):
         content["storage"] = merged
