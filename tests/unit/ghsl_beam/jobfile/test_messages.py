@@ -100,7 +100,7 @@ FOUR = "area.bbox: expected a list of four numbers: west, south, east, north, gi
         ("grids=ESRI:54009", "grids: expected a list [...], given 'ESRI:54009'"),
         (
             "grids=[ESRI:54009]",
-            "grids.0: expected keys with values: crs, resolutions, given 'ESRI:54009'",
+            "grids.0: expected keys with values: crs, resolutions, extent, given 'ESRI:54009'",
         ),
         ("input=scenes", "input: expected keys with values: source, archive, catalogue"),
         ("input=", "input: expected keys with values: source, archive, catalogue"),
