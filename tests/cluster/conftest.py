@@ -70,9 +70,9 @@ class Running:
         return subprocess.run(command, capture_output=True, text=True, timeout=seconds)
 
 
-@pytest.fixture(scope="session", params=["flink", "spark"])
+@pytest.fixture(scope="package", params=["flink", "spark"])
 def running(request, tmp_path_factory):
-    """A cluster of two workers."""
+    """A cluster of two workers; it ends, and its keys with it, before other tests go on."""
     lack = missing()
     if lack:
         pytest.skip(f"no cluster can be started: {lack}")

@@ -19,6 +19,7 @@ from ghsl_beam.planning.scenes.access import access_of
 from ghsl_beam.running.launch import run
 from tests.pipeline.faults.conftest import COLS, ROWS, ULX, ULY, small_job
 from tests.support.archive import Product, write_product
+from tests.support.command import without_progress
 from tests.support.jobs import differing, layers
 from tests.support.object_storage import fronted, make_bucket, put_folder, s3_service
 from transforms.storage import storage
@@ -139,7 +140,7 @@ def test_fetch_fills_the_cache_ahead_of_a_run(job, front, made, tmp_path):
     file = tmp_path / "job.yaml"
     front.asked.clear()
     ended = command("fetch", file, "--json")
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.returncode, without_progress(ended.stderr)) == (0, "")
     first = json.loads(ended.stdout)
     assert (first["scenes"], first["scenes_with_bands"], first["files"]) == (3, 2, 11)
     assert (first["files_there"], first["losses"]) == (0, [])
@@ -191,5 +192,5 @@ def test_fetch_of_an_archive_that_is_read_directly_is_refused(job, front, tmp_pa
     job(input__access="direct")
     ended = command("fetch", tmp_path / "job.yaml")
     assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
+    (line,) = without_progress(ended.stderr).splitlines()
     assert line.endswith("set input.access: download")

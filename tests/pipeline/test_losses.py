@@ -107,16 +107,17 @@ def test_the_last_lines_name_what_was_lost_and_the_command(tmp_path):
     file = write_job(tmp_path, area, tmp_path / "archive", block_size=64)
     code, out, err = finish(start(file, "--set", "epoch=2021"))
     assert code == 3, err
-    *_, lost, command = out.splitlines()
+    *_, lost, remedy, command = out.splitlines()
     assert lost.startswith(f"lost in assembly: 33UUU {products[1].name} ")
     assert lost.endswith("(4 blocks)")
     assert "_B04.jp2: " in lost
+    assert remedy.startswith("A product of Sentinel-2 is damaged or cannot be used: ")
     words = f"ghsl-beam run {file} --quiet --set epoch=2021"
     assert command == f"to make only what was lost, run again: {words}"
     code, out, err = finish(start(file, "--set", "epoch=2021"))
     assert code == 3, err
     assert "nothing to do" not in out
-    assert out.splitlines()[-2:] == [lost, command]
+    assert out.splitlines()[-3:] == [lost, remedy, command]
 
 
 def polygons(*boxes):

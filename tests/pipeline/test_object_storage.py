@@ -17,6 +17,7 @@ from ghsl_beam.tools.stats.results import write
 from ghsl_beam.tools.stats.stats import stats
 from tests.pipeline.test_bad_requests import spoiled
 from tests.pipeline.test_observation import FAILING
+from tests.support.command import without_progress
 from tests.support.jobs import differing, layers, models_folder
 from tests.support.object_storage import (
     KEY_ID,
@@ -158,14 +159,14 @@ def test_no_credentials_end_in_one_line(job_in_bucket, tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     ended = launch(job_in_bucket, "--output", "s3://products/other")
     assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
+    (line,) = without_progress(ended.stderr).splitlines()
     assert "credentials" in line
 
 
 def test_a_launch_without_a_bucket_ends_with_2(job_in_bucket, tmp_path):
     ended = launch(job_in_bucket, "--output", "s3://nowhere-at-all/town")
     assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
+    (line,) = without_progress(ended.stderr).splitlines()
     assert "output: s3://nowhere-at-all/town is not writable" in line
     assert SECRET not in line
 
@@ -185,7 +186,7 @@ def test_the_log_of_a_run_that_fails_has_the_error_and_lies_in_the_output(
         timeout=120,
     )
     assert ended.returncode == 1
-    (line,) = ended.stderr.splitlines()
+    (line,) = without_progress(ended.stderr).splitlines()
     (name,) = storage.objects_below(f"{url}/logs")
     log = storage.read_bytes(f"{url}/logs/{name}", 1 << 20).decode()
     assert "broken at https://***@host/" in log.splitlines()[-1]

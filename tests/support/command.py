@@ -16,3 +16,9 @@ def call(monkeypatch, capfd, *arguments):
     with pytest.raises(SystemExit) as ended:
         main.main()
     return ended.value.code or 0, *capfd.readouterr()
+
+
+def without_progress(stderr):
+    """What a command printed to stderr, without the lines of progress that a slow machine adds."""
+    lines = stderr.splitlines(keepends=True)
+    return "".join(line for line in lines if " message=progress " not in line)

@@ -10,6 +10,7 @@ import yaml
 
 from tests.pipeline.faults.conftest import small_job
 from tests.pipeline.faults.table import fault
+from tests.support.command import without_progress
 from tests.support.jobs import differing, layers, models_folder
 from tests.support.object_storage import get_folder, make_bucket, put_folder, s3_service, using
 from tests.support.storage_services import KEYS, PLANTED, Service, keys
@@ -83,7 +84,7 @@ def test_each_part_at_its_own_service(three, undisturbed, tmp_path, mode):
         service.refused = 0
     options = [f"--direct_running_mode={mode}", "--direct_num_workers=2"]
     ended = launch(job_file(three, tmp_path), own, *options)
-    assert ended.stderr == ""
+    assert without_progress(ended.stderr) == ""
     assert ended.returncode == 0
     assert (far.refused, own.refused, anyone.refused) == (0, 0, 0)
     assert len(far.arrivals) > 10
@@ -104,7 +105,7 @@ def test_a_key_of_another_service_is_one_line(three, tmp_path):
     file = job_file(three, tmp_path, far={"keys": "default"})
     ended = launch(file, three[3])
     assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
+    (line,) = without_progress(ended.stderr).splitlines()
     assert "input.archive: " in line
     assert "storage service far refuses the keys in AWS_ACCESS_KEY_ID" in line
     assert not any(planted in line for planted in PLANTED)
@@ -116,7 +117,7 @@ fault("services", "no keys", "one line names service and variables; 2")
 def test_a_missing_key_is_one_line(three, tmp_path):
     ended = launch(job_file(three, tmp_path), three[3], prefixes=("AWS",))
     assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
+    (line,) = without_progress(ended.stderr).splitlines()
     assert "storage service far has no credentials here; set FAR_ACCESS_KEY_ID" in line
 
 
@@ -134,7 +135,7 @@ def test_more_machines_than_connections_are_refused(three, tmp_path):
     far.asked.clear()
     ended = launch(file, own, "--worker_machines=5")
     assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
+    (line,) = without_progress(ended.stderr).splitlines()
     assert "storage service far allows 4 connections and 2000 requests a minute" in line
     assert "lower --parallelism to 4" in line
     assert "first run `ghsl-beam fetch`" in line
@@ -142,7 +143,7 @@ def test_more_machines_than_connections_are_refused(three, tmp_path):
     assert launch(file, own, command="fetch").returncode == 0
     far.asked.clear()
     ended = launch(file, own, "--worker_machines=5")
-    assert ended.stderr == ""
+    assert without_progress(ended.stderr) == ""
     assert ended.returncode == 0
     assert not [ask for ask in far.asked if ask.startswith("GET") and ".jp2" in ask]
     anyone.asked.clear()
@@ -161,7 +162,7 @@ def test_a_direct_archive_with_limits_is_refused(three, tmp_path):
     file = job_file(three, tmp_path, far={"connections": 4})
     ended = launch(file, three[3], "--set", "input.access=direct")
     assert ended.returncode == 2
-    (line,) = ended.stderr.splitlines()
+    (line,) = without_progress(ended.stderr).splitlines()
     assert f"input.access: direct: s3://{FAR}/archive is at storage service far" in line
     assert line.endswith("set input.access: download")
 
@@ -191,7 +192,7 @@ def test_limits_hold_for_a_whole_job(three, undisturbed, tmp_path):
     options = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
     ended = launch(file, own, *options, TMPDIR=str(tmp_path))
     far.slow = anyone.slow = 0.0
-    assert ended.stderr == ""
+    assert without_progress(ended.stderr) == ""
     assert ended.returncode == 0
     assert (far.most, anyone.most) == (1, 1)
     with using(address):
@@ -242,7 +243,7 @@ def test_keys_that_expire_in_the_middle(three, undisturbed, tmp_path, which, mod
         assert len(broken) < len(undisturbed)
         storage.remove(f"s3://{OWN}/{tmp_path.name}/work/launch.lock")  # or wait for a minute
     ended = launch(file, own, *options)
-    assert ended.stderr == ""
+    assert without_progress(ended.stderr) == ""
     assert ended.returncode == 0
     with using(address):
         folder = get_folder(f"s3://{OWN}/{tmp_path.name}", tmp_path / "got")

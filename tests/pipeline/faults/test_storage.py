@@ -34,7 +34,7 @@ PASSING = "the request is tried again, at growing intervals; the same pixels; 0"
 
 def small_job(folder, **over):
     """The small job, with a grid whose tiles are large files with overviews."""
-    grids = [{"crs": "ESRI:54009", "resolutions": [100]}]
+    grids = [{"crs": "ESRI:54009", "resolutions": [100], "extent": "tile"}]
     return conftest.small_job(folder, **{"grids": grids, **over})
 
 
