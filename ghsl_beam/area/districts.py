@@ -52,14 +52,13 @@ def read_districts(source: str, base_dir: str | Path, field: str | None = None) 
         RequestError: the file cannot be read, has no such field, or has a feature that is not a
             valid polygon; the message names the feature.
     """
-    location, _, layer = source.partition("|")
-    file = storage.absolute(location, base_dir)
-    if Path(location).suffix.lower() == ".wkt":
+    file, layer = _location(source, base_dir)
+    if _is_wkt(file):
         if field is not None:
             raise RequestError(f"{file}: WKT has no fields; leave the field {field!r} out")
         area = read_area(source, base_dir)
         return [District("1", area, area.geometry, "EPSG:4326")]
-    shapes, crs, values, fields = _read(file, layer.removeprefix("layername="), field)
+    shapes, crs, values, fields = _read(file, layer, field)
     if field is not None and field not in fields:
         raise RequestError(
             f"{file}: has no field {field!r}; it has {', '.join(fields) or 'none'}: name one of "
@@ -75,6 +74,22 @@ def read_districts(source: str, base_dir: str | Path, field: str | None = None) 
         District(name, checked_area(f"{file}: {name!r}", [degrees]), drawn, crs)
         for name, degrees, drawn in zip(names, in_degrees, shapes, strict=True)
     ]
+
+
+def fields_of(source: str, base_dir: str | Path) -> list[str]:
+    """The fields of a vector file that `read_districts` can read; WKT has none."""
+    file, layer = _location(source, base_dir)
+    return [] if _is_wkt(file) else _read(file, layer, None)[3]
+
+
+def _location(source: str, base_dir: str | Path) -> tuple[str, str]:
+    """The absolute location of a file, and the name of its layer, if any."""
+    location, _, layer = source.partition("|")
+    return storage.absolute(location, base_dir), layer.removeprefix("layername=")
+
+
+def _is_wkt(file: str) -> bool:
+    return Path(file).suffix.lower() == ".wkt"
 
 
 def _read(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ghsl_beam.area.area_of_interest import Area, read_area
-from ghsl_beam.area.districts import District, read_districts
+from ghsl_beam.area.districts import District, fields_of, read_districts
 from ghsl_beam.outputs.record_schema import TotalRecord, TotalsRecord
 from ghsl_beam.outputs.stored_record import stored_record
 from ghsl_beam.outputs.totals.totals import clipped, count, tiles_of, totals_of
@@ -74,7 +74,8 @@ def stats(output: str, zones: str | None = None, name: str | None = None) -> Sta
     tiles = tiles_of(output, products)
     if not tiles:
         raise RequestError(f"{output}: has no BUFRAC, RES_NRES or GREENNESS; run its job first")
-    warnings, areas = [], [district.area for district in districts]
+    warnings = [] if name is not None else list(_without_names(str(zones)))
+    areas = [district.area for district in districts]
     try:
         area = _area(record)
         areas = [clipped(district.area, area) for district in districts]
@@ -131,6 +132,14 @@ def _rows(totals: TotalsRecord) -> Iterator[Row]:
     for kind, named in parts:
         for one in named:
             yield Row(kind, one["name"], one)
+
+
+def _without_names(zones: str) -> Iterator[str]:
+    """A warning that polygons are numbered, if their file has fields that may name them."""
+    if fields := fields_of(zones, Path.cwd()):
+        shown = ", ".join(fields[:_NAMED])
+        more = f" and {len(fields) - _NAMED} more" if len(fields) > _NAMED else ""
+        yield f"{zones}: the polygons are numbered; give --name one of its fields: {shown}{more}"
 
 
 def _without_data(output: str, zones: str, rows: Sequence[Row]) -> Iterator[str]:

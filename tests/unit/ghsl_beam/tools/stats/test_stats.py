@@ -90,6 +90,13 @@ def test_each_polygon_has_the_pixels_inside(output, tmp_path, epsg):
     assert "'Far' is outside the area of the run" in warning
 
 
+def test_numbered_polygons_are_told_of_fields_that_may_name_them(output, tmp_path):
+    zones = districts(tmp_path / "d.gpkg", output)
+    told = "the polygons are numbered; give --name one of its fields: NAME"
+    assert f"{zones}: {told}" in stats(str(output), zones).warnings
+    assert not [text for text in stats(str(output), zones, "NAME").warnings if told in text]
+
+
 def test_the_files_have_what_the_table_has(output, tmp_path):
     zones = districts(tmp_path / "d.gpkg", output, 3035)
     made = stats(str(output), zones, "NAME")
