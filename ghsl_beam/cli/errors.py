@@ -37,7 +37,10 @@ def errors_in_one_line(log: RunLog | None = None) -> Iterator[None]:
         if hasattr(error, "format_message"):  # a usage error of the command line
             if not (text := error.format_message()):  # no command was given: help is printed
                 sys.exit(2)
-            _die(text, 2)
+            text = text if text[-1] in ".?!" else f"{text}."
+            context = getattr(error, "ctx", None)
+            usage = f" For the usage: {context.command_path} --help" if context else ""
+            _die(f"{text}{usage}", 2)
         if isinstance(error, OSError) and error.errno in OF_THE_DISK and error.filename:
             path = Path(os.fsdecode(error.filename))
             _die(f"{path}: cannot be written: {why_not_written(error, path)}", 1)

@@ -351,7 +351,8 @@ def make_job(given: str | os.PathLike[str] | Mapping[str, Any], changes: Mapping
 def _content(file: Path) -> dict[str, Any]:
     content = parse_yaml(text_of(file), str(file))
     if not isinstance(content, dict):
-        raise RequestError(f"{file}: expected keys with values, found {shown(content)}")
+        found = "nothing" if content is None else shown(content)
+        raise RequestError(f"{file}: expected keys with values, found {found}")
     return content
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, get_type_hints
 
@@ -14,6 +14,7 @@ from ghsl_beam.area.wkt import looks_like_wkt
 from ghsl_beam.jobfile.plain_yaml import one_line, shown
 from transforms.storage import storage
 
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 _BOX, _A_BOX = ("area", "bbox"), "12.5, 52.4, 12.7, 52.5"
 _EXPECTED = {
     "too_short": "expected at least {min_length}, found {actual_length}",
@@ -36,12 +37,12 @@ _EXPECTED = {
 def first_mistake(error: ValidationError, schema: type[BaseModel]) -> str:
     """The first mistake that pydantic found: the key, the mistake, and the given value."""
     errors = [e for e in error.errors() if e["type"] != "default_factory_not_called"]
-    first = errors[0]
+    first = _cause_of(errors)
     parts = first["loc"]
     if first["type"] == "missing" and parts[:2] == _BOX:
         parts = _BOX  # not its fourth number: the list is too short
     key = one_line(".".join(str(part) for part in parts), 80) or "job"
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if first["type"] in _UNKNOWN:
         known = _keys_at(first["loc"][:-1], schema)
         close = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
         hint = f"; did you mean {close[0]}?" if close else f"; allowed: {', '.join(known)}"
@@ -54,6 +55,19 @@ def first_mistake(error: ValidationError, schema: type[BaseModel]) -> str:
     message = one_line(_message(first, schema), 300)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{key}: {message}{given}{more}"
+
+
+def _cause_of(errors: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The first mistake; if it is a missing key, one that is written like it goes before it."""
+    first = errors[0]
+    if first["type"] == "missing":
+        *section, name = first["loc"]
+        for other in errors:
+            *place, key = other["loc"]
+            alike = difflib.get_close_matches(str(key), [str(name)], 1)
+            if other["type"] in _UNKNOWN and place == section and alike:
+                return other
+    return first
 
 
 def _message(mistake: Mapping[str, Any], schema: type[BaseModel]) -> str:

@@ -29,7 +29,7 @@ def stored_record(output: str) -> dict[str, Any]:
     try:
         record = json.loads(storage.read_bytes(path, MAX_RECORD_BYTES))
     except (StorageError, ValueError, RecursionError) as error:
-        reason = storage.masked(str(error))
+        reason = storage.masked(error.reason if isinstance(error, StorageError) else str(error))
         raise RequestError(f"{path}: cannot be read ({reason}); is it a run's output?") from error
     if not isinstance(record, dict):
         raise RequestError(f"{path}: is not the record of a run")

@@ -69,3 +69,19 @@ def test_completion_knows_commands_and_job_files(monkeypatch, capfd, tmp_path):
         monkeypatch.setenv("COMP_CWORD", str(typed.count(" ")))
         code, out, _ = command.call(monkeypatch, capfd)
         assert (code, out.split()) == (0, found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'. For the usage: ghsl-beam --help"),
+        (["stats"], "Missing argument 'output'. For the usage: ghsl-beam stats --help"),
+        (
+            ["models", "list", "-x"],
+            "No such option: -x. For the usage: ghsl-beam models list --help",
+        ),
+    ],
+)
+def test_a_mistake_names_the_help(monkeypatch, capfd, arguments, says):
+    code, out, err = command.call(monkeypatch, capfd, *arguments)
+    assert (code, out, err) == (2, "", f"ghsl-beam: {says}\n")

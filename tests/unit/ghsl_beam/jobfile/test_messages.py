@@ -50,6 +50,21 @@ def test_a_job_file(tmp_path, setting, says):
     assert str(refused.value).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (GOOD.replace("name:", "nmae:"), "nmae: unknown key; did you mean name?"),
+        (GOOD.replace("start:", "begin:"), "period.start: is missing"),
+        ("", "expected keys with values, found nothing"),
+    ],
+)
+def test_a_job_file_without_a_key(tmp_path, content, says):
+    (tmp_path / "job.yaml").write_text(content)
+    with pytest.raises(RequestError) as refused:
+        load_job(tmp_path / "job.yaml")
+    assert str(refused.value) == f"{tmp_path / 'job.yaml'}: {says}"
+
+
 def test_a_job_file_without_a_classifier(tmp_path):
     (tmp_path / "job.yaml").write_text(GOOD.replace("residential: {model: classifier.skops}\n", ""))
     says = r"residential: no model is given; .* \(models: {starter: true}\)$"
