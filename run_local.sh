@@ -46,7 +46,11 @@ install() {
   wanted=$(cat setup.py ghsl_beam/__init__.py pyproject.toml constraints.txt | sha256sum)
   if [ ! -f "$mark" ] || [ "$(cat "$mark")" != "$wanted" ]; then
     echo "installing into $venv (some minutes the first time)"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+    local installer=("$venv/bin/python" -m pip install --disable-pip-version-check)
+    if command -v uv >/dev/null; then  # the same packages in a fifth of the time
+      installer=(uv pip install --python "$venv/bin/python")
+    fi
+    "${installer[@]}" --quiet -c constraints.txt -e ".[dev]"
     echo "$wanted" >"$mark"
   fi
 }
