@@ -7,7 +7,7 @@ from ghsl_beam.area.mgrs_tiles import tile as mgrs_tile
 from ghsl_beam.jobfile.configuration import load_job
 from ghsl_beam.planning.plan import make_plan
 from tests.support.archive import Product, write_product
-from tests.support.jobs import differing, layers, lonlat_box, make, write_job
+from tests.support.jobs import MODELS, differing, layers, lonlat_box, make, write_job
 from tests.support.scenes import town
 
 SIZE = 300
@@ -37,6 +37,7 @@ def both(tmp_path_factory):
             {"crs": "EPSG:4326", "resolutions": [3]},
         ],
         "block_size": 128,
+        "residential": {"model": str(MODELS / "DEMONSTRATION_residential.skops")},  # trees
     }
     made = {}
     for mode in ("whole", "owned"):

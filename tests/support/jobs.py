@@ -17,7 +17,8 @@ from transforms.inference.starter import starter_file
 NETWORK = starter_file()
 """A good weight file, which says that it is the starter network."""
 MODELS = Path(__file__).resolve().parents[2] / "examples" / "models"
-CLASSIFIER = MODELS / "DEMONSTRATION_residential.skops"
+CLASSIFIER = Path(__file__).parent / "models" / "DEMONSTRATION_residential.skops"
+"""A linear classifier, which a process reads quickly; `linear_classifier.py` wrote it."""
 
 
 def models_folder(folder: Path) -> Path:
@@ -39,7 +40,7 @@ def lonlat_box(epsg, left, bottom, right, top):
 
 
 def write_job(folder: Path, wkt: str, archive: Path, **over) -> Path:
-    """A job file with the starter network and the demonstration's classifier."""
+    """A job file with the starter network and a linear classifier."""
     content = {
         "name": "town",
         "epoch": 2020,
