@@ -263,7 +263,8 @@ fault(
 def test_two_launches_at_once(job, undisturbed, tmp_path):
     output = tmp_path / "output"
     first = start(job.file, "--output", str(output))
-    assert wait_until(lambda: (output / "work" / "launch.lock").exists(), first)
+    lock = output / "work" / "launch.lock"
+    assert wait_until(lambda: lock.exists() and lock.stat().st_size > 0, first), "it is not held"
     os.kill(first.pid, signal.SIGSTOP)
     try:
         code, _, err = finish(start(job.file, "--output", str(output)))
