@@ -129,6 +129,7 @@ def write_archive(folder: Path, rows: int, cols: int, scenes: int, *, cloudy: bo
         f"POLYGON {box.removeprefix('POLYGON ')}",
         folder / "archive",
         grids=grids,
+        residential={},  # the starter classifier
         period={"start": "2020-01-01", "end": "2020-12-31"},
     )
     size = sum(path.stat().st_size for path in images[0])
